@@ -1,0 +1,104 @@
+//! `locket demo`: the whole way on the shipped sample.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use locket::{
+    engine::{Engine, GenerateRequest},
+    interaction::Interaction,
+    pack::{BuildOptions, Holdout, build},
+    profile::{Profile, Profiles},
+    prompt::Task,
+};
+
+use crate::{generate, predict, ui};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model: a name from `locket model list`, or a GGUF file
+    #[arg(long, default_value = "gemma-3-270m")]
+    model: String,
+    /// LoRA adapter (GGUF)
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Whose text to write: a user of the sample
+    #[arg(long, default_value = "marta")]
+    person: String,
+    /// Predicted items to write about
+    #[arg(short, default_value_t = 3)]
+    k: usize,
+}
+
+const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let model = match crate::model::resolve(&args.model) {
+        Ok(_) => ui::load_model(&args.model, args.adapter.as_deref())?,
+        Err(_) => {
+            eprintln!("getting {} (once)", args.model);
+            crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
+            ui::load_model(&args.model, args.adapter.as_deref())?
+        }
+    };
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("sample.jsonl");
+    std::fs::write(&file, SAMPLE)?;
+    let pack = dir.path().join("sample.pack");
+    // The person's next text is what the demo writes, so it must not be in the graph.
+    build(&[file.clone()], &pack, &BuildOptions { holdout: Holdout::All, skip_bad: false }, |_| ui::alive())?;
+    let person = Profiles::open(&file)?
+        .filter_map(Result::ok)
+        .find(|p| p.user == args.person)
+        .with_context(|| format!("the sample has no person named {}", args.person))?;
+    let engine = Engine::open(dir.path().join("store"))?.with_pack(ui::open_pack(&pack)?).with_model(model);
+
+    heading(&format!("1. What {} has written", person.user));
+    for interaction in &person.history {
+        show(interaction);
+        engine.record(interaction.clone())?;
+    }
+
+    heading("2. What the graph predicts, and why");
+    predict::show(&engine, &engine.predict(args.k, true)?);
+
+    heading("3. Synthetic interactions, reasoning first");
+    generate::show(&generate::augment_with_progress(&engine, args.k, 1)?);
+
+    write_both(&engine, &person)?;
+    Ok(())
+}
+
+fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
+    let target = &person.target;
+    let title = target.title.clone().unwrap_or_default();
+    let name = target.item_title.as_deref().unwrap_or(&target.item);
+    heading(&format!("4. A text on {name:?}, titled {title:?}"));
+    let mut request = GenerateRequest::new(&target.item, Task::Text);
+    request.title = Some(title);
+    request.options.text_tokens = 96;
+
+    println!("without personalization:");
+    let bare = GenerateRequest { personal: false, reasoning: false, ..request.clone() };
+    print!("  ");
+    engine.generate(&bare, &mut generate::stream_phase(0))?;
+
+    println!("\n\nin {}'s voice, from {} texts (real and synthetic):", person.user, engine.history()?.len());
+    print!("  ");
+    let written = engine.generate(&request, &mut generate::stream_phase(1))?;
+    if let Some(path) = written.path {
+        println!("\n  (its plan: {path})");
+    }
+    println!("\nwhat {} really wrote:\n  {}", person.user, target.text);
+    Ok(())
+}
+
+fn heading(text: &str) {
+    println!("\n== {text}\n");
+}
+
+fn show(interaction: &Interaction) {
+    let name = interaction.item_title.as_deref().unwrap_or(&interaction.item);
+    let stars = interaction.stars().map_or(String::new(), |s| format!(" [{s}]"));
+    let title = interaction.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
+    println!("{name}{stars}\n  {title}{}", interaction.text);
+}

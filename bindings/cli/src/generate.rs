@@ -1,0 +1,189 @@
+//! `locket augment | generate`
+
+use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf};
+
+use locket::{
+    engine::{Augmented, Engine, GenerateRequest},
+    llm::Sampling,
+    prompt::Task,
+};
+
+use crate::ui;
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum TaskArg {
+    /// Title in, text out
+    Text,
+    /// Text in, title out
+    Title,
+    /// Title and text in, 1 to 5 out
+    Rating,
+}
+
+impl From<TaskArg> for Task {
+    fn from(arg: TaskArg) -> Self {
+        match arg {
+            TaskArg::Text => Task::Text,
+            TaskArg::Title => Task::Title,
+            TaskArg::Rating => Task::Rating,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  locket augment --store me --pack shop.pack --model gemma-3-270m -k 4")]
+pub struct AugmentArgs {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// The population pack
+    #[arg(long)]
+    pack: PathBuf,
+    /// Model: a name from `locket model list`, or a GGUF file
+    #[arg(long)]
+    model: String,
+    /// LoRA adapter (GGUF)
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// How many predicted items to write about
+    #[arg(short, default_value_t = 4)]
+    k: usize,
+    /// Seed of sampling
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
+pub struct Args {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// The population pack
+    #[arg(long)]
+    pack: PathBuf,
+    /// Model: a name from `locket model list`, or a GGUF file
+    #[arg(long)]
+    model: String,
+    /// LoRA adapter (GGUF)
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// The item to write on
+    #[arg(long)]
+    item: String,
+    /// The item's name, if the pack does not know it
+    #[arg(long)]
+    item_title: Option<String>,
+    /// What to write
+    #[arg(long, value_enum)]
+    task: TaskArg,
+    /// The title, for the tasks text and rating
+    #[arg(long)]
+    title: Option<String>,
+    /// The text, for the tasks title and rating
+    #[arg(long)]
+    text: Option<String>,
+    /// Print the text while it is written
+    #[arg(long)]
+    stream: bool,
+    /// Write without a reasoning path first
+    #[arg(long)]
+    no_reasoning: bool,
+    /// Sampling temperature; 0 always takes the likeliest token
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Seed of sampling
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+}
+
+pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
+    let engine = ui::open_store(&args.store)?
+        .with_pack(ui::open_pack(&args.pack)?)
+        .with_model(ui::load_model(&args.model, args.adapter.as_deref())?);
+    let done = augment_with_progress(&engine, args.k, args.seed)?;
+    if json {
+        return ui::print_json(&done);
+    }
+    show(&done);
+    Ok(())
+}
+
+/// Augments with a spinner that counts tokens.
+pub fn augment_with_progress(engine: &Engine, k: usize, seed: u32) -> anyhow::Result<Augmented> {
+    let spinner = ui::spinner("writing synthetic interactions, tokens:");
+    let done = engine.augment(k, seed, &mut |event| {
+        spinner.inc(u64::from(!event.piece.is_empty()));
+        ui::alive()
+    });
+    spinner.finish_and_clear();
+    Ok(done?)
+}
+
+/// What was written, and what was refused and why.
+pub fn show(done: &Augmented) {
+    for record in &done.kept {
+        let i = &record.interaction;
+        println!("{}", i.item_title.as_deref().unwrap_or(&i.item));
+        if let locket::interaction::Origin::Synthetic { path, .. } = &record.origin {
+            println!("  plan: {path}");
+        }
+        println!("  {}{}", i.title.as_deref().map_or(String::new(), |t| format!("{t}: ")), i.text);
+    }
+    for refused in &done.refused {
+        eprintln!("refused a text on {}: {:?}", refused.item, refused.reason);
+    }
+    eprintln!("{} kept, {} refused, {} tokens", done.kept.len(), done.refused.len(), done.tokens);
+}
+
+pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
+    let engine = ui::open_store(&args.store)?
+        .with_pack(ui::open_pack(&args.pack)?)
+        .with_model(ui::load_model(&args.model, args.adapter.as_deref())?);
+    let mut request = GenerateRequest::new(&args.item, args.task.into());
+    request.item_title.clone_from(&args.item_title);
+    request.title.clone_from(&args.title);
+    request.text.clone_from(&args.text);
+    request.reasoning = !args.no_reasoning;
+    if args.temperature > 0.0 {
+        request.options.sampling =
+            Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
+    }
+    let streaming = args.stream && !json;
+    let last = usize::from(request.reasoning);
+    let plan_shown = std::io::stderr().is_terminal();
+    let written = engine.generate(&request, &mut |event| {
+        if streaming && event.phase == last {
+            ui::stream(event.piece);
+        } else if streaming && plan_shown {
+            eprint!("{}", event.piece);
+        }
+        ui::alive()
+    })?;
+    if json {
+        return ui::print_json(&written);
+    }
+    if streaming {
+        println!();
+    } else {
+        if let Some(path) = &written.path {
+            eprintln!("plan: {path}");
+        }
+        let rating = written.rating.map(|r| r.to_string());
+        println!("{}", written.text.or(written.title).or(rating).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// A callback that streams one phase to stdout.
+pub fn stream_phase(phase: usize) -> impl FnMut(locket::llm::Event<'_>) -> ControlFlow<()> {
+    move |event| {
+        if event.phase == phase {
+            ui::stream(event.piece);
+        }
+        ui::alive()
+    }
+}

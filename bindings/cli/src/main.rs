@@ -1,0 +1,98 @@
+//! The command `locket`: the engine from a shell. One file per subcommand.
+#![allow(clippy::print_stdout)]
+
+mod bench;
+mod demo;
+mod eval;
+mod generate;
+mod history;
+mod manifest;
+mod model;
+mod pack;
+mod predict;
+mod ui;
+
+use clap::{Parser, Subcommand};
+
+/// Text in one person's voice, written on this machine, offline.
+#[derive(Parser)]
+#[command(version, about, propagate_version = true, after_help = "\
+Examples:
+  locket demo                                    the whole way on the shipped sample
+  locket model pull gemma-3-270m                 get the default model
+  locket record --store me --item mug:1 --text 'Keeps tea warm for an hour.' --rating 5
+  locket predict --store me --pack shop.pack -k 5 --explain
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --stream")]
+struct Cli {
+    /// Print one JSON object on stdout; progress stays on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build or look into a population pack
+    #[command(subcommand)]
+    Pack(pack::Command),
+    /// Get and check models
+    #[command(subcommand)]
+    Model(model::Command),
+    /// Keep a text that the person wrote
+    Record(history::RecordArgs),
+    /// Show what is kept of the person
+    History(history::StoreArgs),
+    /// Predict the items that the person would meet next
+    Predict(predict::Args),
+    /// Write synthetic interactions for predicted items
+    Augment(generate::AugmentArgs),
+    /// Write a text, a title or a rating in the person's voice
+    Generate(generate::Args),
+    /// Print everything that is kept of the person, as JSON
+    Export(history::StoreArgs),
+    /// Delete everything that is kept of the person
+    Erase(history::EraseArgs),
+    /// Measure quality
+    #[command(subcommand)]
+    Eval(eval::Command),
+    /// Measure speed and memory of a model on this machine
+    Bench(bench::Args),
+    /// The whole way on the shipped sample: history, predictions, synthetic texts, text
+    Demo(demo::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    ui::on_ctrl_c();
+    let json = cli.json;
+    let result = match cli.command {
+        Command::Pack(c) => pack::run(c, json),
+        Command::Model(c) => model::run(c, json),
+        Command::Record(a) => history::record(a, json),
+        Command::History(a) => history::show(&a, json),
+        Command::Predict(a) => predict::run(&a, json),
+        Command::Augment(a) => generate::augment(&a, json),
+        Command::Generate(a) => generate::run(&a, json),
+        Command::Export(a) => history::export(&a),
+        Command::Erase(a) => history::erase(&a, json),
+        Command::Eval(c) => eval::run(c, json),
+        Command::Bench(a) => bench::run(&a, json),
+        Command::Demo(a) => demo::run(&a),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            // One line: the outermost message, then what caused it.
+            let chain: Vec<String> = e.chain().map(ToString::to_string).collect();
+            let mut line = String::new();
+            for part in chain.iter().filter(|p| !p.is_empty()) {
+                if !line.contains(part.as_str()) {
+                    line = if line.is_empty() { part.clone() } else { format!("{line}: {part}") };
+                }
+            }
+            eprintln!("locket: {}", line.replace('\n', " "));
+            std::process::ExitCode::from(if ui::interrupted() { 130 } else { 1 })
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `locket predict`
+
+use std::path::PathBuf;
+
+use locket::{
+    engine::{Engine, Predicted},
+    graph::Via,
+};
+use serde_json::json;
+
+use crate::ui;
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  locket predict --store me --pack shop.pack -k 5 --explain")]
+pub struct Args {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// The population pack
+    #[arg(long)]
+    pack: PathBuf,
+    /// How many items
+    #[arg(short, default_value_t = 10)]
+    k: usize,
+    /// Show why each item is predicted
+    #[arg(long)]
+    explain: bool,
+}
+
+pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
+    let engine = ui::open_store(&args.store)?.with_pack(ui::open_pack(&args.pack)?);
+    let predicted = engine.predict(args.k, args.explain)?;
+    if json {
+        return ui::print_json(&json!({ "predictions": predicted }));
+    }
+    show(&engine, &predicted);
+    Ok(())
+}
+
+/// One line per prediction, and one per reason under it.
+pub fn show(engine: &Engine, predicted: &[Predicted]) {
+    let name = |id: &str| {
+        let pack = engine.pack()?;
+        pack.item_title(pack.find(id)?).map(str::to_owned)
+    };
+    for (n, p) in (1..).zip(predicted) {
+        println!("{n:2}. {:.3}  {}", p.score, p.item_title.as_deref().unwrap_or(&p.item));
+        for path in p.paths.iter().filter(|p| p.share >= 0.05) {
+            let from = path.from.as_deref().map(|id| name(id).unwrap_or_else(|| id.to_owned()));
+            let from = from.map_or(String::new(), |f| format!("{f} -> "));
+            let via = match &path.via {
+                Via::People(n) => format!("{n} people met both"),
+                Via::TwoSteps => "people with shared taste".to_owned(),
+                Via::Content(words) => format!("alike in: {}", words.join(", ")),
+                Via::Popularity(n) => format!("met by {n} people"),
+            };
+            println!("       {:3.0} %  {from}{via}", path.share * 100.0);
+        }
+    }
+}

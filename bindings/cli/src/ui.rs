@@ -1,0 +1,115 @@
+//! What all subcommands share: progress on stderr, Ctrl-C, JSON output.
+
+use std::{
+    io::{IsTerminal, Write},
+    ops::ControlFlow,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use locket::{
+    engine::Engine,
+    llm::{LoadOptions, Model},
+    pack::Pack,
+};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The first Ctrl-C asks running work to stop at the next step; the second ends the process.
+pub fn on_ctrl_c() {
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// Whether Ctrl-C was pressed.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Break once Ctrl-C was pressed.
+pub fn alive() -> ControlFlow<()> {
+    if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// A bar over `total` steps on stderr; invisible where stderr is no terminal.
+pub fn bar(total: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("{msg} [{bar:32}] {human_pos}/{human_len} {elapsed}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
+    bar.set_style(style);
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// A bar over bytes.
+pub fn byte_bar(total: u64, what: &str) -> ProgressBar {
+    let bar = bar(total, what);
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A spinner with a count that nobody knows the end of.
+pub fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// Prints one JSON object.
+pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// Writes a piece of streamed text at once.
+pub fn stream(piece: &str) {
+    print!("{piece}");
+    let _ = std::io::stdout().flush();
+}
+
+/// Loads a model by manifest name or path, with a bar while it takes.
+pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
+    let path = crate::model::resolve(name)?;
+    let bar = if std::io::stderr().is_terminal() { bar(100, "loading model") } else { ProgressBar::hidden() };
+    let shown = bar.clone();
+    let options = LoadOptions {
+        adapter: adapter.map(Path::to_path_buf),
+        allowed_bytes: None,
+        progress: Some(Box::new(move |fraction| {
+            shown.set_position((fraction * 100.0) as u64);
+            alive()
+        })),
+    };
+    let model = Model::load(&path, options)?;
+    bar.finish_and_clear();
+    Ok(model)
+}
+
+/// Opens a pack.
+pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
+    Pack::open(path).with_context(|| format!("{}", path.display()))
+}
+
+/// Opens a store that must exist: reading commands do not create one by a typing error.
+pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
+    anyhow::ensure!(
+        locket::store::Store::exists(dir),
+        "no store at {}: `locket record --store {}` begins one",
+        dir.display(),
+        dir.display()
+    );
+    Ok(Engine::open(dir)?)
+}

@@ -1,0 +1,354 @@
+//! The facade: one person's store, with a pack and a model where they are needed.
+
+use std::{ops::ControlFlow, path::Path};
+
+use serde::Serialize;
+
+use crate::{
+    Error,
+    augment::{self, Refusal},
+    generate::{self, WriteOptions, Written},
+    graph::{Predictor, Via},
+    ground::{self, Grounding, Target},
+    interaction::{Interaction, Origin, Record},
+    llm::{Decoder, DecoderOptions, Event, Model, Sampling},
+    pack::Pack,
+    prompt::{Ask, Example, Material, Task},
+    store::{Export, Store, synthetic_then_real},
+};
+
+/// One person's Locket.
+pub struct Engine {
+    store: Store,
+    pack: Option<Pack>,
+    model: Option<Model>,
+}
+
+/// A predicted item, with ids and names instead of numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Predicted {
+    /// The item's id.
+    pub item: String,
+    /// Its name, if the catalogue has one.
+    pub item_title: Option<String>,
+    /// Higher is likelier; comparable within one call only.
+    pub score: f32,
+    /// Why, the largest share first; empty unless asked for.
+    pub paths: Vec<Reason>,
+}
+
+/// One reason for a prediction.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// The history item's id; none for popularity.
+    pub from: Option<String>,
+    /// What links it to the predicted item.
+    pub via: Via,
+    /// Part of the score; a prediction's shares add up to 1.
+    pub share: f32,
+}
+
+/// What an augmentation did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Augmented {
+    /// Synthetic records that were kept, in the store now.
+    pub kept: Vec<Record>,
+    /// Texts that the gate refused, each with its reason.
+    pub refused: Vec<Refused>,
+    /// Tokens written, refused texts included.
+    pub tokens: usize,
+}
+
+/// A synthetic text that was not kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Refused {
+    /// The item's id.
+    pub item: String,
+    /// What was written.
+    pub written: Written,
+    /// Why it was not kept.
+    pub reason: Refusal,
+}
+
+/// A request for a text, a title or a rating.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    /// The item to write on; it need not be in the pack.
+    pub item: String,
+    /// What is to be written.
+    pub task: Task,
+    /// The item's name, if the pack does not know it.
+    pub item_title: Option<String>,
+    /// The title, for [`Task::Text`] and [`Task::Rating`].
+    pub title: Option<String>,
+    /// The text, for [`Task::Title`] and [`Task::Rating`].
+    pub text: Option<String>,
+    /// Whether to write a reasoning path first.
+    pub reasoning: bool,
+    /// Whether the person's history is used; without it the text is the model's own.
+    pub personal: bool,
+    /// How to write.
+    pub options: WriteOptions,
+}
+
+impl GenerateRequest {
+    /// A request for `task` on `item` with reasoning, everything else by default.
+    pub fn new(item: impl Into<String>, task: Task) -> Self {
+        Self {
+            item: item.into(),
+            task,
+            item_title: None,
+            title: None,
+            text: None,
+            reasoning: true,
+            personal: true,
+            options: WriteOptions::default(),
+        }
+    }
+}
+
+/// Where events of a running call go; a break cancels it between two tokens.
+pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
+
+impl Engine {
+    /// Opens the store in `dir` (created if missing), without pack and model.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self { store: Store::open(dir)?, pack: None, model: None })
+    }
+
+    /// The same engine with a pack, for predictions and grounding.
+    #[must_use]
+    pub fn with_pack(mut self, pack: Pack) -> Self {
+        self.pack = Some(pack);
+        self
+    }
+
+    /// The same engine with a model, for writing.
+    #[must_use]
+    pub fn with_model(mut self, model: Model) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The pack, if there is one.
+    pub fn pack(&self) -> Option<&Pack> {
+        self.pack.as_ref()
+    }
+
+    fn need_pack(&self) -> Result<&Pack, Error> {
+        self.pack.as_ref().ok_or(Error::Missing("pack"))
+    }
+
+    fn need_model(&self) -> Result<&Model, Error> {
+        self.model.as_ref().ok_or(Error::Missing("model"))
+    }
+
+    /// Keeps a text that the person wrote. When this returns, it is on disk.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Interaction`] if it is not a usable one.
+    pub fn record(&self, interaction: Interaction) -> Result<(), Error> {
+        self.store.append(&Record::real(interaction))?;
+        Ok(())
+    }
+
+    /// Everything recorded, real and synthetic, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn history(&self) -> Result<Vec<Record>, Error> {
+        Ok(self.store.records()?)
+    }
+
+    fn real(&self) -> Result<Vec<Interaction>, Error> {
+        Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
+    }
+
+    /// The `k` items that the person would likely meet next, best first.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without a pack.
+    pub fn predict(&self, k: usize, explain: bool) -> Result<Vec<Predicted>, Error> {
+        let pack = self.need_pack()?;
+        let predictor = Predictor::new(pack);
+        let query = ground::query(pack, &self.real()?);
+        let reason = |p: crate::graph::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
+        let named = |p: crate::graph::Prediction| Predicted {
+            item: pack.item(p.item).to_owned(),
+            item_title: pack.item_title(p.item).map(str::to_owned),
+            score: p.score,
+            paths: if explain { predictor.explain(&query, p.item).into_iter().map(reason).collect() } else { Vec::new() },
+        };
+        Ok(predictor.predict(&query, k).into_iter().map(named).collect())
+    }
+
+    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones.
+    /// Until it returns, the store is untouched. `Event::request` counts the items.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
+    pub fn augment(&self, k: usize, seed: u32, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
+        let (pack, model) = (self.need_pack()?, self.need_model()?);
+        let real = self.real()?;
+        let predictor = Predictor::new(pack);
+        let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), k);
+        let grounding = Grounding::new(pack, None);
+        let history: Vec<Example> = real.iter().map(Example::from).collect();
+        let jobs: Vec<(String, Material)> =
+            items.iter().map(|&i| (pack.item(i).to_owned(), grounding.synthetic(i, history.clone()))).collect();
+        let options = WriteOptions { sampling: Sampling::VARIED.with_seed(seed), ..WriteOptions::default() };
+        let sequences = jobs.len().clamp(1, 8);
+        let mut decoder = model.decoder(DecoderOptions { context: options.context(), sequences, threads: 0 })?;
+        let done = write_synthetic(&mut decoder, &jobs, &options, on_event)?;
+        self.store.replace_synthetic(&done.kept)?;
+        Ok(done)
+    }
+
+    /// Writes a text, a title or a rating.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without a model, [`Error::Argument`] if the task lacks what it is given,
+    /// [`Error::Cancelled`], [`crate::llm::LlmError`].
+    pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
+        let model = self.need_model()?;
+        let material = self.material(request)?;
+        let mut decoder =
+            model.decoder(DecoderOptions { context: request.options.context(), ..DecoderOptions::default() })?;
+        let completion = decoder
+            .run_one(&generate::request(model, &material, &request.options), on_event)
+            .map_err(cancelled)?;
+        Ok(generate::read(&material, &completion))
+    }
+
+    /// What a request's prompt is made of.
+    fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
+        let lacks = match request.task {
+            Task::Title | Task::Rating if request.text.is_none() => Some("a title or a rating needs the text it is for"),
+            Task::Synthetic => Some("synthetic texts are written by augment"),
+            _ => None,
+        };
+        if let Some(what) = lacks {
+            return Err(Error::Argument(what.into()));
+        }
+        let target = Target {
+            item: &request.item,
+            item_title: request.item_title.as_deref(),
+            title: request.title.as_deref(),
+            text: request.text.as_deref(),
+        };
+        let ask = Ask {
+            item_title: request.item_title.clone(),
+            title: request.title.clone(),
+            text: request.text.clone(),
+        };
+        let (task, reasoning) = (request.task, request.reasoning);
+        let bare = Material { task, reasoning, history: Vec::new(), neighbours: Vec::new(), ask };
+        if !request.personal {
+            let item_title = self.pack.as_ref().and_then(|p| Grounding::new(p, None).item_title(&target));
+            let ask = Ask { item_title: item_title.or(bare.ask.item_title), ..bare.ask };
+            return Ok(Material { ask, ..bare });
+        }
+        let records = self.history()?;
+        let history: Vec<Example> = synthetic_then_real(&records).into_iter().map(Example::from).collect();
+        Ok(match &self.pack {
+            Some(pack) => Grounding::new(pack, None).material(task, reasoning, history, &target),
+            None => Material { history, ..bare },
+        })
+    }
+
+    /// Everything the store holds, for its owner.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn export(&self) -> Result<Export, Error> {
+        Ok(self.store.export()?)
+    }
+
+    /// Deletes everything that was kept of the person.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Io`] if a file cannot be removed.
+    pub fn erase(self) -> Result<(), Error> {
+        Ok(self.store.erase()?)
+    }
+}
+
+/// Writes one synthetic interaction per job, all together; a refused one is tried once more with another
+/// seed.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`crate::llm::LlmError`].
+pub fn write_synthetic(
+    decoder: &mut Decoder<'_>,
+    jobs: &[(String, Material)],
+    options: &WriteOptions,
+    on_event: OnEvent<'_>,
+) -> Result<Augmented, Error> {
+    const ATTEMPTS: u32 = 2;
+    let model = decoder.model();
+    let mut out = Augmented::default();
+    let mut open: Vec<usize> = (0..jobs.len()).collect();
+    let mut kept: Vec<Option<Record>> = vec![None; jobs.len()];
+    for attempt in 0..ATTEMPTS {
+        let seed = |n: usize| options.sampling.seed.wrapping_add(n as u32 * 7919).wrapping_add(attempt * 104_729);
+        let requests: Vec<_> = open
+            .iter()
+            .map(|&n| {
+                let options = WriteOptions { sampling: options.sampling.with_seed(seed(n)), ..*options };
+                generate::request(model, &jobs[n].1, &options)
+            })
+            .collect();
+        let completions = decoder
+            .run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e }))
+            .map_err(cancelled)?;
+        let mut again = Vec::new();
+        for (&n, completion) in open.iter().zip(&completions) {
+            let (item, material) = &jobs[n];
+            let written = generate::read(material, completion);
+            out.tokens += written.tokens;
+            let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
+            match augment::gate(&written, &shown) {
+                Ok(()) => kept[n] = Some(synthetic_record(item, material, written, &model.name())),
+                Err(reason) => {
+                    out.refused.push(Refused { item: item.clone(), written, reason });
+                    again.push(n);
+                }
+            }
+        }
+        open = again;
+        if open.is_empty() {
+            break;
+        }
+    }
+    out.kept = kept.into_iter().flatten().collect();
+    Ok(out)
+}
+
+fn synthetic_record(item: &str, material: &Material, written: Written, model: &str) -> Record {
+    let path = written.path.unwrap_or_default();
+    let interaction = Interaction {
+        item: item.to_owned(),
+        item_title: material.ask.item_title.clone(),
+        category: None,
+        title: written.title.filter(|t| !t.is_empty()),
+        text: written.text.unwrap_or_default(),
+        rating: Some(f32::from(path.stance)),
+        time: None,
+    };
+    Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
+}
+
+fn cancelled(e: crate::llm::LlmError) -> Error {
+    match e {
+        crate::llm::LlmError::Cancelled => Error::Cancelled,
+        other => other.into(),
+    }
+}

@@ -1,0 +1,49 @@
+//! The one error type that leaves the crate, made of one small enum per layer.
+
+use std::path::{Path, PathBuf};
+
+use crate::{llm::LlmError, pack::PackError, profile::ProfileError, store::StoreError};
+
+/// Everything that can go wrong. Each message says what was wrong and, where there is one, what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A profile file could not be read or has a malformed line.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The person's store could not be opened, read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A pack could not be built, opened or trusted.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A model could not be loaded, or decoding failed.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
+    /// A file system operation outside the layers above failed.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried, as a verb ("create").
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The call needs something the engine was not given.
+    #[error("this needs a {0}: open the engine with one")]
+    Missing(&'static str),
+    /// An argument is outside its range.
+    #[error("{0}")]
+    Argument(String),
+    /// The caller cancelled; nothing was kept of the unfinished work.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl Error {
+    /// An [`Error::Io`] for `path`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.as_ref().to_path_buf(), source }
+    }
+}

@@ -1,0 +1,27 @@
+//! Metrics and protocols: how Locket is measured.
+//!
+//! # Overview
+//! - [`rouge1`], [`rouge_l`], [`Meteor`]: text metrics, equal to the public Python packages to 4 decimals.
+//! - [`generation`](mod@generation): the PGraphRAG protocol for texts, titles and ratings, with seven methods.
+//! - [`link`](fn@link): leave-last-out link prediction. [`graph`]: full ranking on a fixed split.
+//!
+//! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
+//! targets; other people's texts stay retrievable.
+
+pub mod generation;
+mod link;
+mod meteor;
+mod porter;
+mod predictions;
+mod ranking;
+mod rouge;
+mod stats;
+mod wordnet;
+
+pub use link::link;
+pub use meteor::Meteor;
+pub use porter::stem;
+pub use ranking::graph;
+pub use rouge::{rouge_l, rouge1};
+pub use stats::{Sample, peak_rss_bytes};
+pub use wordnet::WordNet;

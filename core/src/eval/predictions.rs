@@ -1,0 +1,107 @@
+//! The predictions file of an evaluation: one line per person, written as soon as it is known, so that
+//! a killed run goes on where it stopped.
+
+use std::{
+    collections::HashSet,
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Error;
+
+/// What was written for one person, and its scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The person.
+    pub user: String,
+    /// Number of history interactions that were used.
+    pub history: usize,
+    /// What was written.
+    pub prediction: String,
+    /// What the person wrote.
+    pub reference: String,
+    /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
+    pub scores: Vec<f64>,
+    /// The plan, if one was written.
+    pub path: Option<String>,
+    /// Number of synthetic interactions in the prompt.
+    pub synthetic: usize,
+    /// Number of synthetic texts that the gate refused.
+    pub refused: usize,
+    /// Tokens written, synthetic texts included.
+    pub tokens: usize,
+}
+
+/// The file behind a run: a line with its settings, then one line per person.
+pub(super) struct Predictions {
+    file: File,
+    path: PathBuf,
+    pub(super) rows: Vec<Prediction>,
+}
+
+impl Predictions {
+    /// Opens `path`, or a scratch file. An existing file must stem from the same settings; a line that a
+    /// kill cut off is taken away.
+    pub(super) fn open(path: Option<&Path>, settings: &Value) -> Result<Self, Error> {
+        let Some(path) = path else {
+            let file = tempfile::tempfile().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
+            return Ok(Self { file, path: PathBuf::from("scratch file"), rows: Vec::new() });
+        };
+        let io = |e| Error::io("open", path, e);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut this = Self { file, path: path.to_path_buf(), rows: Vec::new() };
+        let whole = this.read_back(settings)?;
+        this.file.set_len(whole).map_err(io)?;
+        this.file.seek(SeekFrom::Start(whole)).map_err(io)?;
+        if whole == 0 {
+            this.line(settings)?;
+        }
+        Ok(this)
+    }
+
+    /// Reads what stands there; returns the length of its whole lines.
+    fn read_back(&mut self, settings: &Value) -> Result<u64, Error> {
+        let mut whole = 0;
+        let mut line = String::new();
+        let mut reader = BufReader::new(&self.file);
+        loop {
+            line.clear();
+            let n = reader.read_line(&mut line).map_err(|e| Error::io("read", &self.path, e))?;
+            if n == 0 || !line.ends_with('\n') {
+                return Ok(whole);
+            }
+            let foreign = |what: &str| {
+                Error::Argument(format!("{} {what}: name another file with --out, or remove it", self.path.display()))
+            };
+            if whole == 0 {
+                if serde_json::from_str::<Value>(&line).ok().as_ref() != Some(settings) {
+                    return Err(foreign("was written with other settings"));
+                }
+            } else {
+                self.rows.push(serde_json::from_str(&line).map_err(|_| foreign("is not a predictions file"))?);
+            }
+            whole += n as u64;
+        }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(value).map_err(|e| Error::Argument(e.to_string()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    pub(super) fn push(&mut self, row: Prediction) -> Result<(), Error> {
+        self.line(&row)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// The people who are done.
+    pub(super) fn users(&self) -> HashSet<String> {
+        self.rows.iter().map(|r| r.user.clone()).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! Means with their standard errors.
+
+use serde_json::{Map, Value, json};
+
+/// Values of one metric over the evaluated people.
+#[derive(Debug, Clone, Default)]
+pub struct Sample(Vec<f64>);
+
+impl Sample {
+    /// Adds one person's value.
+    pub fn push(&mut self, value: f64) {
+        self.0.push(value);
+    }
+
+    /// Number of values.
+    pub fn n(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The mean; 0 without values.
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / (self.n() as f64).max(1.0)
+    }
+
+    /// The standard error of the mean; 0 with fewer than two values.
+    pub fn standard_error(&self) -> f64 {
+        let (n, mean) = (self.n() as f64, self.mean());
+        if n < 2.0 {
+            return 0.0;
+        }
+        let variance = self.0.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (variance / n).sqrt()
+    }
+
+    /// `name` and `name_se` into a JSON object.
+    pub fn write(&self, name: &str, into: &mut Map<String, Value>) {
+        into.insert(name.to_owned(), json!(self.mean()));
+        into.insert(format!("{name}_se"), json!(self.standard_error()));
+    }
+}
+
+impl FromIterator<f64> for Sample {
+    fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+/// Most memory that this process had resident so far, in bytes, where the system says so.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_error() {
+        let sample: Sample = [1.0, 2.0, 3.0].into_iter().collect();
+        assert_eq!(sample.mean(), 2.0);
+        assert!((sample.standard_error() - 1.0 / 3f64.sqrt()).abs() < 1e-12);
+        assert_eq!(Sample::default().standard_error(), 0.0);
+    }
+}

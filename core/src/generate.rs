@@ -1,0 +1,109 @@
+//! Personalized text, title or rating: from material to a decoder's request, and back.
+
+use serde::Serialize;
+
+use crate::{
+    llm::{Completion, Model, Phase, Request, Sampling, Stop},
+    prompt::{Material, Task},
+    reason::{self, ReasoningPath},
+    text,
+};
+
+/// How to write.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WriteOptions {
+    /// Most tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Most tokens of the text.
+    pub text_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY }
+    }
+}
+
+/// Longest reasoning path and title, in tokens.
+const PATH_TOKENS: usize = 48;
+const TITLE_TOKENS: usize = 24;
+
+impl WriteOptions {
+    /// Room that a decoder needs for one sequence of this kind, in tokens.
+    pub fn context(&self) -> usize {
+        self.prompt_tokens + PATH_TOKENS + TITLE_TOKENS + self.text_tokens + 64
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Written {
+    /// The plan, if one was asked for and kept to its grammar.
+    pub path: Option<ReasoningPath>,
+    /// The title, for the tasks that write one.
+    pub title: Option<String>,
+    /// The text, for the tasks that write one.
+    pub text: Option<String>,
+    /// The rating, for the task that writes one.
+    pub rating: Option<u8>,
+    /// Number of tokens written, all phases.
+    pub tokens: usize,
+    /// Mean natural log-probability of a token of the last phase.
+    pub log_prob: f64,
+}
+
+/// The decoder's request for this material.
+pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Request {
+    let prompt = material.compose(model, options.prompt_tokens);
+    let mut kinds = Vec::new();
+    if material.reasoning {
+        kinds.push((Some(reason::grammar()), PATH_TOKENS));
+    }
+    match material.task {
+        Task::Text => kinds.push((None, options.text_tokens)),
+        Task::Title => kinds.push((None, TITLE_TOKENS)),
+        Task::Rating => kinds.push((Some("root ::= \" \" [1-5]".to_owned()), 2)),
+        Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
+    }
+    let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
+        // The first lead is the end of the prompt; the later ones follow a line that has just ended.
+        lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
+        grammar,
+        stop: vec!["\n".into()],
+        max_tokens,
+        sampling: options.sampling,
+    });
+    let phases = phases.collect();
+    Request { prompt: model.prompt_tokens(&prompt), phases }
+}
+
+/// What a decoder's answer to [`request`] says.
+pub fn read(material: &Material, completion: &Completion) -> Written {
+    let mut written = Written { tokens: completion.phases.iter().map(|p| p.tokens).sum(), ..Written::default() };
+    let mut phases = completion.phases.iter();
+    if material.reasoning {
+        written.path = phases.next().and_then(|p| p.text.parse().ok());
+    }
+    if let Some(last) = completion.phases.last() {
+        written.log_prob = last.log_prob / last.tokens.max(1) as f64;
+    }
+    match material.task {
+        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop)),
+        Task::Title => written.title = phases.next().map(|p| text::one_line(&p.text)),
+        Task::Rating => written.rating = phases.next().and_then(|p| p.text.trim().parse().ok()),
+        Task::Synthetic => {
+            written.title = phases.next().map(|p| text::one_line(&p.text));
+            written.text = phases.next().map(|p| prose(&p.text, p.stop));
+            written.rating = written.path.as_ref().map(|p| p.stance);
+        }
+    }
+    written
+}
+
+/// A text cut off by its length ends with its last whole sentence.
+fn prose(written: &str, stop: Stop) -> String {
+    let line = text::one_line(written);
+    if stop == Stop::Length { text::whole_sentences(&line).to_owned() } else { line }
+}

@@ -1,0 +1,122 @@
+//! The normalised user-item matrix and propagation over it.
+
+use sprs::{CsMatI, CsMatViewI, CsVecI};
+
+use crate::pack::Pack;
+
+/// R~ = D_U^-1/2 R D_I^-1/2 and its transpose. Shapes: (users, items) and (items, users).
+pub struct Adjacency {
+    users: CsMatI<f32, u32>,
+    items: CsMatI<f32, u32>,
+}
+
+impl Adjacency {
+    /// From the items of each user. Duplicate edges count once; users and items without edges are fine.
+    pub fn new(items: usize, user_items: &[Vec<u32>]) -> Self {
+        let mut starts = vec![0u32];
+        let mut columns = Vec::new();
+        for row in user_items {
+            let mut row: Vec<u32> = row.iter().copied().filter(|&i| (i as usize) < items).collect();
+            row.sort_unstable();
+            row.dedup();
+            columns.extend(row);
+            starts.push(columns.len() as u32);
+        }
+        Self::from_csr(items, starts, columns)
+    }
+
+    /// From the graph of a pack.
+    pub fn from_pack(pack: &Pack) -> Self {
+        let (starts, columns) = pack.user_items();
+        Self::from_csr(pack.items(), starts.to_vec(), columns.to_vec())
+    }
+
+    fn from_csr(items: usize, starts: Vec<u32>, columns: Vec<u32>) -> Self {
+        let mut degree = vec![0u32; items];
+        columns.iter().for_each(|&i| degree[i as usize] += 1);
+        let mut values = Vec::with_capacity(columns.len());
+        for row in starts.windows(2) {
+            let row = &columns[row[0] as usize..row[1] as usize];
+            values.extend(row.iter().map(|&i| 1.0 / (row.len() as f32 * degree[i as usize] as f32).sqrt()));
+        }
+        let users = CsMatI::new((starts.len() - 1, items), starts, columns, values);
+        let items = users.transpose_view().to_csr();
+        Self { users, items }
+    }
+
+    /// Number of items.
+    pub fn items(&self) -> usize {
+        self.items.rows()
+    }
+
+    /// Number of people who met `item`.
+    pub fn degree(&self, item: u32) -> usize {
+        self.items.indptr().nnz_in_outer_sz(item as usize)
+    }
+
+    /// Number of people who met both items.
+    pub fn common_users(&self, a: u32, b: u32) -> usize {
+        match (self.items.outer_view(a as usize), self.items.outer_view(b as usize)) {
+            (Some(a), Some(b)) => {
+                let b = b.indices();
+                a.indices().iter().filter(|u| b.binary_search(u).is_ok()).count()
+            }
+            _ => 0,
+        }
+    }
+
+    /// One step x -> x P = x R~^T R~ over items, sparse in and out. `x` has dimension [`Adjacency::items`].
+    pub fn propagate(&self, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32> {
+        gather(self.users.view(), &gather(self.items.view(), x))
+    }
+}
+
+/// The row vector x M: the sum of the rows of `m` weighted by `x`.
+fn gather(m: CsMatViewI<'_, f32, u32>, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32> {
+    let mut sums = vec![0f32; m.cols()];
+    let mut touched = Vec::new();
+    for (row, &weight) in x.iter() {
+        let Some(row) = m.outer_view(row as usize) else { continue };
+        for (column, &value) in row.iter() {
+            let sum = &mut sums[column as usize];
+            if *sum == 0.0 {
+                touched.push(column as u32);
+            }
+            *sum += weight * value;
+        }
+    }
+    touched.sort_unstable();
+    touched.dedup();
+    let values = touched.iter().map(|&c| sums[c as usize]).collect();
+    CsVecI::new(sums.len(), touched, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The sparse fold-in equals the dense definition of P, entry by entry.
+        #[test]
+        fn propagation_is_the_dense_product(rows in proptest::collection::vec(proptest::collection::vec(0u32..7, 0..6), 1..8)) {
+            let adjacency = Adjacency::new(7, &rows);
+            let mut r = vec![[0f32; 7]; rows.len()];
+            for (u, row) in rows.iter().enumerate() {
+                row.iter().for_each(|&i| r[u][i as usize] = 1.0);
+            }
+            let du: Vec<f32> = r.iter().map(|row| row.iter().sum()).collect();
+            let di: Vec<f32> = (0..7).map(|i| r.iter().map(|row| row[i]).sum()).collect();
+            for i in 0..7usize {
+                let seen = adjacency.propagate(&CsVecI::new(7, vec![i as u32], vec![1.0])).to_dense();
+                for j in 0..7usize {
+                    let want: f32 = (0..r.len())
+                        .filter(|&u| r[u][i] * r[u][j] > 0.0)
+                        .map(|u| 1.0 / (du[u] * (di[i] * di[j]).sqrt()))
+                        .sum();
+                    prop_assert!((seen[j] - want).abs() < 1e-5, "P[{i},{j}] {} {}", seen[j], want);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! From a person and a pack to the material of a prompt: what the graph and retrieval contribute.
+
+use crate::{
+    graph::{Predictor, Query},
+    interaction::Interaction,
+    pack::{ItemId, Pack},
+    prompt::{Ask, Example, Material, Task},
+    retrieve::{Neighbour, Retriever},
+};
+
+/// The item that is to be written on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Target<'a> {
+    /// Its id.
+    pub item: &'a str,
+    /// Its name, where the caller knows one that the pack does not.
+    pub item_title: Option<&'a str>,
+    /// The title of the text, if given.
+    pub title: Option<&'a str>,
+    /// The text, if given.
+    pub text: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// What an evaluated task gives: of the true interaction only what the task does not ask for.
+    pub fn of(interaction: &'a Interaction, task: Task) -> Self {
+        let title = interaction.title.as_deref();
+        let text = Some(interaction.text.as_str());
+        let (title, text) = match task {
+            Task::Text => (title, None),
+            Task::Title => (None, text),
+            Task::Rating => (title, text),
+            Task::Synthetic => (None, None),
+        };
+        Self { item: &interaction.item, item_title: interaction.item_title.as_deref(), title, text }
+    }
+
+    /// The words that retrieval searches with: what is given of the text.
+    fn query(&self) -> String {
+        [self.title, self.text].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Number of other people's texts in a prompt, as in the PGraphRAG benchmark.
+pub const NEIGHBOURS: usize = 4;
+
+/// What a pack knows about one person's request.
+pub struct Grounding<'a> {
+    pack: &'a Pack,
+    retriever: Retriever<'a>,
+}
+
+impl<'a> Grounding<'a> {
+    /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
+    pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
+        Self { pack, retriever: Retriever::new(pack, me) }
+    }
+
+    /// An item's name: the pack's, else the caller's.
+    pub fn item_title(&self, target: &Target<'_>) -> Option<String> {
+        let known = self.pack.find(target.item).and_then(|n| self.pack.item_title(n));
+        known.or(target.item_title).map(str::to_owned)
+    }
+
+    /// Other people's texts for the target: on the item itself, else on the items most alike.
+    pub fn neighbours(&self, target: &Target<'_>, k: usize) -> Vec<Neighbour<'a>> {
+        let number = self.pack.find(target.item);
+        let query = target.query();
+        let on_item = number.map(|n| self.retriever.on_item(n, &query, k)).unwrap_or_default();
+        if !on_item.is_empty() {
+            return on_item;
+        }
+        let words = [self.item_title(target).as_deref(), Some(&query)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        self.retriever.on_similar(number, &words, k)
+    }
+
+    /// The same as examples for a prompt.
+    pub fn examples(&self, target: &Target<'_>, k: usize) -> Vec<Example> {
+        self.neighbours(target, k).iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect()
+    }
+
+    /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt.
+    pub fn material(&self, task: Task, reasoning: bool, history: Vec<Example>, target: &Target<'_>) -> Material {
+        let ask = Ask {
+            item_title: self.item_title(target),
+            title: target.title.map(str::to_owned),
+            text: target.text.map(str::to_owned),
+        };
+        Material { task, reasoning, history, neighbours: self.examples(target, NEIGHBOURS), ask }
+    }
+
+    /// The material for a synthetic interaction with `item`, in the voice of `history`.
+    pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> Material {
+        let target = Target { item: self.pack.item(item), ..Target::default() };
+        self.material(Task::Synthetic, true, history, &target)
+    }
+
+    /// Words about the target that may be seen: its name and other people's texts on it.
+    pub fn target_words(&self, target: &Target<'_>) -> String {
+        let mut words = self.item_title(target).unwrap_or_default();
+        for n in self.pack.find(target.item).map(|n| self.retriever.others(n)).unwrap_or_default().iter().take(20) {
+            words.push(' ');
+            words.push_str(n.1.text);
+        }
+        words
+    }
+}
+
+/// Weight of an interaction in a query: what a person disliked says less about what they will meet.
+fn weight(interaction: &Interaction) -> f32 {
+    if interaction.stars().is_some_and(|s| s <= 2) { 0.5 } else { 1.0 }
+}
+
+/// A person's history as a graph query; items that the pack does not know are left out.
+pub fn query(pack: &Pack, history: &[Interaction]) -> Query<'static> {
+    let history = history.iter().filter_map(|i| Some((pack.find(&i.item)?, weight(i)))).collect();
+    Query { history, ..Query::default() }
+}
+
+/// The `k` likeliest items that somebody has written about (only those can be grounded).
+pub fn predict_written(pack: &Pack, predictor: &Predictor<'_>, query: &Query<'_>, k: usize) -> Vec<ItemId> {
+    let ranked = predictor.predict(query, pack.items());
+    ranked.into_iter().map(|p| p.item).filter(|&i| pack.texts(i).len() > 0).take(k).collect()
+}

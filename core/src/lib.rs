@@ -1,0 +1,67 @@
+//! Locket is an embedded, on-device personalization engine: from the few texts that one person has
+//! written it predicts, on a population graph, what that person would meet next, writes
+//! reasoning-aligned synthetic texts for it, and from real plus synthetic history writes new text in
+//! that person's voice. Everything runs offline, on a quantized GGUF model through llama.cpp; this
+//! crate contains no network code.
+//!
+//! It implements GraSPeR, "Reasoning-Based Personalized Generation for Users with Sparse Data"
+//! (arXiv 2602.21219).
+//!
+//! # Overview of modules, in the data's order
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`interaction`] | one text by one person about one item, real or synthetic |
+//! | [`profile`] | people as JSON lines: what packs are built from and evaluations run on |
+//! | [`store`] | one person's own interactions on disk |
+//! | [`pack`] | the population artifact: catalogue, graph, public texts; memory-mapped |
+//! | [`graph`] | link prediction: fold one person into the graph, rank items, explain |
+//! | [`retrieve`] | BM25 over other people's texts, within a token budget |
+//! | [`llm`] | GGUF models through llama.cpp: batched decoding, grammars, log-probabilities |
+//! | [`ground`] | what graph and retrieval contribute to a prompt |
+//! | [`prompt`] | every prompt template, in one place |
+//! | [`reason`] | reasoning paths: the short structured plan before a text |
+//! | [`augment`] | synthetic interactions for predicted items, with a quality gate |
+//! | [`generate`] | personalized text, title or rating |
+//! | [`engine`] | the facade over all of it |
+//! | [`eval`] | metrics and protocols (feature `eval`) |
+//!
+//! # Example
+//!
+//! ```
+//! use locket::{engine::Engine, interaction::Interaction};
+//!
+//! # fn main() -> Result<(), locket::Error> {
+//! # let dir = tempfile::tempdir().map_err(|e| locket::Error::io("create", "scratch", e))?;
+//! # let dir = dir.path();
+//! let engine = Engine::open(dir)?;
+//! engine.record(Interaction::new("mug:42", "Keeps tea warm for an hour. My hands too.").with_rating(5.0))?;
+//! assert_eq!(engine.history()?.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod augment;
+mod codec;
+pub mod engine;
+mod error;
+#[cfg(feature = "eval")]
+pub mod eval;
+pub mod generate;
+pub mod graph;
+pub mod ground;
+pub mod interaction;
+pub mod llm;
+mod mapped;
+pub mod pack;
+pub mod profile;
+pub mod prompt;
+pub mod reason;
+pub mod retrieve;
+pub mod store;
+pub mod text;
+
+pub use error::Error;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

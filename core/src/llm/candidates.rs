@@ -1,0 +1,122 @@
+//! From a row of logits to the next token.
+//!
+//! A vocabulary has up to 262,144 tokens (Gemma), and most costs here are scans over it. So the few
+//! best candidates are selected once, and penalties, grammar and random choice work on those; a grammar that
+//! accepts none of them is then asked about the whole vocabulary.
+
+use llama_cpp_2::{
+    sampling::LlamaSampler,
+    token::{data::LlamaTokenData, data_array::LlamaTokenDataArray},
+};
+
+use super::{LlmError, Model, Phase, Sampling, Token};
+
+/// Most candidates that sampling looks at.
+const MAX_CANDIDATES: usize = 256;
+
+/// The state of sampling in one phase.
+pub(super) struct Chooser {
+    chain: LlamaSampler,
+    grammar: Option<LlamaSampler>,
+    keep: usize,
+}
+
+impl Chooser {
+    pub(super) fn new(model: &Model, phase: &Phase) -> Result<Self, LlmError> {
+        let s = phase.sampling;
+        let mut chain = Vec::new();
+        if s.repeat_penalty != 1.0 && s.repeat_penalty > 0.0 {
+            let n_vocab = model.inner.n_vocab();
+            chain.push(LlamaSampler::penalties(n_vocab, Sampling::REPEAT_WINDOW, s.repeat_penalty, 0.0, 0.0));
+        }
+        if s.temperature > 0.0 {
+            chain.push(LlamaSampler::top_k(s.top_k.clamp(1, MAX_CANDIDATES) as i32));
+            chain.push(LlamaSampler::top_p(s.top_p, 1));
+            chain.push(LlamaSampler::temp(s.temperature));
+            chain.push(LlamaSampler::dist(s.seed));
+        } else {
+            chain.push(LlamaSampler::greedy());
+        }
+        let grammar = phase
+            .grammar
+            .as_deref()
+            .map(|g| LlamaSampler::grammar(&model.inner, g, "root").map_err(|e| LlmError::Grammar(e.to_string())))
+            .transpose()?;
+        let keep = s.top_k.clamp(1, MAX_CANDIDATES);
+        Ok(Self { chain: LlamaSampler::chain_simple(chain), grammar, keep })
+    }
+
+    /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice.
+    pub(super) fn choose(&mut self, logits: &[f32]) -> Result<Token, LlmError> {
+        let mut few = candidates(logits, self.keep);
+        if let Some(grammar) = &mut self.grammar {
+            few.apply_sampler(grammar);
+            few.data.retain(|c| c.logit() > f32::NEG_INFINITY);
+            if few.data.is_empty() {
+                few = candidates(logits, logits.len());
+                few.apply_sampler(grammar);
+                few.data.retain(|c| c.logit() > f32::NEG_INFINITY);
+                few.data.truncate(MAX_CANDIDATES);
+            }
+        }
+        few.apply_sampler(&mut self.chain);
+        let token = few.selected_token().ok_or_else(|| LlmError::Grammar("no token can follow".into()))?;
+        self.chain.accept(token);
+        if let Some(grammar) = &mut self.grammar {
+            grammar.try_accept(token).map_err(|e| LlmError::Grammar(e.to_string()))?;
+        }
+        Ok(token)
+    }
+}
+
+/// The `keep` tokens with the largest logits, largest first.
+fn candidates(logits: &[f32], keep: usize) -> LlamaTokenDataArray {
+    let mut best: Vec<(f32, i32)> = Vec::with_capacity(2 * keep.min(logits.len()) + 1);
+    let larger_first = |a: &(f32, i32), b: &(f32, i32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    // Candidates collect above a rising threshold and are cut back whenever there are twice as many as wanted.
+    let mut threshold = f32::NEG_INFINITY;
+    for (id, &logit) in (0i32..).zip(logits) {
+        if logit > threshold || (best.len() < keep && !logit.is_nan()) {
+            best.push((logit, id));
+            if best.len() > 2 * keep {
+                best.select_nth_unstable_by(keep - 1, larger_first);
+                best.truncate(keep);
+                threshold = best[keep - 1].0;
+            }
+        }
+    }
+    best.sort_unstable_by(larger_first);
+    best.truncate(keep);
+    let data = best.into_iter().map(|(logit, id)| LlamaTokenData::new(Token::new(id), logit, 0.0)).collect();
+    LlamaTokenDataArray::new(data, true)
+}
+
+/// The natural log-probability of `token` under a softmax over `logits`.
+pub(super) fn log_prob(logits: &[f32], token: Token) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = logits.iter().map(|l| (l - most).exp()).sum();
+    f64::from(logits[token.0 as usize] - most - sum.ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn candidates_are_the_largest_in_order(logits in proptest::collection::vec(-50f32..50.0, 1..400), keep in 1usize..40) {
+            let mut want: Vec<(f32, i32)> = logits.iter().copied().zip(0..).collect();
+            want.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            want.truncate(keep);
+            let have: Vec<f32> = candidates(&logits, keep).data.iter().map(LlamaTokenData::logit).collect();
+            prop_assert_eq!(have, want.into_iter().map(|w| w.0).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn probabilities_add_up(logits in proptest::collection::vec(-9f32..9.0, 1..50)) {
+            let sum: f64 = (0..logits.len() as i32).map(|t| log_prob(&logits, Token::new(t)).exp()).sum();
+            prop_assert!((sum - 1.0).abs() < 1e-4);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! GGUF models through llama.cpp: loading, tokens, batched decoding, grammars, log-probabilities.
+//!
+//! # Overview of types
+//! - [`Model`] is a loaded file, with a LoRA [adapter](LoadOptions::adapter) if one was given.
+//! - [`Decoder`] is a context on it with room for several sequences. It runs [`Request`]s to completion,
+//!   many at a time: finished slots are refilled, and a prompt reuses whatever prefix of it already
+//!   stands in the KV cache.
+//! - A [`Request`] is a prompt and one or more [`Phase`]s, each with its own grammar, stops and sampling,
+//!   written one after the other on the same KV state (a reasoning path, then the text).
+
+mod candidates;
+mod decoder;
+mod gguf;
+mod model;
+mod request;
+mod slot;
+
+pub use decoder::{Decoder, DecoderOptions, Usage};
+pub use gguf::check_gguf;
+pub use model::{LoadOptions, Model, Prompt};
+pub use request::{Completion, Event, Phase, PhaseOutput, Request, Sampling, Stop};
+
+use std::path::PathBuf;
+
+/// A token's number in its model's vocabulary.
+pub type Token = llama_cpp_2::token::LlamaToken;
+
+/// What can go wrong with a model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LlmError {
+    /// There is no such file. `locket model pull` gets one.
+    #[error("no model file at {}: `locket model list` shows what can be had, `locket model pull NAME` gets it", .0.display())]
+    FileMissing(PathBuf),
+    /// The file is there but cannot be read.
+    #[error("cannot read the model {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not a whole GGUF file. Get it again.
+    #[error("{path} is not a GGUF model: {what}", path = path.display())]
+    NotGguf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The model does not fit the memory that it may use. Take a smaller model or allow more.
+    #[error("the model would need {needed} bytes of memory, {allowed} are allowed")]
+    WouldNotFit {
+        /// Bytes for weights and KV cache.
+        needed: u64,
+        /// Bytes that the host has or allows.
+        allowed: u64,
+    },
+    /// llama.cpp refused the file (an unknown architecture, missing tensors).
+    #[error("llama.cpp cannot load {path}: {what}", path = path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        what: String,
+    },
+    /// Prompt and answer are longer than the context. Shorten the prompt or open a larger decoder.
+    #[error("{needed} tokens do not fit a context of {context}")]
+    ContextOverflow {
+        /// Tokens of prompt and answer.
+        needed: usize,
+        /// Tokens that one sequence may have.
+        context: usize,
+    },
+    /// The grammar of a phase is malformed.
+    #[error("the grammar cannot be parsed: {0}")]
+    Grammar(String),
+    /// A request is malformed.
+    #[error("{0}")]
+    Request(&'static str),
+    /// llama.cpp failed while decoding.
+    #[error("decoding failed: {0}")]
+    Decode(String),
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}

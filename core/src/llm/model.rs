@@ -1,0 +1,176 @@
+//! A loaded model file.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{Mutex, OnceLock},
+};
+
+use llama_cpp_2::{
+    llama_backend::LlamaBackend,
+    model::{LlamaChatMessage, LlamaChatTemplate, LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
+};
+
+use super::{LlmError, Token, check_gguf};
+
+/// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
+pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()>>;
+
+/// How to load a model.
+#[derive(Default)]
+pub struct LoadOptions {
+    /// A LoRA adapter (GGUF) to apply to every context.
+    pub adapter: Option<PathBuf>,
+    /// Most bytes that the weights may take. Default: what the system has available.
+    pub allowed_bytes: Option<u64>,
+    /// Told the fraction loaded.
+    pub progress: Option<Progress>,
+}
+
+/// A loaded model. Weights are memory-mapped and shared by every decoder on it.
+pub struct Model {
+    pub(super) inner: LlamaModel,
+    pub(super) adapter: Option<Mutex<LlamaLoraAdapter>>,
+    path: PathBuf,
+    template: Option<LlamaChatTemplate>,
+}
+
+/// What a model is asked to continue, made of trusted and untrusted parts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Prompt {
+    /// What the model is told and shown. Special tokens are never parsed out of it.
+    pub body: String,
+    /// How the model's own answer begins ("Review by this author:").
+    pub lead: String,
+}
+
+/// llama.cpp's process-wide state. Its log goes nowhere: errors come back as values.
+fn backend() -> Result<&'static LlamaBackend, LlmError> {
+    static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
+    let backend = BACKEND.get_or_init(|| {
+        let mut backend = LlamaBackend::init().ok()?;
+        backend.void_logs();
+        Some(backend)
+    });
+    backend.as_ref().ok_or(LlmError::Request("llama.cpp is already in use by other code in this process"))
+}
+
+impl Model {
+    /// Loads `path`.
+    ///
+    /// # Errors
+    /// [`LlmError::FileMissing`], [`LlmError::NotGguf`], [`LlmError::WouldNotFit`], [`LlmError::Load`],
+    /// [`LlmError::Cancelled`] if the progress callback broke off.
+    pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, LlmError> {
+        let path = path.as_ref().to_path_buf();
+        let needed = check_gguf(&path)?;
+        let allowed = options.allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX);
+        if needed > allowed {
+            return Err(LlmError::WouldNotFit { needed, allowed });
+        }
+        if let Some(adapter) = &options.adapter {
+            check_gguf(adapter)?;
+        }
+        let cancelled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut params = LlamaModelParams::default();
+        if let Some(mut progress) = options.progress {
+            let cancelled = cancelled.clone();
+            params = params.with_progress_callback(move |fraction| {
+                let go_on = progress(fraction).is_continue();
+                cancelled.store(!go_on, std::sync::atomic::Ordering::Relaxed);
+                go_on
+            });
+        }
+        let mut inner = LlamaModel::load_from_file(backend()?, &path, &params).map_err(|e| {
+            match cancelled.load(std::sync::atomic::Ordering::Relaxed) {
+                true => LlmError::Cancelled,
+                false => LlmError::Load { path: path.clone(), what: e.to_string() },
+            }
+        })?;
+        let adapter = match options.adapter {
+            None => None,
+            Some(file) => {
+                let adapter = inner
+                    .lora_adapter_init(&file)
+                    .map_err(|e| LlmError::Load { path: file, what: format!("not an adapter for this model ({e})") })?;
+                Some(Mutex::new(adapter))
+            }
+        };
+        let template = inner.chat_template(None).ok();
+        Ok(Self { inner, adapter, path, template })
+    }
+
+    pub(super) fn backend(&self) -> Result<&'static LlamaBackend, LlmError> {
+        backend()
+    }
+
+    /// Where it was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's name, for records and reports.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Bytes of weights.
+    pub fn bytes(&self) -> u64 {
+        self.inner.size()
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> u64 {
+        self.inner.n_params()
+    }
+
+    /// The context length that the model was trained with, in tokens.
+    pub fn trained_context(&self) -> usize {
+        self.inner.n_ctx_train() as usize
+    }
+
+    /// Whether it is a chat model (its file carries a chat template).
+    pub fn has_chat_template(&self) -> bool {
+        self.template.is_some()
+    }
+
+    /// `text` as tokens, without a start token. Special tokens are not parsed: text is data.
+    pub fn tokens(&self, text: &str) -> Vec<Token> {
+        self.inner.vocab().tokenize(text.as_bytes(), false, false)
+    }
+
+    /// A prompt as tokens: body and lead for a base model; for a chat model the body as the user's turn in
+    /// the model's own template and the lead as the beginning of the answer.
+    pub fn prompt_tokens(&self, prompt: &Prompt) -> Vec<Token> {
+        let vocab = self.inner.vocab();
+        let Some((before, after)) = self.template_parts() else {
+            let mut tokens = Vec::new();
+            if vocab.should_add_bos() {
+                tokens.push(vocab.bos());
+            }
+            tokens.extend(self.tokens(&format!("{}{}", prompt.body, prompt.lead)));
+            return tokens;
+        };
+        let mut tokens = vocab.tokenize(before.as_bytes(), true, true);
+        tokens.extend(self.tokens(&prompt.body));
+        tokens.extend(vocab.tokenize(after.as_bytes(), false, true));
+        tokens.extend(self.tokens(&prompt.lead));
+        tokens
+    }
+
+    /// What the chat template puts before and behind the user's turn.
+    fn template_parts(&self) -> Option<(String, String)> {
+        const MARK: &str = "\u{1}locket\u{1}";
+        let message = LlamaChatMessage::new("user".into(), MARK.into()).ok()?;
+        let filled = self.inner.apply_chat_template(self.template.as_ref()?, &[message], true).ok()?;
+        let (before, after) = filled.split_once(MARK)?;
+        Some((before.to_owned(), after.to_owned()))
+    }
+}
+
+/// Memory that the system could give to this process, in bytes, where it says so.
+fn available_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}

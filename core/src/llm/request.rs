@@ -1,0 +1,103 @@
+//! What a decoder is asked and what it answers.
+
+use super::Token;
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// 0 is greedy: always the likeliest token.
+    pub temperature: f32,
+    /// Only the likeliest tokens that together have this probability (1 = all).
+    pub top_p: f32,
+    /// Only this many of the likeliest tokens, at most 256.
+    pub top_k: usize,
+    /// Logits of tokens among the last [`Sampling::REPEAT_WINDOW`] are divided (if positive) or multiplied (if
+    /// negative) by this; 1 is off.
+    pub repeat_penalty: f32,
+    /// Seed of the random choice; the same request with the same seed gives the same text.
+    pub seed: u32,
+}
+
+impl Sampling {
+    /// Number of generated tokens that [`Sampling::repeat_penalty`] looks back on.
+    pub const REPEAT_WINDOW: i32 = 64;
+
+    /// Always the likeliest token, with a mild penalty against loops.
+    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: 64, repeat_penalty: 1.1, seed: 0 };
+
+    /// Varied text, as synthetic interactions want it.
+    pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
+
+    /// The same with another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u32) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// One stretch of text that the model writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// Given text in front of it, appended to what stands before.
+    pub lead: String,
+    /// A GBNF grammar (rule `root`) that the stretch must follow.
+    pub grammar: Option<String>,
+    /// The stretch ends before any of these strings.
+    pub stop: Vec<String>,
+    /// Most tokens.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+/// A prompt and the phases to write after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The prompt's tokens, see [`super::Model::prompt_tokens`].
+    pub prompt: Vec<Token>,
+    /// At least one.
+    pub phases: Vec<Phase>,
+}
+
+/// Why a phase ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The model ended its text, or the grammar was complete.
+    End,
+    /// One of the stop strings came.
+    Matched,
+    /// [`Phase::max_tokens`] were written.
+    Length,
+}
+
+/// What was written in one phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseOutput {
+    /// The text, without the lead and the stop string.
+    pub text: String,
+    /// Number of tokens.
+    pub tokens: usize,
+    /// Sum of the natural log-probabilities of the tokens under the unconstrained model.
+    pub log_prob: f64,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// The answer to one request: one output per phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// In the order of [`Request::phases`].
+    pub phases: Vec<PhaseOutput>,
+}
+
+/// A piece of text as it is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event<'a> {
+    /// Which request.
+    pub request: usize,
+    /// Which of its phases.
+    pub phase: usize,
+    /// The new text; whole characters. Concatenated, the pieces of a phase are its text.
+    pub piece: &'a str,
+}

@@ -1,0 +1,168 @@
+//! One sequence of a decoder: what stands in its KV cache, and the request that it is writing.
+
+use super::{
+    LlmError, Model, Phase, Token,
+    candidates::{Chooser, log_prob},
+    request::{Completion, PhaseOutput, Request, Stop},
+};
+
+/// A request in progress.
+pub(super) struct Job {
+    /// Its number among the requests.
+    pub(super) number: usize,
+    phases: Vec<Phase>,
+    chooser: Chooser,
+    current: usize,
+    written: Writing,
+    done: Vec<PhaseOutput>,
+}
+
+/// The phase in progress.
+#[derive(Default)]
+struct Writing {
+    /// Bytes not yet passed on: an unfinished character, or what may become a stop string.
+    held: Vec<u8>,
+    text: String,
+    tokens: usize,
+    log_prob: f64,
+}
+
+/// A sequence of the decoder.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// The tokens in the KV cache.
+    pub(super) cached: Vec<Token>,
+    /// Tokens to decode next.
+    pub(super) pending: Vec<Token>,
+    /// What it is writing.
+    pub(super) job: Option<Job>,
+}
+
+impl Slot {
+    /// What the cache will hold once everything pending is decoded.
+    pub(super) fn planned(&self) -> impl Iterator<Item = &Token> {
+        self.cached.iter().chain(&self.pending)
+    }
+}
+
+impl Job {
+    pub(super) fn new(model: &Model, number: usize, request: &Request) -> Result<Self, LlmError> {
+        let chooser = Chooser::new(model, &request.phases[0])?;
+        let (phases, written, done) = (request.phases.clone(), Writing::default(), Vec::new());
+        Ok(Self { number, phases, chooser, current: 0, written, done })
+    }
+
+    pub(super) fn phase(&self) -> usize {
+        self.current
+    }
+
+    /// Chooses the next token, passes on the text that is certain, and returns the tokens to decode
+    /// next: none if the request is finished.
+    pub(super) fn step(
+        &mut self,
+        model: &Model,
+        logits: &[f32],
+        emit: &mut dyn FnMut(usize, &str),
+    ) -> Result<Vec<Token>, LlmError> {
+        let token = self.chooser.choose(logits)?;
+        let phase = &self.phases[self.current];
+        self.written.tokens += 1;
+        self.written.log_prob += log_prob(logits, token);
+        let vocab = model.inner.vocab();
+        let stop = if vocab.is_eog(token) {
+            Some(Stop::End)
+        } else {
+            vocab.token_to_piece_into(token, &mut self.written.held, false, None);
+            let matched = self.written.release(&phase.stop, |piece| emit(self.current, piece));
+            if matched {
+                Some(Stop::Matched)
+            } else {
+                (self.written.tokens >= phase.max_tokens).then_some(Stop::Length)
+            }
+        };
+        let Some(stop) = stop else { return Ok(vec![token]) };
+        self.written.flush(stop, |piece| emit(self.current, piece));
+        let Writing { text, tokens, log_prob, .. } = std::mem::take(&mut self.written);
+        self.done.push(PhaseOutput { text, tokens, log_prob, stop });
+        self.current += 1;
+        let Some(next) = self.phases.get(self.current) else { return Ok(Vec::new()) };
+        self.chooser = Chooser::new(model, next)?;
+        // A stopped token is not kept: the next lead takes its place. A token cut off by length is.
+        let mut tokens = if stop == Stop::Length { vec![token] } else { Vec::new() };
+        tokens.extend(model.tokens(&next.lead));
+        Ok(tokens)
+    }
+
+    pub(super) fn finish(self) -> Completion {
+        Completion { phases: self.done }
+    }
+}
+
+impl Writing {
+    /// Passes on what is whole characters and cannot become a stop string; true if a stop string came.
+    fn release(&mut self, stops: &[String], mut emit: impl FnMut(&str)) -> bool {
+        let whole = match std::str::from_utf8(&self.held) {
+            Ok(s) => s.len(),
+            Err(e) if e.error_len().is_none() => e.valid_up_to(),
+            // Bytes that will never be a character (a byte-level vocabulary allows them): pass on a replacement.
+            Err(_) => {
+                self.held = String::from_utf8_lossy(&self.held).into_owned().into_bytes();
+                self.held.len()
+            }
+        };
+        let text = String::from_utf8_lossy(&self.held[..whole]).into_owned();
+        let first = stops.iter().filter_map(|s| text.find(s.as_str())).min();
+        let sure = first.unwrap_or_else(|| text.len() - undecided(&text, stops));
+        if sure > 0 {
+            emit(&text[..sure]);
+            self.text.push_str(&text[..sure]);
+            self.held.drain(..sure);
+        }
+        first.is_some()
+    }
+
+    fn flush(&mut self, stop: Stop, mut emit: impl FnMut(&str)) {
+        if stop != Stop::Matched && !self.held.is_empty() {
+            let rest = String::from_utf8_lossy(&self.held).into_owned();
+            emit(&rest);
+            self.text.push_str(&rest);
+        }
+        self.held.clear();
+    }
+}
+
+/// Length of the longest end of `text` that is the beginning of a stop string.
+fn undecided(text: &str, stops: &[String]) -> usize {
+    let longest = stops.iter().map(String::len).max().unwrap_or(0);
+    (1..longest.min(text.len() + 1))
+        .rev()
+        .find(|&n| text.is_char_boundary(text.len() - n) && stops.iter().any(|s| s.starts_with(&text[text.len() - n..])))
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(pieces: &[&[u8]], stops: &[&str]) -> (Vec<String>, bool) {
+        let stops: Vec<String> = stops.iter().map(|s| (*s).to_owned()).collect();
+        let (mut writing, mut out) = (Writing::default(), Vec::new());
+        for piece in pieces {
+            writing.held.extend_from_slice(piece);
+            if writing.release(&stops, |p| out.push(p.to_owned())) {
+                return (out, true);
+            }
+        }
+        writing.flush(Stop::End, |p| out.push(p.to_owned()));
+        (out, false)
+    }
+
+    #[test]
+    fn characters_and_stops_across_pieces() {
+        assert_eq!(feed(&[b"caf", b"\xc3", b"\xa9!"], &[]), (vec!["caf".into(), "é!".into()], false));
+        assert_eq!(feed(&[b"good", b" EN", b"D more"], &["END"]), (vec!["good".into(), " ".into()], true));
+        assert_eq!(feed(&[b"EN", b"O"], &["END"]), (vec!["ENO".into()], false));
+        assert_eq!(feed(&[b"EN"], &["END"]), (vec!["EN".into()], false));
+        assert_eq!(feed(&[b"a\xff\xffb"], &[]), (vec!["a\u{fffd}\u{fffd}b".into()], false));
+    }
+}

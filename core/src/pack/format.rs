@@ -1,0 +1,201 @@
+//! The bytes of a pack file, and the checks that make them safe to map.
+//!
+//! ```text
+//! offset  size  what
+//!      0     8  magic "LOCKPACK"
+//!      8     4  version (u32, little-endian like everything here)
+//!     12     4  number of sections n
+//!     16     8  length of the whole file
+//!     24     4  CRC-32 of the section table
+//!     28     4  zero
+//!     32  24*n  section table: id u32, CRC-32 u32, offset u64, length u64
+//!    ...        sections, each at a multiple of 64 bytes
+//! ```
+
+use std::{
+    fs::File,
+    io::{BufWriter, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::PackError;
+
+/// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
+/// accepts exactly its own version, since a pack ships together with the app that reads it.
+pub(super) const VERSION: u32 = 1;
+pub(super) const MAGIC: &[u8; 8] = b"LOCKPACK";
+const HEADER: usize = 32;
+const ENTRY: usize = 24;
+const ALIGN: u64 = 64;
+
+#[cfg(target_endian = "big")]
+compile_error!("packs are little-endian and mapped as they are");
+
+/// What a section holds. Numbers are part of the format and never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Section {
+    /// [`super::Meta`] as JSON.
+    Meta = 1,
+    /// Ends of the item ids in `ItemIds`, `u64[items + 1]`.
+    ItemIdEnds = 2,
+    ItemIds = 3,
+    /// Item numbers in the order of their ids, `u32[items]`.
+    ItemOrder = 4,
+    ItemTitleEnds = 5,
+    ItemTitles = 6,
+    ItemCategoryEnds = 7,
+    ItemCategories = 8,
+    /// User-item matrix R as CSR: row starts `u32[users + 1]`, columns `u32[edges]`.
+    UserStarts = 9,
+    UserItems = 10,
+    /// Its transpose.
+    ItemStarts = 11,
+    ItemUsers = 12,
+    /// First text of each item, `u32[items + 1]`.
+    TextStarts = 13,
+    /// Hash of each text's author, `u64[texts]`.
+    TextAuthors = 14,
+    /// Stars of each text, `u8[texts]`, 0 for none.
+    TextStars = 15,
+    /// Ends of title and text in `Texts`, `u64[2 * texts + 1]`.
+    TextEnds = 16,
+    Texts = 17,
+    /// Vocabulary in byte order: ends `u64[terms + 1]` and bytes.
+    TermEnds = 18,
+    Terms = 19,
+    /// Number of texts that contain each term, `u32[terms]`.
+    TermDocuments = 20,
+    /// Item-term matrix C (TF-IDF, rows of length 1) as CSR.
+    ContentStarts = 21,
+    ContentTerms = 22,
+    ContentWeights = 23,
+}
+
+pub(super) const SECTIONS: usize = 23;
+
+/// Writes sections one after the other, then the header.
+pub(super) struct PackWriter {
+    out: BufWriter<tempfile::NamedTempFile>,
+    table: Vec<(u32, u32, u64, u64)>,
+    at: u64,
+    crc: crc32fast::Hasher,
+}
+
+impl PackWriter {
+    /// Starts a file beside `path`, so that it can be renamed onto it at the end.
+    pub(super) fn create(path: &Path) -> std::io::Result<Self> {
+        let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(dir)?);
+        let at = (HEADER + ENTRY * SECTIONS) as u64;
+        out.write_all(&vec![0; at as usize])?;
+        Ok(Self { out, table: Vec::new(), at, crc: crc32fast::Hasher::new() })
+    }
+
+    /// Begins the next section.
+    pub(super) fn begin(&mut self, section: Section) -> std::io::Result<()> {
+        let pad = (ALIGN - self.at % ALIGN) % ALIGN;
+        self.out.write_all(&[0; ALIGN as usize][..pad as usize])?;
+        self.at += pad;
+        self.table.push((section as u32, 0, self.at, 0));
+        self.crc = crc32fast::Hasher::new();
+        Ok(())
+    }
+
+    /// Appends to the section begun last.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.crc.update(bytes);
+        self.at += bytes.len() as u64;
+        if let Some(entry) = self.table.last_mut() {
+            entry.1 = self.crc.clone().finalize();
+            entry.3 += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// A whole section at once.
+    pub(super) fn section<T: bytemuck::NoUninit>(&mut self, section: Section, values: &[T]) -> std::io::Result<()> {
+        self.begin(section)?;
+        self.put(bytemuck::cast_slice(values))
+    }
+
+    /// Writes the header, syncs, and renames the file onto `path`. Returns the length.
+    pub(super) fn finish(mut self, path: &Path) -> std::io::Result<u64> {
+        let mut table = Vec::with_capacity(ENTRY * SECTIONS);
+        for (id, crc, offset, len) in &self.table {
+            table.extend_from_slice(&id.to_le_bytes());
+            table.extend_from_slice(&crc.to_le_bytes());
+            table.extend_from_slice(&offset.to_le_bytes());
+            table.extend_from_slice(&len.to_le_bytes());
+        }
+        let mut header = MAGIC.to_vec();
+        header.extend_from_slice(&VERSION.to_le_bytes());
+        header.extend_from_slice(&(self.table.len() as u32).to_le_bytes());
+        header.extend_from_slice(&self.at.to_le_bytes());
+        header.extend_from_slice(&crc32fast::hash(&table).to_le_bytes());
+        header.extend_from_slice(&[0; 4]);
+        self.out.seek(SeekFrom::Start(0))?;
+        self.out.write_all(&header)?;
+        self.out.write_all(&table)?;
+        let file = self.out.into_inner().map_err(|e| e.into_error())?;
+        file.as_file().sync_all()?;
+        set_mode(file.as_file())?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(self.at)
+    }
+}
+
+/// Scratch files are private; a pack is for everyone who may read its folder.
+#[cfg(unix)]
+fn set_mode(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Where each section lies, after magic, version, length and every checksum were checked.
+pub(super) fn check(bytes: &[u8]) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
+    let u32_at = |at: usize| bytes[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or_default();
+    let u64_at = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
+    if bytes.len() < 8 || &bytes[..8] != MAGIC {
+        return Err(PackError::NotAPack);
+    }
+    if bytes.len() < HEADER {
+        return Err(PackError::Truncated { have: bytes.len() as u64, want: HEADER as u64 });
+    }
+    if u32_at(8) != VERSION {
+        return Err(PackError::Version(u32_at(8)));
+    }
+    if u64_at(16) != bytes.len() as u64 {
+        return Err(PackError::Truncated { have: bytes.len() as u64, want: u64_at(16) });
+    }
+    let damaged = |what: &str| PackError::Damaged(what.to_owned());
+    let count = u32_at(12) as usize;
+    if count != SECTIONS || bytes.len() < HEADER + ENTRY * SECTIONS {
+        return Err(damaged("the section table has another size"));
+    }
+    if crc32fast::hash(&bytes[HEADER..HEADER + ENTRY * SECTIONS]) != u32_at(24) {
+        return Err(damaged("the section table's checksum differs"));
+    }
+    let mut spans = [(0, 0); SECTIONS + 1];
+    for n in 0..count {
+        let entry = HEADER + ENTRY * n;
+        let (id, crc) = (u32_at(entry) as usize, u32_at(entry + 4));
+        let (offset, len) = (u64_at(entry + 8), u64_at(entry + 16));
+        let end = offset.checked_add(len).filter(|&e| e <= bytes.len() as u64);
+        let Some(end) = end.filter(|_| id == n + 1 && offset % ALIGN == 0) else {
+            return Err(damaged(&format!("section {id} lies outside the file")));
+        };
+        let span = (offset as usize, end as usize);
+        if crc32fast::hash(&bytes[span.0..span.1]) != crc {
+            return Err(damaged(&format!("section {id}: the checksum differs")));
+        }
+        spans[id] = span;
+    }
+    Ok(spans)
+}

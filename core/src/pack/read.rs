@@ -1,0 +1,266 @@
+//! The read-only view of a pack file.
+
+use std::path::{Path, PathBuf};
+
+use sprs::CsMatViewI;
+
+use super::{
+    Meta, PackError,
+    build::{idf, terms},
+    format::{self, SECTIONS, Section},
+};
+use crate::mapped::Mapped;
+
+/// An item's number in its pack, `0..items`.
+pub type ItemId = u32;
+
+/// A text by somebody about an item.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PublicText<'a> {
+    /// Key of its author, see [`super::author_key`].
+    pub author: u64,
+    /// 1 to 5, or none.
+    pub stars: Option<u8>,
+    /// Its headline, possibly empty.
+    pub title: &'a str,
+    /// The text, on one line.
+    pub text: &'a str,
+}
+
+/// An open pack. Cheap to open: the file is mapped, checked once, and paged in as it is used.
+pub struct Pack {
+    path: PathBuf,
+    bytes: Mapped,
+    spans: [(usize, usize); SECTIONS + 1],
+    meta: Meta,
+}
+
+impl Pack {
+    /// Opens and checks a pack: magic, version, length, the checksum of every section, and that all
+    /// indices stay inside their arrays.
+    ///
+    /// # Errors
+    /// Every variant of [`PackError`] but `Empty` and `TooMany`.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PackError> {
+        let path = path.as_ref().to_path_buf();
+        let io = |source| PackError::Io { action: "open", path: path.clone(), source };
+        // An empty file cannot be mapped.
+        if std::fs::metadata(&path).map_err(io)?.len() == 0 {
+            return Err(PackError::NotAPack);
+        }
+        let bytes = Mapped::open(&path).map_err(io)?;
+        let spans = format::check(&bytes)?;
+        let (start, end) = spans[Section::Meta as usize];
+        let meta = serde_json::from_slice(&bytes[start..end]).map_err(|e| PackError::Damaged(e.to_string()))?;
+        let pack = Self { path, bytes, spans, meta };
+        pack.check_structure().map_err(|what| PackError::Damaged(what.to_owned()))?;
+        Ok(pack)
+    }
+
+    fn check_structure(&self) -> Result<(), &'static str> {
+        let m = &self.meta;
+        if [m.items, m.users, m.edges, m.texts, m.terms].iter().any(|&n| n > self.bytes.len()) {
+            return Err("the counts are larger than the file");
+        }
+        let sizes = [
+            (self.u64s(Section::ItemIdEnds).len(), m.items + 1),
+            (self.u32s(Section::ItemOrder).len(), m.items),
+            (self.u64s(Section::ItemTitleEnds).len(), m.items + 1),
+            (self.u64s(Section::ItemCategoryEnds).len(), m.items + 1),
+            (self.u32s(Section::UserItems).len(), m.edges),
+            (self.u32s(Section::ItemUsers).len(), m.edges),
+            (self.u64s(Section::TextAuthors).len(), m.texts),
+            (self.raw(Section::TextStars).len(), m.texts),
+            (self.u64s(Section::TextEnds).len(), 2 * m.texts + 1),
+            (self.u64s(Section::TermEnds).len(), m.terms + 1),
+            (self.u32s(Section::TermDocuments).len(), m.terms),
+            (self.f32s(Section::ContentWeights).len(), self.u32s(Section::ContentTerms).len()),
+        ];
+        if sizes.iter().any(|(have, want)| have != want) {
+            return Err("a section has another length than the pack's own counts say");
+        }
+        if self.u32s(Section::ItemOrder).iter().any(|&i| i as usize >= m.items) {
+            return Err("an item number is out of range");
+        }
+        for (ends, bytes) in [
+            (Section::ItemIdEnds, Section::ItemIds),
+            (Section::ItemTitleEnds, Section::ItemTitles),
+            (Section::ItemCategoryEnds, Section::ItemCategories),
+            (Section::TextEnds, Section::Texts),
+            (Section::TermEnds, Section::Terms),
+        ] {
+            let ends = self.u64s(ends);
+            let text = std::str::from_utf8(self.raw(bytes)).map_err(|_| "a string section is not UTF-8")?;
+            let whole = ends.first() == Some(&0) && ends.last() == Some(&(text.len() as u64));
+            if !whole || !ends.is_sorted() || ends.iter().any(|&e| !text.is_char_boundary(e as usize)) {
+                return Err("string bounds do not fit their section");
+            }
+        }
+        let starts = self.u32s(Section::TextStarts);
+        if starts.len() != m.items + 1 || starts.last() != Some(&(m.texts as u32)) || !starts.is_sorted() {
+            return Err("text bounds do not fit");
+        }
+        for (shape, a, b) in [
+            ((m.users, m.items), Section::UserStarts, Section::UserItems),
+            ((m.items, m.users), Section::ItemStarts, Section::ItemUsers),
+            ((m.items, m.terms), Section::ContentStarts, Section::ContentTerms),
+        ] {
+            check_csr(shape, self.u32s(a), self.u32s(b))?;
+        }
+        Ok(())
+    }
+
+    fn raw(&self, section: Section) -> &[u8] {
+        let (start, end) = self.spans[section as usize];
+        &self.bytes[start..end]
+    }
+
+    // Sections are 64-byte aligned inside a page-aligned mapping: the only cast that can fail is a length
+    // that is no multiple of the element, which then reads as empty and fails the length check.
+    fn u32s(&self, section: Section) -> &[u32] {
+        bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
+    }
+
+    fn u64s(&self, section: Section) -> &[u64] {
+        bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
+    }
+
+    fn f32s(&self, section: Section) -> &[f32] {
+        bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
+    }
+
+    fn string(&self, ends: Section, bytes: Section, n: usize) -> &str {
+        let ends = self.u64s(ends);
+        let span = ends[n] as usize..ends[n + 1] as usize;
+        // Checked on opening; a file changed under us must not become undefined behaviour.
+        std::str::from_utf8(&self.raw(bytes)[span]).unwrap_or_default()
+    }
+
+    /// Where the pack lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its own facts.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Length of the file in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Number of items in the catalogue.
+    pub fn items(&self) -> usize {
+        self.meta.items
+    }
+
+    /// The number of the item with this id.
+    pub fn find(&self, id: &str) -> Option<ItemId> {
+        let order = self.u32s(Section::ItemOrder);
+        order.binary_search_by(|&n| self.item(n).cmp(id)).ok().map(|at| order[at])
+    }
+
+    /// An item's id. Panics if `item` is not below [`Pack::items`], like all accessors by number.
+    pub fn item(&self, item: ItemId) -> &str {
+        self.string(Section::ItemIdEnds, Section::ItemIds, item as usize)
+    }
+
+    /// An item's own name, if the catalogue has one.
+    pub fn item_title(&self, item: ItemId) -> Option<&str> {
+        Some(self.string(Section::ItemTitleEnds, Section::ItemTitles, item as usize)).filter(|t| !t.is_empty())
+    }
+
+    /// An item's category, if the catalogue has one.
+    pub fn category(&self, item: ItemId) -> Option<&str> {
+        Some(self.string(Section::ItemCategoryEnds, Section::ItemCategories, item as usize)).filter(|t| !t.is_empty())
+    }
+
+    /// All public texts about an item.
+    pub fn texts(&self, item: ItemId) -> impl ExactSizeIterator<Item = PublicText<'_>> {
+        let starts = self.u32s(Section::TextStarts);
+        (starts[item as usize]..starts[item as usize + 1]).map(|n| self.text(n as usize))
+    }
+
+    fn text(&self, n: usize) -> PublicText<'_> {
+        PublicText {
+            author: self.u64s(Section::TextAuthors)[n],
+            stars: Some(self.raw(Section::TextStars)[n]).filter(|s| (1..=5).contains(s)),
+            title: self.string(Section::TextEnds, Section::Texts, 2 * n),
+            text: self.string(Section::TextEnds, Section::Texts, 2 * n + 1),
+        }
+    }
+
+    /// The items of each user: CSR structure of R, shape (users, items), all values 1.
+    pub fn user_items(&self) -> (&[u32], &[u32]) {
+        (self.u32s(Section::UserStarts), self.u32s(Section::UserItems))
+    }
+
+    /// The users of each item: CSR structure of R transposed, shape (items, users).
+    pub fn item_users(&self) -> (&[u32], &[u32]) {
+        (self.u32s(Section::ItemStarts), self.u32s(Section::ItemUsers))
+    }
+
+    /// The content matrix C: TF-IDF, shape (items, terms), rows of Euclidean length 1 (or empty).
+    pub fn content(&self) -> CsMatViewI<'_, f32, u32> {
+        CsMatViewI::new(
+            (self.meta.items, self.meta.terms),
+            self.u32s(Section::ContentStarts),
+            self.u32s(Section::ContentTerms),
+            self.f32s(Section::ContentWeights),
+        )
+    }
+
+    /// A term of the vocabulary.
+    pub fn term(&self, n: u32) -> &str {
+        self.string(Section::TermEnds, Section::Terms, n as usize)
+    }
+
+    /// Number of public texts that contain `term`.
+    pub fn documents(&self, term: &str) -> u32 {
+        self.find_term(term).map_or(0, |n| self.u32s(Section::TermDocuments)[n as usize])
+    }
+
+    fn find_term(&self, term: &str) -> Option<u32> {
+        let (mut low, mut high) = (0, self.meta.terms as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.term(middle).cmp(term) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+
+    /// Any text as a row of the content matrix: sorted (term, weight), Euclidean length 1 or empty.
+    pub fn content_of(&self, text: &str) -> Vec<(u32, f32)> {
+        let mut found: Vec<u32> = terms(text).filter_map(|t| self.find_term(&t)).collect();
+        found.sort_unstable();
+        let documents = self.u32s(Section::TermDocuments);
+        let mut row: Vec<(u32, f32)> = Vec::new();
+        for same in found.chunk_by(|a, b| a == b) {
+            let weight = (same.len() as f32).ln_1p() * idf(self.meta.texts, documents[same[0] as usize]);
+            row.push((same[0], weight));
+        }
+        let norm = row.iter().map(|(_, w)| w * w).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        row.iter_mut().for_each(|(_, w)| *w /= norm);
+        row
+    }
+}
+
+fn check_csr((rows, columns): (usize, usize), starts: &[u32], indices: &[u32]) -> Result<(), &'static str> {
+    let whole = starts.len() == rows + 1 && starts[0] == 0 && starts[rows] as usize == indices.len();
+    if !whole || !starts.is_sorted() {
+        return Err("matrix rows do not fit");
+    }
+    for row in starts.windows(2) {
+        let row = &indices[row[0] as usize..row[1] as usize];
+        if row.windows(2).any(|w| w[0] >= w[1]) || row.last().is_some_and(|&c| c as usize >= columns) {
+            return Err("matrix columns are out of order or out of range");
+        }
+    }
+    Ok(())
+}

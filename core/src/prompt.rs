@@ -1,0 +1,283 @@
+//! Every prompt template, in one place.
+//!
+//! A prompt is a list of blocks, one text each, in the format that the model is to continue, so that a base model
+//! (which only continues text) learns it from the blocks themselves. The order is fixed: the person's
+//! history first, a prefix that stays the same from call to call and whose KV state can be kept, then other people's
+//! texts on the item, then the block to complete.
+
+use crate::{
+    interaction::Interaction,
+    llm::{Model, Prompt},
+    pack::PublicText,
+    reason::ReasoningPath,
+    text,
+};
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// A text, given its title.
+    Text,
+    /// A title, given the text.
+    Title,
+    /// A rating, given title and text.
+    Rating,
+    /// Title and text of a synthetic interaction, given only the item.
+    Synthetic,
+}
+
+/// A text that stands in a prompt as an example.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Example {
+    /// The item's name, if known.
+    pub item_title: Option<String>,
+    /// The text's headline, if it has one.
+    pub title: Option<String>,
+    /// The text.
+    pub text: String,
+    /// Stars, if given.
+    pub stars: Option<u8>,
+}
+
+impl From<&Interaction> for Example {
+    fn from(i: &Interaction) -> Self {
+        Self { item_title: i.item_title.clone(), title: i.title.clone(), text: i.text.clone(), stars: i.stars() }
+    }
+}
+
+impl Example {
+    /// A public text about an item of this name.
+    pub fn public(text: &PublicText<'_>, item_title: Option<&str>) -> Self {
+        Self {
+            item_title: item_title.map(str::to_owned),
+            title: Some(text.title.to_owned()).filter(|t| !t.is_empty()),
+            text: text.text.to_owned(),
+            stars: text.stars,
+        }
+    }
+
+    fn path(&self) -> ReasoningPath {
+        ReasoningPath::of(&Interaction {
+            title: self.title.clone(),
+            text: self.text.clone(),
+            rating: self.stars.map(f32::from),
+            ..Interaction::default()
+        })
+    }
+}
+
+/// What the person asks for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ask {
+    /// The item's name, if known.
+    pub item_title: Option<String>,
+    /// The title, for the tasks that have one given.
+    pub title: Option<String>,
+    /// The text, for the tasks that have one given.
+    pub text: Option<String>,
+}
+
+/// Everything a prompt is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Material {
+    /// What is to be written.
+    pub task: Task,
+    /// Whether a reasoning path comes first.
+    pub reasoning: bool,
+    /// The person's own texts, the most telling last.
+    pub history: Vec<Example>,
+    /// Other people's texts, the best first.
+    pub neighbours: Vec<Example>,
+    /// The request.
+    pub ask: Ask,
+}
+
+/// Longest excerpt of an example's text and title, in words.
+const TEXT_WORDS: usize = 60;
+const TITLE_WORDS: usize = 14;
+const ITEM_WORDS: usize = 14;
+/// Longest text that a title or rating is asked for, in words.
+const ASKED_WORDS: usize = 160;
+
+const HISTORY: &str = "Earlier reviews by this author:\n\n";
+const OTHERS: &str = "Reviews of this item by other people:\n\n";
+const NEXT: &str = "The next review by this author:\n\n";
+/// Shows the form of a path where nothing else does; about nothing in particular, so that nothing is copied.
+const FORM: &str = "A review follows its plan, for example:\n\nPlan: 4 stars, warm, short: good value, arrived on time\n\n";
+
+impl Material {
+    /// The prompt within `budget` tokens. Examples that do not fit are left out: the nearest neighbour and the
+    /// latest history are kept longest. The request itself is always whole.
+    pub fn compose(&self, model: &Model, budget: usize) -> Prompt {
+        self.compose_with(budget, |s| model.tokens(s).len())
+    }
+
+    /// [`Material::compose`] with any measure of length, for tests.
+    pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
+        let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
+        let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
+        let fixed = count(FORM) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
+        let mut left = budget.saturating_sub(fixed);
+        // Alternately one neighbour (best first) and one own text (latest first).
+        let (mut take_n, mut take_h) = (0, 0);
+        let (mut full_n, mut full_h) = (false, false);
+        while !(full_n && full_h) {
+            for own in [false, true] {
+                let (list, taken, full) = match own {
+                    false => (neighbours.get(take_n), &mut take_n, &mut full_n),
+                    true => (history.iter().rev().nth(take_h), &mut take_h, &mut full_h),
+                };
+                match list.map(|block| count(block)).filter(|n| !*full && *n <= left) {
+                    Some(n) => {
+                        left -= n;
+                        *taken += 1;
+                    }
+                    None => *full = true,
+                }
+            }
+        }
+        let mut body = String::new();
+        if take_h > 0 {
+            body.push_str(HISTORY);
+            history[history.len() - take_h..].iter().for_each(|b| body.push_str(b));
+        }
+        if take_n > 0 {
+            body.push_str(OTHERS);
+            // The best neighbour stands nearest to the request.
+            neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
+        }
+        if self.reasoning && take_h + take_n == 0 {
+            body.push_str(FORM);
+        }
+        if take_h + take_n > 0 || self.reasoning {
+            body.push_str(NEXT);
+        }
+        body.push_str(&self.asked());
+        Prompt { body, lead: self.lead(0).to_owned() }
+    }
+
+    /// The label of the first or second thing to write.
+    pub fn lead(&self, n: usize) -> &'static str {
+        let last = match self.task {
+            Task::Text => "Review:",
+            Task::Title => "Title:",
+            Task::Rating => "Rating:",
+            Task::Synthetic => ["Title:", "Review:"][n.saturating_sub(usize::from(self.reasoning)).min(1)],
+        };
+        if self.reasoning && n == 0 { "Plan:" } else { last }
+    }
+
+    /// The lines that are given with the request.
+    fn asked(&self) -> String {
+        let mut out = String::new();
+        item_line(&mut out, self.ask.item_title.as_deref());
+        let title = self.ask.title.as_deref();
+        let text = self.ask.text.as_deref();
+        match self.task {
+            Task::Text => line(&mut out, "Title", title, ASKED_WORDS),
+            Task::Title => line(&mut out, "Review", text, ASKED_WORDS),
+            Task::Rating => {
+                line(&mut out, "Title", title, ASKED_WORDS);
+                line(&mut out, "Review", text, ASKED_WORDS);
+            }
+            Task::Synthetic => {}
+        }
+        out
+    }
+
+    /// An example in the order in which the request is made and answered.
+    fn block(&self, e: &Example) -> String {
+        let mut out = String::new();
+        item_line(&mut out, e.item_title.as_deref());
+        let path = self.reasoning.then(|| e.path().to_string());
+        let stars = e.stars.map(|s| s.to_string());
+        let title = ("Title", e.title.as_deref(), TITLE_WORDS);
+        let review = ("Review", Some(e.text.as_str()), TEXT_WORDS);
+        let plan = ("Plan", path.as_deref(), TEXT_WORDS);
+        let rating = ("Rating", stars.as_deref(), 1);
+        let fields = match self.task {
+            Task::Text => vec![title, plan, review],
+            Task::Title => vec![review, plan, title],
+            Task::Rating => vec![title, review, plan, rating],
+            Task::Synthetic => vec![plan, title, review],
+        };
+        for (label, value, words) in fields {
+            line(&mut out, label, value, words);
+        }
+        out.push('\n');
+        out
+    }
+}
+
+fn item_line(out: &mut String, title: Option<&str>) {
+    line(out, "Item", title, ITEM_WORDS);
+}
+
+/// `label: value` on one line, nothing for an empty value. Values are data: a line break in one cannot start
+/// a line of its own.
+fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
+    let value = text::clip_words(value.unwrap_or_default(), words);
+    if !value.is_empty() {
+        out.push_str(&format!("{label}: {value}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(title: &str, text: &str, stars: u8) -> Example {
+        Example { item_title: Some("Blue mug".into()), title: Some(title.into()), text: text.into(), stars: Some(stars) }
+    }
+
+    fn material(task: Task, reasoning: bool) -> Material {
+        Material {
+            task,
+            reasoning,
+            history: vec![
+                example("Old", "My first text.", 3),
+                example("Newer", "My second\nReview: text, with a line break.", 5),
+            ],
+            neighbours: vec![example("Best", "Keeps tea warm. Love it!", 5), example("Second", "It leaked on my desk.", 1)],
+            ask: Ask {
+                item_title: Some("Red mug".into()),
+                title: Some("Nice mug".into()),
+                text: Some("It is red and round.".into()),
+            },
+        }
+    }
+
+    fn shown(m: &Material, budget: usize) -> String {
+        let prompt = m.compose_with(budget, text::word_count);
+        format!("{}{}", prompt.body, prompt.lead)
+    }
+
+    #[test]
+    fn templates() {
+        insta::assert_snapshot!("text", shown(&material(Task::Text, false), 1000));
+        insta::assert_snapshot!("text_reasoned", shown(&material(Task::Text, true), 1000));
+        insta::assert_snapshot!("title_reasoned", shown(&material(Task::Title, true), 1000));
+        insta::assert_snapshot!("rating", shown(&material(Task::Rating, false), 1000));
+        insta::assert_snapshot!("synthetic", shown(&material(Task::Synthetic, true), 1000));
+        let mut bare = material(Task::Text, true);
+        bare.history.clear();
+        bare.neighbours.clear();
+        insta::assert_snapshot!("text_reasoned_bare", shown(&bare, 1000));
+        bare.reasoning = false;
+        insta::assert_snapshot!("text_bare", shown(&bare, 1000));
+    }
+
+    #[test]
+    fn a_small_budget_keeps_the_best_neighbour_the_latest_text_and_the_request() {
+        let prompt = shown(&material(Task::Text, false), 75);
+        assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
+        assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
+        assert!(shown(&material(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
+    }
+
+    #[test]
+    fn a_text_cannot_open_a_line_of_its_own() {
+        let prompt = shown(&material(Task::Text, false), 1000);
+        assert_eq!(prompt.lines().filter(|l| l.starts_with("Review:")).count(), 5);
+    }
+}

@@ -1,0 +1,83 @@
+//! Which of other people's texts ground a new one: BM25 over the texts on the target item, and over
+//! those on similar items where the target has none.
+
+mod bm25;
+
+pub use bm25::Bm25;
+
+use crate::{
+    pack::{ItemId, Pack, PublicText},
+    text,
+};
+
+/// At most this many texts of one item are ranked; a blockbuster's are sampled evenly.
+const MAX_CANDIDATES: usize = 400;
+
+/// A retrieved text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour<'a> {
+    /// The item it is about.
+    pub item: ItemId,
+    /// The text with its author and stars.
+    pub text: PublicText<'a>,
+    /// BM25 score within its candidates.
+    pub score: f64,
+}
+
+/// Retrieval over one pack on behalf of one person, whose own texts are never returned.
+pub struct Retriever<'a> {
+    pack: &'a Pack,
+    me: Option<u64>,
+}
+
+impl<'a> Retriever<'a> {
+    /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
+    pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
+        Self { pack, me }
+    }
+
+    /// The `k` texts by other people on `item` that match `query` best, best first.
+    pub fn on_item(&self, item: ItemId, query: &str, k: usize) -> Vec<Neighbour<'a>> {
+        self.rank(self.others(item), query, k)
+    }
+
+    /// The same over the items most alike to `query` in content; `except` is left out.
+    pub fn on_similar(&self, except: Option<ItemId>, query: &str, k: usize) -> Vec<Neighbour<'a>> {
+        let row = self.pack.content_of(query);
+        let content = self.pack.content();
+        let mut alike: Vec<(ItemId, f32)> = (0u32..)
+            .zip(content.outer_iterator())
+            .filter(|(item, _)| Some(*item) != except)
+            .map(|(item, other)| (item, row.iter().filter_map(|&(t, w)| other.get(t as usize).map(|o| w * o)).sum()))
+            .filter(|(_, cosine)| *cosine > 0.0)
+            .collect();
+        alike.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let texts = alike.iter().take(2 * k).flat_map(|&(item, _)| self.others(item)).collect();
+        self.rank(texts, query, k)
+    }
+
+    /// All texts by other people on `item`, at most 400, evenly sampled.
+    pub fn others(&self, item: ItemId) -> Vec<(ItemId, PublicText<'a>)> {
+        let texts = self.pack.texts(item).filter(|t| Some(t.author) != self.me && !t.text.is_empty());
+        let all: Vec<_> = texts.map(|t| (item, t)).collect();
+        let step = all.len().div_ceil(MAX_CANDIDATES).max(1);
+        all.into_iter().step_by(step).collect()
+    }
+
+    fn rank(&self, candidates: Vec<(ItemId, PublicText<'a>)>, query: &str, k: usize) -> Vec<Neighbour<'a>> {
+        let documents: Vec<Vec<String>> = candidates
+            .iter()
+            .map(|(_, t)| text::words(t.title).chain(text::words(t.text)).collect())
+            .collect();
+        let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
+        let mut ranked: Vec<Neighbour<'a>> = candidates
+            .into_iter()
+            .zip(scores)
+            .map(|((item, text), score)| Neighbour { item, text, score })
+            .collect();
+        // A stable sort: equal scores keep the pack's order.
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+        ranked.truncate(k);
+        ranked
+    }
+}

@@ -1,0 +1,91 @@
+//! Small text helpers shared by retrieval, prompts, gates and metrics.
+
+/// Lower-cased runs of ASCII letters and digits, the tokens of ROUGE and of BM25 here.
+pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase)
+}
+
+/// `text` on one line: runs of white space and control characters become one space, HTML line breaks
+/// too (product reviews are full of them).
+pub fn one_line(text: &str) -> String {
+    let text = text.replace("<br />", " ").replace("<br/>", " ").replace("<br>", " ");
+    let mut out = String::with_capacity(text.len());
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// The first `max` white-space separated words of `text`, on one line.
+pub fn clip_words(text: &str, max: usize) -> String {
+    let line = one_line(text);
+    match line.match_indices(' ').nth(max.saturating_sub(1)) {
+        Some((end, _)) if max > 0 => line[..end].to_owned(),
+        None if max > 0 => line,
+        _ => String::new(),
+    }
+}
+
+/// Number of white-space separated words.
+pub fn word_count(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+/// `text` up to its last sentence end (`.`, `!` or `?`); all of it if there is none.
+pub fn whole_sentences(text: &str) -> &str {
+    match text.rfind(['.', '!', '?']) {
+        Some(end) => &text[..=end],
+        None => text,
+    }
+}
+
+/// English words that carry no topic, for term statistics and points.
+pub fn is_stopword(word: &str) -> bool {
+    STOPWORDS.binary_search(&word).is_ok()
+}
+
+/// Sorted, so that it can be searched by halves.
+const STOPWORDS: &[&str] = &[
+    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "back", "be",
+    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "doesn", "don",
+    "down", "even", "ever", "every", "few", "for", "from", "get", "go", "got", "had", "has", "have", "having",
+    "he", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "just", "like",
+    "ll", "m", "made", "make", "many", "me", "more", "most", "much", "my", "no", "not", "now", "of", "off", "on",
+    "once", "one", "only", "or", "other", "our", "out", "over", "own", "re", "really", "s", "same", "she", "so",
+    "some", "still", "such", "t", "than", "that", "the", "their", "them", "then", "there", "these", "they",
+    "this", "those", "through", "to", "too", "two", "until", "up", "us", "use", "used", "ve", "very", "was",
+    "wasn", "we", "well", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
+    "would", "you", "your",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn stopwords_are_sorted() {
+        assert!(STOPWORDS.is_sorted());
+        assert!(is_stopword("the") && !is_stopword("soup"));
+    }
+
+    #[test]
+    fn lines_fold() {
+        assert_eq!(one_line(" a\n\tb<br /><br />c \u{7} d "), "a b c d");
+        assert_eq!(clip_words("a b\nc d", 3), "a b c");
+        assert_eq!(clip_words("a b", 5), "a b");
+        assert_eq!(clip_words("a b", 0), "");
+        assert_eq!(whole_sentences("Good. Very goo"), "Good.");
+        assert_eq!(words("It's 5-star!").collect::<Vec<_>>(), ["it", "s", "5", "star"]);
+    }
+
+    proptest! {
+        #[test]
+        fn clipping_never_exceeds(text in "\\PC{0,60}", max in 0usize..8) {
+            prop_assert!(word_count(&clip_words(&text, max)) <= max);
+        }
+    }
+}

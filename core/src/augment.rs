@@ -25,6 +25,20 @@ pub enum Refusal {
     Format,
 }
 
+impl Refusal {
+    /// One word for counting.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NoPath => "no_path",
+            Self::Loop(_) => "loop",
+            Self::Copy(_) => "copy",
+            Self::OffStance(_) => "off_stance",
+            Self::Format => "format",
+        }
+    }
+}
+
 /// Fewest words of a synthetic text.
 pub const MIN_WORDS: usize = 4;
 /// Length of the word runs that count as copied.

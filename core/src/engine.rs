@@ -207,7 +207,12 @@ impl Engine {
         let options = WriteOptions { sampling: Sampling::VARIED.with_seed(seed), ..WriteOptions::default() };
         let sequences = jobs.len().clamp(1, 8);
         let mut decoder = model.decoder(DecoderOptions { context: options.context(), sequences, threads: 0 })?;
-        let done = write_synthetic(&mut decoder, &jobs, &options, on_event)?;
+        let mut done = Augmented::default();
+        for attempt in write_synthetic(&mut decoder, &jobs, &options, on_event)? {
+            done.kept.extend(attempt.kept);
+            done.refused.extend(attempt.refused);
+            done.tokens += attempt.tokens;
+        }
         self.store.replace_synthetic(&done.kept)?;
         Ok(done)
     }
@@ -281,8 +286,19 @@ impl Engine {
     }
 }
 
-/// Writes one synthetic interaction per job, all together; a refused one is tried once more with another
-/// seed.
+/// What became of one synthetic interaction.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attempt {
+    /// The record, if a text passed the gate.
+    pub kept: Option<Record>,
+    /// Texts that did not.
+    pub refused: Vec<Refused>,
+    /// Tokens written.
+    pub tokens: usize,
+}
+
+/// Writes one synthetic interaction per job (item id, material), all together; a refused one is tried once more
+/// with another seed. One attempt per job, in order.
 ///
 /// # Errors
 /// [`Error::Cancelled`], [`crate::llm::LlmError`].
@@ -291,44 +307,32 @@ pub fn write_synthetic(
     jobs: &[(String, Material)],
     options: &WriteOptions,
     on_event: OnEvent<'_>,
-) -> Result<Augmented, Error> {
-    const ATTEMPTS: u32 = 2;
+) -> Result<Vec<Attempt>, Error> {
+    const ROUNDS: u32 = 2;
     let model = decoder.model();
-    let mut out = Augmented::default();
-    let mut open: Vec<usize> = (0..jobs.len()).collect();
-    let mut kept: Vec<Option<Record>> = vec![None; jobs.len()];
-    for attempt in 0..ATTEMPTS {
-        let seed = |n: usize| options.sampling.seed.wrapping_add(n as u32 * 7919).wrapping_add(attempt * 104_729);
-        let requests: Vec<_> = open
-            .iter()
-            .map(|&n| {
-                let options = WriteOptions { sampling: options.sampling.with_seed(seed(n)), ..*options };
-                generate::request(model, &jobs[n].1, &options)
-            })
-            .collect();
+    let mut out = vec![Attempt::default(); jobs.len()];
+    for round in 0..ROUNDS {
+        let open: Vec<usize> = (0..jobs.len()).filter(|&n| out[n].kept.is_none()).collect();
+        let seed = |n: usize| options.sampling.seed.wrapping_add(n as u32 * 7919).wrapping_add(round * 104_729);
+        let one = |&n: &usize| {
+            let options = WriteOptions { sampling: options.sampling.with_seed(seed(n)), ..*options };
+            generate::request(model, &jobs[n].1, &options)
+        };
+        let requests: Vec<_> = open.iter().map(one).collect();
         let completions = decoder
             .run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e }))
             .map_err(cancelled)?;
-        let mut again = Vec::new();
         for (&n, completion) in open.iter().zip(&completions) {
             let (item, material) = &jobs[n];
             let written = generate::read(material, completion);
-            out.tokens += written.tokens;
+            out[n].tokens += written.tokens;
             let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
             match augment::gate(&written, &shown) {
-                Ok(()) => kept[n] = Some(synthetic_record(item, material, written, &model.name())),
-                Err(reason) => {
-                    out.refused.push(Refused { item: item.clone(), written, reason });
-                    again.push(n);
-                }
+                Ok(()) => out[n].kept = Some(synthetic_record(item, material, written, &model.name())),
+                Err(reason) => out[n].refused.push(Refused { item: item.clone(), written, reason }),
             }
         }
-        open = again;
-        if open.is_empty() {
-            break;
-        }
     }
-    out.kept = kept.into_iter().flatten().collect();
     Ok(out)
 }
 

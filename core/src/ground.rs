@@ -44,6 +44,9 @@ impl<'a> Target<'a> {
 /// Number of other people's texts in a prompt, as in the PGraphRAG benchmark.
 pub const NEIGHBOURS: usize = 4;
 
+/// The same for a synthetic interaction, of which several are written for one text.
+pub const SYNTHETIC_NEIGHBOURS: usize = 2;
+
 /// What a pack knows about one person's request.
 pub struct Grounding<'a> {
     pack: &'a Pack,
@@ -92,7 +95,9 @@ impl<'a> Grounding<'a> {
     /// The material for a synthetic interaction with `item`, in the voice of `history`.
     pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> Material {
         let target = Target { item: self.pack.item(item), ..Target::default() };
-        self.material(Task::Synthetic, true, history, &target)
+        let mut material = self.material(Task::Synthetic, true, history, &target);
+        material.neighbours.truncate(SYNTHETIC_NEIGHBOURS);
+        material
     }
 
     /// Words about the target that may be seen: its name and other people's texts on it.

@@ -102,8 +102,12 @@ const ASKED_WORDS: usize = 160;
 const HISTORY: &str = "Earlier reviews by this author:\n\n";
 const OTHERS: &str = "Reviews of this item by other people:\n\n";
 const NEXT: &str = "The next review by this author:\n\n";
-/// Shows the form of a path where nothing else does; about nothing in particular, so that nothing is copied.
-const FORM: &str = "A review follows its plan, for example:\n\nPlan: 4 stars, warm, short: good value, arrived on time\n\n";
+const FORM: &str = "Reviews of other items, each with its plan:\n\n";
+/// Show the form of a path where nothing else does: title, text, stars. Two stances, so that neither is copied.
+const FORMS: [(&str, &str, u8); 2] = [
+    ("Stopped after a week", "The motor stopped after a week and nobody answers the phone. I want my money back.", 1),
+    ("Happy with it", "It was easy to set up and works every morning. My daughter uses it too, and I would buy it again.", 5),
+];
 
 impl Material {
     /// The prompt within `budget` tokens. Examples that do not fit are left out: the nearest neighbour and the
@@ -116,7 +120,11 @@ impl Material {
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
         let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
-        let fixed = count(FORM) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
+        let form = FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
+            let (title, text, stars) = (Some((*title).into()), (*text).into(), Some(*stars));
+            form + &self.block(&Example { item_title: None, title, text, stars })
+        });
+        let fixed = count(&form) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
         let mut left = budget.saturating_sub(fixed);
         // Alternately one neighbour (best first) and one own text (latest first).
         let (mut take_n, mut take_h) = (0, 0);
@@ -147,7 +155,7 @@ impl Material {
             neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
         }
         if self.reasoning && take_h + take_n == 0 {
-            body.push_str(FORM);
+            body.push_str(&form);
         }
         if take_h + take_n > 0 || self.reasoning {
             body.push_str(NEXT);

@@ -76,9 +76,12 @@ pub struct GenerationArgs {
     /// Seed of the draw and of sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Synthetic interactions per person (method full)
+    /// Synthetic interactions per person (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
+    /// File that keeps the synthetic interactions, so that synthetic and full write them once
+    #[arg(long)]
+    synthetic_file: Option<PathBuf>,
     /// Predictions file, one JSON line per person; an interrupted run continues it
     #[arg(long)]
     out: Option<PathBuf>,
@@ -96,6 +99,8 @@ enum MethodArg {
     Graph,
     /// Own history, reasoning first (REST-PG)
     Reasoning,
+    /// Real and synthetic history, others' texts, no reasoning
+    Synthetic,
     /// Real and synthetic history, others' texts, reasoning first (GraSPeR)
     Full,
 }
@@ -108,6 +113,7 @@ impl From<MethodArg> for Method {
             MethodArg::History => Method::History,
             MethodArg::Graph => Method::Graph,
             MethodArg::Reasoning => Method::Reasoning,
+            MethodArg::Synthetic => Method::Synthetic,
             MethodArg::Full => Method::Full,
         }
     }
@@ -150,6 +156,7 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
     settings.limit = args.limit;
     settings.seed = args.seed;
     settings.synthetic = args.synthetic;
+    settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "people");
     let value = generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut |done, all| {
         bar.set_length(all as u64);

@@ -1,7 +1,7 @@
 //! The PGraphRAG protocol: write each person's held-out text, title or rating, by one of seven methods.
 
 use std::{
-    collections::{BinaryHeap, HashMap},
+    collections::{BinaryHeap, HashMap, HashSet},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Meteor,
-    predictions::{Prediction, Predictions},
+    journal::Journal,
     rouge_l, rouge1,
     stats::Sample,
 };
@@ -20,7 +20,7 @@ use crate::{
     generate::{self, WriteOptions},
     graph::Predictor,
     ground::{self, Grounding, NEIGHBOURS, Target},
-    interaction::Interaction,
+    interaction::{Interaction, Record},
     llm::{Decoder, DecoderOptions, LlmError, Model, Sampling},
     pack::{self, BuildOptions, Holdout, Pack, author_key},
     profile::{Profile, Profiles},
@@ -43,8 +43,17 @@ pub enum Method {
     Graph,
     /// From history, reasoning first (REST-PG).
     Reasoning,
+    /// From real and synthetic history and other people's texts, the text itself without reasoning.
+    Synthetic,
     /// From real and synthetic history and other people's texts, reasoning first (GraSPeR).
     Full,
+}
+
+impl Method {
+    /// Whether it writes synthetic interactions first.
+    fn augments(self) -> bool {
+        matches!(self, Self::Synthetic | Self::Full)
+    }
 }
 
 /// The task's and the run's settings. Everything here is written into the predictions file.
@@ -60,8 +69,10 @@ pub struct Settings {
     pub limit: Option<usize>,
     /// Seed of the draw and of sampling.
     pub seed: u64,
-    /// Synthetic interactions per person for [`Method::Full`].
+    /// Synthetic interactions per person for the methods that augment.
     pub synthetic: usize,
+    /// Where the methods that augment keep their synthetic interactions, and find those of an earlier run.
+    pub synthetic_file: Option<PathBuf>,
     /// How to write. Greedy by default.
     pub options: WriteOptions,
     /// Sequences decoded together.
@@ -72,11 +83,29 @@ impl Settings {
     /// `task` by `method` with the settings of the published tables.
     pub fn new(task: Task, method: Method) -> Self {
         let options = WriteOptions { sampling: Sampling::GREEDY, text_tokens: 128, ..WriteOptions::default() };
-        Self { task, method, history_cap: None, limit: None, seed: 1, synthetic: 2, options, sequences: 8 }
+        Self {
+            task,
+            method,
+            history_cap: None,
+            limit: None,
+            seed: 1,
+            synthetic: 2,
+            synthetic_file: None,
+            options,
+            sequences: 16,
+        }
     }
 
     fn reasoning(&self) -> bool {
         matches!(self.method, Method::Reasoning | Method::Full)
+    }
+
+    /// What synthetic interactions depend on.
+    fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
+        json!({
+            "files": files, "model": model.map(Model::name), "task": format!("{:?}", self.task),
+            "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
+        })
     }
 
     fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
@@ -88,6 +117,38 @@ impl Settings {
     }
 }
 
+/// What was written for one person, and its scores.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Prediction {
+    /// The person.
+    pub user: String,
+    /// Number of history interactions that were used.
+    pub history: usize,
+    /// What was written.
+    pub prediction: String,
+    /// What the person wrote.
+    pub reference: String,
+    /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
+    pub scores: Vec<f64>,
+    /// The plan, if one was written.
+    pub path: Option<String>,
+    /// Number of synthetic interactions in the prompt.
+    pub synthetic: usize,
+    /// Why the gate refused synthetic texts, one word each.
+    pub refused: Vec<String>,
+    /// Tokens written, synthetic texts included.
+    pub tokens: usize,
+}
+
+/// The synthetic interactions of one person, kept between runs: written once, used by every method.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+struct Augmentation {
+    user: String,
+    records: Vec<Record>,
+    refused: Vec<String>,
+    tokens: usize,
+}
+
 /// The person's own texts in a prompt, as the benchmark retrieves them.
 const OWN_TEXTS: usize = NEIGHBOURS;
 
@@ -96,7 +157,7 @@ const OWN_TEXTS: usize = NEIGHBOURS;
 /// may stop the run; what is done then stays in `out`.
 ///
 /// JSON: `n`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se`, the same under `history0` and
-/// `history1plus`, `tokens_per_user` and `refused`.
+/// `history1plus`, `tokens_per_user`, and in `refused` how many synthetic texts the gate refused for which reason.
 ///
 /// # Errors
 /// [`Error::Missing`] without a model for a method that writes, [`Error::Argument`] for a foreign predictions file,
@@ -119,12 +180,17 @@ pub fn generation(
             Pack::open(&path)?
         }
     };
-    let mut predictions = Predictions::open(out, &settings.to_json(files, model))?;
+    let mut predictions = Journal::<Prediction>::open(out, &settings.to_json(files, model))?;
     let people = draw(files, settings)?;
-    let done = predictions.users();
+    let done: HashSet<String> = predictions.rows.iter().map(|r| r.user.clone()).collect();
     let open: Vec<&Profile> = people.iter().filter(|p| !done.contains(&p.user)).collect();
     let meteor = Meteor::new();
-    let mut writer = Writer::new(&pack, model, settings)?;
+    let journal = match (&settings.synthetic_file, settings.method.augments()) {
+        (Some(path), true) => Some(path.as_path()),
+        _ => None,
+    };
+    let kept = Journal::<Augmentation>::open(journal, &settings.synthetic_json(files, model))?;
+    let mut writer = Writer::new(&pack, model, settings, kept)?;
     let total = people.len();
     for chunk in open.chunks(2 * settings.sequences.max(1)) {
         let finished = predictions.rows.len();
@@ -190,10 +256,16 @@ struct Writer<'a> {
     predictor: Predictor<'a>,
     settings: &'a Settings,
     decoder: Option<Decoder<'a>>,
+    kept: Journal<Augmentation>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(pack: &'a Pack, model: Option<&'a Model>, settings: &'a Settings) -> Result<Self, Error> {
+    fn new(
+        pack: &'a Pack,
+        model: Option<&'a Model>,
+        settings: &'a Settings,
+        kept: Journal<Augmentation>,
+    ) -> Result<Self, Error> {
         let decoder = match (settings.method, model) {
             (Method::Copy, _) => None,
             (_, None) => return Err(Error::Missing("model")),
@@ -202,7 +274,7 @@ impl<'a> Writer<'a> {
                 Some(model.decoder(DecoderOptions { context, sequences, threads: 0 })?)
             }
         };
-        Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder })
+        Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })
     }
 
     fn write(
@@ -219,25 +291,19 @@ impl<'a> Writer<'a> {
         };
         let model = decoder.model();
         let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); people.len()];
-        if self.settings.method == Method::Full {
-            let mut jobs = Vec::new();
-            for (n, person) in people.iter().enumerate() {
-                jobs.extend(synthetic_jobs(self.pack, &self.predictor, self.settings, person).into_iter().map(|j| (n, j)));
+        if self.settings.method.augments() {
+            let known: HashSet<&str> = self.kept.rows.iter().map(|r| r.user.as_str()).collect();
+            let open: Vec<&Profile> = people.iter().copied().filter(|p| !known.contains(p.user.as_str())).collect();
+            for row in augment(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
+                self.kept.push(row)?;
             }
-            let materials: Vec<(String, Material)> =
-                jobs.iter().map(|(n, material)| (n.to_string(), material.clone())).collect();
-            let sampling = Sampling::VARIED.with_seed(self.settings.seed as u32);
-            let options = WriteOptions { sampling, ..self.settings.options };
-            let done = write_synthetic(decoder, &materials, &options, &mut |_| alive())?;
-            for record in &done.kept {
-                let n: usize = record.interaction.item.parse().unwrap_or(0);
-                synthetic[n].push(Example::from(&record.interaction));
-                rows[n].synthetic += 1;
-            }
-            for refused in &done.refused {
-                let n: usize = refused.item.parse().unwrap_or(0);
-                rows[n].refused += 1;
-                rows[n].tokens += refused.written.tokens;
+            let known: HashMap<&str, &Augmentation> = self.kept.rows.iter().map(|r| (r.user.as_str(), r)).collect();
+            for ((person, row), synthetic) in people.iter().zip(&mut rows).zip(&mut synthetic) {
+                let Some(kept) = known.get(person.user.as_str()) else { continue };
+                *synthetic = kept.records.iter().map(|r| Example::from(&r.interaction)).collect();
+                row.synthetic = synthetic.len();
+                row.refused.clone_from(&kept.refused);
+                row.tokens += kept.tokens;
             }
         }
         let materials: Vec<Material> = people
@@ -270,7 +336,7 @@ impl<'a> Writer<'a> {
             scores: Vec::new(),
             path: None,
             synthetic: 0,
-            refused: 0,
+            refused: Vec::new(),
             tokens: 0,
         }
     }
@@ -306,14 +372,45 @@ fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<E
         history.extend(own_texts(capped(settings, person), &query));
     }
     let mut material = grounding.material(settings.task, settings.reasoning(), history, &target);
-    if !matches!(settings.method, Method::Graph | Method::Full) {
+    if settings.method != Method::Graph && !settings.method.augments() {
         material.neighbours.clear();
     }
     material
 }
 
+/// Writes the synthetic interactions of a few people together.
+fn augment(
+    pack: &Pack,
+    predictor: &Predictor<'_>,
+    settings: &Settings,
+    decoder: &mut Decoder<'_>,
+    people: &[&Profile],
+    alive: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Vec<Augmentation>, Error> {
+    let mut owners = Vec::new();
+    let mut jobs = Vec::new();
+    for (n, person) in people.iter().enumerate() {
+        for job in synthetic_jobs(pack, predictor, settings, person) {
+            owners.push(n);
+            jobs.push(job);
+        }
+    }
+    let sampling = Sampling::VARIED.with_seed(settings.seed as u32);
+    let options = WriteOptions { sampling, ..settings.options };
+    let attempts = write_synthetic(decoder, &jobs, &options, &mut |_| alive())?;
+    let blank = |p: &&Profile| Augmentation { user: p.user.clone(), records: Vec::new(), refused: Vec::new(), tokens: 0 };
+    let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
+    for (owner, attempt) in owners.into_iter().zip(attempts) {
+        let row = &mut out[owner];
+        row.tokens += attempt.tokens;
+        row.records.extend(attempt.kept);
+        row.refused.extend(attempt.refused.iter().map(|r| r.reason.word().to_owned()));
+    }
+    Ok(out)
+}
+
 /// What to write for the person before the request: one synthetic interaction per predicted item.
-fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<Material> {
+fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<(String, Material)> {
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
     let target = Target::of(&person.target, settings.task);
     let words = grounding.target_words(&target);
@@ -324,7 +421,8 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
         ..ground::query(pack, history)
     };
     let items = ground::predict_written(pack, predictor, &query, settings.synthetic);
-    items.into_iter().map(|item| grounding.synthetic(item, own_texts(history, &words))).collect()
+    let job = |item| (pack.item(item).to_owned(), grounding.synthetic(item, own_texts(history, &words)));
+    items.into_iter().map(job).collect()
 }
 
 /// The floor that needs no model.
@@ -363,7 +461,9 @@ fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Value {
     let mean = |f: fn(&Prediction) -> usize| rows.iter().map(f).sum::<usize>() as f64 / (rows.len() as f64).max(1.0);
     out.insert("tokens_per_user".into(), json!(mean(|r| r.tokens)));
     out.insert("synthetic_per_user".into(), json!(mean(|r| r.synthetic)));
-    out.insert("refused_per_user".into(), json!(mean(|r| r.refused)));
+    let mut reasons: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    rows.iter().flat_map(|r| &r.refused).for_each(|word| *reasons.entry(word).or_default() += 1);
+    out.insert("refused".into(), json!(reasons));
     out.insert("words".into(), json!(mean(|r| text::word_count(&r.prediction))));
     out.insert("words_true".into(), json!(mean(|r| text::word_count(&r.reference))));
     out.insert("seed".into(), json!(settings.seed));

@@ -9,10 +9,10 @@
 //! targets; other people's texts stay retrievable.
 
 pub mod generation;
+mod journal;
 mod link;
 mod meteor;
 mod porter;
-mod predictions;
 mod ranking;
 mod rouge;
 mod stats;

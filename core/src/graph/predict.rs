@@ -7,7 +7,11 @@ use sprs::CsVecI;
 use super::Adjacency;
 use crate::pack::{ItemId, Pack};
 
-/// How much each kind of evidence counts. Each kind is scaled to at most 1 per history item before.
+/// Pseudo-count of people per item: a catalogue of items with one or two people each has no popularity to
+/// speak of, and content decides there.
+const POPULARITY_PRIOR: f32 = 30.0;
+
+/// How much each kind of evidence counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
     /// People who met the history item met this one (one step of P).
@@ -16,14 +20,14 @@ pub struct Weights {
     pub two_steps: f32,
     /// Cosine between the items' names, categories and texts.
     pub content: f32,
-    /// ln(1 + people) of the item over the same of the most popular one.
+    /// ln(1 + people / 30) of the item.
     pub popularity: f32,
 }
 
 impl Default for Weights {
     /// Chosen by `locket eval link` on the recipe and product review sets; see docs/ARCHITECTURE.md.
     fn default() -> Self {
-        Self { people: 0.5, two_steps: 0.25, content: 1.0, popularity: 0.5 }
+        Self { people: 10.0, two_steps: 20.0, content: 3.0, popularity: 1.0 }
     }
 }
 
@@ -79,7 +83,6 @@ pub struct Predictor<'a> {
     pack: &'a Pack,
     adjacency: Adjacency,
     weights: Weights,
-    max_degree: usize,
 }
 
 /// What one seed (a history item, or the target) gives to every item, per kind, already weighted.
@@ -105,8 +108,7 @@ impl<'a> Predictor<'a> {
     /// A predictor with these weights.
     pub fn with_weights(pack: &'a Pack, weights: Weights) -> Self {
         let adjacency = Adjacency::from_pack(pack);
-        let max_degree = (0..pack.items() as u32).map(|i| adjacency.degree(i)).max().unwrap_or(0);
-        Self { pack, adjacency, weights, max_degree }
+        Self { pack, adjacency, weights }
     }
 
     /// The score of every item, excluded ones too. Shape: (items).
@@ -163,10 +165,7 @@ impl<'a> Predictor<'a> {
     }
 
     fn popularity(&self, item: ItemId) -> f32 {
-        if self.max_degree == 0 {
-            return 0.0;
-        }
-        self.weights.popularity * (self.adjacency.degree(item) as f32).ln_1p() / (self.max_degree as f32).ln_1p()
+        self.weights.popularity * (self.adjacency.degree(item) as f32 / POPULARITY_PRIOR).ln_1p()
     }
 
     fn contributions(&self, query: &Query<'_>) -> Vec<Contribution> {
@@ -187,9 +186,8 @@ impl<'a> Predictor<'a> {
                 (Kind::TwoSteps, self.weights.two_steps, two),
                 (Kind::Content, self.weights.content, content),
             ] {
-                let most = scores.iter().filter(|(i, _)| *i as u32 != seed).map(|(_, &v)| v).fold(0.0, f32::max);
-                if most > 0.0 && strength > 0.0 {
-                    let scale = share * strength / most;
+                if strength > 0.0 {
+                    let scale = share * strength;
                     out.push(Contribution { from: Some(seed), kind, scores: scores.map(|v| v * scale) });
                 }
             }

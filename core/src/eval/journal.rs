@@ -1,49 +1,25 @@
-//! The predictions file of an evaluation: one line per person, written as soon as it is known, so that
-//! a killed run goes on where it stopped.
+//! The files of an evaluation: one line per person, written as soon as it is known, so that a killed run
+//! goes on where it stopped.
 
 use std::{
-    collections::HashSet,
     fs::{File, OpenOptions},
     io::{BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::Error;
 
-/// What was written for one person, and its scores.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// The person.
-    pub user: String,
-    /// Number of history interactions that were used.
-    pub history: usize,
-    /// What was written.
-    pub prediction: String,
-    /// What the person wrote.
-    pub reference: String,
-    /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
-    pub scores: Vec<f64>,
-    /// The plan, if one was written.
-    pub path: Option<String>,
-    /// Number of synthetic interactions in the prompt.
-    pub synthetic: usize,
-    /// Number of synthetic texts that the gate refused.
-    pub refused: usize,
-    /// Tokens written, synthetic texts included.
-    pub tokens: usize,
-}
-
 /// The file behind a run: a line with its settings, then one line per person.
-pub(super) struct Predictions {
+pub(super) struct Journal<T> {
     file: File,
     path: PathBuf,
-    pub(super) rows: Vec<Prediction>,
+    pub(super) rows: Vec<T>,
 }
 
-impl Predictions {
+impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Opens `path`, or a scratch file. An existing file must stem from the same settings; a line that a
     /// kill cut off is taken away.
     pub(super) fn open(path: Option<&Path>, settings: &Value) -> Result<Self, Error> {
@@ -75,14 +51,14 @@ impl Predictions {
                 return Ok(whole);
             }
             let foreign = |what: &str| {
-                Error::Argument(format!("{} {what}: name another file with --out, or remove it", self.path.display()))
+                Error::Argument(format!("{} {what}: name another file, or remove it", self.path.display()))
             };
             if whole == 0 {
                 if serde_json::from_str::<Value>(&line).ok().as_ref() != Some(settings) {
                     return Err(foreign("was written with other settings"));
                 }
             } else {
-                self.rows.push(serde_json::from_str(&line).map_err(|_| foreign("is not a predictions file"))?);
+                self.rows.push(serde_json::from_str(&line).map_err(|_| foreign("is not a file of this kind"))?);
             }
             whole += n as u64;
         }
@@ -94,14 +70,9 @@ impl Predictions {
         self.file.write_all(&line).map_err(|e| Error::io("write", &self.path, e))
     }
 
-    pub(super) fn push(&mut self, row: Prediction) -> Result<(), Error> {
+    pub(super) fn push(&mut self, row: T) -> Result<(), Error> {
         self.line(&row)?;
         self.rows.push(row);
         Ok(())
-    }
-
-    /// The people who are done.
-    pub(super) fn users(&self) -> HashSet<String> {
-        self.rows.iter().map(|r| r.user.clone()).collect()
     }
 }

@@ -120,10 +120,7 @@ impl Material {
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
         let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
-        let form = FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
-            let (title, text, stars) = (Some((*title).into()), (*text).into(), Some(*stars));
-            form + &self.block(&Example { item_title: None, title, text, stars })
-        });
+        let form = if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
         let fixed = count(&form) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
         let mut left = budget.saturating_sub(fixed);
         // Alternately one neighbour (best first) and one own text (latest first).
@@ -154,14 +151,20 @@ impl Material {
             // The best neighbour stands nearest to the request.
             neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
         }
-        if self.reasoning && take_h + take_n == 0 {
-            body.push_str(&form);
-        }
+        body.push_str(&form);
         if take_h + take_n > 0 || self.reasoning {
             body.push_str(NEXT);
         }
         body.push_str(&self.asked());
         Prompt { body, lead: self.lead(0).to_owned() }
+    }
+
+    /// Examples of the form alone, for a reasoned text without any other.
+    fn form(&self) -> String {
+        FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
+            let (title, text, stars) = (Some((*title).into()), (*text).into(), Some(*stars));
+            form + &self.block(&Example { item_title: None, title, text, stars })
+        })
     }
 
     /// The label of the first or second thing to write.
@@ -277,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_small_budget_keeps_the_best_neighbour_the_latest_text_and_the_request() {
-        let prompt = shown(&material(Task::Text, false), 75);
+        let prompt = shown(&material(Task::Text, false), 55);
         assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
         assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
         assert!(shown(&material(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));

@@ -185,6 +185,8 @@ pub fn generation(
     let done: HashSet<String> = predictions.rows.iter().map(|r| r.user.clone()).collect();
     let open: Vec<&Profile> = people.iter().filter(|p| !done.contains(&p.user)).collect();
     let meteor = Meteor::new();
+    // Scored again, so that what an earlier build wrote is measured by this one.
+    predictions.rows.iter_mut().for_each(|row| row.scores = scores(row, settings.task, &meteor));
     let journal = match (&settings.synthetic_file, settings.method.augments()) {
         (Some(path), true) => Some(path.as_path()),
         _ => None,
@@ -197,14 +199,7 @@ pub fn generation(
         let rows = writer.write(chunk, &mut || progress(finished, total))?;
         for (profile, mut row) in chunk.iter().zip(rows) {
             row.reference = reference(&profile.target, settings.task);
-            row.scores = match settings.task {
-                Task::Rating => vec![(number(&row.prediction) - number(&row.reference)).abs()],
-                _ => vec![
-                    rouge1(&row.prediction, &row.reference),
-                    rouge_l(&row.prediction, &row.reference),
-                    meteor.score(&row.prediction, &row.reference),
-                ],
-            };
+            row.scores = scores(&row, settings.task, &meteor);
             predictions.push(row)?;
         }
         if progress(predictions.rows.len(), total).is_break() {
@@ -243,6 +238,14 @@ fn reference(target: &Interaction, task: Task) -> String {
         Task::Title => text::one_line(target.title.as_deref().unwrap_or_default()),
         Task::Rating => target.rating.map(|r| r.to_string()).unwrap_or_default(),
         _ => text::one_line(&target.text),
+    }
+}
+
+fn scores(row: &Prediction, task: Task, meteor: &Meteor) -> Vec<f64> {
+    let (prediction, reference) = (&row.prediction, &row.reference);
+    match task {
+        Task::Rating => vec![(number(prediction) - number(reference)).abs()],
+        _ => vec![rouge1(prediction, reference), rouge_l(prediction, reference), meteor.score(prediction, reference)],
     }
 }
 

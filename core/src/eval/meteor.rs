@@ -39,9 +39,10 @@ impl Meteor {
         });
         if let Some(wordnet) = &self.wordnet {
             align(&mut open_h, &mut open_r, &mut matches, |h| {
-                let synonyms = wordnet.synonyms(&hyp[h]);
-                let reference = &reference;
-                move |r| synonyms.contains(reference[r].as_str())
+                // NLTK looks up the stems, not the words; equal to 4 decimals means to do the same.
+                let synonyms = wordnet.synonyms(&stem(&hyp[h]));
+                let stems_r = &stems_r;
+                move |r| synonyms.contains(stems_r[r].as_str())
             });
         }
         if matches.is_empty() {

@@ -75,7 +75,7 @@ impl WordNet {
         Ok(Self { parts })
     }
 
-    /// `word` itself and every one-word lemma of every synset that a base form of it stands in.
+    /// Every one-word lemma of every synset that a base form of it stands in.
     pub fn synonyms(&self, word: &str) -> HashSet<&str> {
         let mut out = HashSet::new();
         for (part, endings) in self.parts.iter().zip(ENDINGS) {

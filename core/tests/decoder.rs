@@ -1,0 +1,181 @@
+//! The decoder on a real (if tiny) model file.
+#![allow(clippy::unwrap_used)]
+
+use std::ops::ControlFlow;
+
+use locket::llm::{
+    Completion, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, Phase, Prompt, Request, Sampling, Stop,
+};
+
+fn tiny() -> (tempfile::TempDir, Model) {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    (dir, model)
+}
+
+fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
+    let phase = Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 24, sampling };
+    Request {
+        prompt: model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() }),
+        phases: vec![phase],
+    }
+}
+
+fn options(sequences: usize) -> DecoderOptions {
+    DecoderOptions { context: 256, sequences, threads: 1 }
+}
+
+fn quiet(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn run(decoder: &mut Decoder<'_>, request: &Request) -> Completion {
+    decoder.run_one(request, &mut quiet).unwrap()
+}
+
+#[test]
+fn streams_what_it_returns_and_repeats_by_seed() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let sampled = request(&model, "hello", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(7) });
+    let mut streamed = String::new();
+    let first = decoder
+        .run_one(&sampled, &mut |e| {
+            streamed.push_str(e.piece);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(first.phases[0].text, streamed);
+    assert_eq!((first.phases[0].tokens, first.phases[0].stop), (24, Stop::Length));
+    assert_eq!(run(&mut decoder, &sampled), first);
+    let other = request(&model, "hello", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(8) });
+    assert_ne!(run(&mut decoder, &other).phases[0].text, first.phases[0].text);
+}
+
+#[test]
+fn many_at_once_write_what_each_writes_alone() {
+    let (_dir, model) = tiny();
+    let prefix = "a shared beginning that is long enough to be worth keeping, ";
+    let requests: Vec<Request> =
+        (0..7).map(|n| request(&model, &format!("{prefix}{n}"), Sampling::GREEDY)).collect();
+    let alone: Vec<Completion> =
+        requests.iter().map(|r| run(&mut model.decoder(options(1)).unwrap(), r)).collect();
+    let mut together = model.decoder(options(3)).unwrap();
+    let texts = |all: &[Completion]| all.iter().map(|c| c.phases[0].text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&together.run(&requests, &mut quiet).unwrap()), texts(&alone));
+    // Every request after the first found the shared beginning in the cache.
+    assert!(together.usage().reused >= 6 * prefix.len(), "{:?}", together.usage());
+}
+
+#[test]
+fn a_cancelled_run_leaves_the_decoder_as_good_as_new() {
+    let (_dir, model) = tiny();
+    let wanted = request(&model, "undisturbed", Sampling::GREEDY);
+    let fresh = run(&mut model.decoder(options(2)).unwrap(), &wanted);
+    let mut decoder = model.decoder(options(2)).unwrap();
+    for stop_after in 0..30 {
+        let mut seen = 0;
+        let batch = [request(&model, "one", Sampling::GREEDY), request(&model, "another", Sampling::GREEDY), wanted.clone()];
+        let result = decoder.run(&batch, &mut |_| {
+            seen += 1;
+            if seen > stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(result, Err(LlmError::Cancelled)), "{stop_after}");
+        assert_eq!(run(&mut decoder, &wanted).phases[0].text, fresh.phases[0].text, "after a stop at {stop_after}");
+    }
+}
+
+#[test]
+fn grammars_bind_and_phases_follow_each_other() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let base = request(&model, "rate it", Sampling::GREEDY);
+    let digit = Phase { grammar: Some("root ::= \" \" [1-5] \"\\n\"".into()), stop: vec!["\n".into()], ..base.phases[0].clone() };
+    let word = Phase { lead: "\nword:".into(), grammar: Some("root ::= \"yes\" | \"no\"".into()), ..base.phases[0].clone() };
+    let done = run(&mut decoder, &Request { phases: vec![digit, word], ..base });
+    assert!((1..=5).any(|n| done.phases[0].text == format!(" {n}")), "{done:?}");
+    assert_eq!(done.phases[0].stop, Stop::Matched);
+    assert!(["yes", "no"].contains(&done.phases[1].text.as_str()), "{done:?}");
+}
+
+#[test]
+fn the_path_grammar_gives_paths() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(DecoderOptions { context: 512, ..options(4) }).unwrap();
+    let requests: Vec<Request> = (0..4)
+        .map(|seed| {
+            let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
+            r.phases[0] =
+                Phase { grammar: Some(locket::reason::grammar()), stop: vec!["\n".into()], max_tokens: 200, ..r.phases[0].clone() };
+            r
+        })
+        .collect();
+    for done in decoder.run(&requests, &mut quiet).unwrap() {
+        let phase = &done.phases[0];
+        assert_eq!(phase.stop, Stop::Matched, "{phase:?}");
+        phase.text.parse::<locket::reason::ReasoningPath>().unwrap();
+    }
+}
+
+#[test]
+fn scores_are_the_log_probabilities_of_what_was_written() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let asked = request(&model, "score me", Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY });
+    let done = run(&mut decoder, &asked);
+    // The tiny vocabulary is one token per character, so the text gives back its tokens.
+    let tokens = model.tokens(&done.phases[0].text);
+    if tokens.len() == done.phases[0].tokens {
+        let scores = decoder.score(&asked.prompt, &tokens).unwrap();
+        assert_eq!(scores.len(), tokens.len());
+        assert!((scores.iter().sum::<f64>() - done.phases[0].log_prob).abs() < 1e-2);
+    }
+    let (good, bad) = (decoder.score(&asked.prompt, &tokens[..1]).unwrap()[0], decoder.score(&asked.prompt, &model.tokens("~")).unwrap()[0]);
+    assert!(good >= bad && good <= 0.0);
+    assert!(matches!(decoder.score(&[], &tokens), Err(LlmError::Request(_))));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_it_starts() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let long = request(&model, &"x".repeat(300), Sampling::GREEDY);
+    assert!(matches!(decoder.run_one(&long, &mut quiet), Err(LlmError::ContextOverflow { context: 256, .. })));
+    let mut bad = request(&model, "x", Sampling::GREEDY);
+    bad.phases[0].grammar = Some("root ::= (".into());
+    assert!(matches!(decoder.run_one(&bad, &mut quiet), Err(LlmError::Grammar(_))));
+    bad.phases.clear();
+    assert!(matches!(decoder.run_one(&bad, &mut quiet), Err(LlmError::Request(_))));
+}
+
+#[test]
+fn special_tokens_are_not_read_out_of_texts() {
+    let (_dir, model) = tiny();
+    assert!(model.tokens("</s>").len() > 1);
+}
+
+#[test]
+fn files_that_are_no_models() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |bytes: &[u8]| {
+        let path = dir.path().join("m.gguf");
+        std::fs::write(&path, bytes).unwrap();
+        Model::load(&path, LoadOptions::default()).err().unwrap()
+    };
+    assert!(matches!(load(b"GGU"), LlmError::NotGguf { .. }));
+    assert!(matches!(load(b""), LlmError::NotGguf { .. }));
+    assert!(matches!(load(b"GGUF\x03\0\0\0"), LlmError::NotGguf { .. }));
+    let whole = locket_tests::tiny::bytes();
+    assert!(matches!(load(&whole[..whole.len() / 2]), LlmError::Load { .. }));
+    let mut many = whole.clone();
+    many[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(matches!(load(&many), LlmError::NotGguf { .. }));
+    assert!(matches!(Model::load(dir.path().join("none.gguf"), LoadOptions::default()), Err(LlmError::FileMissing(_))));
+    let path = locket_tests::tiny::write(dir.path());
+    let small = LoadOptions { allowed_bytes: Some(1000), ..LoadOptions::default() };
+    assert!(matches!(Model::load(&path, small), Err(LlmError::WouldNotFit { allowed: 1000, .. })));
+    let stopped = LoadOptions { progress: Some(Box::new(|_| ControlFlow::Break(()))), ..LoadOptions::default() };
+    assert!(matches!(Model::load(&path, stopped), Err(LlmError::Cancelled)));
+    let adapter = LoadOptions { adapter: Some(path.clone()), ..LoadOptions::default() };
+    assert!(matches!(Model::load(&path, adapter), Err(LlmError::Load { .. })));
+}

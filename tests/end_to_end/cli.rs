@@ -1,0 +1,138 @@
+//! The whole way through the command, on a real (tiny) model: the command-line contract.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+use common::{json, run};
+use serde_json::Value;
+
+fn prepared() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    locket_tests::tiny::write(path);
+    std::fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
+    json(path, "pack build --profiles {}/sample.jsonl --out {}/p.pack");
+    json(path, "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5");
+    json(path, "record --store {}/me --item k4 --text 'It screams while it froths.' --rating 2");
+    dir
+}
+
+#[test]
+fn record_history_export_erase() {
+    let dir = prepared();
+    let history = json(dir.path(), "history --store {}/me");
+    assert_eq!(history["records"].as_array().unwrap().len(), 2);
+    assert_eq!(history["records"][0]["interaction"]["title"], "Slow and good");
+    assert_eq!(history["records"][0]["origin"], "real");
+    let export = json(dir.path(), "export --store {}/me");
+    assert_eq!((export["format"].as_str(), export["version"].as_u64()), (Some("locket-export"), Some(1)));
+    assert_eq!(export["records"], history["records"]);
+    assert_eq!(json(dir.path(), "erase --store {}/me --yes")["erased"], 2);
+    assert!(!dir.path().join("me").exists());
+}
+
+#[test]
+fn pack_predict_and_explain() {
+    let dir = prepared();
+    assert_eq!(json(dir.path(), "pack inspect {}/p.pack")["items"], 60);
+    let held = json(dir.path(), "pack build --profiles {}/sample.jsonl --holdout-targets --out {}/h.pack");
+    assert_eq!((held["held_out"].as_u64(), held["edges"].as_u64()), (Some(30), Some(157)));
+    let predicted = json(dir.path(), "predict --store {}/me --pack {}/p.pack -k 5 --explain");
+    let predicted = predicted["predictions"].as_array().unwrap();
+    assert_eq!(predicted.len(), 5);
+    for p in predicted {
+        assert!(p["item"] != "k9" && p["item"] != "k4");
+        let shares: f64 = p["paths"].as_array().unwrap().iter().map(|s| s["share"].as_f64().unwrap()).sum();
+        assert!((shares - 1.0).abs() < 1e-3, "{p}");
+    }
+    let text = run(dir.path(), "predict --store {}/me --pack {}/p.pack -k 2 --explain");
+    assert!(String::from_utf8(text.stdout).unwrap().contains(" %  "));
+}
+
+#[test]
+fn augment_and_generate() {
+    let dir = prepared();
+    let model = "--model {}/tiny.gguf --pack {}/p.pack --store {}/me";
+    let done = json(dir.path(), &format!("augment {model} -k 3"));
+    // Random weights write noise, which the gate refuses with a reason; what it keeps is in the store.
+    let kept = done["kept"].as_array().unwrap().len();
+    assert!(kept + done["refused"].as_array().unwrap().len() >= 3, "{done}");
+    assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2 + kept);
+    let text = json(dir.path(), &format!("generate {model} --item k1 --task text --title 'My new kettle'"));
+    assert!(text["text"].is_string() && text["tokens"].as_u64().unwrap() > 0, "{text}");
+    let rated = json(dir.path(), &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"));
+    assert!((1..=5).contains(&rated["rating"].as_u64().unwrap()), "{rated}");
+    let titled = json(dir.path(), &format!("generate {model} --item k1 --task title --text 'It boils.'"));
+    assert!(titled["title"].is_string());
+    let streamed = run(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle --stream"));
+    let whole = run(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle"));
+    assert!(streamed.status.success() && whole.status.success());
+}
+
+#[test]
+fn every_method_is_evaluated_and_a_second_run_adds_nothing() {
+    let dir = prepared();
+    for method in ["none", "copy", "history", "graph", "reasoning", "synthetic", "full"] {
+        for task in ["text", "title", "rating"] {
+            let args = format!(
+                "eval generation --profiles {{}}/sample.jsonl --model {{}}/tiny.gguf --task {task} --method {method} --limit 4 --seed 3 --out {{}}/{method}-{task}.jsonl"
+            );
+            let first = json(dir.path(), &args);
+            assert_eq!(first["n"], 4);
+            let metric = if task == "rating" { ["mae", "rmse", "mae"] } else { ["rouge1", "rougeL", "meteor"] };
+            for name in metric {
+                assert!(first[name].is_f64() && first[format!("{name}_se")].is_f64(), "{method} {task}: {first}");
+                assert!(first["history1plus"][name].is_f64());
+            }
+            assert_eq!(first["history0"]["n"].as_u64().unwrap() + first["history1plus"]["n"].as_u64().unwrap(), 4);
+            let file = dir.path().join(format!("{method}-{task}.jsonl"));
+            let before = std::fs::read(&file).unwrap();
+            assert_eq!(json(dir.path(), &args), first);
+            assert_eq!(std::fs::read(&file).unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn the_history_cap_is_kept() {
+    let dir = prepared();
+    let base = "eval generation --profiles {}/sample.jsonl --task text --method copy --limit 5";
+    let capped = json(dir.path(), &format!("{base} --history-cap 0"));
+    assert_eq!((capped["history0"]["n"].as_u64(), capped["history1plus"]["n"].as_u64()), (Some(5), Some(0)));
+}
+
+#[test]
+fn link_graph_bench_and_models() {
+    let dir = prepared();
+    let link = json(dir.path(), "eval link --profiles {}/sample.jsonl");
+    for key in ["n", "hit5", "hit10", "mrr", "popularity_mrr", "content_mrr", "people_mrr"] {
+        assert!(link[key].is_number(), "{key}");
+    }
+    assert!(link["mrr"].as_f64().unwrap() > link["popularity_mrr"].as_f64().unwrap(), "{link}");
+    std::fs::write(dir.path().join("train"), "0 1 2\n1 2 3\n2 1 3 4\n").unwrap();
+    std::fs::write(dir.path().join("test"), "0 3\n1 1\n").unwrap();
+    let graph = json(dir.path(), "eval graph --train {}/train --test {}/test -k 2");
+    assert!((graph["recall"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{graph}");
+    for key in ["recall", "ndcg", "seconds", "peak_rss_bytes"] {
+        assert!(graph[key].is_number(), "{key}");
+    }
+    let bench = json(dir.path(), "bench --model {}/tiny.gguf --prompt 64 --tokens 8 --sequences 2");
+    let keys = [
+        "load_ms", "prefill_tps", "decode_tps", "parallel_decode_tps", "ttft_cold_ms", "ttft_warm_ms", "peak_rss_bytes",
+    ];
+    for key in keys {
+        assert!(bench[key].as_f64().unwrap() > 0.0, "{key}: {bench}");
+    }
+    let models = json(dir.path(), "model list");
+    assert_eq!(models["models"][0]["name"], "gemma-3-270m");
+}
+
+#[test]
+fn help_has_examples() {
+    let dir = prepared();
+    for command in ["", "pack build", "model pull", "record", "predict", "augment", "generate", "eval graph", "eval link", "eval generation", "bench"] {
+        let out = run(dir.path(), &format!("{command} --help"));
+        assert!(String::from_utf8(out.stdout).unwrap().contains("Example"), "{command}");
+    }
+    let version: Value = Value::String(String::from_utf8(run(dir.path(), "--version").stdout).unwrap());
+    assert!(version.as_str().unwrap().starts_with("locket "));
+}

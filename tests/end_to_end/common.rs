@@ -1,0 +1,48 @@
+//! Running the command.
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+/// The command under test, with models in a folder of its own.
+pub fn locket() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_locket"))
+}
+
+/// Runs it with space-separated arguments; `{}` stands for `dir`.
+pub fn run(dir: &Path, args: &str) -> Output {
+    let args: Vec<String> = split(args).into_iter().map(|a| a.replace("{}", dir.to_str().unwrap())).collect();
+    locket().args(args).output().unwrap()
+}
+
+/// Like a shell: single quotes keep spaces.
+fn split(args: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (n, part) in args.split('\'').enumerate() {
+        match n % 2 {
+            0 => out.extend(part.split_whitespace().map(str::to_owned)),
+            _ => out.push(part.to_owned()),
+        }
+    }
+    out
+}
+
+/// Runs it, demands success, and reads the one JSON object on stdout.
+pub fn json(dir: &Path, args: &str) -> serde_json::Value {
+    let out = run(dir, &format!("{args} --json"));
+    assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
+}
+
+/// Runs it, demands failure with exactly one line on stderr and nothing on stdout, and returns the line.
+pub fn fails(dir: &Path, args: &str) -> String {
+    let out = run(dir, args);
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success(), "{args} succeeded");
+    assert_eq!(said.trim_end().lines().count(), 1, "{args}: {said}");
+    assert!(said.starts_with("locket: "), "{said}");
+    assert!(out.stdout.is_empty());
+    said
+}

@@ -1,0 +1,156 @@
+//! A GGUF file of about 150 kB: a two-layer Llama with random weights over single characters. It
+//! writes nonsense, through every part of the real code.
+
+use std::path::{Path, PathBuf};
+
+const WIDTH: u64 = 32;
+const HIDDEN: u64 = 64;
+const LAYERS: u32 = 2;
+
+/// A metadata value.
+enum Value {
+    U32(u32),
+    F32(f32),
+    Text(&'static str),
+    Texts(Vec<String>),
+    F32s(Vec<f32>),
+    I32s(Vec<i32>),
+}
+
+/// Writes the model to `dir/tiny.gguf` and returns its path.
+pub fn write(dir: &Path) -> PathBuf {
+    let path = dir.join("tiny.gguf");
+    std::fs::write(&path, bytes()).unwrap();
+    path
+}
+
+/// The model file.
+pub fn bytes() -> Vec<u8> {
+    let (tokens, kinds) = vocabulary();
+    let size = tokens.len() as u64;
+    let scores = (0..tokens.len()).map(|n| -(n as f32)).collect();
+    let metadata = [
+        ("general.architecture", Value::Text("llama")),
+        ("general.name", Value::Text("tiny")),
+        ("llama.context_length", Value::U32(4096)),
+        ("llama.embedding_length", Value::U32(WIDTH as u32)),
+        ("llama.block_count", Value::U32(LAYERS)),
+        ("llama.feed_forward_length", Value::U32(HIDDEN as u32)),
+        ("llama.attention.head_count", Value::U32(2)),
+        ("llama.attention.head_count_kv", Value::U32(2)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+        ("llama.rope.dimension_count", Value::U32(16)),
+        ("tokenizer.ggml.model", Value::Text("llama")),
+        ("tokenizer.ggml.tokens", Value::Texts(tokens)),
+        ("tokenizer.ggml.scores", Value::F32s(scores)),
+        ("tokenizer.ggml.token_type", Value::I32s(kinds)),
+        ("tokenizer.ggml.unknown_token_id", Value::U32(0)),
+        ("tokenizer.ggml.bos_token_id", Value::U32(1)),
+        ("tokenizer.ggml.eos_token_id", Value::U32(2)),
+    ];
+    let mut tensors: Vec<(String, Vec<u64>)> = vec![
+        ("token_embd.weight".into(), vec![WIDTH, size]),
+        ("output_norm.weight".into(), vec![WIDTH]),
+        ("output.weight".into(), vec![WIDTH, size]),
+    ];
+    for layer in 0..LAYERS {
+        for (name, shape) in [
+            ("attn_norm", vec![WIDTH]),
+            ("attn_q", vec![WIDTH, WIDTH]),
+            ("attn_k", vec![WIDTH, WIDTH]),
+            ("attn_v", vec![WIDTH, WIDTH]),
+            ("attn_output", vec![WIDTH, WIDTH]),
+            ("ffn_norm", vec![WIDTH]),
+            ("ffn_gate", vec![WIDTH, HIDDEN]),
+            ("ffn_up", vec![WIDTH, HIDDEN]),
+            ("ffn_down", vec![HIDDEN, WIDTH]),
+        ] {
+            tensors.push((format!("blk.{layer}.{name}.weight"), shape));
+        }
+    }
+    let mut out = b"GGUF".to_vec();
+    out.extend(3u32.to_le_bytes());
+    out.extend((tensors.len() as u64).to_le_bytes());
+    out.extend((metadata.len() as u64).to_le_bytes());
+    for (key, value) in metadata {
+        text(&mut out, key);
+        put(&mut out, value);
+    }
+    let mut offset = 0u64;
+    for (name, shape) in &tensors {
+        text(&mut out, name);
+        out.extend((shape.len() as u32).to_le_bytes());
+        shape.iter().for_each(|d| out.extend(d.to_le_bytes()));
+        out.extend(0u32.to_le_bytes());
+        out.extend(offset.to_le_bytes());
+        offset += (shape.iter().product::<u64>() * 4).next_multiple_of(32);
+    }
+    out.resize(out.len().next_multiple_of(32), 0);
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    for (name, shape) in &tensors {
+        for _ in 0..shape.iter().product::<u64>() {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let uniform = (random >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+            let weight = if name.contains("norm") { 1.0 } else { uniform };
+            out.extend(weight.to_le_bytes());
+        }
+        out.resize(out.len().next_multiple_of(32), 0);
+    }
+    out
+}
+
+/// Control tokens, all bytes, and the printable ASCII characters ("▁" for the space).
+fn vocabulary() -> (Vec<String>, Vec<i32>) {
+    let (normal, unknown, control, byte_kind) = (1, 2, 3, 6);
+    let mut tokens = vec!["<unk>".to_owned(), "<s>".into(), "</s>".into()];
+    let mut kinds = vec![unknown, control, control];
+    for byte in 0..=255u8 {
+        tokens.push(format!("<0x{byte:02X}>"));
+        kinds.push(byte_kind);
+    }
+    tokens.push("▁".into());
+    tokens.extend((b'!'..=b'~').map(|b| char::from(b).to_string()));
+    kinds.resize(tokens.len(), normal);
+    (tokens, kinds)
+}
+
+fn text(out: &mut Vec<u8>, value: &str) {
+    out.extend((value.len() as u64).to_le_bytes());
+    out.extend(value.as_bytes());
+}
+
+fn put(out: &mut Vec<u8>, value: Value) {
+    let array = |out: &mut Vec<u8>, kind: u32, len: usize| {
+        out.extend(9u32.to_le_bytes());
+        out.extend(kind.to_le_bytes());
+        out.extend((len as u64).to_le_bytes());
+    };
+    match value {
+        Value::U32(v) => {
+            out.extend(4u32.to_le_bytes());
+            out.extend(v.to_le_bytes());
+        }
+        Value::F32(v) => {
+            out.extend(6u32.to_le_bytes());
+            out.extend(v.to_le_bytes());
+        }
+        Value::Text(v) => {
+            out.extend(8u32.to_le_bytes());
+            text(out, v);
+        }
+        Value::Texts(v) => {
+            array(out, 8, v.len());
+            v.iter().for_each(|s| text(out, s));
+        }
+        Value::F32s(v) => {
+            array(out, 6, v.len());
+            v.iter().for_each(|f| out.extend(f.to_le_bytes()));
+        }
+        Value::I32s(v) => {
+            array(out, 5, v.len());
+            v.iter().for_each(|i| out.extend(i.to_le_bytes()));
+        }
+    }
+}

@@ -14,14 +14,18 @@ use crate::{
     llm::{Decoder, DecoderOptions, Event, Model, Sampling},
     pack::Pack,
     prompt::{Ask, Example, Material, Task},
-    store::{Export, Store, synthetic_then_real},
+    store::{Export, Store},
 };
+
+/// Most of the person's own texts in a prompt; of more, those that match the request.
+const OWN_TEXTS: usize = 8;
 
 /// One person's Locket.
 pub struct Engine {
     store: Store,
     pack: Option<Pack>,
     model: Option<Model>,
+    threads: usize,
 }
 
 /// A predicted item, with ids and names instead of numbers.
@@ -116,7 +120,7 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(dir)?, pack: None, model: None })
+        Ok(Self { store: Store::open(dir)?, pack: None, model: None, threads: 0 })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -130,6 +134,13 @@ impl Engine {
     #[must_use]
     pub fn with_model(mut self, model: Model) -> Self {
         self.model = Some(model);
+        self
+    }
+
+    /// The same engine decoding on this many threads; 0, the default, takes what the machine has.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
         self
     }
 
@@ -180,12 +191,20 @@ impl Engine {
         let pack = self.need_pack()?;
         let predictor = Predictor::new(pack);
         let query = ground::query(pack, &self.real()?);
-        let reason = |p: crate::graph::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
+        let reason = |p: crate::graph::Path| Reason {
+            from: p.from.map(|i| pack.item(i).to_owned()),
+            via: p.via,
+            share: p.share,
+        };
         let named = |p: crate::graph::Prediction| Predicted {
             item: pack.item(p.item).to_owned(),
             item_title: pack.item_title(p.item).map(str::to_owned),
             score: p.score,
-            paths: if explain { predictor.explain(&query, p.item).into_iter().map(reason).collect() } else { Vec::new() },
+            paths: if explain {
+                predictor.explain(&query, p.item).into_iter().map(reason).collect()
+            } else {
+                Vec::new()
+            },
         };
         Ok(predictor.predict(&query, k).into_iter().map(named).collect())
     }
@@ -201,12 +220,15 @@ impl Engine {
         let predictor = Predictor::new(pack);
         let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), k);
         let grounding = Grounding::new(pack, None);
-        let history: Vec<Example> = real.iter().map(Example::from).collect();
-        let jobs: Vec<(String, Material)> =
-            items.iter().map(|&i| (pack.item(i).to_owned(), grounding.synthetic(i, history.clone()))).collect();
+        let job = |&i: &u32| {
+            let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
+            (pack.item(i).to_owned(), grounding.synthetic(i, history))
+        };
+        let jobs: Vec<(String, Material)> = items.iter().map(job).collect();
         let options = WriteOptions { sampling: Sampling::VARIED.with_seed(seed), ..WriteOptions::default() };
         let sequences = jobs.len().clamp(1, 8);
-        let mut decoder = model.decoder(DecoderOptions { context: options.context(), sequences, threads: 0 })?;
+        let mut decoder =
+            model.decoder(DecoderOptions { context: options.context(), sequences, threads: self.threads })?;
         let mut done = Augmented::default();
         for attempt in write_synthetic(&mut decoder, &jobs, &options, on_event)? {
             done.kept.extend(attempt.kept);
@@ -225,18 +247,22 @@ impl Engine {
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let model = self.need_model()?;
         let material = self.material(request)?;
-        let mut decoder =
-            model.decoder(DecoderOptions { context: request.options.context(), ..DecoderOptions::default() })?;
-        let completion = decoder
-            .run_one(&generate::request(model, &material, &request.options), on_event)
-            .map_err(cancelled)?;
+        let mut decoder = model.decoder(DecoderOptions {
+            context: request.options.context(),
+            sequences: 1,
+            threads: self.threads,
+        })?;
+        let completion =
+            decoder.run_one(&generate::request(model, &material, &request.options), on_event).map_err(cancelled)?;
         Ok(generate::read(&material, &completion))
     }
 
     /// What a request's prompt is made of.
     fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
         let lacks = match request.task {
-            Task::Title | Task::Rating if request.text.is_none() => Some("a title or a rating needs the text it is for"),
+            Task::Title | Task::Rating if request.text.is_none() => {
+                Some("a title or a rating needs the text it is for")
+            }
             Task::Synthetic => Some("synthetic texts are written by augment"),
             _ => None,
         };
@@ -249,11 +275,8 @@ impl Engine {
             title: request.title.as_deref(),
             text: request.text.as_deref(),
         };
-        let ask = Ask {
-            item_title: request.item_title.clone(),
-            title: request.title.clone(),
-            text: request.text.clone(),
-        };
+        let ask =
+            Ask { item_title: request.item_title.clone(), title: request.title.clone(), text: request.text.clone() };
         let (task, reasoning) = (request.task, request.reasoning);
         let bare = Material { task, reasoning, history: Vec::new(), neighbours: Vec::new(), ask };
         if !request.personal {
@@ -261,8 +284,11 @@ impl Engine {
             let ask = Ask { item_title: item_title.or(bare.ask.item_title), ..bare.ask };
             return Ok(Material { ask, ..bare });
         }
-        let records = self.history()?;
-        let history: Vec<Example> = synthetic_then_real(&records).into_iter().map(Example::from).collect();
+        let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
+        let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
+        // What the person really wrote stands nearest to the request.
+        let mut history: Vec<Example> = synthetic.iter().map(|r| Example::from(&r.interaction)).collect();
+        history.extend(ground::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(match &self.pack {
             Some(pack) => Grounding::new(pack, None).material(task, reasoning, history, &target),
             None => Material { history, ..bare },
@@ -319,9 +345,8 @@ pub fn write_synthetic(
             generate::request(model, &jobs[n].1, &options)
         };
         let requests: Vec<_> = open.iter().map(one).collect();
-        let completions = decoder
-            .run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e }))
-            .map_err(cancelled)?;
+        let completions =
+            decoder.run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e })).map_err(cancelled)?;
         for (&n, completion) in open.iter().zip(&completions) {
             let (item, material) = &jobs[n];
             let written = generate::read(material, completion);

@@ -5,7 +5,8 @@ use crate::{
     interaction::Interaction,
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
-    retrieve::{Neighbour, Retriever},
+    retrieve::{Bm25, Neighbour, Retriever},
+    text,
 };
 
 /// The item that is to be written on.
@@ -36,7 +37,7 @@ impl<'a> Target<'a> {
     }
 
     /// The words that retrieval searches with: what is given of the text.
-    fn query(&self) -> String {
+    pub fn query(&self) -> String {
         [self.title, self.text].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
@@ -73,7 +74,8 @@ impl<'a> Grounding<'a> {
         if !on_item.is_empty() {
             return on_item;
         }
-        let words = [self.item_title(target).as_deref(), Some(&query)].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let words =
+            [self.item_title(target).as_deref(), Some(&query)].into_iter().flatten().collect::<Vec<_>>().join(" ");
         self.retriever.on_similar(number, &words, k)
     }
 
@@ -126,4 +128,21 @@ pub fn query(pack: &Pack, history: &[Interaction]) -> Query<'static> {
 pub fn predict_written(pack: &Pack, predictor: &Predictor<'_>, query: &Query<'_>, k: usize) -> Vec<ItemId> {
     let ranked = predictor.predict(query, pack.items());
     ranked.into_iter().map(|p| p.item).filter(|&i| pack.texts(i).len() > 0).take(k).collect()
+}
+
+/// The person's own texts that match `query` best (BM25), the best last; all of them in order if there are at
+/// most `k`.
+pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
+    if history.len() <= k {
+        return history.iter().map(Example::from).collect();
+    }
+    let documents: Vec<Vec<String>> = history
+        .iter()
+        .map(|i| text::words(&format!("{} {}", i.title.as_deref().unwrap_or_default(), i.text)).collect())
+        .collect();
+    let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
+    let mut order: Vec<usize> = (0..history.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(b.cmp(&a)));
+    order.truncate(k);
+    order.iter().rev().map(|&n| Example::from(&history[n])).collect()
 }

@@ -106,7 +106,11 @@ const FORM: &str = "Reviews of other items, each with its plan:\n\n";
 /// Show the form of a path where nothing else does: title, text, stars. Two stances, so that neither is copied.
 const FORMS: [(&str, &str, u8); 2] = [
     ("Stopped after a week", "The motor stopped after a week and nobody answers the phone. I want my money back.", 1),
-    ("Happy with it", "It was easy to set up and works every morning. My daughter uses it too, and I would buy it again.", 5),
+    (
+        "Happy with it",
+        "It was easy to set up and works every morning. My daughter uses it too, and I would buy it again.",
+        5,
+    ),
 ];
 
 impl Material {
@@ -120,7 +124,8 @@ impl Material {
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
         let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
-        let form = if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
+        let form =
+            if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
         let fixed = count(&form) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
         let mut left = budget.saturating_sub(fixed);
         // Alternately one neighbour (best first) and one own text (latest first).
@@ -238,7 +243,12 @@ mod tests {
     use super::*;
 
     fn example(title: &str, text: &str, stars: u8) -> Example {
-        Example { item_title: Some("Blue mug".into()), title: Some(title.into()), text: text.into(), stars: Some(stars) }
+        Example {
+            item_title: Some("Blue mug".into()),
+            title: Some(title.into()),
+            text: text.into(),
+            stars: Some(stars),
+        }
     }
 
     fn material(task: Task, reasoning: bool) -> Material {
@@ -249,7 +259,10 @@ mod tests {
                 example("Old", "My first text.", 3),
                 example("Newer", "My second\nReview: text, with a line break.", 5),
             ],
-            neighbours: vec![example("Best", "Keeps tea warm. Love it!", 5), example("Second", "It leaked on my desk.", 1)],
+            neighbours: vec![
+                example("Best", "Keeps tea warm. Love it!", 5),
+                example("Second", "It leaked on my desk.", 1),
+            ],
             ask: Ask {
                 item_title: Some("Red mug".into()),
                 title: Some("Nice mug".into()),

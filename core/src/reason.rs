@@ -159,7 +159,9 @@ fn key_phrases(all: &str) -> Vec<String> {
     for stretch in lower.split(|c: char| !(c.is_alphanumeric() || c == ' ' || c == '\'' || c == '-')) {
         let mut phrase = Vec::new();
         for word in stretch.split(' ').chain(std::iter::once("")) {
-            let plain = !word.is_empty() && word.len() <= 15 && word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '\'');
+            let plain = !word.is_empty()
+                && word.len() <= 15
+                && word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '\'');
             let topical = plain && word.starts_with(|c: char| c.is_ascii_lowercase()) && word.len() > 2;
             if topical && !text::words(word).any(|w| text::is_stopword(&w)) && phrase.len() < 3 {
                 phrase.push(word);
@@ -203,16 +205,100 @@ pub fn sentiment(text: &str) -> i32 {
 }
 
 const GOOD: &[&str] = &[
-    "amazing", "awesome", "beautiful", "best", "better", "charming", "clean", "comfortable", "comfy", "cozy", "delicious",
-    "easy", "enjoy", "enjoyed", "excellent", "fantastic", "favorite", "favourite", "fine", "friendly", "fun", "glad", "good",
-    "gorgeous", "great", "happy", "helpful", "impressed", "lovely", "love", "loved", "loves", "nice", "perfect", "perfectly",
-    "pleased", "quality", "recommend", "soft", "sturdy", "super", "tasty", "wonderful", "works", "worth", "yummy",
+    "amazing",
+    "awesome",
+    "beautiful",
+    "best",
+    "better",
+    "charming",
+    "clean",
+    "comfortable",
+    "comfy",
+    "cozy",
+    "delicious",
+    "easy",
+    "enjoy",
+    "enjoyed",
+    "excellent",
+    "fantastic",
+    "favorite",
+    "favourite",
+    "fine",
+    "friendly",
+    "fun",
+    "glad",
+    "good",
+    "gorgeous",
+    "great",
+    "happy",
+    "helpful",
+    "impressed",
+    "lovely",
+    "love",
+    "loved",
+    "loves",
+    "nice",
+    "perfect",
+    "perfectly",
+    "pleased",
+    "quality",
+    "recommend",
+    "soft",
+    "sturdy",
+    "super",
+    "tasty",
+    "wonderful",
+    "works",
+    "worth",
+    "yummy",
 ];
 const BAD: &[&str] = &[
-    "awful", "bad", "bland", "broke", "broken", "cheap", "cheaply", "defective", "dirty", "disappointed", "disappointing",
-    "disappointment", "disgusting", "dry", "fail", "failed", "fell", "flimsy", "hate", "hated", "horrible", "junk", "leaked",
-    "mess", "noisy", "overpriced", "poor", "poorly", "refund", "return", "returned", "returning", "rude", "smelled", "terrible",
-    "tiny", "uncomfortable", "unfortunately", "useless", "waste", "weak", "worse", "worst", "wrong", "stale", "soggy",
+    "awful",
+    "bad",
+    "bland",
+    "broke",
+    "broken",
+    "cheap",
+    "cheaply",
+    "defective",
+    "dirty",
+    "disappointed",
+    "disappointing",
+    "disappointment",
+    "disgusting",
+    "dry",
+    "fail",
+    "failed",
+    "fell",
+    "flimsy",
+    "hate",
+    "hated",
+    "horrible",
+    "junk",
+    "leaked",
+    "mess",
+    "noisy",
+    "overpriced",
+    "poor",
+    "poorly",
+    "refund",
+    "return",
+    "returned",
+    "returning",
+    "rude",
+    "smelled",
+    "terrible",
+    "tiny",
+    "uncomfortable",
+    "unfortunately",
+    "useless",
+    "waste",
+    "weak",
+    "worse",
+    "worst",
+    "wrong",
+    "stale",
+    "soggy",
 ];
 
 #[cfg(test)]
@@ -222,9 +308,10 @@ mod tests {
 
     #[test]
     fn a_text_has_a_path() {
-        let review = Interaction::new("i", "The soft wool scarf is warm. It does not scratch, and my sister wants one!")
-            .with_title("Lovely scarf")
-            .with_rating(5.0);
+        let review =
+            Interaction::new("i", "The soft wool scarf is warm. It does not scratch, and my sister wants one!")
+                .with_title("Lovely scarf")
+                .with_rating(5.0);
         let path = ReasoningPath::of(&review);
         assert_eq!(path.to_string(), "5 stars, enthusiastic, short: lovely scarf, soft wool scarf, sister wants");
         assert_eq!(path.to_string().parse(), Ok(path));

@@ -50,15 +50,14 @@ pub fn is_stopword(word: &str) -> bool {
 /// Sorted, so that it can be searched by halves.
 const STOPWORDS: &[&str] = &[
     "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "back", "be",
-    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "doesn", "don",
-    "down", "even", "ever", "every", "few", "for", "from", "get", "go", "got", "had", "has", "have", "having",
-    "he", "her", "here", "him", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "just", "like",
-    "ll", "m", "made", "make", "many", "me", "more", "most", "much", "my", "no", "not", "now", "of", "off", "on",
-    "once", "one", "only", "or", "other", "our", "out", "over", "own", "re", "really", "s", "same", "she", "so",
-    "some", "still", "such", "t", "than", "that", "the", "their", "them", "then", "there", "these", "they",
-    "this", "those", "through", "to", "too", "two", "until", "up", "us", "use", "used", "ve", "very", "was",
-    "wasn", "we", "well", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
-    "would", "you", "your",
+    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "doesn", "don", "down",
+    "even", "ever", "every", "few", "for", "from", "get", "go", "got", "had", "has", "have", "having", "he", "her",
+    "here", "him", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "just", "like", "ll", "m", "made",
+    "make", "many", "me", "more", "most", "much", "my", "no", "not", "now", "of", "off", "on", "once", "one", "only",
+    "or", "other", "our", "out", "over", "own", "re", "really", "s", "same", "she", "so", "some", "still", "such", "t",
+    "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too",
+    "two", "until", "up", "us", "use", "used", "ve", "very", "was", "wasn", "we", "well", "were", "what", "when",
+    "where", "which", "while", "who", "why", "will", "with", "would", "you", "your",
 ];
 
 #[cfg(test)]

@@ -15,10 +15,7 @@ fn tiny() -> (tempfile::TempDir, Model) {
 
 fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
     let phase = Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 24, sampling };
-    Request {
-        prompt: model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() }),
-        phases: vec![phase],
-    }
+    Request { prompt: model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() }), phases: vec![phase] }
 }
 
 fn options(sequences: usize) -> DecoderOptions {
@@ -56,10 +53,8 @@ fn streams_what_it_returns_and_repeats_by_seed() {
 fn many_at_once_write_what_each_writes_alone() {
     let (_dir, model) = tiny();
     let prefix = "a shared beginning that is long enough to be worth keeping, ";
-    let requests: Vec<Request> =
-        (0..7).map(|n| request(&model, &format!("{prefix}{n}"), Sampling::GREEDY)).collect();
-    let alone: Vec<Completion> =
-        requests.iter().map(|r| run(&mut model.decoder(options(1)).unwrap(), r)).collect();
+    let requests: Vec<Request> = (0..7).map(|n| request(&model, &format!("{prefix}{n}"), Sampling::GREEDY)).collect();
+    let alone: Vec<Completion> = requests.iter().map(|r| run(&mut model.decoder(options(1)).unwrap(), r)).collect();
     let mut together = model.decoder(options(3)).unwrap();
     let texts = |all: &[Completion]| all.iter().map(|c| c.phases[0].text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&together.run(&requests, &mut quiet).unwrap()), texts(&alone));
@@ -75,7 +70,8 @@ fn a_cancelled_run_leaves_the_decoder_as_good_as_new() {
     let mut decoder = model.decoder(options(2)).unwrap();
     for stop_after in 0..30 {
         let mut seen = 0;
-        let batch = [request(&model, "one", Sampling::GREEDY), request(&model, "another", Sampling::GREEDY), wanted.clone()];
+        let batch =
+            [request(&model, "one", Sampling::GREEDY), request(&model, "another", Sampling::GREEDY), wanted.clone()];
         let result = decoder.run(&batch, &mut |_| {
             seen += 1;
             if seen > stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -90,8 +86,13 @@ fn grammars_bind_and_phases_follow_each_other() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
     let base = request(&model, "rate it", Sampling::GREEDY);
-    let digit = Phase { grammar: Some("root ::= \" \" [1-5] \"\\n\"".into()), stop: vec!["\n".into()], ..base.phases[0].clone() };
-    let word = Phase { lead: "\nword:".into(), grammar: Some("root ::= \"yes\" | \"no\"".into()), ..base.phases[0].clone() };
+    let digit = Phase {
+        grammar: Some("root ::= \" \" [1-5] \"\\n\"".into()),
+        stop: vec!["\n".into()],
+        ..base.phases[0].clone()
+    };
+    let word =
+        Phase { lead: "\nword:".into(), grammar: Some("root ::= \"yes\" | \"no\"".into()), ..base.phases[0].clone() };
     let done = run(&mut decoder, &Request { phases: vec![digit, word], ..base });
     assert!((1..=5).any(|n| done.phases[0].text == format!(" {n}")), "{done:?}");
     assert_eq!(done.phases[0].stop, Stop::Matched);
@@ -105,8 +106,12 @@ fn the_path_grammar_gives_paths() {
     let requests: Vec<Request> = (0..4)
         .map(|seed| {
             let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
-            r.phases[0] =
-                Phase { grammar: Some(locket::reason::grammar()), stop: vec!["\n".into()], max_tokens: 200, ..r.phases[0].clone() };
+            r.phases[0] = Phase {
+                grammar: Some(locket::reason::grammar()),
+                stop: vec!["\n".into()],
+                max_tokens: 200,
+                ..r.phases[0].clone()
+            };
             r
         })
         .collect();
@@ -130,7 +135,10 @@ fn scores_are_the_log_probabilities_of_what_was_written() {
         assert_eq!(scores.len(), tokens.len());
         assert!((scores.iter().sum::<f64>() - done.phases[0].log_prob).abs() < 1e-2);
     }
-    let (good, bad) = (decoder.score(&asked.prompt, &tokens[..1]).unwrap()[0], decoder.score(&asked.prompt, &model.tokens("~")).unwrap()[0]);
+    let (good, bad) = (
+        decoder.score(&asked.prompt, &tokens[..1]).unwrap()[0],
+        decoder.score(&asked.prompt, &model.tokens("~")).unwrap()[0],
+    );
     assert!(good >= bad && good <= 0.0);
     assert!(matches!(decoder.score(&[], &tokens), Err(LlmError::Request(_))));
 }

@@ -65,7 +65,9 @@ fn one_text_is_enough_for_content_and_none_for_popularity() {
     assert!(all.iter().any(|v| matches!(v, Via::Content(words) if !words.is_empty())), "{all:?}");
     let nothing = Query::default();
     let popular = predictor.predict(&nothing, 1)[0].item;
-    assert!(matches!(predictor.explain(&nothing, popular)[..], [ref p] if matches!(p.via, Via::Popularity(n) if n > 0)));
+    assert!(
+        matches!(predictor.explain(&nothing, popular)[..], [ref p] if matches!(p.via, Via::Popularity(n) if n > 0))
+    );
 }
 
 #[test]
@@ -73,7 +75,8 @@ fn a_target_brings_its_neighbourhood_and_is_left_out() {
     let (_dir, pack, _) = sample();
     let predictor = Predictor::new(&pack);
     let kettle = pack.find("k1").unwrap();
-    let query = Query { target: Some(kettle), target_text: Some("copper kettle for tea and coffee"), ..Query::default() };
+    let query =
+        Query { target: Some(kettle), target_text: Some("copper kettle for tea and coffee"), ..Query::default() };
     let predicted = predictor.predict(&query, 59);
     assert!(predicted.iter().all(|p| p.item != kettle));
     assert_ne!(predicted[0].item, predictor.predict(&Query::default(), 1)[0].item);

@@ -53,7 +53,9 @@ fn rouge_and_meteor_are_those_of_the_public_packages() {
     let Some(python) = python() else { return };
     let mut texts: Vec<String> = Vec::new();
     for profile in Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap) {
-        texts.extend(profile.interactions().map(|(i, _)| format!("{}. {}", i.title.clone().unwrap_or_default(), i.text)));
+        texts.extend(
+            profile.interactions().map(|(i, _)| format!("{}. {}", i.title.clone().unwrap_or_default(), i.text)),
+        );
     }
     let mut pairs: Vec<(String, String)> = texts.windows(2).map(|w| (w[0].clone(), w[1].clone())).collect();
     // The same text cut, turned and shuffled, so that long matches, stems and synonyms occur.
@@ -64,7 +66,9 @@ fn rouge_and_meteor_are_those_of_the_public_packages() {
         words.rotate_left(half);
         pairs.push((words.join(" ").replace("ing", "ed").replace("big", "large"), text.clone()));
     }
-    for odd in ["", " ", "!!!", "It's 5-star — café, naïve; 100%!", "the the the the", "Über ÉCOLE 日本語 😀 ok", "a_b c__d"] {
+    for odd in
+        ["", " ", "!!!", "It's 5-star — café, naïve; 100%!", "the the the the", "Über ÉCOLE 日本語 😀 ok", "a_b c__d"]
+    {
         pairs.push((odd.into(), "the café is a 5-star école, the best".into()));
         pairs.push(("the café is a 5-star école, the best".into(), odd.into()));
     }
@@ -74,7 +78,12 @@ fn rouge_and_meteor_are_those_of_the_public_packages() {
     for ((p, r), want) in pairs.iter().zip(reference(python, &lines)) {
         let have = [rouge1(p, r), rouge_l(p, r), meteor.score(p, r)];
         for (n, name) in ["ROUGE-1", "ROUGE-L", "METEOR"].into_iter().enumerate() {
-            assert!((have[n] - want[n].as_f64().unwrap()).abs() < 5e-5, "{name} {} {} of {p:?} / {r:?}", have[n], want[n]);
+            assert!(
+                (have[n] - want[n].as_f64().unwrap()).abs() < 5e-5,
+                "{name} {} {} of {p:?} / {r:?}",
+                have[n],
+                want[n]
+            );
         }
     }
     println!("{} pairs compared", pairs.len());

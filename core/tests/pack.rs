@@ -1,7 +1,11 @@
 //! Packs: building, holding out, and refusing what is not whole.
 #![allow(clippy::unwrap_used)]
 
-use std::{io::Write, ops::ControlFlow, path::{Path, PathBuf}};
+use std::{
+    io::Write,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use locket::{
     Error,
@@ -55,7 +59,8 @@ fn held_out_targets_leave_the_graph_and_stay_readable() {
     let dir = tempfile::tempdir().unwrap();
     let pack = sample(dir.path(), Holdout::All);
     assert_eq!((pack.meta().edges, pack.meta().held_out, pack.meta().texts), (157, 30, 187));
-    let marta = Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
+    let marta =
+        Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
     let kettle = pack.find(&marta.target.item).unwrap();
     assert!(pack.texts(kettle).any(|t| t.text == marta.target.text));
     // Her words about it ("grandmother") may not be in the item's content.
@@ -106,14 +111,16 @@ fn bad_lines_stop_the_build_or_are_listed() {
     writeln!(out, r#"{{"user":"a","target":{{"item":"i","text":"fine"}}}}"#).unwrap();
     writeln!(out, "{{broken").unwrap();
     let pack = dir.path().join("p.pack");
-    let refused = build(&[file.clone()], &pack, Holdout::None, false).unwrap_err();
+    let refused = build(std::slice::from_ref(&file), &pack, Holdout::None, false).unwrap_err();
     assert!(matches!(refused, Error::Profile(ProfileError::Line { line: 2, .. })), "{refused}");
     assert!(!pack.exists());
-    let report = build(&[file.clone()], &pack, Holdout::None, true).unwrap();
+    let report = build(std::slice::from_ref(&file), &pack, Holdout::None, true).unwrap();
     assert_eq!((report.profiles, report.bad.len(), report.bad[0].line), (1, 1, 2));
     std::fs::write(&file, "").unwrap();
-    assert!(matches!(build(&[file.clone()], &pack, Holdout::None, false), Err(Error::Pack(PackError::Empty))));
-    let stopped = pack::build(&[locket_tests::sample()], &dir.path().join("s"), &BuildOptions::default(), |_| ControlFlow::Break(()));
+    assert!(matches!(build(std::slice::from_ref(&file), &pack, Holdout::None, false), Err(Error::Pack(PackError::Empty))));
+    let stopped = pack::build(&[locket_tests::sample()], &dir.path().join("s"), &BuildOptions::default(), |_| {
+        ControlFlow::Break(())
+    });
     assert!(matches!(stopped, Err(Error::Cancelled)));
     // Nothing but the two files: scratch files are gone.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);

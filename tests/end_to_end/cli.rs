@@ -11,7 +11,10 @@ fn prepared() -> tempfile::TempDir {
     locket_tests::tiny::write(path);
     std::fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
     json(path, "pack build --profiles {}/sample.jsonl --out {}/p.pack");
-    json(path, "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5");
+    json(
+        path,
+        "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5",
+    );
     json(path, "record --store {}/me --item k4 --text 'It screams while it froths.' --rating 2");
     dir
 }
@@ -59,7 +62,10 @@ fn augment_and_generate() {
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2 + kept);
     let text = json(dir.path(), &format!("generate {model} --item k1 --task text --title 'My new kettle'"));
     assert!(text["text"].is_string() && text["tokens"].as_u64().unwrap() > 0, "{text}");
-    let rated = json(dir.path(), &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"));
+    let rated = json(
+        dir.path(),
+        &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"),
+    );
     assert!((1..=5).contains(&rated["rating"].as_u64().unwrap()), "{rated}");
     let titled = json(dir.path(), &format!("generate {model} --item k1 --task title --text 'It boils.'"));
     assert!(titled["title"].is_string());
@@ -71,24 +77,24 @@ fn augment_and_generate() {
 #[test]
 fn every_method_is_evaluated_and_a_second_run_adds_nothing() {
     let dir = prepared();
-    for method in ["none", "copy", "history", "graph", "reasoning", "synthetic", "full"] {
-        for task in ["text", "title", "rating"] {
-            let args = format!(
-                "eval generation --profiles {{}}/sample.jsonl --model {{}}/tiny.gguf --task {task} --method {method} --limit 4 --seed 3 --out {{}}/{method}-{task}.jsonl"
-            );
-            let first = json(dir.path(), &args);
-            assert_eq!(first["n"], 4);
-            let metric = if task == "rating" { ["mae", "rmse", "mae"] } else { ["rouge1", "rougeL", "meteor"] };
-            for name in metric {
-                assert!(first[name].is_f64() && first[format!("{name}_se")].is_f64(), "{method} {task}: {first}");
-                assert!(first["history1plus"][name].is_f64());
-            }
-            assert_eq!(first["history0"]["n"].as_u64().unwrap() + first["history1plus"]["n"].as_u64().unwrap(), 4);
-            let file = dir.path().join(format!("{method}-{task}.jsonl"));
-            let before = std::fs::read(&file).unwrap();
-            assert_eq!(json(dir.path(), &args), first);
-            assert_eq!(std::fs::read(&file).unwrap(), before);
+    let methods = ["none", "copy", "history", "graph", "reasoning", "synthetic", "full"];
+    let others = ["copy", "full"].into_iter().flat_map(|m| [(m, "title"), (m, "rating")]);
+    for (method, task) in methods.into_iter().map(|m| (m, "text")).chain(others) {
+        let args = format!(
+            "eval generation --profiles {{}}/sample.jsonl --model {{}}/tiny.gguf --task {task} --method {method} --limit 4 --seed 3 --out {{}}/{method}-{task}.jsonl"
+        );
+        let first = json(dir.path(), &args);
+        assert_eq!(first["n"], 4);
+        let metric = if task == "rating" { ["mae", "rmse", "mae"] } else { ["rouge1", "rougeL", "meteor"] };
+        for name in metric {
+            assert!(first[name].is_f64() && first[format!("{name}_se")].is_f64(), "{method} {task}: {first}");
+            assert!(first["history1plus"][name].is_f64());
         }
+        assert_eq!(first["history0"]["n"].as_u64().unwrap() + first["history1plus"]["n"].as_u64().unwrap(), 4);
+        let file = dir.path().join(format!("{method}-{task}.jsonl"));
+        let before = std::fs::read(&file).unwrap();
+        assert_eq!(json(dir.path(), &args), first);
+        assert_eq!(std::fs::read(&file).unwrap(), before);
     }
 }
 
@@ -117,7 +123,13 @@ fn link_graph_bench_and_models() {
     }
     let bench = json(dir.path(), "bench --model {}/tiny.gguf --prompt 64 --tokens 8 --sequences 2");
     let keys = [
-        "load_ms", "prefill_tps", "decode_tps", "parallel_decode_tps", "ttft_cold_ms", "ttft_warm_ms", "peak_rss_bytes",
+        "load_ms",
+        "prefill_tps",
+        "decode_tps",
+        "parallel_decode_tps",
+        "ttft_cold_ms",
+        "ttft_warm_ms",
+        "peak_rss_bytes",
     ];
     for key in keys {
         assert!(bench[key].as_f64().unwrap() > 0.0, "{key}: {bench}");
@@ -129,7 +141,19 @@ fn link_graph_bench_and_models() {
 #[test]
 fn help_has_examples() {
     let dir = prepared();
-    for command in ["", "pack build", "model pull", "record", "predict", "augment", "generate", "eval graph", "eval link", "eval generation", "bench"] {
+    for command in [
+        "",
+        "pack build",
+        "model pull",
+        "record",
+        "predict",
+        "augment",
+        "generate",
+        "eval graph",
+        "eval link",
+        "eval generation",
+        "bench",
+    ] {
         let out = run(dir.path(), &format!("{command} --help"));
         assert!(String::from_utf8(out.stdout).unwrap().contains("Example"), "{command}");
     }

@@ -6,9 +6,11 @@ use std::{
     process::{Command, Output},
 };
 
-/// The command under test, with models in a folder of its own.
+/// The command under test. One thread: several tests share the cores.
 pub fn locket() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_locket"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_locket"));
+    command.env("LOCKET_THREADS", "1");
+    command
 }
 
 /// Runs it with space-separated arguments; `{}` stands for `dir`.
@@ -33,7 +35,8 @@ fn split(args: &str) -> Vec<String> {
 pub fn json(dir: &Path, args: &str) -> serde_json::Value {
     let out = run(dir, &format!("{args} --json"));
     assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{args}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|e| panic!("{args}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
 }
 
 /// Runs it, demands failure with exactly one line on stderr and nothing on stdout, and returns the line.

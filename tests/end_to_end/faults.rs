@@ -41,7 +41,9 @@ fn a_missing_model_and_a_three_byte_one() {
     assert!(fails(dir.path(), &format!("{generate} {{}}/three.gguf")).contains("is not a GGUF model"));
     assert!(fails(dir.path(), "model verify {}/three.gguf").contains("is not a GGUF model"));
     assert!(fails(dir.path(), "model verify {}/tiny.gguf").contains("none that is known"));
-    assert!(fails(dir.path(), &format!("{generate} {{}}/tiny.gguf --adapter {{}}/tiny.gguf")).contains("not an adapter"));
+    assert!(
+        fails(dir.path(), &format!("{generate} {{}}/tiny.gguf --adapter {{}}/tiny.gguf")).contains("not an adapter")
+    );
 }
 
 #[test]
@@ -70,7 +72,10 @@ fn stores_and_arguments() {
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 1);
     let base = "generate --store {}/me --pack {}/p.pack --model {}/tiny.gguf --item k1";
     assert!(fails(dir.path(), &format!("{base} --task title")).contains("needs the text"));
-    assert!(fails(dir.path(), "eval generation --profiles {}/sample.jsonl --task text --method full").contains("needs a model"));
+    assert!(
+        fails(dir.path(), "eval generation --profiles {}/sample.jsonl --task text --method full")
+            .contains("needs a model")
+    );
 }
 
 const EVAL: &str = "eval generation --profiles {}/sample.jsonl --model {}/tiny.gguf --task text --method full --seed 5";
@@ -121,7 +126,8 @@ fn a_killed_evaluation_resumes() {
 fn an_interrupted_augmentation_leaves_the_store_alone() {
     let dir = prepared();
     let before = json(dir.path(), "export --store {}/me");
-    let args = "augment --store {}/me --pack {}/p.pack --model {}/tiny.gguf -k 40".replace("{}", dir.path().to_str().unwrap());
+    let args =
+        "augment --store {}/me --pack {}/p.pack --model {}/tiny.gguf -k 40".replace("{}", dir.path().to_str().unwrap());
     let child = locket().args(args.split(' ')).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(150));
     let pid = child.id().to_string();

@@ -6,7 +6,13 @@ use common::json;
 
 #[test]
 fn all_profile_files_make_one_pack() {
-    let files = ["pgraphrag/amazon_dev", "pgraphrag/hotel_dev", "pgraphrag/gap_dev", "amazon23/profiles_dev", "recipes/profiles_dev"];
+    let files = [
+        "pgraphrag/amazon_dev",
+        "pgraphrag/hotel_dev",
+        "pgraphrag/gap_dev",
+        "amazon23/profiles_dev",
+        "recipes/profiles_dev",
+    ];
     let found: Vec<_> = files.iter().map_while(|f| locket_tests::data(&format!("{f}.jsonl.zst"))).collect();
     if found.len() < files.len() {
         return;
@@ -28,7 +34,9 @@ fn link_prediction_on_recipes_beats_popularity() {
 
 #[test]
 fn the_linear_filter_on_gowalla_is_as_published() {
-    let (Some(train), Some(test)) = (locket_tests::data("gowalla/train.txt.zst"), locket_tests::data("gowalla/test.txt.zst")) else {
+    let (Some(train), Some(test)) =
+        (locket_tests::data("gowalla/train.txt.zst"), locket_tests::data("gowalla/test.txt.zst"))
+    else {
         return;
     };
     let args = format!("eval graph --train {} --test {} -k 20", train.display(), test.display());

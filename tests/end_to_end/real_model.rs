@@ -11,7 +11,14 @@ fn the_demo_tells_the_whole_story() {
     let out = run(dir.path(), &format!("demo --model {}", model.display()));
     let said = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    for part in ["What marta has written", "people met both", "plan: ", "without personalization", "in marta's voice", "(its plan: "] {
+    for part in [
+        "What marta has written",
+        "people met both",
+        "plan: ",
+        "without personalization",
+        "in marta's voice",
+        "(its plan: ",
+    ] {
         assert!(said.contains(part), "{part:?} is missing in\n{said}");
     }
     let written = said.split("in marta's voice").nth(1).unwrap().lines().nth(1).unwrap();
@@ -24,7 +31,10 @@ fn a_text_follows_its_plan_and_repeats() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
     json(dir.path(), "pack build --profiles {}/sample.jsonl --holdout-targets --out {}/p.pack");
-    json(dir.path(), "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, yes, and it screams while doing so.' --rating 2");
+    json(
+        dir.path(),
+        "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, yes, and it screams while doing so.' --rating 2",
+    );
     let args = format!(
         "generate --store {{}}/me --pack {{}}/p.pack --model {} --item k1 --task text --title 'Handle too hot'",
         model.display()
@@ -33,7 +43,10 @@ fn a_text_follows_its_plan_and_repeats() {
     assert!(first["path"]["stance"].as_u64().is_some_and(|s| (1..=5).contains(&s)), "{first}");
     assert!(first["text"].as_str().unwrap().split_whitespace().count() >= 4, "{first}");
     assert_eq!(json(dir.path(), &args)["text"], first["text"], "greedy writing repeats");
-    let augmented = json(dir.path(), &args.replace("generate", "augment").replace(" --item k1 --task text --title 'Handle too hot'", " -k 4"));
+    let augmented = json(
+        dir.path(),
+        &args.replace("generate", "augment").replace(" --item k1 --task text --title 'Handle too hot'", " -k 4"),
+    );
     let kept = augmented["kept"].as_array().unwrap();
     assert!(!kept.is_empty(), "{augmented}");
     for record in kept {

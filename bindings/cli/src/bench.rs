@@ -38,7 +38,8 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = ui::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
-    let options = DecoderOptions { context: args.prompt + args.tokens + 8, sequences: args.sequences, threads: 0 };
+    let options =
+        DecoderOptions { context: args.prompt + args.tokens + 8, sequences: args.sequences, threads: ui::threads() };
     let mut decoder = model.decoder(options)?;
     let request = request(&model, args.prompt, args.tokens)?;
     // One short run first, so that the pages of the weights are in memory for what follows.
@@ -105,12 +106,7 @@ fn request(model: &Model, prompt: usize, tokens: usize) -> anyhow::Result<Reques
     anyhow::ensure!(prompt > 8 && all.len() >= prompt, "the prompt needs more than 8 tokens");
     all.truncate(prompt);
     // A grammar-free phase that cannot end early would need a model without an end token; a rare stop is fine.
-    let phase = Phase {
-        lead: String::new(),
-        grammar: None,
-        stop: Vec::new(),
-        max_tokens: tokens,
-        sampling: Sampling::GREEDY,
-    };
+    let phase =
+        Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: tokens, sampling: Sampling::GREEDY };
     Ok(Request { prompt: all, phases: vec![phase] })
 }

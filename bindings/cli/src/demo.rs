@@ -45,12 +45,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     std::fs::write(&file, SAMPLE)?;
     let pack = dir.path().join("sample.pack");
     // The person's next text is what the demo writes, so it must not be in the graph.
-    build(&[file.clone()], &pack, &BuildOptions { holdout: Holdout::All, skip_bad: false }, |_| ui::alive())?;
+    build(std::slice::from_ref(&file), &pack, &BuildOptions { holdout: Holdout::All, skip_bad: false }, |_| ui::alive())?;
     let person = Profiles::open(&file)?
         .filter_map(Result::ok)
         .find(|p| p.user == args.person)
         .with_context(|| format!("the sample has no person named {}", args.person))?;
-    let engine = Engine::open(dir.path().join("store"))?.with_pack(ui::open_pack(&pack)?).with_model(model);
+    let engine = Engine::open(dir.path().join("store"))?
+        .with_pack(ui::open_pack(&pack)?)
+        .with_model(model)
+        .with_threads(ui::threads());
 
     heading(&format!("1. What {} has written", person.user));
     for interaction in &person.history {

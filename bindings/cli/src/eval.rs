@@ -156,6 +156,7 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
     settings.limit = args.limit;
     settings.seed = args.seed;
     settings.synthetic = args.synthetic;
+    settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "people");
     let value = generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut |done, all| {

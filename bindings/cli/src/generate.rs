@@ -149,8 +149,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.text.clone_from(&args.text);
     request.reasoning = !args.no_reasoning;
     if args.temperature > 0.0 {
-        request.options.sampling =
-            Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
+        request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }
     let streaming = args.stream && !json;
     let last = usize::from(request.reasoning);

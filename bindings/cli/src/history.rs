@@ -11,7 +11,9 @@ use serde_json::json;
 use crate::ui;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5")]
+#[command(
+    after_help = "Example:\n  locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5"
+)]
 pub struct RecordArgs {
     /// The person's store directory; created if missing
     #[arg(long)]
@@ -83,7 +85,9 @@ pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
         let title = i.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
         match &record.origin {
             Origin::Real => println!("{name}{stars}\n  {title}{}", i.text),
-            Origin::Synthetic { path, .. } => println!("{name}{stars} (synthetic)\n  plan: {path}\n  {title}{}", i.text),
+            Origin::Synthetic { path, .. } => {
+                println!("{name}{stars} (synthetic)\n  plan: {path}\n  {title}{}", i.text)
+            }
         }
     }
     eprintln!("{} records", records.len());
@@ -98,7 +102,10 @@ pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     let engine = ui::open_store(&args.store)?;
     let count = engine.store().len()?;
     if !args.yes {
-        anyhow::ensure!(std::io::stdin().is_terminal(), "erasing {count} records needs --yes where nobody can be asked");
+        anyhow::ensure!(
+            std::io::stdin().is_terminal(),
+            "erasing {count} records needs --yes where nobody can be asked"
+        );
         eprint!("Erase {count} records in {}? Type yes: ", args.store.display());
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;

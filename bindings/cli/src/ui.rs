@@ -4,7 +4,7 @@ use std::{
     io::{IsTerminal, Write},
     ops::ControlFlow,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -15,6 +15,18 @@ use locket::{
     llm::{LoadOptions, Model},
     pack::Pack,
 };
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes the global option `--threads`.
+pub fn set_threads(threads: usize) {
+    THREADS.store(threads, Ordering::Relaxed);
+}
+
+/// The global option `--threads`.
+pub fn threads() -> usize {
+    THREADS.load(Ordering::Relaxed)
+}
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -111,5 +123,5 @@ pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
         dir.display(),
         dir.display()
     );
-    Ok(Engine::open(dir)?)
+    Ok(Engine::open(dir)?.with_threads(threads()))
 }

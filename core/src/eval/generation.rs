@@ -13,19 +13,16 @@ use super::{
     journal::Journal,
     rouge_l, rouge1,
     stats::Sample,
+    writer::{Augmentation, Writer},
 };
 use crate::{
     Error,
-    engine::write_synthetic,
-    generate::{self, WriteOptions},
-    graph::Predictor,
-    ground::{self, Grounding, NEIGHBOURS, Target},
-    interaction::{Interaction, Record},
-    llm::{Decoder, DecoderOptions, LlmError, Model, Sampling},
+    generate::WriteOptions,
+    interaction::Interaction,
+    llm::{Model, Sampling},
     pack::{self, BuildOptions, Holdout, Pack, author_key},
     profile::{Profile, Profiles},
-    prompt::{Example, Material, Task},
-    retrieve::Bm25,
+    prompt::Task,
     text,
 };
 
@@ -51,7 +48,7 @@ pub enum Method {
 
 impl Method {
     /// Whether it writes synthetic interactions first.
-    fn augments(self) -> bool {
+    pub(super) fn augments(self) -> bool {
         matches!(self, Self::Synthetic | Self::Full)
     }
 }
@@ -77,6 +74,8 @@ pub struct Settings {
     pub options: WriteOptions,
     /// Sequences decoded together.
     pub sequences: usize,
+    /// Threads; 0 takes what the machine has.
+    pub threads: usize,
 }
 
 impl Settings {
@@ -93,10 +92,11 @@ impl Settings {
             synthetic_file: None,
             options,
             sequences: 16,
+            threads: 0,
         }
     }
 
-    fn reasoning(&self) -> bool {
+    pub(super) fn reasoning(&self) -> bool {
         matches!(self.method, Method::Reasoning | Method::Full)
     }
 
@@ -139,19 +139,6 @@ pub struct Prediction {
     /// Tokens written, synthetic texts included.
     pub tokens: usize,
 }
-
-/// The synthetic interactions of one person, kept between runs: written once, used by every method.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-struct Augmentation {
-    user: String,
-    records: Vec<Record>,
-    refused: Vec<String>,
-    tokens: usize,
-}
-
-/// The person's own texts in a prompt, as the benchmark retrieves them.
-const OWN_TEXTS: usize = NEIGHBOURS;
-
 /// Runs the protocol. `pack` defaults to one built from `files` with every target held out; `out` is the
 /// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and
 /// may stop the run; what is done then stays in `out`.
@@ -223,10 +210,10 @@ fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
             }
             best.push((key(&profile.user), profile.user.clone()));
             kept.insert(profile.user.clone(), profile);
-            if best.len() > limit {
-                if let Some((_, user)) = best.pop() {
-                    kept.remove(&user);
-                }
+            if best.len() > limit
+                && let Some((_, user)) = best.pop()
+            {
+                kept.remove(&user);
             }
         }
     }
@@ -251,203 +238,6 @@ fn scores(row: &Prediction, task: Task, meteor: &Meteor) -> Vec<f64> {
 
 fn number(text: &str) -> f64 {
     text.parse().unwrap_or(0.0)
-}
-
-/// Writes for a few people at a time.
-struct Writer<'a> {
-    pack: &'a Pack,
-    predictor: Predictor<'a>,
-    settings: &'a Settings,
-    decoder: Option<Decoder<'a>>,
-    kept: Journal<Augmentation>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(
-        pack: &'a Pack,
-        model: Option<&'a Model>,
-        settings: &'a Settings,
-        kept: Journal<Augmentation>,
-    ) -> Result<Self, Error> {
-        let decoder = match (settings.method, model) {
-            (Method::Copy, _) => None,
-            (_, None) => return Err(Error::Missing("model")),
-            (_, Some(model)) => {
-                let (context, sequences) = (settings.options.context(), settings.sequences);
-                Some(model.decoder(DecoderOptions { context, sequences, threads: 0 })?)
-            }
-        };
-        Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })
-    }
-
-    fn write(
-        &mut self,
-        people: &[&Profile],
-        alive: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Vec<Prediction>, Error> {
-        let mut rows: Vec<Prediction> = people.iter().map(|p| self.blank(p)).collect();
-        let Some(decoder) = &mut self.decoder else {
-            for (row, person) in rows.iter_mut().zip(people) {
-                row.prediction = copy(self.pack, self.settings.task, person);
-            }
-            return Ok(rows);
-        };
-        let model = decoder.model();
-        let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); people.len()];
-        if self.settings.method.augments() {
-            let known: HashSet<&str> = self.kept.rows.iter().map(|r| r.user.as_str()).collect();
-            let open: Vec<&Profile> = people.iter().copied().filter(|p| !known.contains(p.user.as_str())).collect();
-            for row in augment(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
-                self.kept.push(row)?;
-            }
-            let known: HashMap<&str, &Augmentation> = self.kept.rows.iter().map(|r| (r.user.as_str(), r)).collect();
-            for ((person, row), synthetic) in people.iter().zip(&mut rows).zip(&mut synthetic) {
-                let Some(kept) = known.get(person.user.as_str()) else { continue };
-                *synthetic = kept.records.iter().map(|r| Example::from(&r.interaction)).collect();
-                row.synthetic = synthetic.len();
-                row.refused.clone_from(&kept.refused);
-                row.tokens += kept.tokens;
-            }
-        }
-        let materials: Vec<Material> = people
-            .iter()
-            .zip(synthetic)
-            .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
-            .collect();
-        let requests: Vec<_> =
-            materials.iter().map(|m| generate::request(model, m, &self.settings.options)).collect();
-        let completions = decoder.run(&requests, &mut |_| alive()).map_err(|e| match e {
-            LlmError::Cancelled => Error::Cancelled,
-            other => other.into(),
-        })?;
-        for ((row, material), completion) in rows.iter_mut().zip(&materials).zip(&completions) {
-            let written = generate::read(material, completion);
-            row.tokens += written.tokens;
-            row.path = written.path.map(|p| p.to_string());
-            let rating = written.rating.map(|r| r.to_string());
-            row.prediction = written.text.or(written.title).or(rating).unwrap_or_default();
-        }
-        Ok(rows)
-    }
-
-    fn blank(&self, person: &Profile) -> Prediction {
-        Prediction {
-            user: person.user.clone(),
-            history: capped(self.settings, person).len(),
-            prediction: String::new(),
-            reference: String::new(),
-            scores: Vec::new(),
-            path: None,
-            synthetic: 0,
-            refused: Vec::new(),
-            tokens: 0,
-        }
-    }
-}
-
-fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
-    let cap = settings.history_cap.unwrap_or(usize::MAX);
-    &person.history[person.history.len().saturating_sub(cap)..]
-}
-
-/// The person's own texts that match the request best, the best last; all of them in order if they are few.
-fn own_texts(history: &[Interaction], query: &str) -> Vec<Example> {
-    if history.len() <= OWN_TEXTS {
-        return history.iter().map(Example::from).collect();
-    }
-    let documents: Vec<Vec<String>> = history
-        .iter()
-        .map(|i| text::words(&format!("{} {}", i.title.as_deref().unwrap_or_default(), i.text)).collect())
-        .collect();
-    let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
-    let mut order: Vec<usize> = (0..history.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(b.cmp(&a)));
-    order.truncate(OWN_TEXTS);
-    order.iter().rev().map(|&n| Example::from(&history[n])).collect()
-}
-
-fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
-    let target = Target::of(&person.target, settings.task);
-    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
-    let query = [target.title, target.text].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let mut history = synthetic;
-    if settings.method != Method::None {
-        history.extend(own_texts(capped(settings, person), &query));
-    }
-    let mut material = grounding.material(settings.task, settings.reasoning(), history, &target);
-    if settings.method != Method::Graph && !settings.method.augments() {
-        material.neighbours.clear();
-    }
-    material
-}
-
-/// Writes the synthetic interactions of a few people together.
-fn augment(
-    pack: &Pack,
-    predictor: &Predictor<'_>,
-    settings: &Settings,
-    decoder: &mut Decoder<'_>,
-    people: &[&Profile],
-    alive: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Vec<Augmentation>, Error> {
-    let mut owners = Vec::new();
-    let mut jobs = Vec::new();
-    for (n, person) in people.iter().enumerate() {
-        for job in synthetic_jobs(pack, predictor, settings, person) {
-            owners.push(n);
-            jobs.push(job);
-        }
-    }
-    let sampling = Sampling::VARIED.with_seed(settings.seed as u32);
-    let options = WriteOptions { sampling, ..settings.options };
-    let attempts = write_synthetic(decoder, &jobs, &options, &mut |_| alive())?;
-    let blank = |p: &&Profile| Augmentation { user: p.user.clone(), records: Vec::new(), refused: Vec::new(), tokens: 0 };
-    let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
-    for (owner, attempt) in owners.into_iter().zip(attempts) {
-        let row = &mut out[owner];
-        row.tokens += attempt.tokens;
-        row.records.extend(attempt.kept);
-        row.refused.extend(attempt.refused.iter().map(|r| r.reason.word().to_owned()));
-    }
-    Ok(out)
-}
-
-/// What to write for the person before the request: one synthetic interaction per predicted item.
-fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<(String, Material)> {
-    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
-    let target = Target::of(&person.target, settings.task);
-    let words = grounding.target_words(&target);
-    let history = capped(settings, person);
-    let query = crate::graph::Query {
-        target: pack.find(target.item),
-        target_text: Some(&words),
-        ..ground::query(pack, history)
-    };
-    let items = ground::predict_written(pack, predictor, &query, settings.synthetic);
-    let job = |item| (pack.item(item).to_owned(), grounding.synthetic(item, own_texts(history, &words)));
-    items.into_iter().map(job).collect()
-}
-
-/// The floor that needs no model.
-fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
-    let target = Target::of(&person.target, task);
-    let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, NEIGHBOURS);
-    match task {
-        Task::Title => {
-            let text = target.text.unwrap_or_default();
-            text::one_line(text.split_inclusive(['.', '!', '?']).next().unwrap_or_default())
-        }
-        Task::Rating => {
-            let mut stars: Vec<u8> = neighbours.iter().filter_map(|n| n.text.stars).collect();
-            stars.sort_unstable();
-            stars.get(stars.len() / 2).copied().unwrap_or(5).to_string()
-        }
-        _ => format!(
-            "{} {}",
-            target.title.unwrap_or_default(),
-            neighbours.first().map(|n| n.text.text).unwrap_or_default()
-        ),
-    }
 }
 
 fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Value {

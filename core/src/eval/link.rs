@@ -28,7 +28,11 @@ const NOTHING: Weights = Weights { people: 0.0, two_steps: 0.0, content: 0.0, po
 ///
 /// # Errors
 /// As [`pack::build`]; [`Error::Argument`] if nobody has a history.
-pub fn link(files: &[PathBuf], weights: Weights, progress: impl FnMut(usize) -> ControlFlow<()>) -> Result<Value, Error> {
+pub fn link(
+    files: &[PathBuf],
+    weights: Weights,
+    progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<Value, Error> {
     let dir = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
     let path = dir.path().join("link.pack");
     let options = BuildOptions { holdout: Holdout::WithHistory, ..BuildOptions::default() };
@@ -46,7 +50,8 @@ pub fn link(files: &[PathBuf], weights: Weights, progress: impl FnMut(usize) -> 
             let profile = profile?;
             if !profile.history.is_empty() {
                 // Texts are not needed any more.
-                let bare = |i: crate::interaction::Interaction| crate::interaction::Interaction { text: String::new(), ..i };
+                let bare =
+                    |i: crate::interaction::Interaction| crate::interaction::Interaction { text: String::new(), ..i };
                 let history = profile.history.into_iter().map(bare).collect();
                 profiles.push(Profile { user: profile.user, history, target: bare(profile.target) });
             }

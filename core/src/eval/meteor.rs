@@ -81,7 +81,15 @@ fn align<F: Fn(usize) -> bool>(
 
 fn tokens(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
-    let kind = |c: char| if c.is_whitespace() { 0 } else if c.is_alphanumeric() || c == '_' { 1 } else { 2 };
+    let kind = |c: char| {
+        if c.is_whitespace() {
+            0
+        } else if c.is_alphanumeric() || c == '_' {
+            1
+        } else {
+            2
+        }
+    };
     let mut out: Vec<String> = Vec::new();
     let mut last = 0;
     for c in lower.chars() {

@@ -17,6 +17,7 @@ mod ranking;
 mod rouge;
 mod stats;
 mod wordnet;
+mod writer;
 
 pub use link::link;
 pub use meteor::Meteor;

@@ -2,9 +2,22 @@
 
 /// Words that the rules would get wrong.
 const IRREGULAR: &[(&str, &str)] = &[
-    ("sky", "sky"), ("skies", "sky"), ("dying", "die"), ("lying", "lie"), ("tying", "tie"), ("news", "news"),
-    ("innings", "inning"), ("inning", "inning"), ("outings", "outing"), ("outing", "outing"), ("cannings", "canning"),
-    ("canning", "canning"), ("howe", "howe"), ("proceed", "proceed"), ("exceed", "exceed"), ("succeed", "succeed"),
+    ("sky", "sky"),
+    ("skies", "sky"),
+    ("dying", "die"),
+    ("lying", "lie"),
+    ("tying", "tie"),
+    ("news", "news"),
+    ("innings", "inning"),
+    ("inning", "inning"),
+    ("outings", "outing"),
+    ("outing", "outing"),
+    ("cannings", "canning"),
+    ("canning", "canning"),
+    ("howe", "howe"),
+    ("proceed", "proceed"),
+    ("exceed", "exceed"),
+    ("succeed", "succeed"),
 ];
 
 /// The stem of a lower-case word.
@@ -76,10 +89,10 @@ fn replace(w: &mut Vec<char>, suffix: &str, new: &str) {
 
 /// Applies the first rule whose suffix fits, if its condition holds; later rules are not tried.
 fn first_match(w: &mut Vec<char>, rules: &[(&str, &str)], condition: impl Fn(&[char], usize, &str) -> bool) {
-    if let Some((suffix, new)) = rules.iter().find(|(suffix, _)| ends(w, suffix)) {
-        if condition(w, w.len() - suffix.len(), suffix) {
-            replace(w, suffix, new);
-        }
+    if let Some((suffix, new)) = rules.iter().find(|(suffix, _)| ends(w, suffix))
+        && condition(w, w.len() - suffix.len(), suffix)
+    {
+        replace(w, suffix, new);
     }
 }
 
@@ -124,18 +137,51 @@ fn final_y(w: &mut [char]) {
 }
 
 const SUFFIXES_2: &[(&str, &str)] = &[
-    ("ational", "ate"), ("tional", "tion"), ("enci", "ence"), ("anci", "ance"), ("izer", "ize"), ("bli", "ble"),
-    ("alli", "al"), ("entli", "ent"), ("eli", "e"), ("ousli", "ous"), ("ization", "ize"), ("ation", "ate"),
-    ("ator", "ate"), ("alism", "al"), ("iveness", "ive"), ("fulness", "ful"), ("ousness", "ous"), ("aliti", "al"),
-    ("iviti", "ive"), ("biliti", "ble"), ("fulli", "ful"), ("logi", "log"),
+    ("ational", "ate"),
+    ("tional", "tion"),
+    ("enci", "ence"),
+    ("anci", "ance"),
+    ("izer", "ize"),
+    ("bli", "ble"),
+    ("alli", "al"),
+    ("entli", "ent"),
+    ("eli", "e"),
+    ("ousli", "ous"),
+    ("ization", "ize"),
+    ("ation", "ate"),
+    ("ator", "ate"),
+    ("alism", "al"),
+    ("iveness", "ive"),
+    ("fulness", "ful"),
+    ("ousness", "ous"),
+    ("aliti", "al"),
+    ("iviti", "ive"),
+    ("biliti", "ble"),
+    ("fulli", "ful"),
+    ("logi", "log"),
 ];
-const SUFFIXES_3: &[(&str, &str)] = &[
-    ("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", ""),
-];
+const SUFFIXES_3: &[(&str, &str)] =
+    &[("icate", "ic"), ("ative", ""), ("alize", "al"), ("iciti", "ic"), ("ical", "ic"), ("ful", ""), ("ness", "")];
 const SUFFIXES_4: &[(&str, &str)] = &[
-    ("al", ""), ("ance", ""), ("ence", ""), ("er", ""), ("ic", ""), ("able", ""), ("ible", ""), ("ant", ""),
-    ("ement", ""), ("ment", ""), ("ent", ""), ("ion", ""), ("ou", ""), ("ism", ""), ("ate", ""), ("iti", ""), ("ous", ""),
-    ("ive", ""), ("ize", ""),
+    ("al", ""),
+    ("ance", ""),
+    ("ence", ""),
+    ("er", ""),
+    ("ic", ""),
+    ("able", ""),
+    ("ible", ""),
+    ("ant", ""),
+    ("ement", ""),
+    ("ment", ""),
+    ("ent", ""),
+    ("ion", ""),
+    ("ou", ""),
+    ("ism", ""),
+    ("ate", ""),
+    ("iti", ""),
+    ("ous", ""),
+    ("ive", ""),
+    ("ize", ""),
 ];
 
 fn suffixes_2(w: &mut Vec<char>) {
@@ -165,10 +211,26 @@ mod tests {
     #[test]
     fn examples_of_the_paper() {
         for (word, want) in [
-            ("caresses", "caress"), ("ponies", "poni"), ("cats", "cat"), ("agreed", "agre"), ("plastered", "plaster"),
-            ("motoring", "motor"), ("conflated", "conflat"), ("hopping", "hop"), ("filing", "file"), ("happy", "happi"),
-            ("relational", "relat"), ("electrical", "electr"), ("adjustment", "adjust"), ("adoption", "adopt"),
-            ("controll", "control"), ("dies", "die"), ("skies", "sky"), ("enjoy", "enjoy"), ("is", "is"), ("geologi", "geolog"),
+            ("caresses", "caress"),
+            ("ponies", "poni"),
+            ("cats", "cat"),
+            ("agreed", "agre"),
+            ("plastered", "plaster"),
+            ("motoring", "motor"),
+            ("conflated", "conflat"),
+            ("hopping", "hop"),
+            ("filing", "file"),
+            ("happy", "happi"),
+            ("relational", "relat"),
+            ("electrical", "electr"),
+            ("adjustment", "adjust"),
+            ("adoption", "adopt"),
+            ("controll", "control"),
+            ("dies", "die"),
+            ("skies", "sky"),
+            ("enjoy", "enjoy"),
+            ("is", "is"),
+            ("geologi", "geolog"),
         ] {
             assert_eq!(stem(word), want, "{word}");
         }

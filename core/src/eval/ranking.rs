@@ -20,7 +20,11 @@ fn read_edges(path: &Path) -> Result<HashMap<u32, Vec<u32>>, Error> {
     let mut edges: HashMap<u32, Vec<u32>> = HashMap::new();
     for (n, line) in crate::profile::open_lines(path).map_err(io)?.lines().enumerate() {
         let line = line.map_err(io)?;
-        let bad = || ProfileError::Line { path: PathBuf::from(path), line: n + 1, what: "expected user and item numbers".into() };
+        let bad = || ProfileError::Line {
+            path: PathBuf::from(path),
+            line: n + 1,
+            what: "expected user and item numbers".into(),
+        };
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
         let Some(user) = numbers.next() else { continue };
         let items = numbers.collect::<Result<Vec<u32>, _>>().map_err(|_| bad())?;

@@ -10,8 +10,15 @@ const PARTS: [&str; 4] = ["noun", "verb", "adj", "adv"];
 /// Endings and what they stand for, per part of speech (WordNet's morphy).
 const ENDINGS: [&[(&str, &str)]; 4] = [
     &[
-        ("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"),
-        ("men", "man"), ("ies", "y"),
+        ("s", ""),
+        ("ses", "s"),
+        ("ves", "f"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
     ],
     &[("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")],
     &[("er", ""), ("est", ""), ("er", "e"), ("est", "e")],

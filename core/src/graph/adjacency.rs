@@ -76,9 +76,9 @@ fn gather(m: CsMatViewI<'_, f32, u32>, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32>
     let mut sums = vec![0f32; m.cols()];
     let mut touched = Vec::new();
     for (row, &weight) in x.iter() {
-        let Some(row) = m.outer_view(row as usize) else { continue };
+        let Some(row) = m.outer_view(row) else { continue };
         for (column, &value) in row.iter() {
-            let sum = &mut sums[column as usize];
+            let sum = &mut sums[column];
             if *sum == 0.0 {
                 touched.push(column as u32);
             }

@@ -195,7 +195,11 @@ impl<'a> Predictor<'a> {
         // A target outside the catalogue still has words.
         if query.target.is_none() && query.target_text.is_some() {
             let scores = self.content_scores(&self.seed_content(query, None));
-            out.push(Contribution { from: None, kind: Kind::Content, scores: scores.map(|v| v * self.weights.content) });
+            out.push(Contribution {
+                from: None,
+                kind: Kind::Content,
+                scores: scores.map(|v| v * self.weights.content),
+            });
         }
         out
     }

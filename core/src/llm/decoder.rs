@@ -267,9 +267,7 @@ impl<'m> Decoder<'m> {
                     rows.push((n, self.batch.n_tokens()));
                 }
                 let position = (slot.cached.len() + at) as i32;
-                self.batch
-                    .add(token, position, &[n as i32], last)
-                    .map_err(|e| LlmError::Decode(e.to_string()))?;
+                self.batch.add(token, position, &[n as i32], last).map_err(|e| LlmError::Decode(e.to_string()))?;
             }
             taken.push((n, count));
             room -= count;
@@ -319,9 +317,9 @@ impl<'m> Decoder<'m> {
         for start in (0..tokens.len() - 1).step_by(STEP) {
             self.batch.clear();
             let end = (start + STEP).min(tokens.len() - 1);
-            for at in start..end {
+            for (at, &token) in tokens.iter().enumerate().take(end).skip(start) {
                 let wanted = at + 1 >= prompt.len();
-                self.batch.add(tokens[at], at as i32, &[0], wanted).map_err(|e| LlmError::Decode(e.to_string()))?;
+                self.batch.add(token, at as i32, &[0], wanted).map_err(|e| LlmError::Decode(e.to_string()))?;
             }
             self.decode_batch()?;
             self.slots[0].cached.extend(&tokens[start..end]);

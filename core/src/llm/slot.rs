@@ -136,7 +136,9 @@ fn undecided(text: &str, stops: &[String]) -> usize {
     let longest = stops.iter().map(String::len).max().unwrap_or(0);
     (1..longest.min(text.len() + 1))
         .rev()
-        .find(|&n| text.is_char_boundary(text.len() - n) && stops.iter().any(|s| s.starts_with(&text[text.len() - n..])))
+        .find(|&n| {
+            text.is_char_boundary(text.len() - n) && stops.iter().any(|s| s.starts_with(&text[text.len() - n..]))
+        })
         .unwrap_or(0)
 }
 

@@ -1,9 +1,9 @@
 //! Profiles in, pack file out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fs::File,
-    io::{BufWriter, Read, Seek, SeekFrom, Write},
+    io::{BufWriter, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -11,6 +11,7 @@ use std::{
 use super::{
     Meta, PackError, author_key,
     format::{PackWriter, Section},
+    terms::{content, count_terms, read_row},
 };
 use crate::{
     Error,
@@ -18,13 +19,6 @@ use crate::{
     profile::{Profile, ProfileError, Profiles},
     text,
 };
-
-/// Strongest terms that an item keeps in the content matrix.
-const TERMS_PER_ITEM: usize = 64;
-/// How much more a word of an item's own name says than a word in somebody's text about it.
-const TITLE_BOOST: f32 = 3.0;
-/// Longest term, in bytes; longer ones are noise.
-const TERM_BYTES: usize = 24;
 
 /// Which targets are kept out of the graph's structure (edges and content), as evaluations need it.
 /// Their texts stay retrievable, as other people's texts.
@@ -108,21 +102,21 @@ pub fn build(
 }
 
 #[derive(Default)]
-struct Item {
-    id: String,
-    title: String,
-    category: String,
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) category: String,
 }
 
 /// A public text's place in the spool.
-struct Row {
-    item: u32,
-    held_out: bool,
-    stars: u8,
-    author: u64,
-    offset: u64,
-    title_len: u32,
-    text_len: u32,
+pub(super) struct Row {
+    pub(super) item: u32,
+    pub(super) held_out: bool,
+    pub(super) stars: u8,
+    pub(super) author: u64,
+    pub(super) offset: u64,
+    pub(super) title_len: u32,
+    pub(super) text_len: u32,
 }
 
 /// Collects profiles, then writes the pack.
@@ -202,9 +196,7 @@ impl PackBuilder {
             }
         };
         let item = &mut self.items[number as usize];
-        for (have, new) in
-            [(&mut item.title, &interaction.item_title), (&mut item.category, &interaction.category)]
-        {
+        for (have, new) in [(&mut item.title, &interaction.item_title), (&mut item.category, &interaction.category)] {
             if let Some(new) = new.as_deref().filter(|_| have.is_empty()) {
                 *have = text::one_line(new);
             }
@@ -247,7 +239,7 @@ impl PackBuilder {
     }
 
     fn write(&mut self, out: &Path) -> std::io::Result<(Meta, u64)> {
-        let statistics = self.count_terms()?;
+        let statistics = count_terms(&self.rows, &self.items, self.spool.get_mut())?;
         let meta = Meta {
             items: self.items.len(),
             users: self.users.len(),
@@ -300,110 +292,13 @@ impl PackBuilder {
 
         strings(&mut w, Section::TermEnds, Section::Terms, statistics.terms.iter().map(|t| t.0.as_str()), |_| Ok(()))?;
         w.section(Section::TermDocuments, &statistics.terms.iter().map(|t| t.1).collect::<Vec<_>>())?;
-        let (starts, terms, weights) = self.content(&statistics)?;
+        let (starts, terms, weights) = content(&self.rows, &self.items, self.spool.get_mut(), &statistics)?;
         w.section(Section::ContentStarts, &starts)?;
         w.section(Section::ContentTerms, &terms)?;
         w.section(Section::ContentWeights, &weights)?;
         let bytes = w.finish(out)?;
         Ok((meta, bytes))
     }
-
-    /// First pass over the spool: in how many texts each term stands.
-    fn count_terms(&mut self) -> std::io::Result<Statistics> {
-        let mut documents: HashMap<String, u32> = HashMap::new();
-        let mut words = 0u64;
-        let mut buffer = Vec::new();
-        for row in &self.rows {
-            read_row(self.spool.get_mut(), row, &mut buffer)?;
-            let text = String::from_utf8_lossy(&buffer[row.title_len as usize..]);
-            words += text::words(&text).count() as u64;
-            let title = String::from_utf8_lossy(&buffer[..row.title_len as usize]);
-            let distinct: HashSet<String> = terms(&title).chain(terms(&text)).collect();
-            for term in distinct {
-                *documents.entry(term).or_default() += 1;
-            }
-        }
-        for item in &self.items {
-            for term in item_terms(item) {
-                documents.entry(term).or_insert(1);
-            }
-        }
-        let mut terms: Vec<(String, u32)> = documents.into_iter().collect();
-        terms.sort_unstable();
-        Ok(Statistics { terms, words, texts: self.rows.len() })
-    }
-
-    /// Second pass: each item's strongest terms by TF-IDF, over its name, category and the texts that
-    /// are not held out.
-    fn content(&mut self, statistics: &Statistics) -> std::io::Result<(Vec<u32>, Vec<u32>, Vec<f32>)> {
-        let index: HashMap<&str, u32> =
-            statistics.terms.iter().zip(0..).map(|((term, _), number)| (term.as_str(), number)).collect();
-        let (mut starts, mut columns, mut values) = (vec![0u32], Vec::new(), Vec::new());
-        let mut buffer = Vec::new();
-        let mut rows = self.rows.iter().peekable();
-        for (number, item) in (0u32..).zip(&self.items) {
-            let mut frequency: HashMap<u32, f32> = HashMap::new();
-            for term in item_terms(item) {
-                *frequency.entry(index[term.as_str()]).or_default() += TITLE_BOOST;
-            }
-            while let Some(row) = rows.next_if(|r| r.item == number) {
-                if row.held_out {
-                    continue;
-                }
-                read_row(self.spool.get_mut(), row, &mut buffer)?;
-                let (title, body) = buffer.split_at(row.title_len as usize);
-                for part in [title, body] {
-                    for term in terms(&String::from_utf8_lossy(part)) {
-                        *frequency.entry(index[term.as_str()]).or_default() += 1.0;
-                    }
-                }
-            }
-            let mut weighted: Vec<(u32, f32)> =
-                frequency.into_iter().map(|(t, f)| (t, f.ln_1p() * statistics.idf(t))).collect();
-            weighted.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            weighted.truncate(TERMS_PER_ITEM);
-            let norm = weighted.iter().map(|(_, w)| w * w).sum::<f32>().sqrt();
-            weighted.sort_unstable_by_key(|w| w.0);
-            columns.extend(weighted.iter().map(|w| w.0));
-            values.extend(weighted.iter().map(|w| w.1 / norm.max(f32::MIN_POSITIVE)));
-            starts.push(columns.len() as u32);
-        }
-        Ok((starts, columns, values))
-    }
-}
-
-struct Statistics {
-    terms: Vec<(String, u32)>,
-    words: u64,
-    texts: usize,
-}
-
-impl Statistics {
-    fn idf(&self, term: u32) -> f32 {
-        idf(self.texts, self.terms[term as usize].1)
-    }
-}
-
-/// Smoothed inverse document frequency, never negative.
-pub(super) fn idf(texts: usize, documents: u32) -> f32 {
-    let (n, d) = (texts as f32, documents as f32);
-    (1.0 + (n - d + 0.5).max(0.0) / (d + 0.5)).ln()
-}
-
-/// The topical terms of a text.
-pub(super) fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
-    text::words(text).filter(|w| w.len() > 1 && w.len() <= TERM_BYTES && !text::is_stopword(w))
-}
-
-fn item_terms(item: &Item) -> impl Iterator<Item = String> + '_ {
-    let category = (!item.category.is_empty()).then(|| format!("={}", item.category.to_ascii_lowercase()));
-    terms(&item.title).chain(category)
-}
-
-fn read_row(spool: &mut File, row: &Row, buffer: &mut Vec<u8>) -> std::io::Result<()> {
-    buffer.resize((row.title_len + row.text_len) as usize, 0);
-    spool.seek(SeekFrom::Start(row.offset))?;
-    spool.read_exact(buffer)
 }
 
 /// CSR row starts from sorted row numbers.

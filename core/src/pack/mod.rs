@@ -11,6 +11,7 @@
 mod build;
 mod format;
 mod read;
+mod terms;
 
 pub use build::{BadLine, BuildOptions, BuildReport, Holdout, PackBuilder, build};
 pub use read::{ItemId, Pack, PublicText};

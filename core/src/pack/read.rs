@@ -6,8 +6,8 @@ use sprs::CsMatViewI;
 
 use super::{
     Meta, PackError,
-    build::{idf, terms},
     format::{self, SECTIONS, Section},
+    terms::{idf, terms},
 };
 use crate::mapped::Mapped;
 

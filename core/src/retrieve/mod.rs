@@ -65,16 +65,11 @@ impl<'a> Retriever<'a> {
     }
 
     fn rank(&self, candidates: Vec<(ItemId, PublicText<'a>)>, query: &str, k: usize) -> Vec<Neighbour<'a>> {
-        let documents: Vec<Vec<String>> = candidates
-            .iter()
-            .map(|(_, t)| text::words(t.title).chain(text::words(t.text)).collect())
-            .collect();
+        let documents: Vec<Vec<String>> =
+            candidates.iter().map(|(_, t)| text::words(t.title).chain(text::words(t.text)).collect()).collect();
         let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
-        let mut ranked: Vec<Neighbour<'a>> = candidates
-            .into_iter()
-            .zip(scores)
-            .map(|((item, text), score)| Neighbour { item, text, score })
-            .collect();
+        let mut ranked: Vec<Neighbour<'a>> =
+            candidates.into_iter().zip(scores).map(|((item, text), score)| Neighbour { item, text, score }).collect();
         // A stable sort: equal scores keep the pack's order.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
         ranked.truncate(k);

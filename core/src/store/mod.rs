@@ -10,12 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     codec::{self, CodecError},
-    interaction::{Interaction, Record},
+    interaction::Record,
 };
 
 /// Records by id, in the order of recording.
@@ -177,19 +177,19 @@ impl Store {
             return Err(StoreError::Interaction(defect));
         }
         let txn = self.db.begin_write()?;
-        let mut ids = Vec::with_capacity(records.len());
-        {
-            let mut table = txn.open_table(RECORDS)?;
-            let mut id = table.last()?.map_or(0, |(k, _)| k.value() + 1);
-            for record in records {
-                let bytes = codec::encode(record).map_err(|source| StoreError::Record { id, source })?;
-                table.insert(id, self.seal.seal(bytes, id).as_slice())?;
-                ids.push(id);
-                id += 1;
-            }
-        }
+        let ids = self.insert(&mut txn.open_table(RECORDS)?, records)?;
         txn.commit()?;
         Ok(ids)
+    }
+
+    /// Puts `records` behind the last one of `table`.
+    fn insert(&self, table: &mut Table<'_, u64, &'static [u8]>, records: &[Record]) -> Result<Vec<u64>, StoreError> {
+        let first = table.last()?.map_or(0, |(k, _)| k.value() + 1);
+        for (id, record) in (first..).zip(records) {
+            let bytes = codec::encode(record).map_err(|source| StoreError::Record { id, source })?;
+            table.insert(id, self.seal.seal(bytes, id).as_slice())?;
+        }
+        Ok((first..first + records.len() as u64).collect())
     }
 
     /// All records, oldest first.
@@ -198,16 +198,17 @@ impl Store {
     /// [`StoreError::Record`] names the first record that cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
         let table = self.db.begin_read()?.open_table(RECORDS)?;
+        Ok(self.read(&table)?.into_iter().map(|(_, record)| record).collect())
+    }
+
+    fn read(&self, table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Vec<(u64, Record)>, StoreError> {
         let mut out = Vec::new();
         for entry in table.iter()? {
             let (key, value) = entry?;
             let id = key.value();
-            let record = self
-                .seal
-                .open(value.value(), id)
-                .and_then(|bytes| codec::decode(&bytes))
-                .map_err(|source| StoreError::Record { id, source })?;
-            out.push(record);
+            let plain = self.seal.open(value.value(), id);
+            let record = plain.and_then(|b| codec::decode(&b)).map_err(|source| StoreError::Record { id, source })?;
+            out.push((id, record));
         }
         Ok(out)
     }
@@ -236,17 +237,14 @@ impl Store {
         if synthetic.iter().any(|r| !r.is_synthetic()) {
             return Err(StoreError::Interaction("a real text was offered as a synthetic one"));
         }
-        let kept: Vec<Record> = self.records()?.into_iter().filter(|r| !r.is_synthetic()).collect();
         let txn = self.db.begin_write()?;
         {
+            // Within the one write transaction, so that nothing recorded meanwhile can be lost.
             let mut table = txn.open_table(RECORDS)?;
-            let mut id = table.last()?.map_or(0, |(k, _)| k.value() + 1);
-            table.retain(|_, _| false)?;
-            for record in kept.iter().chain(synthetic) {
-                let bytes = codec::encode(record).map_err(|source| StoreError::Record { id, source })?;
-                table.insert(id, self.seal.seal(bytes, id).as_slice())?;
-                id += 1;
+            for (id, _) in self.read(&table)?.iter().filter(|(_, r)| r.is_synthetic()) {
+                table.remove(id)?;
             }
+            self.insert(&mut table, synthetic)?;
         }
         txn.commit()?;
         Ok(())
@@ -278,24 +276,24 @@ impl Store {
     pub fn erase(self) -> Result<(), StoreError> {
         let Self { dir, db, .. } = self;
         drop(db);
-        fs::remove_file(dir.join(FILE)).map_err(|source| StoreError::Io { action: "erase", path: dir.clone(), source })?;
+        fs::remove_file(dir.join(FILE)).map_err(|source| StoreError::Io {
+            action: "erase",
+            path: dir.clone(),
+            source,
+        })?;
         // A directory with other files in it is the app's own and stays.
         let _ = fs::remove_dir(&dir);
         Ok(())
     }
 }
 
-/// The interactions of `records`, real ones last: prompts put what the person really wrote nearest to
-/// the request.
-pub fn synthetic_then_real(records: &[Record]) -> Vec<&Interaction> {
-    let (synthetic, real): (Vec<_>, Vec<_>) = records.iter().partition(|r| r.is_synthetic());
-    synthetic.into_iter().chain(real).map(|r| &r.interaction).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{interaction::Origin, reason::ReasoningPath};
+    use crate::{
+        interaction::{Interaction, Origin},
+        reason::ReasoningPath,
+    };
 
     fn synthetic(item: &str) -> Record {
         let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "m".into() };

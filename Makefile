@@ -1,0 +1,45 @@
+# The two commands: `make demo` and `make test`. Both install what is missing on a fresh Debian machine.
+
+CARGO_FLAGS = --release --locked
+VENV        = target/venv
+# llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
+export GOMP_SPINCOUNT ?= 1000
+
+.PHONY: demo test setup venv build lint deny model clean
+
+demo: setup build
+	./target/release/locket demo
+
+test: setup venv build lint deny model
+	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 cargo test $(CARGO_FLAGS) --workspace
+
+# Compilers and WordNet. Says what it installs; does nothing where everything is there.
+setup:
+	@./tests/setup.sh
+
+build:
+	cargo build $(CARGO_FLAGS) --workspace
+
+lint:
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+
+# Licences, sources and banned crates. (The advisory list lives on a code host; run `cargo deny check` where that
+# can be reached.)
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked --debug cargo-deny
+	cargo deny check licenses bans sources
+
+# The packages that our metrics are compared with.
+venv: $(VENV)/.ready
+$(VENV)/.ready: tests/metrics/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+model: build
+	@./target/release/locket model pull gemma-3-270m >/dev/null || echo "the model cannot be had here; its tests are skipped"
+
+clean:
+	cargo clean

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs what building and testing need and this machine lacks. Debian and Ubuntu; elsewhere it says what to get.
+set -euo pipefail
+
+missing=()
+command -v cmake >/dev/null || missing+=(cmake)
+command -v cc >/dev/null || missing+=(build-essential)
+command -v clang >/dev/null || missing+=(clang)
+command -v python3 >/dev/null || missing+=(python3 python3-venv)
+# bindgen loads libclang itself; the compiler alone is not enough.
+if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then missing+=(libclang-dev); fi
+[ -e /usr/share/wordnet/data.noun ] || missing+=(wordnet-base)
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "please install: ${missing[*]} (Debian's names)" >&2
+        exit 1
+    fi
+    echo "installing ${missing[*]}"
+    sudo=""
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+command -v cargo >/dev/null || { echo "please install Rust 1.95 or newer (rustup has it)" >&2; exit 1; }

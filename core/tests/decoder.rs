@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use locket::llm::{
     Completion, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, Phase, Prompt, Request, Sampling, Stop,
+    Token,
 };
 
 fn tiny() -> (tempfile::TempDir, Model) {
@@ -44,7 +45,7 @@ fn streams_what_it_returns_and_repeats_by_seed() {
         .unwrap();
     assert_eq!(first.phases[0].text, streamed);
     assert_eq!((first.phases[0].tokens, first.phases[0].stop), (24, Stop::Length));
-    assert_eq!(run(&mut decoder, &sampled), first);
+    assert_eq!(run(&mut decoder, &sampled).phases[0].text, first.phases[0].text);
     let other = request(&model, "hello", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(8) });
     assert_ne!(run(&mut decoder, &other).phases[0].text, first.phases[0].text);
 }
@@ -126,20 +127,20 @@ fn the_path_grammar_gives_paths() {
 fn scores_are_the_log_probabilities_of_what_was_written() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
-    let asked = request(&model, "score me", Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY });
-    let done = run(&mut decoder, &asked);
-    // The tiny vocabulary is one token per character, so the text gives back its tokens.
-    let tokens = model.tokens(&done.phases[0].text);
-    if tokens.len() == done.phases[0].tokens {
-        let scores = decoder.score(&asked.prompt, &tokens).unwrap();
-        assert_eq!(scores.len(), tokens.len());
-        assert!((scores.iter().sum::<f64>() - done.phases[0].log_prob).abs() < 1e-2);
-    }
-    let (good, bad) = (
-        decoder.score(&asked.prompt, &tokens[..1]).unwrap()[0],
-        decoder.score(&asked.prompt, &model.tokens("~")).unwrap()[0],
-    );
-    assert!(good >= bad && good <= 0.0);
+    let mut asked = request(&model, "score me", Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY });
+    asked.phases[0].max_tokens = 1;
+    let written = run(&mut decoder, &asked).phases[0].log_prob;
+    // Over the whole vocabulary of 354 tokens the probabilities add up to 1, and greedy took the largest.
+    let every = (0..354).map(|t| decoder.score(&asked.prompt, &[Token::new(t)]).unwrap()[0]);
+    let every: Vec<f64> = every.collect();
+    assert!((every.iter().map(|l| l.exp()).sum::<f64>() - 1.0).abs() < 1e-3);
+    assert!((every.iter().copied().fold(f64::NEG_INFINITY, f64::max) - written).abs() < 1e-3);
+    // A continuation is scored token by token, whatever the steps that it is decoded in.
+    let tokens = model.tokens(&"a longer continuation ".repeat(5));
+    let scores = decoder.score(&asked.prompt, &tokens).unwrap();
+    assert_eq!(scores.len(), tokens.len());
+    let prompt = [&asked.prompt[..], &tokens[..70]].concat();
+    assert!((scores[70] - decoder.score(&prompt, &tokens[70..71]).unwrap()[0]).abs() < 1e-3);
     assert!(matches!(decoder.score(&[], &tokens), Err(LlmError::Request(_))));
 }
 
@@ -184,6 +185,31 @@ fn files_that_are_no_models() {
     assert!(matches!(Model::load(&path, small), Err(LlmError::WouldNotFit { allowed: 1000, .. })));
     let stopped = LoadOptions { progress: Some(Box::new(|_| ControlFlow::Break(()))), ..LoadOptions::default() };
     assert!(matches!(Model::load(&path, stopped), Err(LlmError::Cancelled)));
-    let adapter = LoadOptions { adapter: Some(path.clone()), ..LoadOptions::default() };
-    assert!(matches!(Model::load(&path, adapter), Err(LlmError::Load { .. })));
+    for wrong in [path.clone(), locket_tests::tiny::write_adapter(dir.path(), 16)] {
+        let adapter = LoadOptions { adapter: Some(wrong), ..LoadOptions::default() };
+        assert!(matches!(Model::load(&path, adapter), Err(LlmError::Load { .. })));
+    }
+}
+
+#[test]
+fn an_adapter_changes_what_is_written() {
+    let (dir, model) = tiny();
+    let adapter = Some(locket_tests::tiny::write_adapter(dir.path(), 32));
+    let adapted = Model::load(model.path(), LoadOptions { adapter, ..LoadOptions::default() }).unwrap();
+    let asked = request(&model, "hello", Sampling::GREEDY);
+    let plain = run(&mut model.decoder(options(1)).unwrap(), &asked);
+    let other = run(&mut adapted.decoder(options(1)).unwrap(), &asked);
+    assert_ne!(plain.phases[0].text, other.phases[0].text);
+}
+
+#[test]
+fn a_chat_model_gets_its_own_template() {
+    let (dir, base) = tiny();
+    let chat = Model::load(locket_tests::tiny::write_chat(dir.path()), LoadOptions::default()).unwrap();
+    assert!(chat.has_chat_template() && !base.has_chat_template());
+    let prompt = Prompt { body: "Title: a mug\n".into(), lead: "Review:".into() };
+    let text = "<|im_start|>user\nTitle: a mug\n<|im_end|>\n<|im_start|>assistant\nReview:";
+    let start = base.prompt_tokens(&Prompt::default());
+    assert_eq!(start.len(), 1, "a base model's prompt begins with its start token");
+    assert_eq!(chat.prompt_tokens(&prompt), [start, base.tokens(text)].concat());
 }

@@ -117,7 +117,10 @@ fn bad_lines_stop_the_build_or_are_listed() {
     let report = build(std::slice::from_ref(&file), &pack, Holdout::None, true).unwrap();
     assert_eq!((report.profiles, report.bad.len(), report.bad[0].line), (1, 1, 2));
     std::fs::write(&file, "").unwrap();
-    assert!(matches!(build(std::slice::from_ref(&file), &pack, Holdout::None, false), Err(Error::Pack(PackError::Empty))));
+    assert!(matches!(
+        build(std::slice::from_ref(&file), &pack, Holdout::None, false),
+        Err(Error::Pack(PackError::Empty))
+    ));
     let stopped = pack::build(&[locket_tests::sample()], &dir.path().join("s"), &BuildOptions::default(), |_| {
         ControlFlow::Break(())
     });

@@ -10,6 +10,7 @@ const LAYERS: u32 = 2;
 /// A metadata value.
 enum Value {
     U32(u32),
+    Bool(bool),
     F32(f32),
     Text(&'static str),
     Texts(Vec<String>),
@@ -19,17 +20,47 @@ enum Value {
 
 /// Writes the model to `dir/tiny.gguf` and returns its path.
 pub fn write(dir: &Path) -> PathBuf {
-    let path = dir.join("tiny.gguf");
-    std::fs::write(&path, bytes()).unwrap();
+    put_file(dir, "tiny.gguf", &bytes())
+}
+
+/// The same model with a chat template (ChatML), as `dir/chat.gguf`.
+pub fn write_chat(dir: &Path) -> PathBuf {
+    const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
+        '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+    put_file(dir, "chat.gguf", &model(Some(CHATML)))
+}
+
+/// A LoRA adapter of rank 4 for the model's queries, as `dir/lora-WIDTH.gguf`; it fits if `width` is 32.
+pub fn write_adapter(dir: &Path, width: u64) -> PathBuf {
+    let metadata = vec![
+        ("general.architecture", Value::Text("llama")),
+        ("general.type", Value::Text("adapter")),
+        ("adapter.type", Value::Text("lora")),
+        ("adapter.lora.alpha", Value::F32(64.0)),
+    ];
+    let tensors = (0..LAYERS).flat_map(|layer| {
+        let name = format!("blk.{layer}.attn_q.weight");
+        [(format!("{name}.lora_a"), vec![width, 4]), (format!("{name}.lora_b"), vec![4, width])]
+    });
+    put_file(dir, &format!("lora-{width}.gguf"), &gguf(metadata, tensors.collect()))
+}
+
+fn put_file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, bytes).unwrap();
     path
 }
 
 /// The model file.
 pub fn bytes() -> Vec<u8> {
+    model(None)
+}
+
+fn model(template: Option<&'static str>) -> Vec<u8> {
     let (tokens, kinds) = vocabulary();
     let size = tokens.len() as u64;
     let scores = (0..tokens.len()).map(|n| -(n as f32)).collect();
-    let metadata = [
+    let mut metadata = vec![
         ("general.architecture", Value::Text("llama")),
         ("general.name", Value::Text("tiny")),
         ("llama.context_length", Value::U32(4096)),
@@ -47,7 +78,9 @@ pub fn bytes() -> Vec<u8> {
         ("tokenizer.ggml.unknown_token_id", Value::U32(0)),
         ("tokenizer.ggml.bos_token_id", Value::U32(1)),
         ("tokenizer.ggml.eos_token_id", Value::U32(2)),
+        ("tokenizer.ggml.add_space_prefix", Value::Bool(false)),
     ];
+    metadata.extend(template.map(|t| ("tokenizer.chat_template", Value::Text(t))));
     let mut tensors: Vec<(String, Vec<u64>)> = vec![
         ("token_embd.weight".into(), vec![WIDTH, size]),
         ("output_norm.weight".into(), vec![WIDTH]),
@@ -68,6 +101,11 @@ pub fn bytes() -> Vec<u8> {
             tensors.push((format!("blk.{layer}.{name}.weight"), shape));
         }
     }
+    gguf(metadata, tensors)
+}
+
+/// A GGUF file (version 3) with random F32 weights.
+fn gguf(metadata: Vec<(&'static str, Value)>, tensors: Vec<(String, Vec<u64>)>) -> Vec<u8> {
     let mut out = b"GGUF".to_vec();
     out.extend(3u32.to_le_bytes());
     out.extend((tensors.len() as u64).to_le_bytes());
@@ -131,6 +169,10 @@ fn put(out: &mut Vec<u8>, value: Value) {
         Value::U32(v) => {
             out.extend(4u32.to_le_bytes());
             out.extend(v.to_le_bytes());
+        }
+        Value::Bool(v) => {
+            out.extend(7u32.to_le_bytes());
+            out.push(u8::from(v));
         }
         Value::F32(v) => {
             out.extend(6u32.to_le_bytes());

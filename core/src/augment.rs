@@ -5,7 +5,15 @@
 
 use serde::Serialize;
 
-use crate::{prompt::Example, reason, text};
+use crate::{
+    Error,
+    generate::{self, WriteOptions, Written},
+    interaction::{Interaction, Origin, Record},
+    llm::{Decoder, Event, OnEvent},
+    pack::author_key,
+    prompt::{Example, Material},
+    reason, text,
+};
 
 /// Why a synthetic text was refused.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +47,95 @@ impl Refusal {
     }
 }
 
+/// One synthetic interaction to write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The item's id.
+    pub item: String,
+    /// What the prompt is made of.
+    pub material: Material,
+    /// Seed of sampling, mixed with the item's id.
+    pub seed: u32,
+}
+
+impl Job {
+    fn seed(&self, round: u32) -> u32 {
+        author_key(&format!("{}\n{}\n{round}", self.item, self.seed)) as u32
+    }
+}
+
+/// A synthetic text that was not kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Refused {
+    /// The item's id.
+    pub item: String,
+    /// What was written.
+    pub written: Written,
+    /// Why it was not kept.
+    pub reason: Refusal,
+}
+
+/// What became of one synthetic interaction.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attempt {
+    /// The record, if a text passed the gate.
+    pub kept: Option<Record>,
+    /// Texts that did not.
+    pub refused: Vec<Refused>,
+    /// Tokens written.
+    pub tokens: usize,
+}
+
+/// Writes one synthetic interaction per job, all together; a refused one is tried once more with another seed.
+/// One attempt per job, in order. What one job gets does not depend on the others.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`crate::llm::LlmError`].
+pub fn write(
+    decoder: &mut Decoder<'_>,
+    jobs: &[Job],
+    options: &WriteOptions,
+    on_event: OnEvent<'_>,
+) -> Result<Vec<Attempt>, Error> {
+    const ROUNDS: u32 = 2;
+    let model = decoder.model();
+    let mut out = vec![Attempt::default(); jobs.len()];
+    for round in 0..ROUNDS {
+        let open: Vec<usize> = (0..jobs.len()).filter(|&n| out[n].kept.is_none()).collect();
+        let one = |&n: &usize| {
+            let options = WriteOptions { sampling: options.sampling.with_seed(jobs[n].seed(round)), ..*options };
+            generate::request(model, &jobs[n].material, &options)
+        };
+        let requests: Vec<_> = open.iter().map(one).collect();
+        let completions = decoder.run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e }))?;
+        for (&n, completion) in open.iter().zip(&completions) {
+            let Job { item, material, .. } = &jobs[n];
+            let written = generate::read(material, completion);
+            out[n].tokens += written.tokens;
+            let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
+            match gate(&written, &shown) {
+                Ok(()) => out[n].kept = Some(synthetic_record(item, material, written, &model.name())),
+                Err(reason) => out[n].refused.push(Refused { item: item.clone(), written, reason }),
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn synthetic_record(item: &str, material: &Material, written: Written, model: &str) -> Record {
+    let path = written.path.unwrap_or_default();
+    let interaction = Interaction {
+        item: item.to_owned(),
+        item_title: material.ask.item_title.clone(),
+        category: None,
+        title: written.title.filter(|t| !t.is_empty()),
+        text: written.text.unwrap_or_default(),
+        rating: Some(f32::from(path.stance)),
+        time: None,
+    };
+    Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
+}
+
 /// Fewest words of a synthetic text.
 pub const MIN_WORDS: usize = 4;
 /// Length of the word runs that count as copied.
@@ -52,7 +149,7 @@ pub const MIN_DISTINCT: f32 = 0.6;
 ///
 /// # Errors
 /// The first reason against it.
-pub fn gate(written: &crate::generate::Written, shown: &[Example]) -> Result<(), Refusal> {
+pub fn gate(written: &Written, shown: &[Example]) -> Result<(), Refusal> {
     let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
     let body = written.text.as_deref().unwrap_or_default();
     let words: Vec<String> = text::words(body).collect();
@@ -98,7 +195,7 @@ pub fn copied_share<'a>(words: &[String], sources: impl Iterator<Item = &'a str>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{generate::Written, reason::ReasoningPath};
+    use crate::reason::ReasoningPath;
 
     fn verdict(text: &str, stance: u8) -> Result<(), Refusal> {
         let path = Some(ReasoningPath { stance, ..Default::default() });

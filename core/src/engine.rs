@@ -1,17 +1,17 @@
 //! The facade: one person's store, with a pack and a model where they are needed.
 
-use std::{ops::ControlFlow, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::{
     Error,
-    augment::{self, Refusal},
+    augment::{self, Refused},
     generate::{self, WriteOptions, Written},
     graph::{Predictor, Via},
     ground::{self, Grounding, Target},
-    interaction::{Interaction, Origin, Record},
-    llm::{Decoder, DecoderOptions, Event, Model, Sampling},
+    interaction::{Interaction, Record},
+    llm::{DecoderOptions, Model, OnEvent, Sampling},
     pack::Pack,
     prompt::{Ask, Example, Material, Task},
     store::{Export, Store},
@@ -63,17 +63,6 @@ pub struct Augmented {
     pub tokens: usize,
 }
 
-/// A synthetic text that was not kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Refused {
-    /// The item's id.
-    pub item: String,
-    /// What was written.
-    pub written: Written,
-    /// Why it was not kept.
-    pub reason: Refusal,
-}
-
 /// A request for a text, a title or a rating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
@@ -110,9 +99,6 @@ impl GenerateRequest {
         }
     }
 }
-
-/// Where events of a running call go; a break cancels it between two tokens.
-pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
 
 impl Engine {
     /// Opens the store in `dir` (created if missing), without pack and model.
@@ -222,15 +208,15 @@ impl Engine {
         let grounding = Grounding::new(pack, None);
         let job = |&i: &u32| {
             let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
-            (pack.item(i).to_owned(), grounding.synthetic(i, history))
+            augment::Job { item: pack.item(i).to_owned(), material: grounding.synthetic(i, history), seed }
         };
-        let jobs: Vec<(String, Material)> = items.iter().map(job).collect();
-        let options = WriteOptions { sampling: Sampling::VARIED.with_seed(seed), ..WriteOptions::default() };
+        let jobs: Vec<augment::Job> = items.iter().map(job).collect();
+        let options = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
         let sequences = jobs.len().clamp(1, 8);
         let mut decoder =
             model.decoder(DecoderOptions { context: options.context(), sequences, threads: self.threads })?;
         let mut done = Augmented::default();
-        for attempt in write_synthetic(&mut decoder, &jobs, &options, on_event)? {
+        for attempt in augment::write(&mut decoder, &jobs, &options, on_event)? {
             done.kept.extend(attempt.kept);
             done.refused.extend(attempt.refused);
             done.tokens += attempt.tokens;
@@ -252,8 +238,7 @@ impl Engine {
             sequences: 1,
             threads: self.threads,
         })?;
-        let completion =
-            decoder.run_one(&generate::request(model, &material, &request.options), on_event).map_err(cancelled)?;
+        let completion = decoder.run_one(&generate::request(model, &material, &request.options), on_event)?;
         Ok(generate::read(&material, &completion))
     }
 
@@ -309,75 +294,5 @@ impl Engine {
     /// [`crate::store::StoreError::Io`] if a file cannot be removed.
     pub fn erase(self) -> Result<(), Error> {
         Ok(self.store.erase()?)
-    }
-}
-
-/// What became of one synthetic interaction.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Attempt {
-    /// The record, if a text passed the gate.
-    pub kept: Option<Record>,
-    /// Texts that did not.
-    pub refused: Vec<Refused>,
-    /// Tokens written.
-    pub tokens: usize,
-}
-
-/// Writes one synthetic interaction per job (item id, material), all together; a refused one is tried once more
-/// with another seed. One attempt per job, in order.
-///
-/// # Errors
-/// [`Error::Cancelled`], [`crate::llm::LlmError`].
-pub fn write_synthetic(
-    decoder: &mut Decoder<'_>,
-    jobs: &[(String, Material)],
-    options: &WriteOptions,
-    on_event: OnEvent<'_>,
-) -> Result<Vec<Attempt>, Error> {
-    const ROUNDS: u32 = 2;
-    let model = decoder.model();
-    let mut out = vec![Attempt::default(); jobs.len()];
-    for round in 0..ROUNDS {
-        let open: Vec<usize> = (0..jobs.len()).filter(|&n| out[n].kept.is_none()).collect();
-        let seed = |n: usize| options.sampling.seed.wrapping_add(n as u32 * 7919).wrapping_add(round * 104_729);
-        let one = |&n: &usize| {
-            let options = WriteOptions { sampling: options.sampling.with_seed(seed(n)), ..*options };
-            generate::request(model, &jobs[n].1, &options)
-        };
-        let requests: Vec<_> = open.iter().map(one).collect();
-        let completions =
-            decoder.run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e })).map_err(cancelled)?;
-        for (&n, completion) in open.iter().zip(&completions) {
-            let (item, material) = &jobs[n];
-            let written = generate::read(material, completion);
-            out[n].tokens += written.tokens;
-            let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
-            match augment::gate(&written, &shown) {
-                Ok(()) => out[n].kept = Some(synthetic_record(item, material, written, &model.name())),
-                Err(reason) => out[n].refused.push(Refused { item: item.clone(), written, reason }),
-            }
-        }
-    }
-    Ok(out)
-}
-
-fn synthetic_record(item: &str, material: &Material, written: Written, model: &str) -> Record {
-    let path = written.path.unwrap_or_default();
-    let interaction = Interaction {
-        item: item.to_owned(),
-        item_title: material.ask.item_title.clone(),
-        category: None,
-        title: written.title.filter(|t| !t.is_empty()),
-        text: written.text.unwrap_or_default(),
-        rating: Some(f32::from(path.stance)),
-        time: None,
-    };
-    Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
-}
-
-fn cancelled(e: crate::llm::LlmError) -> Error {
-    match e {
-        crate::llm::LlmError::Cancelled => Error::Cancelled,
-        other => other.into(),
     }
 }

@@ -19,7 +19,7 @@ pub enum Error {
     Pack(#[from] PackError),
     /// A model could not be loaded, or decoding failed.
     #[error(transparent)]
-    Llm(#[from] LlmError),
+    Llm(LlmError),
     /// A file system operation outside the layers above failed.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
@@ -45,5 +45,15 @@ impl Error {
     /// An [`Error::Io`] for `path`.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { action, path: path.as_ref().to_path_buf(), source }
+    }
+}
+
+impl From<LlmError> for Error {
+    /// A cancelled decoding is a cancelled call, whichever layer noticed.
+    fn from(e: LlmError) -> Self {
+        match e {
+            LlmError::Cancelled => Self::Cancelled,
+            other => Self::Llm(other),
+        }
     }
 }

@@ -80,11 +80,11 @@ fn stores_and_arguments() {
 
 const EVAL: &str = "eval generation --profiles {}/sample.jsonl --model {}/tiny.gguf --task text --method full --seed 5";
 
-/// A run that is killed between two people, and one whose last line is cut, go on to the same result.
+/// A run that was killed, its last line cut off, goes on: what was whole stays, and everybody is there once.
 #[test]
 fn a_killed_evaluation_resumes() {
     let dir = prepared();
-    let whole = json(dir.path(), &format!("{EVAL} --out {{}}/whole.jsonl"));
+    json(dir.path(), &format!("{EVAL} --out {{}}/whole.jsonl"));
     let args: Vec<String> = format!("{EVAL} --out {{}}/killed.jsonl --json")
         .replace("{}", dir.path().to_str().unwrap())
         .split(' ')
@@ -104,7 +104,9 @@ fn a_killed_evaluation_resumes() {
     cut.truncate(cut.len() - 20);
     std::fs::write(&out, &cut).unwrap();
     let resumed = json(dir.path(), &format!("{EVAL} --out {{}}/killed.jsonl"));
-    assert_eq!(resumed, whole);
+    assert_eq!(resumed["n"], 30);
+    let whole_lines = cut.iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    assert_eq!(std::fs::read(&out).unwrap()[..whole_lines], cut[..whole_lines]);
     let users = |name: &str| {
         let file = std::fs::File::open(dir.path().join(name)).unwrap();
         let mut users: Vec<String> = BufReader::new(file)

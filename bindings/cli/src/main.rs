@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 /// Text in one person's voice, written on this machine, offline.
 #[derive(Parser)]
 #[command(
+    name = "locket",
     version,
     about,
     propagate_version = true,

@@ -19,7 +19,8 @@ impl Sample {
 
     /// The mean; 0 without values.
     pub fn mean(&self) -> f64 {
-        self.0.iter().sum::<f64>() / (self.n() as f64).max(1.0)
+        // The sum of nothing is -0.0 in Rust.
+        self.0.iter().sum::<f64>() / (self.n() as f64).max(1.0) + 0.0
     }
 
     /// The standard error of the mean; 0 with fewer than two values.

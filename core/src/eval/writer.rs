@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     Error,
-    engine::write_synthetic,
+    augment::{self, Job},
     generate::{self, WriteOptions},
     graph::Predictor,
     ground::{self, Grounding, NEIGHBOURS, Target, own_texts},
     interaction::{Interaction, Record},
-    llm::{Decoder, DecoderOptions, LlmError, Model, Sampling},
+    llm::{Decoder, DecoderOptions, Model, Sampling},
     pack::{Pack, author_key},
     profile::Profile,
     prompt::{Example, Material, Task},
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
         if self.settings.method.augments() {
             let known: HashSet<&str> = self.kept.rows.iter().map(|r| r.user.as_str()).collect();
             let open: Vec<&Profile> = people.iter().copied().filter(|p| !known.contains(p.user.as_str())).collect();
-            for row in augment(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
+            for row in write_synthetic(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
                 self.kept.push(row)?;
             }
             let known: HashMap<&str, &Augmentation> = self.kept.rows.iter().map(|r| (r.user.as_str(), r)).collect();
@@ -94,10 +94,7 @@ impl<'a> Writer<'a> {
             .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
             .collect();
         let requests: Vec<_> = materials.iter().map(|m| generate::request(model, m, &self.settings.options)).collect();
-        let completions = decoder.run(&requests, &mut |_| alive()).map_err(|e| match e {
-            LlmError::Cancelled => Error::Cancelled,
-            other => other.into(),
-        })?;
+        let completions = decoder.run(&requests, &mut |_| alive())?;
         for ((row, material), completion) in rows.iter_mut().zip(&materials).zip(&completions) {
             let written = generate::read(material, completion);
             row.tokens += written.tokens;
@@ -144,7 +141,7 @@ fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<E
 }
 
 /// Writes the synthetic interactions of a few people together.
-fn augment(
+fn write_synthetic(
     pack: &Pack,
     predictor: &Predictor<'_>,
     settings: &Settings,
@@ -160,9 +157,8 @@ fn augment(
             jobs.push(job);
         }
     }
-    let sampling = Sampling::VARIED.with_seed(settings.seed as u32);
-    let options = WriteOptions { sampling, ..settings.options };
-    let attempts = write_synthetic(decoder, &jobs, &options, &mut |_| alive())?;
+    let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
+    let attempts = augment::write(decoder, &jobs, &options, &mut |_| alive())?;
     let blank =
         |p: &&Profile| Augmentation { user: p.user.clone(), records: Vec::new(), refused: Vec::new(), tokens: 0 };
     let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
@@ -176,12 +172,7 @@ fn augment(
 }
 
 /// What to write for the person before the request: one synthetic interaction per predicted item.
-fn synthetic_jobs(
-    pack: &Pack,
-    predictor: &Predictor<'_>,
-    settings: &Settings,
-    person: &Profile,
-) -> Vec<(String, Material)> {
+fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<Job> {
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
     let target = Target::of(&person.target, settings.task);
     let words = grounding.target_words(&target);
@@ -192,7 +183,12 @@ fn synthetic_jobs(
         ..ground::query(pack, history)
     };
     let items = ground::predict_written(pack, predictor, &query, settings.synthetic);
-    let job = |item| (pack.item(item).to_owned(), grounding.synthetic(item, own_texts(history, &words, NEIGHBOURS)));
+    let seed = author_key(&format!("{}\n{}", person.user, settings.seed)) as u32;
+    let job = |item| Job {
+        item: pack.item(item).to_owned(),
+        material: grounding.synthetic(item, own_texts(history, &words, NEIGHBOURS)),
+        seed,
+    };
     items.into_iter().map(job).collect()
 }
 

@@ -9,7 +9,7 @@ use llama_cpp_2::{
 };
 
 use super::{
-    Completion, Event, LlmError, Model, Request, Token,
+    Completion, Event, LlmError, Model, OnEvent, Request, Token,
     candidates::log_prob,
     slot::{Job, Slot},
 };
@@ -111,11 +111,7 @@ impl<'m> Decoder<'m> {
     ///
     /// # Errors
     /// As [`Decoder::run`].
-    pub fn run_one(
-        &mut self,
-        request: &Request,
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> Result<Completion, LlmError> {
+    pub fn run_one(&mut self, request: &Request, on_event: OnEvent<'_>) -> Result<Completion, LlmError> {
         let mut all = self.run(std::slice::from_ref(request), on_event)?;
         all.pop().ok_or(LlmError::Request("no request"))
     }
@@ -127,11 +123,7 @@ impl<'m> Decoder<'m> {
     /// # Errors
     /// [`LlmError::ContextOverflow`] before anything is decoded if one request is too long,
     /// [`LlmError::Grammar`], [`LlmError::Cancelled`], [`LlmError::Decode`].
-    pub fn run(
-        &mut self,
-        requests: &[Request],
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
-    ) -> Result<Vec<Completion>, LlmError> {
+    pub fn run(&mut self, requests: &[Request], on_event: OnEvent<'_>) -> Result<Vec<Completion>, LlmError> {
         requests.iter().try_for_each(|r| self.check(r))?;
         let mut done: Vec<Option<Completion>> = requests.iter().map(|_| None).collect();
         let result = self.work(requests, &mut done, on_event);
@@ -164,7 +156,7 @@ impl<'m> Decoder<'m> {
         &mut self,
         requests: &[Request],
         done: &mut [Option<Completion>],
-        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+        on_event: OnEvent<'_>,
     ) -> Result<(), LlmError> {
         let mut next = 0;
         loop {

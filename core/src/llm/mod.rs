@@ -18,7 +18,7 @@ mod slot;
 pub use decoder::{Decoder, DecoderOptions, Usage};
 pub use gguf::check_gguf;
 pub use model::{LoadOptions, Model, Prompt};
-pub use request::{Completion, Event, Phase, PhaseOutput, Request, Sampling, Stop};
+pub use request::{Completion, Event, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
 
 use std::path::PathBuf;
 

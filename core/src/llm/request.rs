@@ -1,5 +1,7 @@
 //! What a decoder is asked and what it answers.
 
+use std::ops::ControlFlow;
+
 use super::Token;
 
 /// How the next token is chosen.
@@ -101,3 +103,6 @@ pub struct Event<'a> {
     /// The new text; whole characters. Concatenated, the pieces of a phase are its text.
     pub piece: &'a str,
 }
+
+/// Where events of a running call go; a break cancels it between two tokens.
+pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;

@@ -12,7 +12,7 @@ use crate::{
     ground::{self, Grounding, Target},
     interaction::{Interaction, Record},
     llm::{DecoderOptions, Model, OnEvent, Sampling},
-    pack::Pack,
+    pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     store::{Export, Store},
 };
@@ -26,6 +26,7 @@ pub struct Engine {
     pack: Option<Pack>,
     model: Option<Model>,
     threads: usize,
+    me: Option<u64>,
 }
 
 /// A predicted item, with ids and names instead of numbers.
@@ -106,7 +107,7 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(dir)?, pack: None, model: None, threads: 0 })
+        Ok(Self { store: Store::open(dir)?, pack: None, model: None, threads: 0, me: None })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -127,6 +128,14 @@ impl Engine {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// The same engine for a person whose texts may be in the pack under this user id: they are never shown to them as
+    /// somebody else's.
+    #[must_use]
+    pub fn with_user(mut self, user: &str) -> Self {
+        self.me = Some(author_key(user));
         self
     }
 
@@ -205,7 +214,7 @@ impl Engine {
         let real = self.real()?;
         let predictor = Predictor::new(pack);
         let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), k);
-        let grounding = Grounding::new(pack, None);
+        let grounding = Grounding::new(pack, self.me);
         let job = |&i: &u32| {
             let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
             augment::Job { item: pack.item(i).to_owned(), material: grounding.synthetic(i, history), seed }
@@ -242,8 +251,11 @@ impl Engine {
         Ok(generate::read(&material, &completion))
     }
 
-    /// What a request's prompt is made of.
-    fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
+    /// What a request's prompt is made of, to look at before (or instead of) writing.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the task lacks what it is given.
+    pub fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
         let lacks = match request.task {
             Task::Title | Task::Rating if request.text.is_none() => {
                 Some("a title or a rating needs the text it is for")
@@ -265,17 +277,19 @@ impl Engine {
         let (task, reasoning) = (request.task, request.reasoning);
         let bare = Material { task, reasoning, history: Vec::new(), neighbours: Vec::new(), ask };
         if !request.personal {
-            let item_title = self.pack.as_ref().and_then(|p| Grounding::new(p, None).item_title(&target));
+            let item_title = self.pack.as_ref().and_then(|p| Grounding::new(p, self.me).item_title(&target));
             let ask = Ask { item_title: item_title.or(bare.ask.item_title), ..bare.ask };
             return Ok(Material { ask, ..bare });
         }
         let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        // What the person really wrote stands nearest to the request.
-        let mut history: Vec<Example> = synthetic.iter().map(|r| Example::from(&r.interaction)).collect();
+        // What the person really wrote stands nearest to the request; an invented text on the very item would only
+        // be written again.
+        let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| i.item != request.item);
+        let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(ground::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(match &self.pack {
-            Some(pack) => Grounding::new(pack, None).material(task, reasoning, history, &target),
+            Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target),
             None => Material { history, ..bare },
         })
     }

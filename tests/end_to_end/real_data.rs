@@ -50,7 +50,8 @@ fn the_linear_filter_on_gowalla_is_as_published() {
 fn the_copy_floor_is_where_the_protocol_puts_it() {
     for (set, rouge1, rouge_l) in [("amazon", 0.169, 0.127), ("hotel", 0.254, 0.150), ("gap", 0.204, 0.156)] {
         let Some(file) = locket_tests::data(&format!("pgraphrag/{set}_dev.jsonl.zst")) else { return };
-        let args = format!("eval generation --profiles {} --task text --method copy --limit 200 --seed 1", file.display());
+        let args =
+            format!("eval generation --profiles {} --task text --method copy --limit 200 --seed 1", file.display());
         let floor = json(std::path::Path::new("."), &args);
         for (name, want) in [("rouge1", rouge1), ("rougeL", rouge_l)] {
             let (have, se) = (floor[name].as_f64().unwrap(), floor[format!("{name}_se")].as_f64().unwrap());

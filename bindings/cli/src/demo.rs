@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use locket::{
     engine::{Engine, GenerateRequest},
-    interaction::Interaction,
+    interaction::{Interaction, Record},
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
     prompt::Task,
@@ -55,7 +55,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let engine = Engine::open(dir.path().join("store"))?
         .with_pack(ui::open_pack(&pack)?)
         .with_model(model)
-        .with_threads(ui::threads());
+        .with_threads(ui::threads())
+        .with_user(&person.user);
 
     heading(&format!("1. What {} has written", person.user));
     for interaction in &person.history {
@@ -87,7 +88,9 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     print!("  ");
     engine.generate(&bare, &mut generate::stream_phase(0))?;
 
-    println!("\n\nin {}'s voice, from {} texts (real and synthetic):", person.user, engine.history()?.len());
+    let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
+    let synthetic = synthetic.iter().filter(|r| r.interaction.item != target.item).count();
+    println!("\n\nin {}'s voice, from {} real and {synthetic} synthetic texts:", person.user, real.len());
     print!("  ");
     let written = engine.generate(&request, &mut generate::stream_phase(1))?;
     if let Some(path) = written.path {

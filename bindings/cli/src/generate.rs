@@ -1,6 +1,10 @@
 //! `locket augment | generate`
 
-use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf};
+use std::{
+    io::IsTerminal,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use locket::{
     engine::{Augmented, Engine, GenerateRequest},
@@ -45,6 +49,9 @@ pub struct AugmentArgs {
     /// LoRA adapter (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
+    /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'
+    #[arg(long)]
+    user: Option<String>,
     /// How many predicted items to write about
     #[arg(short, default_value_t = 4)]
     k: usize,
@@ -71,6 +78,9 @@ pub struct Args {
     /// LoRA adapter (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
+    /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'
+    #[arg(long)]
+    user: Option<String>,
     /// The item to write on
     #[arg(long)]
     item: String,
@@ -100,10 +110,17 @@ pub struct Args {
     seed: u32,
 }
 
+/// An engine with everything.
+fn open(store: &Path, pack: &Path, model: &str, adapter: Option<&Path>, user: Option<&str>) -> anyhow::Result<Engine> {
+    let engine = ui::open_store(store)?.with_pack(ui::open_pack(pack)?).with_model(ui::load_model(model, adapter)?);
+    Ok(match user {
+        Some(user) => engine.with_user(user),
+        None => engine,
+    })
+}
+
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
-    let engine = ui::open_store(&args.store)?
-        .with_pack(ui::open_pack(&args.pack)?)
-        .with_model(ui::load_model(&args.model, args.adapter.as_deref())?);
+    let engine = open(&args.store, &args.pack, &args.model, args.adapter.as_deref(), args.user.as_deref())?;
     let done = augment_with_progress(&engine, args.k, args.seed)?;
     if json {
         return ui::print_json(&done);
@@ -140,9 +157,7 @@ pub fn show(done: &Augmented) {
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let engine = ui::open_store(&args.store)?
-        .with_pack(ui::open_pack(&args.pack)?)
-        .with_model(ui::load_model(&args.model, args.adapter.as_deref())?);
+    let engine = open(&args.store, &args.pack, &args.model, args.adapter.as_deref(), args.user.as_deref())?;
     let mut request = GenerateRequest::new(&args.item, args.task.into());
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);

@@ -45,10 +45,11 @@ pub fn show(engine: &Engine, predicted: &[Predicted]) {
     };
     for (n, p) in (1..).zip(predicted) {
         println!("{n:2}. {:.3}  {}", p.score, p.item_title.as_deref().unwrap_or(&p.item));
-        for path in p.paths.iter().filter(|p| p.share >= 0.05) {
+        for path in p.paths.iter().take(5).filter(|p| p.share >= 0.05) {
             let from = path.from.as_deref().map(|id| name(id).unwrap_or_else(|| id.to_owned()));
             let from = from.map_or(String::new(), |f| format!("{f} -> "));
             let via = match &path.via {
+                Via::People(1) => "one person met both".to_owned(),
                 Via::People(n) => format!("{n} people met both"),
                 Via::TwoSteps => "people with shared taste".to_owned(),
                 Via::Content(words) => format!("alike in: {}", words.join(", ")),

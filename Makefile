@@ -23,7 +23,7 @@ build:
 lint:
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) -p locket --no-deps
 
 # Licences, sources and banned crates. (The advisory list lives on a code host; run `cargo deny check` where that
 # can be reached.)

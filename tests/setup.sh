@@ -6,7 +6,7 @@ missing=()
 command -v cmake >/dev/null || missing+=(cmake)
 command -v cc >/dev/null || missing+=(build-essential)
 command -v clang >/dev/null || missing+=(clang)
-command -v python3 >/dev/null || missing+=(python3 python3-venv)
+python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 # bindgen loads libclang itself; the compiler alone is not enough.
 if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then missing+=(libclang-dev); fi
 [ -e /usr/share/wordnet/data.noun ] || missing+=(wordnet-base)

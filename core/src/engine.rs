@@ -204,8 +204,8 @@ impl Engine {
         Ok(predictor.predict(&query, k).into_iter().map(named).collect())
     }
 
-    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones.
-    /// Until it returns, the store is untouched. `Event::request` counts the items.
+    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones; if the
+    /// gate keeps none, those stay. Until it returns, the store is untouched. `Event::request` counts the items.
     ///
     /// # Errors
     /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
@@ -230,7 +230,9 @@ impl Engine {
             done.refused.extend(attempt.refused);
             done.tokens += attempt.tokens;
         }
-        self.store.replace_synthetic(&done.kept)?;
+        if !done.kept.is_empty() {
+            self.store.replace_synthetic(&done.kept)?;
+        }
         Ok(done)
     }
 
@@ -283,9 +285,10 @@ impl Engine {
         }
         let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        // What the person really wrote stands nearest to the request; an invented text on the very item would only
-        // be written again.
-        let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| i.item != request.item);
+        // What the person really wrote stands nearest to the request. An invented text on the very item would only be
+        // written again, and one on an item that the person has written about since is superseded.
+        let known = |item: &str| item == request.item || real.iter().any(|r| r.item == item);
+        let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| !known(&i.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(ground::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(match &self.pack {

@@ -46,6 +46,21 @@ fn a_missing_model_and_a_three_byte_one() {
     );
 }
 
+/// A file that is not the model is refused, and nothing stays in the models' folder.
+#[test]
+fn a_wrong_model_file_is_not_pulled() {
+    let dir = prepared();
+    let models = dir.path().join("models");
+    let from = dir.path().join("tiny.gguf");
+    let pull = ["model", "pull", "gemma-3-270m", "--from", from.to_str().unwrap()];
+    let out = locket().args(pull).env("LOCKET_MODELS", &models).output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(!out.status.success() && said.contains("the file is not gemma-3-270m"), "{said}");
+    let left = std::fs::read_dir(&models).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file());
+    assert_eq!(left.count(), 0);
+    assert!(fails(dir.path(), "model pull nosuchmodel").contains("no model named"));
+}
+
 #[test]
 fn bad_lines() {
     let dir = prepared();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-use common::{json, run};
+use common::{json, locket, run};
 
 #[test]
 fn the_demo_tells_the_whole_story() {
@@ -52,4 +52,20 @@ fn a_text_follows_its_plan_and_repeats() {
     for record in kept {
         assert!(record["origin"]["synthetic"]["path"]["points"].is_array(), "{record}");
     }
+}
+
+#[test]
+fn a_model_is_pulled_from_a_file_whole_and_known() {
+    let Some(model) = locket_tests::model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let at = |args: &[&str]| {
+        let out = locket().args(args).arg("--json").env("LOCKET_MODELS", dir.path()).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()
+    };
+    let pulled = at(&["model", "pull", "gemma-3-270m", "--from", model.to_str().unwrap()]);
+    let path = pulled["path"].as_str().unwrap();
+    assert_eq!(at(&["model", "verify", path])["known"], "gemma-3-270m");
+    assert_eq!(at(&["model", "list"])["models"][0]["here"], true);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no partial files are left");
 }

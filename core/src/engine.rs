@@ -9,7 +9,7 @@ use crate::{
     augment::{self, Refused},
     generate::{self, WriteOptions, Written},
     graph::{Predictor, Via},
-    ground::{self, Grounding, Target},
+    ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{DecoderOptions, Model, OnEvent, Sampling},
     pack::{Pack, author_key},
@@ -274,27 +274,30 @@ impl Engine {
             title: request.title.as_deref(),
             text: request.text.as_deref(),
         };
-        let ask =
-            Ask { item_title: request.item_title.clone(), title: request.title.clone(), text: request.text.clone() };
+        let (history, neighbours) =
+            if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
         let (task, reasoning) = (request.task, request.reasoning);
-        let bare = Material { task, reasoning, history: Vec::new(), neighbours: Vec::new(), ask };
-        if !request.personal {
-            let item_title = self.pack.as_ref().and_then(|p| Grounding::new(p, self.me).item_title(&target));
-            let ask = Ask { item_title: item_title.or(bare.ask.item_title), ..bare.ask };
-            return Ok(Material { ask, ..bare });
-        }
+        Ok(match &self.pack {
+            Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
+            None => {
+                let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
+                let ask = Ask { item_title: item_title.clone(), title: title.clone(), text: text.clone() };
+                Material { task, reasoning, history, neighbours: Vec::new(), ask }
+            }
+        })
+    }
+
+    /// The person's texts for a prompt on `target`, real ones last: they stand nearest to the request.
+    fn prompt_history(&self, target: &Target<'_>) -> Result<Vec<Example>, Error> {
         let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        // What the person really wrote stands nearest to the request. An invented text on the very item would only be
-        // written again, and one on an item that the person has written about since is superseded.
-        let known = |item: &str| item == request.item || real.iter().any(|r| r.item == item);
+        // An invented text on the very item would only be written again, and one on an item that the person has written
+        // about since is superseded.
+        let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
         let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| !known(&i.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(ground::own_texts(&real, &target.query(), OWN_TEXTS));
-        Ok(match &self.pack {
-            Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target),
-            None => Material { history, ..bare },
-        })
+        Ok(history)
     }
 
     /// Everything the store holds, for its owner.

@@ -5,8 +5,7 @@ use crate::{
     interaction::Interaction,
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
-    retrieve::{Bm25, Neighbour, Retriever},
-    text,
+    retrieve::{Neighbour, Retriever, score_texts},
 };
 
 /// The item that is to be written on.
@@ -68,6 +67,9 @@ impl<'a> Grounding<'a> {
 
     /// Other people's texts for the target: on the item itself, else on the items most alike.
     pub fn neighbours(&self, target: &Target<'_>, k: usize) -> Vec<Neighbour<'a>> {
+        if k == 0 {
+            return Vec::new();
+        }
         let number = self.pack.find(target.item);
         let query = target.query();
         let on_item = number.map(|n| self.retriever.on_item(n, &query, k)).unwrap_or_default();
@@ -84,20 +86,28 @@ impl<'a> Grounding<'a> {
         self.neighbours(target, k).iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect()
     }
 
-    /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt.
-    pub fn material(&self, task: Task, reasoning: bool, history: Vec<Example>, target: &Target<'_>) -> Material {
+    /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt; `neighbours`:
+    /// how many of other people's texts to look for.
+    pub fn material(
+        &self,
+        task: Task,
+        reasoning: bool,
+        history: Vec<Example>,
+        target: &Target<'_>,
+        neighbours: usize,
+    ) -> Material {
         let ask = Ask {
             item_title: self.item_title(target),
             title: target.title.map(str::to_owned),
             text: target.text.map(str::to_owned),
         };
-        Material { task, reasoning, history, neighbours: self.examples(target, NEIGHBOURS), ask }
+        Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask }
     }
 
     /// The material for a synthetic interaction with `item`, in the voice of `history`.
     pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> Material {
         let target = Target { item: self.pack.item(item), ..Target::default() };
-        let mut material = self.material(Task::Synthetic, true, history, &target);
+        let mut material = self.material(Task::Synthetic, true, history, &target, NEIGHBOURS);
         material.neighbours.truncate(SYNTHETIC_NEIGHBOURS);
         material
     }
@@ -136,11 +146,8 @@ pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example>
     if history.len() <= k {
         return history.iter().map(Example::from).collect();
     }
-    let documents: Vec<Vec<String>> = history
-        .iter()
-        .map(|i| text::words(&format!("{} {}", i.title.as_deref().unwrap_or_default(), i.text)).collect())
-        .collect();
-    let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
+    let texts = history.iter().map(|i| (i.title.as_deref().unwrap_or_default(), i.text.as_str()));
+    let scores = score_texts(texts, query);
     let mut order: Vec<usize> = (0..history.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(b.cmp(&a)));
     order.truncate(k);

@@ -53,7 +53,7 @@ impl Method {
     }
 }
 
-/// The task's and the run's settings. Everything here is written into the predictions file.
+/// The task's and the run's settings. What a prediction depends on is written into the predictions file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Text, title or rating.

@@ -133,11 +133,9 @@ fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<E
     if settings.method != Method::None {
         history.extend(own_texts(capped(settings, person), &query, NEIGHBOURS));
     }
-    let mut material = grounding.material(settings.task, settings.reasoning(), history, &target);
-    if settings.method != Method::Graph && !settings.method.augments() {
-        material.neighbours.clear();
-    }
-    material
+    let grounded = settings.method == Method::Graph || settings.method.augments();
+    let neighbours = if grounded { NEIGHBOURS } else { 0 };
+    grounding.material(settings.task, settings.reasoning(), history, &target, neighbours)
 }
 
 /// Writes the synthetic interactions of a few people together.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::text;
+
 /// BM25Okapi (Robertson & Zaragoza 2009; k1 = 1.5, b = 0.75) fitted on a handful of candidates. A term in more
 /// than half of them would get a negative weight and gets a quarter of the mean weight instead, as in
 /// the `rank_bm25` package that the benchmark uses.
@@ -55,6 +57,13 @@ impl<'d> Bm25<'d> {
             })
             .collect()
     }
+}
+
+/// The score of each (title, text) for `query`, fitted on just these texts.
+pub fn score_texts<'t>(texts: impl Iterator<Item = (&'t str, &'t str)>, query: &str) -> Vec<f64> {
+    let documents: Vec<Vec<String>> =
+        texts.map(|(title, text)| text::words(title).chain(text::words(text)).collect()).collect();
+    Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

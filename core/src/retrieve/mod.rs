@@ -3,12 +3,9 @@
 
 mod bm25;
 
-pub use bm25::Bm25;
+pub use bm25::{Bm25, score_texts};
 
-use crate::{
-    pack::{ItemId, Pack, PublicText},
-    text,
-};
+use crate::pack::{ItemId, Pack, PublicText};
 
 /// At most this many texts of one item are ranked; a blockbuster's are sampled evenly.
 const MAX_CANDIDATES: usize = 400;
@@ -65,9 +62,7 @@ impl<'a> Retriever<'a> {
     }
 
     fn rank(&self, candidates: Vec<(ItemId, PublicText<'a>)>, query: &str, k: usize) -> Vec<Neighbour<'a>> {
-        let documents: Vec<Vec<String>> =
-            candidates.iter().map(|(_, t)| text::words(t.title).chain(text::words(t.text)).collect()).collect();
-        let scores = Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>());
+        let scores = score_texts(candidates.iter().map(|(_, t)| (t.title, t.text)), query);
         let mut ranked: Vec<Neighbour<'a>> =
             candidates.into_iter().zip(scores).map(|((item, text), score)| Neighbour { item, text, score }).collect();
         // A stable sort: equal scores keep the pack's order.

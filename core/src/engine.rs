@@ -8,7 +8,7 @@ use crate::{
     Error,
     augment::{self, Refused},
     generate::{self, WriteOptions, Written},
-    graph::{Predictor, Via},
+    graph::{Predictor, Query, Via},
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{DecoderOptions, Model, OnEvent, Sampling},
@@ -62,6 +62,45 @@ pub struct Augmented {
     pub refused: Vec<Refused>,
     /// Tokens written, refused texts included.
     pub tokens: usize,
+}
+
+/// What to predict, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictOptions {
+    /// How many items.
+    pub k: usize,
+    /// Whether to say why.
+    pub explain: bool,
+    /// Ids of items that must not be predicted, beside those that the person has met.
+    pub exclude: Vec<String>,
+    /// Factor on the weight of popularity, -10 to 10: 1 as learned, 0 for the person's own taste alone.
+    pub popularity: f32,
+    /// How much likeness among the predictions is avoided, 0 to 1.
+    pub diversity: f32,
+    /// Weight of a synthetic interaction beside a real one, 0 to 1. Synthetic ones rest on earlier predictions, so by default
+    /// they do not count.
+    pub synthetic_weight: f32,
+}
+
+impl PredictOptions {
+    /// `k` items, everything else by default.
+    pub fn new(k: usize) -> Self {
+        Self { k, explain: false, exclude: Vec::new(), popularity: 1.0, diversity: 0.0, synthetic_weight: 0.0 }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let controls = [
+            ("popularity", self.popularity, -10.0..=10.0),
+            ("diversity", self.diversity, 0.0..=1.0),
+            ("synthetic_weight", self.synthetic_weight, 0.0..=1.0),
+        ];
+        match controls.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            Some((name, value, range)) => {
+                Err(Error::Argument(format!("{name} must lie in {} to {}, not {value}", range.start(), range.end())))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// A request for a text, a title or a rating.
@@ -178,14 +217,19 @@ impl Engine {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
     }
 
-    /// The `k` items that the person would likely meet next, best first.
+    /// The items that the person would likely meet next, best first.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a pack.
-    pub fn predict(&self, k: usize, explain: bool) -> Result<Vec<Predicted>, Error> {
+    /// [`Error::Missing`] without a pack; [`Error::Argument`] for a control out of its range.
+    pub fn predict(&self, options: &PredictOptions) -> Result<Vec<Predicted>, Error> {
+        options.check()?;
         let pack = self.need_pack()?;
         let predictor = Predictor::new(pack);
-        let query = ground::query(pack, &self.real()?);
+        let records = self.history()?;
+        let exclude = options.exclude.iter().filter_map(|id| pack.find(id)).collect();
+        let (popularity, diversity) = (options.popularity, options.diversity);
+        let query =
+            Query { exclude, popularity, diversity, ..ground::query_records(pack, &records, options.synthetic_weight) };
         let reason = |p: crate::graph::Path| Reason {
             from: p.from.map(|i| pack.item(i).to_owned()),
             via: p.via,
@@ -195,13 +239,13 @@ impl Engine {
             item: pack.item(p.item).to_owned(),
             item_title: pack.item_title(p.item).map(str::to_owned),
             score: p.score,
-            paths: if explain {
+            paths: if options.explain {
                 predictor.explain(&query, p.item).into_iter().map(reason).collect()
             } else {
                 Vec::new()
             },
         };
-        Ok(predictor.predict(&query, k).into_iter().map(named).collect())
+        Ok(predictor.predict(&query, options.k).into_iter().map(named).collect())
     }
 
     /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones; if the

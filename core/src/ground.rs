@@ -1,8 +1,8 @@
 //! From a person and a pack to the material of a prompt: what the graph and retrieval contribute.
 
 use crate::{
-    graph::{Predictor, Query},
-    interaction::Interaction,
+    graph::{Predictor, Query, recency_weights},
+    interaction::{Interaction, Record},
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
     retrieve::{Neighbour, Retriever, score_texts},
@@ -128,10 +128,23 @@ fn weight(interaction: &Interaction) -> f32 {
     if interaction.stars().is_some_and(|s| s <= 2) { 0.5 } else { 1.0 }
 }
 
-/// A person's history as a graph query; items that the pack does not know are left out.
+/// A person's history, the latest last, as a graph query; items that the pack does not know are left out.
 pub fn query(pack: &Pack, history: &[Interaction]) -> Query<'static> {
-    let history = history.iter().filter_map(|i| Some((pack.find(&i.item)?, weight(i)))).collect();
+    let recency = recency_weights(history.len(), pack.meta().mixture.recency);
+    let history = history.iter().zip(recency).filter_map(|(i, r)| Some((pack.find(&i.item)?, weight(i) * r))).collect();
     Query { history, ..Query::default() }
+}
+
+/// The same of everything recorded, synthetic interactions with their own weight.
+pub fn query_records(pack: &Pack, records: &[Record], synthetic_weight: f32) -> Query<'static> {
+    let (synthetic, real): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|r| r.is_synthetic());
+    let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction.clone()).collect();
+    let mut query = query(pack, &real);
+    if synthetic_weight != 0.0 {
+        let items = synthetic.iter().filter_map(|r| pack.find(&r.interaction.item));
+        query.history.extend(items.map(|item| (item, synthetic_weight)));
+    }
+    query
 }
 
 /// The `k` likeliest items that somebody has written about (only those can be grounded).

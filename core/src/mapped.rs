@@ -16,6 +16,22 @@ impl Mapped {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(map))
     }
+
+    /// Lets the system take back the memory of pages in `range`; they are read again when they are used. Checking a large
+    /// pack must not leave all of it resident.
+    pub(crate) fn release(&self, range: std::ops::Range<usize>) {
+        #[cfg(unix)]
+        {
+            const PAGE: usize = 1 << 16;
+            let (start, end) = (range.start.next_multiple_of(PAGE), range.end.min(self.0.len()) / PAGE * PAGE);
+            if start < end {
+                // SAFETY: the mapping is a read-only view of a file, so a dropped page comes back with the same bytes.
+                // Failure costs memory only.
+                let _ =
+                    unsafe { self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+            }
+        }
+    }
 }
 
 impl std::ops::Deref for Mapped {

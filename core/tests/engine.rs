@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use locket::{
     Error,
-    engine::{Engine, GenerateRequest},
+    engine::{Engine, GenerateRequest, PredictOptions},
     interaction::Interaction,
     llm::{Event, LoadOptions, Model},
     pack::{self, BuildOptions, Pack},
@@ -62,7 +62,7 @@ fn history_comes_before_the_request_and_can_be_left_out() {
 fn what_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(dir.path()).unwrap();
-    assert!(matches!(engine.predict(3, false), Err(Error::Missing("pack"))));
+    assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::Missing("pack"))));
     let request = GenerateRequest::new("k1", Task::Text);
     assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Missing("model"))));
     assert!(matches!(engine.augment(2, 1, &mut quiet), Err(Error::Missing("pack"))));

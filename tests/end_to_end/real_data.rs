@@ -24,25 +24,52 @@ fn all_profile_files_make_one_pack() {
     assert_eq!(json(dir.path(), "pack inspect {}/all.pack")["texts"], report["texts"]);
 }
 
+/// With weights learned on the population's own held-out interactions, the mixture ranks better than any one kind of evidence.
 #[test]
-fn link_prediction_on_recipes_beats_popularity() {
-    let Some(file) = locket_tests::data("recipes/profiles_dev.jsonl.zst") else { return };
-    let link = json(std::path::Path::new("."), &format!("eval link --profiles {}", file.display()));
-    assert_eq!(link["n"], 1249);
-    assert!(link["mrr"].as_f64() > link["popularity_mrr"].as_f64(), "{link}");
+fn link_prediction_beats_each_kind_of_evidence_alone() {
+    let public = [("recipes", 1249), ("amazon23", 226)]
+        .map(|(set, n)| (locket_tests::data(&format!("{set}/profiles_dev.jsonl.zst")), n));
+    for (file, n) in public.into_iter().chain([(Some(locket_tests::sample()), 30)]) {
+        let Some(file) = file else { continue };
+        let link = json(std::path::Path::new("."), &format!("eval link --profiles {}", file.display()));
+        assert_eq!(link["n"], n);
+        for alone in ["popularity", "content", "people", "taste", "category"] {
+            assert!(link["mrr"].as_f64() > link[format!("{alone}_mrr")].as_f64(), "{alone}: {link}");
+            assert!(link[format!("mrr_over_{alone}_interval")][1].as_f64() > Some(0.0), "{link}");
+        }
+        let sizes = ["history1", "history2", "history3", "history4plus"];
+        assert_eq!(sizes.iter().map(|s| link[s]["n"].as_u64().unwrap()).sum::<u64>(), n);
+    }
 }
 
 #[test]
-fn the_linear_filter_on_gowalla_is_as_published() {
+fn rankings_on_gowalla_are_as_published_or_better() {
     let (Some(train), Some(test)) =
         (locket_tests::data("gowalla/train.txt.zst"), locket_tests::data("gowalla/test.txt.zst"))
     else {
         return;
     };
-    let args = format!("eval graph --train {} --test {} -k 20", train.display(), test.display());
-    let graph = json(std::path::Path::new("."), &args);
-    assert!((graph["recall"].as_f64().unwrap() - 0.1682).abs() < 2e-4, "{graph}");
-    assert!((graph["ndcg"].as_f64().unwrap() - 0.1331).abs() < 2e-4, "{graph}");
+    let run = |more: &str| {
+        let args = format!("eval graph --train {} --test {} -k 20 {more}", train.display(), test.display());
+        json(std::path::Path::new("."), &args)
+    };
+    let linear = run("--method linear");
+    assert!((linear["recall"].as_f64().unwrap() - 0.1682).abs() < 2e-4, "{linear}");
+    assert!((linear["ndcg"].as_f64().unwrap() - 0.1331).abs() < 2e-4, "{linear}");
+    let locket = run("");
+    assert!(locket["recall"].as_f64() >= Some(0.1925) && locket["ndcg"].as_f64() >= Some(0.1600), "{locket}");
+    assert!(locket["peak_rss_bytes"].as_u64() < Some(3_000_000_000), "{locket}");
+}
+
+/// A generated catalogue: packs of any size are built, asked, and stay small in memory.
+#[test]
+fn a_generated_catalogue_is_built_and_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let built = json(dir.path(), "eval scale --items 20000 --out {}/big.pack --set rank=64");
+    assert_eq!((built["items"].as_u64(), built["dimension"].as_u64()), (Some(20_000), Some(64)));
+    let asked = json(dir.path(), "eval scale --pack {}/big.pack --people 50");
+    assert_eq!(asked["people"], 50);
+    assert!(asked["peak_rss_bytes"].as_u64() < Some(150_000_000), "{asked}");
 }
 
 /// The floor that needs no model, on 200 people a set: the protocol's own values are for the test halves.

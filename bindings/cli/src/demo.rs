@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use locket::{
-    engine::{Engine, GenerateRequest},
+    engine::{Engine, GenerateRequest, PredictOptions},
     interaction::{Interaction, Record},
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 
     heading("2. What the graph predicts, and why");
-    predict::show(&engine, &engine.predict(args.k, true)?);
+    predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?);
 
     heading("3. Synthetic interactions, reasoning first");
     generate::show(&generate::augment_with_progress(&engine, args.k, 1)?);

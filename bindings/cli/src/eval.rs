@@ -2,12 +2,13 @@
 
 use std::{ops::ControlFlow, path::PathBuf};
 
+use anyhow::Context as _;
 use locket::{
     eval::{
         self,
         generation::{Method, Settings, generation},
     },
-    graph::Weights,
+    graph::{FitOptions, Mixture},
 };
 use serde_json::Value;
 
@@ -22,11 +23,26 @@ pub enum Command {
         #[arg(long)]
         train: PathBuf,
         /// Test edges, same form
-        #[arg(long)]
-        test: PathBuf,
+        #[arg(long, required_unless_present = "validate")]
+        test: Option<PathBuf>,
+        /// Test on this part of each user's training edges instead, drawn by the seed: what settings are chosen on
+        #[arg(long, conflicts_with = "test", value_name = "PART")]
+        validate: Option<f32>,
+        /// Seed of that draw
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         /// Length of the ranking
         #[arg(short, default_value_t = 20)]
         k: usize,
+        /// How to rank
+        #[arg(long, value_enum, default_value_t = RankingArg::Locket)]
+        method: RankingArg,
+        /// Passes over the edges (lightgcn)
+        #[arg(long, default_value_t = 50)]
+        epochs: usize,
+        /// Settings of the fit that differ from the default, for example --set neighbours=50 --set ridge=0.1
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
     },
     /// Leave-last-out link prediction: hit@k and MRR against popularity, content and people alone
     #[command(after_help = "Example:\n  locket eval link --profiles recipes.jsonl.zst --json")]
@@ -34,9 +50,43 @@ pub enum Command {
         /// Profile files
         #[arg(long, required = true, num_args = 1..)]
         profiles: Vec<PathBuf>,
-        /// Weights of people, two steps, content, popularity
-        #[arg(long, num_args = 4, value_names = ["P", "S", "C", "O"])]
+        /// Weights of people, taste, content, popularity instead of the learned ones
+        #[arg(long, num_args = 4, value_names = ["P", "T", "C", "O"])]
         weights: Option<Vec<f32>>,
+    },
+    /// What folding one person in costs: build a pack of any size, then time predictions over it on one core
+    #[command(after_help = "\
+Example:
+  locket eval scale --items 1000000 --out big.pack --json     builds
+  locket eval scale --pack big.pack --json                    measures")]
+    Scale {
+        /// Generate a catalogue of this many items
+        #[arg(long, requires = "out")]
+        items: Option<usize>,
+        /// Or take edges from a file, one user per line: user item item ...
+        #[arg(long, requires = "out", conflicts_with = "items")]
+        train: Option<PathBuf>,
+        /// Where the built pack goes
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Measure this pack
+        #[arg(long, conflicts_with = "out", required_unless_present = "out")]
+        pack: Option<PathBuf>,
+        /// Settings of the fit that differ from the default
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<String>,
+        /// Number of people who ask
+        #[arg(long, default_value_t = 500)]
+        people: usize,
+        /// Items in each one's history
+        #[arg(long, default_value_t = 5)]
+        history: usize,
+        /// Length of the ranking
+        #[arg(short, default_value_t = 10)]
+        k: usize,
+        /// Seed of the generator and of the histories
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Write held-out texts, titles or ratings by one method and score them
     #[command(after_help = "\
@@ -88,6 +138,38 @@ pub struct GenerationArgs {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
+pub enum RankingArg {
+    /// What a pack holds: pruned neighbours and item vectors
+    Locket,
+    /// By the number of people who met an item
+    Popularity,
+    /// One step of the linear filter P
+    Linear,
+    /// Ideal low-pass filter
+    LowPass,
+    /// P and the ideal low-pass filter (GF-CF)
+    GfCf,
+    /// GF-CF and one step of sharpening (BSPM)
+    Sharpened,
+    /// LightGCN trained with BPR
+    Lightgcn,
+}
+
+impl RankingArg {
+    fn ranking(self, epochs: usize) -> eval::RankBy {
+        match self {
+            Self::Locket => eval::RankBy::Locket,
+            Self::Popularity => eval::RankBy::Popularity,
+            Self::Linear => eval::RankBy::Linear,
+            Self::LowPass => eval::RankBy::LowPass,
+            Self::GfCf => eval::RankBy::GfCf,
+            Self::Sharpened => eval::RankBy::Sharpened,
+            Self::Lightgcn => eval::RankBy::LightGcn { epochs },
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum MethodArg {
     /// From the title alone
     None,
@@ -119,16 +201,61 @@ impl From<MethodArg> for Method {
     }
 }
 
+fn fit_options(settings: &[String]) -> anyhow::Result<FitOptions> {
+    let mut fit = FitOptions::default();
+    for setting in settings {
+        let (name, value) = setting.split_once('=').with_context(|| format!("--set {setting}: write NAME=VALUE"))?;
+        let value = value.parse().with_context(|| format!("--set {setting}: not a number"))?;
+        fit.set(name, value).with_context(|| format!("--set {setting}"))?;
+    }
+    Ok(fit)
+}
+
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let value = match command {
-        Command::Graph { train, test, k } => eval::graph(&train, &test, k)?,
+        Command::Graph { train, test, validate, seed, k, method, epochs, settings } => {
+            let split = match (test, validate) {
+                (Some(test), _) => eval::Split::File(test),
+                (None, part) => eval::Split::Cut { part: part.unwrap_or(0.2), seed },
+            };
+            let fit = fit_options(&settings)?;
+            let bar = ui::spinner("users ranked:");
+            let value = eval::graph(&train, &split, k, method.ranking(epochs), &fit, &|n| {
+                bar.inc(n as u64);
+                ui::alive()
+            });
+            bar.finish_and_clear();
+            value?
+        }
+        Command::Scale { items, train, out, pack, settings, people, history, k, seed } => {
+            let fit = fit_options(&settings)?;
+            match (out, pack) {
+                (Some(out), _) => {
+                    let spinner = ui::spinner("people:");
+                    let value = match (items, train) {
+                        (Some(items), _) => eval::generate(items, seed, fit, &out, |n| {
+                            spinner.set_position(n as u64);
+                            ui::alive()
+                        }),
+                        (None, Some(train)) => eval::from_edges(&train, fit, &out),
+                        (None, None) => anyhow::bail!("--out needs --items or --train"),
+                    };
+                    spinner.finish_and_clear();
+                    value?
+                }
+                (None, Some(pack)) => eval::scale(&pack, history, k, people, seed)?,
+                (None, None) => anyhow::bail!("give --pack, or --out with --items or --train"),
+            }
+        }
         Command::Link { profiles, weights } => {
-            let weights = match weights.as_deref() {
-                Some(&[people, two_steps, content, popularity]) => Weights { people, two_steps, content, popularity },
-                _ => Weights::default(),
+            let mixture = match weights.as_deref() {
+                Some(&[people, taste, content, popularity]) => {
+                    Some(Mixture { people, taste, content, popularity, ..Mixture::default() })
+                }
+                _ => None,
             };
             let spinner = ui::spinner("profiles read:");
-            let value = eval::link(&profiles, weights, |n| {
+            let value = eval::link(&profiles, mixture, |n| {
                 spinner.set_position(n as u64);
                 ui::alive()
             });

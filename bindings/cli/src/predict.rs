@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use locket::{
-    engine::{Engine, Predicted},
+    engine::{Engine, PredictOptions, Predicted},
     graph::Via,
 };
 use serde_json::json;
@@ -11,7 +11,9 @@ use serde_json::json;
 use crate::ui;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  locket predict --store me --pack shop.pack -k 5 --explain")]
+#[command(
+    after_help = "Example:\n  locket predict --store me --pack shop.pack -k 5 --explain\n  locket predict --store me --pack shop.pack --popularity 0 --diversity 0.3"
+)]
 pub struct Args {
     /// The person's store directory
     #[arg(long)]
@@ -25,11 +27,30 @@ pub struct Args {
     /// Show why each item is predicted
     #[arg(long)]
     explain: bool,
+    /// Never predict these items (ids)
+    #[arg(long, num_args = 1.., value_name = "ID")]
+    exclude: Vec<String>,
+    /// Factor on the weight of popularity: 1 as learned, 0 for your own taste alone, negative for rare finds
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    popularity: f32,
+    /// How much likeness among the predictions is avoided, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    diversity: f32,
+    /// Weight of synthetic interactions beside real ones, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    synthetic_weight: f32,
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let engine = ui::open_store(&args.store)?.with_pack(ui::open_pack(&args.pack)?);
-    let predicted = engine.predict(args.k, args.explain)?;
+    let predicted = engine.predict(&PredictOptions {
+        k: args.k,
+        explain: args.explain,
+        exclude: args.exclude.clone(),
+        popularity: args.popularity,
+        diversity: args.diversity,
+        synthetic_weight: args.synthetic_weight,
+    })?;
     if json {
         return ui::print_json(&json!({ "predictions": predicted }));
     }
@@ -51,8 +72,9 @@ pub fn show(engine: &Engine, predicted: &[Predicted]) {
             let via = match &path.via {
                 Via::People(1) => "one person met both".to_owned(),
                 Via::People(n) => format!("{n} people met both"),
-                Via::TwoSteps => "people with shared taste".to_owned(),
+                Via::Taste => "people with shared taste".to_owned(),
                 Via::Content(words) => format!("alike in: {}", words.join(", ")),
+                Via::Category(name) => format!("also in {name}"),
                 Via::Popularity(n) => format!("met by {n} people"),
             };
             println!("       {:3.0} %  {from}{via}", path.share * 100.0);

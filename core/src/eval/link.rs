@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::stats::Sample;
 use crate::{
     Error,
-    graph::{Predictor, Weights},
+    graph::{Mixture, Predictor},
     ground,
     pack::{self, BuildOptions, Holdout, Pack},
     profile::{Profile, Profiles},
@@ -17,20 +17,19 @@ use crate::{
 /// The ranks that each ranking gave the held-out items.
 struct Ranking {
     name: &'static str,
-    weights: Weights,
+    mixture: Mixture,
 }
 
-const NOTHING: Weights = Weights { people: 0.0, two_steps: 0.0, content: 0.0, popularity: 0.0 };
-
 /// Evaluates everybody with at least one earlier interaction. The graph and the content are built without
-/// their targets. JSON: `n`, `hit5`, `hit10`, `mrr` (each with `_se`), `popularity_mrr` and so on per simpler
-/// ranking, and the same by history size.
+/// their targets. JSON: `n`, `hit5`, `hit10`, `mrr` (each with `_se` and a bootstrap `_interval`),
+/// `popularity_mrr` and so on per simpler ranking, `mrr_over_popularity` and so on (the paired gain), and the same by
+/// history size.
 ///
 /// # Errors
 /// As [`pack::build`]; [`Error::Argument`] if nobody has a history.
 pub fn link(
     files: &[PathBuf],
-    weights: Weights,
+    mixture: Option<Mixture>,
     progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
     let dir = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
@@ -38,11 +37,14 @@ pub fn link(
     let options = BuildOptions { holdout: Holdout::WithHistory, ..BuildOptions::default() };
     pack::build(files, &path, &options, progress)?;
     let pack = Pack::open(&path)?;
+    let nothing = Mixture::NOTHING;
     let rankings = [
-        Ranking { name: "", weights },
-        Ranking { name: "popularity_", weights: Weights { popularity: 1.0, ..NOTHING } },
-        Ranking { name: "content_", weights: Weights { content: 1.0, ..NOTHING } },
-        Ranking { name: "people_", weights: Weights { people: 1.0, ..NOTHING } },
+        Ranking { name: "", mixture: mixture.unwrap_or(pack.meta().mixture) },
+        Ranking { name: "popularity_", mixture: Mixture { popularity: 1.0, ..nothing } },
+        Ranking { name: "content_", mixture: Mixture { content: 1.0, ..nothing } },
+        Ranking { name: "category_", mixture: Mixture { category: 1.0, ..nothing } },
+        Ranking { name: "people_", mixture: Mixture { people: 1.0, ..nothing } },
+        Ranking { name: "taste_", mixture: Mixture { taste: 1.0, ..nothing } },
     ];
     let mut profiles = Vec::new();
     for file in files {
@@ -63,23 +65,49 @@ pub fn link(
     let mut out = Map::new();
     out.insert("n".into(), json!(profiles.len()));
     out.insert("items".into(), json!(pack.items()));
+    out.insert("mixture".into(), json!(mixture.unwrap_or(pack.meta().mixture)));
+    out.insert("learned_from".into(), json!(pack.meta().learned_from));
+    let ranks = |ranking: &Ranking| -> Vec<f64> {
+        let predictor = Predictor::with_mixture(&pack, ranking.mixture);
+        profiles.par_iter().map(|p| rank(&pack, &predictor, p)).collect()
+    };
+    let ranked: Vec<(&str, Vec<f64>)> = rankings.iter().map(|r| (r.name, ranks(r))).collect();
+    compare(&ranked, |_| true, &mut out);
     let sizes = [(1, 1, "history1"), (2, 2, "history2"), (3, 3, "history3"), (4, usize::MAX, "history4plus")];
-    let mut by_size: Vec<Map<String, Value>> = sizes.iter().map(|_| Map::new()).collect();
-    for ranking in &rankings {
-        let predictor = Predictor::with_weights(&pack, ranking.weights);
-        let ranks: Vec<f64> = profiles.par_iter().map(|p| rank(&pack, &predictor, p)).collect();
-        summarize(ranking.name, ranks.iter().copied(), &mut out);
-        for ((low, high, _), group) in sizes.iter().zip(&mut by_size) {
-            let members = profiles.iter().zip(&ranks).filter(|(p, _)| (*low..=*high).contains(&p.history.len()));
-            let ranks: Vec<f64> = members.map(|m| *m.1).collect();
-            group.insert("n".into(), json!(ranks.len()));
-            summarize(ranking.name, ranks.into_iter(), group);
-        }
-    }
-    for ((_, _, name), group) in sizes.iter().zip(by_size) {
-        out.insert((*name).to_owned(), Value::Object(group));
+    for (low, high, name) in sizes {
+        let mut group = Map::new();
+        let member = |n: usize| (low..=high).contains(&profiles[n].history.len());
+        group.insert("n".into(), json!((0..profiles.len()).filter(|&n| member(n)).count()));
+        compare(&ranked, member, &mut group);
+        out.insert(name.to_owned(), Value::Object(group));
     }
     Ok(Value::Object(out))
+}
+
+/// What a rank is worth.
+type Metric = fn(f64) -> f64;
+
+/// hit@5, hit@10 and MRR of every ranking over the people that `member` names, and the gain of the first ranking over each
+/// other, person by person.
+fn compare(ranked: &[(&str, Vec<f64>)], member: impl Fn(usize) -> bool, out: &mut Map<String, Value>) {
+    let metrics: [(&str, Metric); 3] = [
+        ("hit5", |r| f64::from(u8::from(r <= 5.0))),
+        ("hit10", |r| f64::from(u8::from(r <= 10.0))),
+        ("mrr", |r| 1.0 / r),
+    ];
+    for (metric, value) in metrics {
+        let of =
+            |ranks: &[f64]| -> Vec<f64> { (0..ranks.len()).filter(|&n| member(n)).map(|n| value(ranks[n])).collect() };
+        let ours = of(&ranked[0].1);
+        for (name, ranks) in ranked {
+            let theirs = of(ranks);
+            if !name.is_empty() && metric != "hit5" {
+                let gain: Sample = ours.iter().zip(&theirs).map(|(a, b)| a - b).collect();
+                gain.write_interval(&format!("{metric}_over_{}", name.trim_end_matches('_')), out);
+            }
+            theirs.into_iter().collect::<Sample>().write_interval(&format!("{name}{metric}"), out);
+        }
+    }
 }
 
 /// The rank of the held-out item among the items that the person had not met; ties count half.
@@ -97,11 +125,4 @@ fn rank(pack: &Pack, predictor: &Predictor<'_>, profile: &Profile) -> f64 {
         }
     }
     1.0 + better as f64 + equal as f64 / 2.0
-}
-
-fn summarize(prefix: &str, ranks: impl Iterator<Item = f64> + Clone, out: &mut Map<String, Value>) {
-    let hit = |k: f64| ranks.clone().map(|r| f64::from(u8::from(r <= k))).collect::<Sample>();
-    hit(5.0).write(&format!("{prefix}hit5"), out);
-    hit(10.0).write(&format!("{prefix}hit10"), out);
-    ranks.clone().map(|r| 1.0 / r).collect::<Sample>().write(&format!("{prefix}mrr"), out);
 }

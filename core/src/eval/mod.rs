@@ -8,21 +8,26 @@
 //! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
 //! targets; other people's texts stay retrievable.
 
+mod filters;
 pub mod generation;
 mod journal;
+mod lightgcn;
 mod link;
 mod meteor;
 mod porter;
 mod ranking;
 mod rouge;
+mod scale;
 mod stats;
 mod wordnet;
 mod writer;
 
+pub use filters::RankBy;
 pub use link::link;
 pub use meteor::Meteor;
 pub use porter::stem;
-pub use ranking::graph;
+pub use ranking::{Split, graph};
 pub use rouge::{rouge_l, rouge1};
+pub use scale::{from_edges, generate, scale};
 pub use stats::{Sample, peak_rss_bytes};
 pub use wordnet::WordNet;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::graph::draw;
+
 /// Values of one metric over the evaluated people.
 #[derive(Debug, Clone, Default)]
 pub struct Sample(Vec<f64>);
@@ -33,6 +35,26 @@ impl Sample {
         (variance / n).sqrt()
     }
 
+    /// 95 % bootstrap interval of the mean (Efron, 1979): percentiles of the means of 1,000 resamples, always the same ones.
+    pub fn interval(&self) -> (f64, f64) {
+        const RESAMPLES: u64 = 1_000;
+        let n = self.n() as u64;
+        if n == 0 {
+            return (0.0, 0.0);
+        }
+        let resampled =
+            |round: u64| -> f64 { (0..n).map(|i| self.0[(draw(round, i) % n) as usize]).sum::<f64>() / n as f64 };
+        let mut means: Vec<f64> = (0..RESAMPLES).map(resampled).collect();
+        means.sort_by(f64::total_cmp);
+        (means[25], means[974])
+    }
+
+    /// `name`, `name_se` and `name_interval` into a JSON object.
+    pub fn write_interval(&self, name: &str, into: &mut Map<String, Value>) {
+        self.write(name, into);
+        into.insert(format!("{name}_interval"), json!(self.interval()));
+    }
+
     /// `name` and `name_se` into a JSON object.
     pub fn write(&self, name: &str, into: &mut Map<String, Value>) {
         into.insert(name.to_owned(), json!(self.mean()));
@@ -48,8 +70,17 @@ impl FromIterator<f64> for Sample {
 
 /// Most memory that this process had resident so far, in bytes, where the system says so.
 pub fn peak_rss_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+/// Memory that this process has resident now, likewise.
+pub fn rss_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|l| l.starts_with(name))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
@@ -63,5 +94,8 @@ mod tests {
         assert_eq!(sample.mean(), 2.0);
         assert!((sample.standard_error() - 1.0 / 3f64.sqrt()).abs() < 1e-12);
         assert_eq!(Sample::default().standard_error(), 0.0);
+        let (low, high) = (0..100).map(f64::from).collect::<Sample>().interval();
+        // The mean is 49.5 and its standard error 2.9.
+        assert!((40.0..47.0).contains(&low) && (52.0..59.0).contains(&high), "{low} {high}");
     }
 }

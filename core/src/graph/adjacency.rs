@@ -2,9 +2,21 @@
 
 use sprs::{CsMatI, CsMatViewI, CsVecI};
 
-use crate::pack::Pack;
+/// How much the degrees of a matrix count: R~ = D_U^-users R D_I^-items.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exponents {
+    /// Exponent of the users' degrees.
+    pub users: f32,
+    /// Exponent of the items' degrees.
+    pub items: f32,
+}
 
-/// R~ = D_U^-1/2 R D_I^-1/2 and its transpose. Shapes: (users, items) and (items, users).
+impl Exponents {
+    /// D_U^-1/2 R D_I^-1/2, as LightGCN and GF-CF have it.
+    pub const SYMMETRIC: Self = Self { users: 0.5, items: 0.5 };
+}
+
+/// R~ and its transpose. Shapes: (users, items) and (items, users).
 pub struct Adjacency {
     users: CsMatI<f32, u32>,
     items: CsMatI<f32, u32>,
@@ -12,7 +24,7 @@ pub struct Adjacency {
 
 impl Adjacency {
     /// From the items of each user. Duplicate edges count once; users and items without edges are fine.
-    pub fn new(items: usize, user_items: &[Vec<u32>]) -> Self {
+    pub fn new(items: usize, user_items: &[Vec<u32>], exponents: Exponents) -> Self {
         let mut starts = vec![0u32];
         let mut columns = Vec::new();
         for row in user_items {
@@ -22,22 +34,18 @@ impl Adjacency {
             columns.extend(row);
             starts.push(columns.len() as u32);
         }
-        Self::from_csr(items, starts, columns)
+        Self::from_csr(items, starts, columns, exponents)
     }
 
-    /// From the graph of a pack.
-    pub fn from_pack(pack: &Pack) -> Self {
-        let (starts, columns) = pack.user_items();
-        Self::from_csr(pack.items(), starts.to_vec(), columns.to_vec())
-    }
-
-    fn from_csr(items: usize, starts: Vec<u32>, columns: Vec<u32>) -> Self {
+    /// From the structure of R as CSR, shape (users, items), rows sorted and without duplicates.
+    pub(crate) fn from_csr(items: usize, starts: Vec<u32>, columns: Vec<u32>, exponents: Exponents) -> Self {
         let mut degree = vec![0u32; items];
         columns.iter().for_each(|&i| degree[i as usize] += 1);
+        let item: Vec<f32> = degree.iter().map(|&d| (d.max(1) as f32).powf(-exponents.items)).collect();
         let mut values = Vec::with_capacity(columns.len());
         for row in starts.windows(2) {
-            let row = &columns[row[0] as usize..row[1] as usize];
-            values.extend(row.iter().map(|&i| 1.0 / (row.len() as f32 * degree[i as usize] as f32).sqrt()));
+            let user = ((row[1] - row[0]).max(1) as f32).powf(-exponents.users);
+            values.extend(columns[row[0] as usize..row[1] as usize].iter().map(|&i| user * item[i as usize]));
         }
         let users = CsMatI::new((starts.len() - 1, items), starts, columns, values);
         let items = users.transpose_view().to_csr();
@@ -54,15 +62,14 @@ impl Adjacency {
         self.items.indptr().nnz_in_outer_sz(item as usize)
     }
 
-    /// Number of people who met both items.
-    pub fn common_users(&self, a: u32, b: u32) -> usize {
-        match (self.items.outer_view(a as usize), self.items.outer_view(b as usize)) {
-            (Some(a), Some(b)) => {
-                let b = b.indices();
-                a.indices().iter().filter(|u| b.binary_search(u).is_ok()).count()
-            }
-            _ => 0,
-        }
+    /// R~, shape (users, items).
+    pub(crate) fn by_user(&self) -> CsMatViewI<'_, f32, u32> {
+        self.users.view()
+    }
+
+    /// R~ transposed, shape (items, users).
+    pub(crate) fn by_item(&self) -> CsMatViewI<'_, f32, u32> {
+        self.items.view()
     }
 
     /// One step x -> x P = x R~^T R~ over items, sparse in and out. `x` has dimension [`Adjacency::items`].
@@ -100,7 +107,7 @@ mod tests {
         /// The sparse fold-in equals the dense definition of P, entry by entry.
         #[test]
         fn propagation_is_the_dense_product(rows in proptest::collection::vec(proptest::collection::vec(0u32..7, 0..6), 1..8)) {
-            let adjacency = Adjacency::new(7, &rows);
+            let adjacency = Adjacency::new(7, &rows, Exponents::SYMMETRIC);
             let mut r = vec![[0f32; 7]; rows.len()];
             for (u, row) in rows.iter().enumerate() {
                 row.iter().for_each(|&i| r[u][i as usize] = 1.0);

@@ -1,16 +1,34 @@
 //! Link prediction: which items would this person meet next?
 //!
 //! # Overview of types
-//! - [`Adjacency`] is the normalised user-item matrix R~ = D_U^-1/2 R D_I^-1/2 (sprs CSR, both
-//!   orientations). One propagation step over it is the linear graph filter P = R~^T R~ of GF-CF
-//!   (Shen et al., CIKM 2021), the limit of LightGCN without training.
-//! - [`Predictor`] adds content edges (TF-IDF rows of a [`Pack`](crate::pack::Pack)) and popularity, folds one person in by a
-//!   few sparse products, without any table of users, and ranks.
-//! - [`Prediction`] carries its [`Path`]s: every score is a sum over (history item, kind of edge), so the
-//!   shares are exact.
+//! - [`Adjacency`] is the normalised user-item matrix R~ (sprs CSR, both orientations) and [`Spectrum`] its largest
+//!   singular values with their vectors: what graph filters (GF-CF, Shen et al., CIKM 2021) are made of.
+//! - [`FitOptions`] says how a pack's tables are fitted from it, in closed form: pruned item neighbours, and
+//!   item vectors for what no neighbour reaches.
+//! - [`Mixture`] weighs co-interaction, taste, content and popularity; a pack carries weights learned on held-out
+//!   interactions of its own people.
+//! - [`Predictor`] folds one person in without any table of users, and ranks.
+//! - [`Path`]: every score is a sum over (history item, kind of evidence), so explanations are exact.
 
 mod adjacency;
+mod alike;
+mod diversity;
+mod edges;
+mod fit;
+mod mixture;
+mod model;
 mod predict;
+mod spectral;
 
-pub use adjacency::Adjacency;
-pub use predict::{Path, Prediction, Predictor, Query, Via, Weights};
+pub use adjacency::{Adjacency, Exponents};
+pub use fit::FitOptions;
+pub use model::Mixture;
+pub use predict::{Path, Prediction, Predictor, Query, Via};
+pub use spectral::Spectrum;
+pub(crate) use spectral::{draw, multiply};
+
+pub(crate) use alike::content_edges;
+pub(crate) use edges::{Edges, EdgesView};
+pub(crate) use fit::{Fitted, dot, fit};
+pub(crate) use mixture::{Example, Learner, recency_weights};
+pub(crate) use model::{FactorsView, Tables, largest, popularity};

@@ -2,39 +2,18 @@
 
 use ndarray::Array1;
 use serde::Serialize;
-use sprs::CsVecI;
 
-use super::Adjacency;
+use super::{
+    diversity,
+    model::{Mixture, Tables, divisor, largest},
+};
 use crate::pack::{ItemId, Pack};
 
-/// Pseudo-count of people per item: a catalogue of items with one or two people each has no popularity to
-/// speak of, and content decides there.
-const POPULARITY_PRIOR: f32 = 30.0;
-
-/// How much each kind of evidence counts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weights {
-    /// People who met the history item met this one (one step of P).
-    pub people: f32,
-    /// Two steps of P: reaches items that share no person with the history.
-    pub two_steps: f32,
-    /// Cosine between the items' names, categories and texts.
-    pub content: f32,
-    /// ln(1 + people / 30) of the item.
-    pub popularity: f32,
-}
-
-impl Default for Weights {
-    /// Chosen by `locket eval link` on the recipe and product review sets; see docs/ARCHITECTURE.md.
-    fn default() -> Self {
-        Self { people: 10.0, two_steps: 20.0, content: 3.0, popularity: 1.0 }
-    }
-}
-
 /// Who asks, and for what.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Query<'a> {
-    /// What the person met, with a weight each (1 is usual; repeated items add up).
+    /// What the person met, with a weight each: 1 is usual, less for what is uncertain, negative for what speaks against
+    /// its like. Repeated items add up.
     pub history: Vec<(ItemId, f32)>,
     /// An item that the person is about to write on: its neighbourhood counts too, itself is excluded.
     pub target: Option<ItemId>,
@@ -42,6 +21,24 @@ pub struct Query<'a> {
     pub target_text: Option<&'a str>,
     /// Items that must not be predicted.
     pub exclude: Vec<ItemId>,
+    /// Factor on the weight of popularity: 1 as learned, 0 for the person's own taste alone, negative for rare finds.
+    pub popularity: f32,
+    /// How much likeness among the predictions is avoided, 0 (not) to 1 (maximal marginal relevance, Carbonell and
+    /// Goldstein, SIGIR 1998, with lambda = 1 - diversity).
+    pub diversity: f32,
+}
+
+impl Default for Query<'_> {
+    fn default() -> Self {
+        Self {
+            history: Vec::new(),
+            target: None,
+            target_text: None,
+            exclude: Vec::new(),
+            popularity: 1.0,
+            diversity: 0.0,
+        }
+    }
 }
 
 /// A kind of evidence, with what a person would want to know of it.
@@ -50,10 +47,12 @@ pub struct Query<'a> {
 pub enum Via {
     /// This many people met both items.
     People(usize),
-    /// Linked through people who share other items.
-    TwoSteps,
+    /// People with similar taste met it, linked through other items.
+    Taste,
     /// Alike in these words, the strongest first.
     Content(Vec<String>),
+    /// Both of this category.
+    Category(String),
     /// This many people met the item.
     Popularity(usize),
 }
@@ -65,7 +64,9 @@ pub struct Path {
     pub from: Option<ItemId>,
     /// What links them.
     pub via: Via,
-    /// Its part of the score; the shares of a prediction add up to 1.
+    /// Its part of the score; negative if it speaks against. The amounts of a prediction add up to its score.
+    pub amount: f32,
+    /// The same as a part of 1.
     pub share: f32,
 }
 
@@ -78,162 +79,175 @@ pub struct Prediction {
     pub score: f32,
 }
 
-/// Ranks a pack's items for one person at a time.
+/// Ranks a pack's items for one person at a time. Costs nothing to make.
 pub struct Predictor<'a> {
     pack: &'a Pack,
-    adjacency: Adjacency,
-    weights: Weights,
-}
-
-/// What one seed (a history item, or the target) gives to every item, per kind, already weighted.
-struct Contribution {
-    from: Option<ItemId>,
-    kind: Kind,
-    scores: CsVecI<f32, u32>,
+    tables: Tables<'a>,
+    mixture: Mixture,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     People,
-    TwoSteps,
+    Taste,
     Content,
+    Category,
+    Popularity,
 }
 
 impl<'a> Predictor<'a> {
-    /// A predictor over `pack` with the default weights.
+    /// A predictor over `pack` with the weights learned for it.
     pub fn new(pack: &'a Pack) -> Self {
-        Self::with_weights(pack, Weights::default())
+        Self::with_mixture(pack, pack.meta().mixture)
     }
 
     /// A predictor with these weights.
-    pub fn with_weights(pack: &'a Pack, weights: Weights) -> Self {
-        let adjacency = Adjacency::from_pack(pack);
-        Self { pack, adjacency, weights }
+    pub fn with_mixture(pack: &'a Pack, mixture: Mixture) -> Self {
+        Self { pack, tables: pack.tables(), mixture }
     }
 
     /// The score of every item, excluded ones too. Shape: (items).
     pub fn scores(&self, query: &Query<'_>) -> Array1<f32> {
-        let mut scores: Array1<f32> = (0..self.pack.items() as u32).map(|i| self.popularity(i)).collect();
-        for part in self.contributions(query) {
-            part.scores.iter().for_each(|(item, value)| scores[item] += value);
+        let (seeds, mixture) = (self.seeds(query), self.mixture_for(query));
+        let mut scores = self.tables.scores(&seeds, &mixture);
+        if let Some((row, strength)) = self.target_content(query, &seeds, &mixture) {
+            let content = self.pack.content();
+            let mut words = Array1::<f32>::zeros(content.cols());
+            row.iter().for_each(|&(term, weight)| words[term as usize] = weight);
+            scores.iter_mut().zip(&content * &words).for_each(|(score, cosine)| *score += strength * cosine);
+            // The target's own edges must not speak: they may rest on the very text that is to be written.
+            for (item, cosine) in query.target.into_iter().flat_map(|t| self.tables.content.row(t)) {
+                if let Some(score) = scores.get_mut(item as usize) {
+                    *score -= strength * cosine;
+                }
+            }
         }
-        scores
+        scores.into()
     }
 
     /// The `k` likeliest items that the person has not met, best first; fewer if there are fewer. Ties go to the
     /// lower item number, so the result does not depend on the machine.
     pub fn predict(&self, query: &Query<'_>, k: usize) -> Vec<Prediction> {
-        let scores = self.scores(query);
-        let mut barred = vec![false; scores.len()];
-        let seen = query.history.iter().map(|h| h.0).chain(query.exclude.iter().copied()).chain(query.target);
-        seen.filter(|&i| (i as usize) < scores.len()).for_each(|i| barred[i as usize] = true);
-        let mut ranked: Vec<Prediction> = (0u32..)
-            .zip(&scores)
-            .filter(|(i, _)| !barred[*i as usize])
-            .map(|(item, &score)| Prediction { item, score })
-            .collect();
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
-        ranked.truncate(k);
-        ranked
+        let mut scores = self.scores(query).to_vec();
+        let met = query.history.iter().map(|h| h.0).chain(query.exclude.iter().copied()).chain(query.target);
+        for item in met {
+            if let Some(score) = scores.get_mut(item as usize) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        self.pack.release_edges();
+        let chosen = if query.diversity > 0.0 {
+            let pool = largest(&scores, k.saturating_mul(diversity::POOL).max(k));
+            diversity::choose(&self.tables, &pool, k, query.diversity.min(1.0))
+        } else {
+            largest(&scores, k)
+        };
+        chosen.into_iter().map(|(item, score)| Prediction { item, score }).collect()
     }
 
-    /// Why `item` has its score: all parts, the largest first. The shares add up to 1 (an item with score
-    /// 0 has no reasons).
+    /// Why `item` has its score: all parts, the largest first. The amounts add up to the score (up to rounding), the
+    /// shares to 1; an item with score 0 has no shares.
     pub fn explain(&self, query: &Query<'_>, item: ItemId) -> Vec<Path> {
-        let mut parts: Vec<(Option<ItemId>, Option<Kind>, f32)> = self
-            .contributions(query)
-            .into_iter()
-            .filter_map(|p| p.scores.get(item as usize).map(|&v| (p.from, Some(p.kind), v)))
-            .collect();
-        parts.push((None, None, self.popularity(item)));
-        let total: f32 = parts.iter().map(|p| p.2).sum();
-        parts.retain(|p| p.2 > 0.0);
+        if item as usize >= self.tables.items() {
+            return Vec::new();
+        }
+        let mut parts = self.parts(query, item);
+        parts.retain(|p| p.2 != 0.0);
         parts.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let total: f32 = parts.iter().map(|p| p.2).sum();
+        let share = |amount: f32| if total == 0.0 { 0.0 } else { amount / total };
         parts
             .into_iter()
-            .map(|(from, kind, value)| Path { from, via: self.via(query, from, kind, item), share: value / total })
+            .map(|(from, kind, amount)| Path {
+                from,
+                via: self.via(query, from, kind, item),
+                amount,
+                share: share(amount),
+            })
             .collect()
     }
 
-    fn via(&self, query: &Query<'_>, from: Option<ItemId>, kind: Option<Kind>, item: ItemId) -> Via {
-        match (kind, from) {
-            (Some(Kind::People), Some(from)) => Via::People(self.adjacency.common_users(from, item)),
-            (Some(Kind::Content), _) => Via::Content(self.shared_terms(&self.seed_content(query, from), item)),
-            (Some(_), _) => Via::TwoSteps,
-            (None, _) => Via::Popularity(self.adjacency.degree(item)),
-        }
-    }
-
-    fn popularity(&self, item: ItemId) -> f32 {
-        self.weights.popularity * (self.adjacency.degree(item) as f32 / POPULARITY_PRIOR).ln_1p()
-    }
-
-    fn contributions(&self, query: &Query<'_>) -> Vec<Contribution> {
-        let items = self.pack.items();
-        let mut seeds: Vec<(ItemId, f32)> = query.history.clone();
-        seeds.extend(query.target.map(|t| (t, 1.0)));
-        seeds.retain(|s| (s.0 as usize) < items && s.1 != 0.0);
-        let total: f32 = seeds.iter().map(|s| s.1.abs()).sum();
-        let mut out = Vec::new();
-        for (seed, weight) in seeds {
-            let share = weight / total.max(1.0);
-            let unit = CsVecI::new(items, vec![seed], vec![1.0]);
-            let one = self.adjacency.propagate(&unit);
-            let two = self.adjacency.propagate(&one);
-            let content = self.content_scores(&self.seed_content(query, Some(seed)));
-            for (kind, strength, scores) in [
-                (Kind::People, self.weights.people, one),
-                (Kind::TwoSteps, self.weights.two_steps, two),
-                (Kind::Content, self.weights.content, content),
-            ] {
-                if strength > 0.0 {
-                    let scale = share * strength;
-                    out.push(Contribution { from: Some(seed), kind, scores: scores.map(|v| v * scale) });
-                }
+    fn parts(&self, query: &Query<'_>, item: ItemId) -> Vec<(Option<ItemId>, Kind, f32)> {
+        let (seeds, mixture) = (self.seeds(query), self.mixture_for(query));
+        let share = 1.0 / divisor(&seeds, mixture.averaging);
+        let words = self.target_content(query, &seeds, &mixture);
+        let mut parts = vec![(None, Kind::Popularity, mixture.popularity * self.tables.popularity[item as usize])];
+        for &(seed, weight) in &seeds {
+            let weight = weight * share;
+            parts.push((Some(seed), Kind::People, weight * mixture.people * self.tables.people.get(seed, item)));
+            parts.push((Some(seed), Kind::Taste, weight * mixture.taste * self.tables.factors.get(seed, item)));
+            parts.push((Some(seed), Kind::Category, weight * mixture.category * self.tables.same_category(seed, item)));
+            // Where words are given for the target, they speak in its place.
+            if words.is_none() || query.target != Some(seed) {
+                parts.push((Some(seed), Kind::Content, weight * mixture.content * self.tables.content.get(seed, item)));
             }
         }
-        // A target outside the catalogue still has words.
-        if query.target.is_none() && query.target_text.is_some() {
-            let scores = self.content_scores(&self.seed_content(query, None));
-            out.push(Contribution {
-                from: None,
-                kind: Kind::Content,
-                scores: scores.map(|v| v * self.weights.content),
-            });
+        if let Some((row, strength)) = words {
+            let cosine: f32 = self.shared(&row, item).iter().map(|s| s.1).sum();
+            parts.push((query.target, Kind::Content, strength * cosine));
         }
-        out
+        parts
     }
 
-    /// The content row of a seed: the target's is made of the words given with the query, since its row in
-    /// the pack may hold the very text that is to be written.
-    fn seed_content(&self, query: &Query<'_>, seed: Option<ItemId>) -> Vec<(u32, f32)> {
-        match (seed, query.target_text) {
-            (seed, Some(text)) if seed == query.target => self.pack.content_of(text),
-            (Some(seed), _) => self
-                .pack
-                .content()
-                .outer_view(seed as usize)
-                .map(|row| row.iter().map(|(t, &w)| (t as u32, w)).collect())
-                .unwrap_or_default(),
-            (None, _) => Vec::new(),
+    fn via(&self, query: &Query<'_>, from: Option<ItemId>, kind: Kind, item: ItemId) -> Via {
+        match (kind, from) {
+            (Kind::People, Some(from)) => Via::People(self.pack.common_users(from, item)),
+            (Kind::People | Kind::Taste, _) => Via::Taste,
+            (Kind::Content, from) => Via::Content(self.words(query, from, item)),
+            (Kind::Category, _) => Via::Category(self.pack.category(item).unwrap_or_default().to_owned()),
+            (Kind::Popularity, _) => Via::Popularity(self.pack.people(item)),
         }
     }
 
-    /// C q: the cosine of every item with a content row, sparse.
-    fn content_scores(&self, row: &[(u32, f32)]) -> CsVecI<f32, u32> {
-        let content = self.pack.content();
-        let mut query = Array1::<f32>::zeros(content.cols());
-        row.iter().for_each(|&(term, weight)| query[term as usize] = weight);
-        let cosines = &content * &query;
-        let (items, values) = (0u32..).zip(cosines).filter(|(_, cosine)| *cosine > 0.0).unzip();
-        CsVecI::new(content.rows(), items, values)
+    fn mixture_for(&self, query: &Query<'_>) -> Mixture {
+        Mixture { popularity: self.mixture.popularity * query.popularity, ..self.mixture }
     }
 
-    fn shared_terms(&self, row: &[(u32, f32)], item: ItemId) -> Vec<String> {
+    /// History and target, those that the pack knows; sorted, so that the order of interactions changes no bit of a score,
+    /// repeated items added up.
+    fn seeds(&self, query: &Query<'_>) -> Vec<(ItemId, f32)> {
+        let mut seeds: Vec<(ItemId, f32)> = query.history.clone();
+        seeds.extend(query.target.map(|t| (t, 1.0)));
+        seeds.retain(|s| (s.0 as usize) < self.tables.items() && s.1 != 0.0 && s.1.is_finite());
+        seeds.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        seeds.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 += if same { next.1 } else { 0.0 };
+            same
+        });
+        seeds
+    }
+
+    /// The content row of the words given for the target, and what a cosine with it counts.
+    fn target_content(
+        &self,
+        query: &Query<'_>,
+        seeds: &[(ItemId, f32)],
+        mixture: &Mixture,
+    ) -> Option<(Vec<(u32, f32)>, f32)> {
+        let row = self.pack.content_of(query.target_text?);
+        let weight = seeds.iter().find(|s| Some(s.0) == query.target).map_or(1.0, |s| s.1);
+        Some((row, weight * mixture.content / divisor(seeds, mixture.averaging)))
+    }
+
+    /// Terms that a content row shares with an item, with their parts of the cosine.
+    fn shared(&self, row: &[(u32, f32)], item: ItemId) -> Vec<(u32, f32)> {
         let content = self.pack.content();
         let Some(other) = content.outer_view(item as usize) else { return Vec::new() };
-        let mut shared: Vec<(u32, f32)> =
-            row.iter().filter_map(|&(t, w)| other.get(t as usize).map(|o| (t, w * o))).collect();
+        row.iter().filter_map(|&(t, w)| other.get(t as usize).map(|o| (t, w * o))).collect()
+    }
+
+    fn words(&self, query: &Query<'_>, from: Option<ItemId>, item: ItemId) -> Vec<String> {
+        let row = match (query.target_text, from) {
+            (Some(text), from) if from == query.target => self.pack.content_of(text),
+            (_, Some(from)) => {
+                let content = self.pack.content();
+                let row = content.outer_view(from as usize);
+                row.map(|r| r.iter().map(|(t, &w)| (t as u32, w)).collect()).unwrap_or_default()
+            }
+            (_, None) => Vec::new(),
+        };
+        let mut shared = self.shared(&row, item);
         shared.sort_by(|a, b| b.1.total_cmp(&a.1));
         shared.iter().take(3).map(|&(t, _)| self.pack.term(t).trim_start_matches('=').to_owned()).collect()
     }

@@ -10,11 +10,13 @@ use std::{
 
 use super::{
     Meta, PackError, author_key,
-    format::{PackWriter, Section},
+    format::{ALIKE, PEOPLE, PackWriter, Section},
+    link,
     terms::{content, count_terms, read_row},
 };
 use crate::{
     Error,
+    graph::{Edges, FitOptions},
     interaction::Interaction,
     profile::{Profile, ProfileError, Profiles},
     text,
@@ -122,6 +124,7 @@ pub(super) struct Row {
 /// Collects profiles, then writes the pack.
 pub struct PackBuilder {
     holdout: Holdout,
+    fit: FitOptions,
     path: PathBuf,
     items: Vec<Item>,
     item_index: HashMap<String, u32>,
@@ -146,6 +149,7 @@ impl PackBuilder {
         })?;
         Ok(Self {
             holdout,
+            fit: FitOptions::default(),
             path: out.to_path_buf(),
             items: Vec::new(),
             item_index: HashMap::new(),
@@ -155,6 +159,13 @@ impl PackBuilder {
             spool: BufWriter::new(spool),
             spooled: 0,
         })
+    }
+
+    /// The same builder with another way of fitting the link predictor.
+    #[must_use]
+    pub fn with_fit(mut self, fit: FitOptions) -> Self {
+        self.fit = fit;
+        self
     }
 
     fn io(&self, source: std::io::Error) -> PackError {
@@ -222,32 +233,60 @@ impl PackBuilder {
         Ok(())
     }
 
+    /// Adds an edge without a text: who met what is all that is known.
+    ///
+    /// # Errors
+    /// [`PackError::TooMany`].
+    pub fn add_edge(&mut self, user: &str, item: &str) -> Result<(), PackError> {
+        let next = u32::try_from(self.users.len()).map_err(|_| PackError::TooMany("users"))?;
+        let user = *self.users.entry(author_key(user)).or_insert(next);
+        let item = self.item(&Interaction::new(item, ""))?;
+        self.edges.push((user, item));
+        Ok(())
+    }
+
     /// Writes the pack to `out` and returns its facts and length. The file appears whole or not at all.
     ///
     /// # Errors
     /// [`PackError::Empty`] without interactions, [`PackError::Io`].
     pub fn finish(mut self, out: &Path) -> Result<(Meta, u64), PackError> {
-        if self.rows.is_empty() {
+        if self.items.is_empty() {
             return Err(PackError::Empty);
         }
         u32::try_from(self.rows.len()).map_err(|_| PackError::TooMany("texts"))?;
+        let cuts = link::cuts(&self.edges);
         self.edges.sort_unstable();
         self.edges.dedup();
         self.rows.sort_by_key(|r| (r.item, r.offset));
         self.spool.flush().map_err(|e| self.io(e))?;
-        self.write(out).map_err(|source| PackError::Io { action: "write", path: out.to_path_buf(), source })
+        self.write(out, cuts).map_err(|source| PackError::Io { action: "write", path: out.to_path_buf(), source })
     }
 
-    fn write(&mut self, out: &Path) -> std::io::Result<(Meta, u64)> {
+    fn write(&mut self, out: &Path, cuts: Vec<Vec<link::Held>>) -> std::io::Result<(Meta, u64)> {
         let statistics = count_terms(&self.rows, &self.items, self.spool.get_mut())?;
+        let words = content(&self.rows, &self.items, self.spool.get_mut(), &statistics)?;
+        let source =
+            link::Source { users: self.users.len(), items: &self.items, edges: &self.edges, options: &self.fit };
+        let mut texts = link::Texts {
+            rows: &mut self.rows,
+            users: &self.users,
+            spool: self.spool.get_mut(),
+            statistics: &statistics,
+        };
+        let link = source.fit(cuts, &mut texts, &words)?;
         let meta = Meta {
             items: self.items.len(),
             users: self.users.len(),
             edges: self.edges.len(),
             texts: self.rows.len(),
             terms: statistics.terms.len(),
-            mean_words: statistics.words as f64 / self.rows.len() as f64,
+            mean_words: statistics.words as f64 / (self.rows.len() as f64).max(1.0),
             held_out: self.rows.iter().filter(|r| r.held_out).count(),
+            dimension: link.fitted.factors.dimension,
+            people_edges: link.fitted.people.targets.len(),
+            content_edges: link.alike.targets.len(),
+            mixture: link.mixture,
+            learned_from: link.learned_from,
             built_by: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let mut w = PackWriter::create(out)?;
@@ -292,17 +331,30 @@ impl PackBuilder {
 
         strings(&mut w, Section::TermEnds, Section::Terms, statistics.terms.iter().map(|t| t.0.as_str()), |_| Ok(()))?;
         w.section(Section::TermDocuments, &statistics.terms.iter().map(|t| t.1).collect::<Vec<_>>())?;
-        let (starts, terms, weights) = content(&self.rows, &self.items, self.spool.get_mut(), &statistics)?;
-        w.section(Section::ContentStarts, &starts)?;
-        w.section(Section::ContentTerms, &terms)?;
-        w.section(Section::ContentWeights, &weights)?;
+        w.section(Section::ContentStarts, &words.starts)?;
+        w.section(Section::ContentTerms, &words.terms)?;
+        w.section(Section::ContentWeights, &words.weights)?;
+        item_edges(&mut w, PEOPLE, &link.fitted.people)?;
+        item_edges(&mut w, ALIKE, &link.alike)?;
+        w.section(Section::FactorRows, &link.fitted.factors.rows)?;
+        w.section(Section::FactorSources, &link.fitted.factors.source)?;
+        w.section(Section::FactorTargets, &link.fitted.factors.target)?;
+        w.section(Section::Popularity, &link.popularity)?;
+        w.section(Section::CategoryNumbers, &link.categories)?;
         let bytes = w.finish(out)?;
         Ok((meta, bytes))
     }
 }
 
+fn item_edges(w: &mut PackWriter, sections: [Section; 4], edges: &Edges) -> std::io::Result<()> {
+    w.section(sections[0], &edges.starts)?;
+    w.section(sections[1], &edges.targets)?;
+    w.section(sections[2], &edges.weights)?;
+    w.section(sections[3], &edges.scales)
+}
+
 /// CSR row starts from sorted row numbers.
-fn starts(rows: usize, sorted: impl Iterator<Item = u32>) -> Vec<u32> {
+pub(super) fn starts(rows: usize, sorted: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut starts = vec![0u32; rows + 1];
     for row in sorted {
         starts[row as usize + 1] += 1;

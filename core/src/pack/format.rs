@@ -19,14 +19,17 @@ use std::{
 };
 
 use super::PackError;
+use crate::mapped::Mapped;
 
 /// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
 /// accepts exactly its own version, since a pack ships together with the app that reads it.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 pub(super) const MAGIC: &[u8; 8] = b"LOCKPACK";
 const HEADER: usize = 32;
 const ENTRY: usize = 24;
 const ALIGN: u64 = 64;
+/// Bytes checked at a time, so that checking needs little memory.
+const CHUNK: usize = 8 << 20;
 
 #[cfg(target_endian = "big")]
 compile_error!("packs are little-endian and mapped as they are");
@@ -70,9 +73,34 @@ pub(super) enum Section {
     ContentStarts = 21,
     ContentTerms = 22,
     ContentWeights = 23,
+    /// Pruned co-interaction neighbours: row starts `u32[items + 1]`, targets `u32`, weights `u16` in 1/65535 of the row's
+    /// scale, scales `f32[items]`.
+    PeopleStarts = 24,
+    PeopleTargets = 25,
+    PeopleWeights = 26,
+    PeopleScales = 27,
+    /// Content neighbours, same form.
+    AlikeStarts = 28,
+    AlikeTargets = 29,
+    AlikeWeights = 30,
+    AlikeScales = 31,
+    /// Item vectors: `i8[items * dimension]`, scales as history item and as candidate, `f32[items]` each.
+    FactorRows = 32,
+    FactorSources = 33,
+    FactorTargets = 34,
+    /// ln(1 + people / 30), `f32[items]`.
+    Popularity = 35,
+    /// Number of each item's category, 0 for none, `u32[items]`; empty if no item has one.
+    CategoryNumbers = 36,
 }
 
-pub(super) const SECTIONS: usize = 23;
+pub(super) const SECTIONS: usize = 36;
+
+/// Starts, targets, weights and scales of the two kinds of item edges.
+pub(super) const PEOPLE: [Section; 4] =
+    [Section::PeopleStarts, Section::PeopleTargets, Section::PeopleWeights, Section::PeopleScales];
+pub(super) const ALIKE: [Section; 4] =
+    [Section::AlikeStarts, Section::AlikeTargets, Section::AlikeWeights, Section::AlikeScales];
 
 /// Writes sections one after the other, then the header.
 pub(super) struct PackWriter {
@@ -159,7 +187,7 @@ fn set_mode(_: &File) -> std::io::Result<()> {
 }
 
 /// Where each section lies, after magic, version, length and every checksum were checked.
-pub(super) fn check(bytes: &[u8]) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
+pub(super) fn check(bytes: &Mapped) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
     let u32_at = |at: usize| bytes[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or_default();
     let u64_at = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
     if bytes.len() < 8 || &bytes[..8] != MAGIC {
@@ -192,7 +220,13 @@ pub(super) fn check(bytes: &[u8]) -> Result<[(usize, usize); SECTIONS + 1], Pack
             return Err(damaged(&format!("section {id} lies outside the file")));
         };
         let span = (offset as usize, end as usize);
-        if crc32fast::hash(&bytes[span.0..span.1]) != crc {
+        let mut seen = crc32fast::Hasher::new();
+        for start in (span.0..span.1).step_by(CHUNK) {
+            let end = span.1.min(start + CHUNK);
+            seen.update(&bytes[start..end]);
+            bytes.release(start..end);
+        }
+        if seen.finalize() != crc {
             return Err(damaged(&format!("section {id}: the checksum differs")));
         }
         spans[id] = span;

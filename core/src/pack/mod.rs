@@ -10,6 +10,7 @@
 
 mod build;
 mod format;
+mod link;
 mod read;
 mod terms;
 
@@ -19,6 +20,8 @@ pub use read::{ItemId, Pack, PublicText};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::graph::Mixture;
 
 /// What can be wrong with a pack.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +79,26 @@ pub struct Meta {
     pub mean_words: f64,
     /// Number of interactions whose edge was held out of the graph.
     pub held_out: usize,
+    /// Dimension of the item vectors.
+    pub dimension: usize,
+    /// Number of co-interaction edges between items, after pruning.
+    pub people_edges: usize,
+    /// Number of content edges between items.
+    pub content_edges: usize,
+    /// How much each kind of evidence counts, learned from the pack's own people.
+    pub mixture: Mixture,
+    /// Number of held-out interactions that it was learned from; 0 means the default.
+    pub learned_from: usize,
     /// Version of the Locket that built it.
     pub built_by: String,
 }
 
-/// The key under which a pack knows an author: FNV-1a of the name, 64 bits, the same on every machine.
+/// The key under which a pack knows an author.
 pub fn author_key(user: &str) -> u64 {
-    user.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    hash(user)
+}
+
+/// FNV-1a, 64 bits, the same on every machine.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -6,10 +6,13 @@ use sprs::CsMatViewI;
 
 use super::{
     Meta, PackError,
-    format::{self, SECTIONS, Section},
+    format::{self, ALIKE, PEOPLE, SECTIONS, Section},
     terms::{idf, terms},
 };
-use crate::mapped::Mapped;
+use crate::{
+    graph::{EdgesView, FactorsView, Tables},
+    mapped::Mapped,
+};
 
 /// An item's number in its pack, `0..items`.
 pub type ItemId = u32;
@@ -26,6 +29,9 @@ pub struct PublicText<'a> {
     /// The text, on one line.
     pub text: &'a str,
 }
+
+/// From this many bytes on a pack does not stay resident.
+const LARGE: usize = 64 << 20;
 
 /// An open pack. Cheap to open: the file is mapped, checked once, and paged in as it is used.
 pub struct Pack {
@@ -54,12 +60,14 @@ impl Pack {
         let meta = serde_json::from_slice(&bytes[start..end]).map_err(|e| PackError::Damaged(e.to_string()))?;
         let pack = Self { path, bytes, spans, meta };
         pack.check_structure().map_err(|what| PackError::Damaged(what.to_owned()))?;
+        pack.bytes.release(0..pack.bytes.len());
         Ok(pack)
     }
 
     fn check_structure(&self) -> Result<(), &'static str> {
         let m = &self.meta;
-        if [m.items, m.users, m.edges, m.texts, m.terms].iter().any(|&n| n > self.bytes.len()) {
+        let counts = [m.items, m.users, m.edges, m.texts, m.terms, m.dimension, m.people_edges, m.content_edges];
+        if counts.iter().any(|&n| n > self.bytes.len()) {
             return Err("the counts are larger than the file");
         }
         let sizes = [
@@ -75,6 +83,16 @@ impl Pack {
             (self.u64s(Section::TermEnds).len(), m.terms + 1),
             (self.u32s(Section::TermDocuments).len(), m.terms),
             (self.f32s(Section::ContentWeights).len(), self.u32s(Section::ContentTerms).len()),
+            (self.u32s(Section::PeopleTargets).len(), m.people_edges),
+            (self.u16s(Section::PeopleWeights).len(), m.people_edges),
+            (self.f32s(Section::PeopleScales).len(), m.items),
+            (self.u32s(Section::AlikeTargets).len(), m.content_edges),
+            (self.u16s(Section::AlikeWeights).len(), m.content_edges),
+            (self.f32s(Section::AlikeScales).len(), m.items),
+            (self.raw(Section::FactorRows).len(), m.items.saturating_mul(m.dimension)),
+            (self.f32s(Section::FactorSources).len(), if m.dimension > 0 { m.items } else { 0 }),
+            (self.f32s(Section::FactorTargets).len(), if m.dimension > 0 { m.items } else { 0 }),
+            (self.f32s(Section::Popularity).len(), m.items),
         ];
         if sizes.iter().any(|(have, want)| have != want) {
             return Err("a section has another length than the pack's own counts say");
@@ -95,6 +113,7 @@ impl Pack {
             if !whole || !ends.is_sorted() || ends.iter().any(|&e| !text.is_char_boundary(e as usize)) {
                 return Err("string bounds do not fit their section");
             }
+            self.release(bytes);
         }
         let starts = self.u32s(Section::TextStarts);
         if starts.len() != m.items + 1 || starts.last() != Some(&(m.texts as u32)) || !starts.is_sorted() {
@@ -106,8 +125,39 @@ impl Pack {
             ((m.items, m.terms), Section::ContentStarts, Section::ContentTerms),
         ] {
             check_csr(shape, self.u32s(a), self.u32s(b))?;
+            self.release(b);
+        }
+        // Targets are checked where they are used: looking at all of them would read the largest sections whole.
+        for (starts, edges) in [(Section::PeopleStarts, m.people_edges), (Section::AlikeStarts, m.content_edges)] {
+            let starts = self.u32s(starts);
+            let whole = starts.len() == m.items + 1 && starts[0] == 0 && starts[m.items] as usize == edges;
+            if !whole || !starts.is_sorted() {
+                return Err("item edges do not fit");
+            }
+        }
+        let categories = self.u32s(Section::CategoryNumbers).len();
+        if categories != m.items && categories != 0 {
+            return Err("there are other categories than items");
+        }
+        let w = &m.mixture;
+        let weights = [w.people, w.taste, w.content, w.category, w.popularity, w.averaging, w.recency];
+        if weights.iter().any(|w| !w.is_finite()) {
+            return Err("the weights are not numbers");
         }
         Ok(())
+    }
+
+    fn release(&self, section: Section) {
+        let (start, end) = self.spans[section as usize];
+        self.bytes.release(start..end);
+    }
+
+    /// Gives back the memory of item edges, of which a query touches a few here and there: the system maps many pages around
+    /// each. Small packs keep theirs.
+    pub(crate) fn release_edges(&self) {
+        if self.bytes.len() > LARGE {
+            PEOPLE.into_iter().chain(ALIKE).for_each(|section| self.release(section));
+        }
     }
 
     fn raw(&self, section: Section) -> &[u8] {
@@ -118,6 +168,10 @@ impl Pack {
     // Sections are 64-byte aligned inside a page-aligned mapping: the only cast that can fail is a length
     // that is no multiple of the element, which then reads as empty and fails the length check.
     fn u32s(&self, section: Section) -> &[u32] {
+        bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
+    }
+
+    fn u16s(&self, section: Section) -> &[u16] {
         bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
     }
 
@@ -200,6 +254,44 @@ impl Pack {
     /// The users of each item: CSR structure of R transposed, shape (items, users).
     pub fn item_users(&self) -> (&[u32], &[u32]) {
         (self.u32s(Section::ItemStarts), self.u32s(Section::ItemUsers))
+    }
+
+    /// Number of people in the graph who met `item`.
+    pub fn people(&self, item: ItemId) -> usize {
+        self.users_of(item).len()
+    }
+
+    /// Number of people who met both items.
+    pub fn common_users(&self, a: ItemId, b: ItemId) -> usize {
+        let (a, b) = (self.users_of(a), self.users_of(b));
+        a.iter().filter(|u| b.binary_search(u).is_ok()).count()
+    }
+
+    fn users_of(&self, item: ItemId) -> &[u32] {
+        let (starts, users) = self.item_users();
+        &users[starts[item as usize] as usize..starts[item as usize + 1] as usize]
+    }
+
+    /// The tables of the link predictor.
+    pub(crate) fn tables(&self) -> Tables<'_> {
+        let edges = |[starts, targets, weights, scales]: [Section; 4]| EdgesView {
+            starts: self.u32s(starts),
+            targets: self.u32s(targets),
+            weights: self.u16s(weights),
+            scales: self.f32s(scales),
+        };
+        Tables {
+            people: edges(PEOPLE),
+            content: edges(ALIKE),
+            factors: FactorsView {
+                dimension: self.meta.dimension,
+                rows: bytemuck::cast_slice(self.raw(Section::FactorRows)),
+                source: self.f32s(Section::FactorSources),
+                target: self.f32s(Section::FactorTargets),
+            },
+            popularity: self.f32s(Section::Popularity),
+            categories: self.u32s(Section::CategoryNumbers),
+        }
     }
 
     /// The content matrix C: TF-IDF, shape (items, terms), rows of Euclidean length 1 (or empty).

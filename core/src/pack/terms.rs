@@ -48,7 +48,7 @@ pub(super) fn content(
     items: &[Item],
     spool: &mut File,
     statistics: &Statistics,
-) -> std::io::Result<(Vec<u32>, Vec<u32>, Vec<f32>)> {
+) -> std::io::Result<Content> {
     let index: HashMap<&str, u32> =
         statistics.terms.iter().zip(0..).map(|((term, _), number)| (term.as_str(), number)).collect();
     let (mut starts, mut columns, mut values) = (vec![0u32], Vec::new(), Vec::new());
@@ -81,7 +81,15 @@ pub(super) fn content(
         values.extend(weighted.iter().map(|w| w.1 / norm.max(f32::MIN_POSITIVE)));
         starts.push(columns.len() as u32);
     }
-    Ok((starts, columns, values))
+    Ok(Content { vocabulary: statistics.terms.len(), starts, terms: columns, weights: values })
+}
+
+/// The content matrix as CSR, shape (items, vocabulary).
+pub(super) struct Content {
+    pub(super) vocabulary: usize,
+    pub(super) starts: Vec<u32>,
+    pub(super) terms: Vec<u32>,
+    pub(super) weights: Vec<f32>,
 }
 
 pub(super) struct Statistics {

@@ -1,0 +1,184 @@
+//! Fitting: from the interaction graph to pruned item neighbours and item vectors, in closed form.
+
+use rayon::prelude::*;
+
+use crate::Error;
+
+use super::{
+    Adjacency, Exponents,
+    edges::{Edges, keep_largest},
+    model::Factors,
+    spectral::Spectrum,
+};
+
+/// How to fit. The default was chosen on a validation cut of Gowalla's training edges, see docs/GRAPH.md.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FitOptions {
+    /// Exponent of a user's degree in co-interaction counts: someone who met everything says little.
+    pub user_exponent: f32,
+    /// Exponent of the source item's degree.
+    pub source_exponent: f32,
+    /// Exponent of the target item's degree in the co-interaction part.
+    pub people_target_exponent: f32,
+    /// The same in the low-rank part, where it is negative: it gives back what the spectrum took from popular items.
+    pub spectral_target_exponent: f32,
+    /// Exponents of the matrix whose spectrum is taken.
+    pub spectral: Exponents,
+    /// Number of singular vectors.
+    pub rank: usize,
+    /// Rounds of subspace iteration.
+    pub iterations: usize,
+    /// Ridge term of the spectral filter s^2 / (s^2 + ridge), s relative to the largest singular value.
+    pub ridge: f32,
+    /// Weight of the low-rank part beside the co-interaction part.
+    pub spectral_weight: f32,
+    /// Exponent on every weight: above 1 strong neighbours count more than many weak ones.
+    pub sharpness: f32,
+    /// Exponent of a row's Euclidean length that is divided out: how alike the votes of history items are.
+    pub row_exponent: f32,
+    /// Neighbours kept per item.
+    pub neighbours: usize,
+    /// Dimension of the item vectors that reach what no neighbour reaches.
+    pub dimension: usize,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            user_exponent: 0.7,
+            source_exponent: 0.6,
+            people_target_exponent: 0.4,
+            spectral_target_exponent: -0.36,
+            spectral: Exponents { users: 0.35, items: 0.4 },
+            rank: 1024,
+            iterations: 6,
+            ridge: 0.05,
+            spectral_weight: 3.5,
+            sharpness: 1.7,
+            row_exponent: 0.7,
+            neighbours: 100,
+            dimension: 64,
+        }
+    }
+}
+
+impl FitOptions {
+    /// Sets one number by its field's name, as experiments do.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a name that is none.
+    pub fn set(&mut self, name: &str, value: f32) -> Result<(), Error> {
+        match name {
+            "user_exponent" => self.user_exponent = value,
+            "source_exponent" => self.source_exponent = value,
+            "people_target_exponent" => self.people_target_exponent = value,
+            "spectral_target_exponent" => self.spectral_target_exponent = value,
+            "spectral_users" => self.spectral.users = value,
+            "spectral_items" => self.spectral.items = value,
+            "rank" => self.rank = value as usize,
+            "iterations" => self.iterations = value as usize,
+            "ridge" => self.ridge = value,
+            "spectral_weight" => self.spectral_weight = value,
+            "sharpness" => self.sharpness = value,
+            "row_exponent" => self.row_exponent = value,
+            "neighbours" => self.neighbours = value as usize,
+            "dimension" => self.dimension = (value as usize).min(MAX_DIMENSION),
+            _ => return Err(Error::Argument(format!("there is no setting {name}"))),
+        }
+        Ok(())
+    }
+
+    /// Singular vectors of a large catalogue would not fit into memory: at most 2^28 numbers.
+    fn rank_for(&self, items: usize) -> usize {
+        self.rank.min((1 << 28) / items.max(1)).max(self.dimension)
+    }
+}
+
+/// Sums of so many 8-bit times 16-bit products fit into 32 bits.
+const MAX_DIMENSION: usize = 512;
+
+/// What a fit gives for the co-interaction side of a pack.
+pub(crate) struct Fitted {
+    pub(crate) people: Edges,
+    pub(crate) factors: Factors,
+}
+
+/// Fits items `0..items` to the structure of R as CSR (rows sorted, without duplicates). `keys`: one per item, independent
+/// of its number.
+pub(crate) fn fit(items: usize, starts: &[u32], columns: &[u32], keys: &[u64], options: &FitOptions) -> Fitted {
+    let r = Adjacency::from_csr(items, starts.to_vec(), columns.to_vec(), options.spectral);
+    let spectrum = Spectrum::of(&r, keys, options.rank_for(items), options.iterations);
+    let rank = spectrum.rank();
+    let top = spectrum.values.first().map_or(1.0, |v| v * v).max(f32::MIN_POSITIVE);
+    // Half of the filter on either side keeps one table of vectors.
+    let gain: Vec<f32> = spectrum.values.iter().map(|v| (v * v / top / (v * v / top + options.ridge)).sqrt()).collect();
+    let mut vectors = spectrum.vectors;
+    vectors.par_chunks_mut(rank.max(1)).for_each(|row| row.iter_mut().zip(&gain).for_each(|(v, g)| *v *= g));
+    let degree = |i: usize| (r.degree(i as u32).max(1)) as f32;
+    let factors = Factors::quantise(&vectors, rank, options.dimension, |i| {
+        (degree(i).powf(-options.source_exponent), degree(i).powf(-options.spectral_target_exponent))
+    });
+    Fitted { people: neighbours(&r, &vectors, rank, keys, options), factors }
+}
+
+/// Each item's strongest neighbours among those that share a person with it:
+/// ((R^T D_U^-a R)_ij d_i^-b d_j^-c + w (V f V^T)_ij d_i^-b d_j^-e)^sharpness.
+fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options: &FitOptions) -> Edges {
+    let items = r.items();
+    let power = |d: usize, e: f32| (d.max(1) as f32).powf(-e);
+    let people: Vec<f32> = (0..r.by_user().rows())
+        .map(|u| power(r.by_user().indptr().nnz_in_outer_sz(u), options.user_exponent))
+        .collect();
+    let degrees: Vec<usize> = (0..items as u32).map(|i| r.degree(i)).collect();
+    let to_people: Vec<f32> = degrees.iter().map(|&d| power(d, options.people_target_exponent)).collect();
+    let to_vectors: Vec<f32> =
+        degrees.iter().map(|&d| options.spectral_weight * power(d, options.spectral_target_exponent)).collect();
+    let vector = |i: usize| &vectors[i * rank..(i + 1) * rank];
+    let one_row = |(sums, touched): &mut (Vec<f32>, Vec<u32>), item: usize| -> Vec<(u32, f32)> {
+        for (user, _) in r.by_item().outer_view(item).iter().flat_map(|v| v.iter()) {
+            for (other, _) in r.by_user().outer_view(user).iter().flat_map(|v| v.iter()) {
+                if sums[other] == 0.0 {
+                    touched.push(other as u32);
+                }
+                sums[other] += people[user];
+            }
+        }
+        let source = power(degrees[item], options.source_exponent);
+        let mut row: Vec<(u32, f32)> = Vec::with_capacity(touched.len());
+        for other in touched.drain(..) {
+            let j = other as usize;
+            let shared = std::mem::take(&mut sums[j]);
+            if j != item {
+                let alike = dot(vector(item), vector(j)).max(0.0);
+                let weight = source * (shared * to_people[j] + alike * to_vectors[j]);
+                row.push((other, weight.powf(options.sharpness)));
+            }
+        }
+        keep_largest(&mut row, options.neighbours, keys);
+        let length = row.iter().map(|e| e.1 * e.1).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        row.iter_mut().for_each(|e| e.1 *= length.powf(-options.row_exponent));
+        row
+    };
+    let mut rows: Vec<Vec<(u32, f32)>> =
+        (0..items).into_par_iter().map_init(|| (vec![0f32; items], Vec::new()), one_row).collect();
+    // In units of a typical strongest neighbour, so that weights mean the same in every pack.
+    let strongest = |row: &Vec<(u32, f32)>| row.iter().map(|e| e.1).fold(0.0, f32::max);
+    let (sum, n) =
+        rows.iter().map(strongest).filter(|&s| s > 0.0).fold((0f64, 0f64), |(s, n), x| (s + f64::from(x), n + 1.0));
+    let unit = if n > 0.0 { (n / sum) as f32 } else { 1.0 };
+    rows.iter_mut().flatten().for_each(|e| e.1 *= unit);
+    Edges::new(rows)
+}
+
+/// Eight running sums, which the compiler keeps in vector registers.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0f32; 16];
+    let (a16, b16) = (a.chunks_exact(16), b.chunks_exact(16));
+    let rest: f32 = a16.remainder().iter().zip(b16.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in a16.zip(b16) {
+        for n in 0..16 {
+            sums[n] += x[n] * y[n];
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}

@@ -1,0 +1,255 @@
+//! The fitted link predictor as the device reads it: borrowed tables, and one person folded in.
+
+use serde::{Deserialize, Serialize};
+
+use super::edges::EdgesView;
+
+/// How much each kind of evidence counts. A pack carries weights learned from its own people.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Mixture {
+    /// Pruned co-interaction neighbours.
+    pub people: f32,
+    /// Item vectors: taste shared without a common item.
+    pub taste: f32,
+    /// Cosine between the items' names, categories and texts.
+    pub content: f32,
+    /// Being of the same category.
+    pub category: f32,
+    /// ln(1 + people / 30) of the item.
+    pub popularity: f32,
+    /// Exponent of the number of history items that evidence is divided by: 0 sums, 1 averages.
+    pub averaging: f32,
+    /// Factor on the weight of an interaction for every later one: 1 forgets nothing.
+    pub recency: f32,
+}
+
+impl Mixture {
+    /// Nothing counts.
+    pub const NOTHING: Self =
+        Self { people: 0.0, taste: 0.0, content: 0.0, category: 0.0, popularity: 0.0, averaging: 0.5, recency: 1.0 };
+}
+
+impl Default for Mixture {
+    /// For a pack with too few people to learn from: the means of what was learned on the recipe and product sets.
+    fn default() -> Self {
+        Self { people: 1.0, taste: 0.3, content: 5.0, category: 1.0, popularity: 1.0, averaging: 0.5, recency: 1.0 }
+    }
+}
+
+/// Pseudo-count of people per item: a catalogue of items with one or two people each has no popularity to
+/// speak of, and other evidence decides there.
+const POPULARITY_PRIOR: f32 = 30.0;
+
+/// ln(1 + people / 30) for each item.
+pub(crate) fn popularity(people: impl Iterator<Item = usize>) -> Vec<f32> {
+    people.map(|n| (n as f32 / POPULARITY_PRIOR).ln_1p()).collect()
+}
+
+/// Item vectors as 8-bit rows with two scales: as a history item (source) and as a candidate (target).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Factors {
+    pub(crate) dimension: usize,
+    pub(crate) rows: Vec<i8>,
+    pub(crate) source: Vec<f32>,
+    pub(crate) target: Vec<f32>,
+}
+
+impl Factors {
+    /// The first `dimension` columns of `vectors` (row-major, `rank` columns); `scales` gives an item's own
+    /// (source, target) scale.
+    pub(crate) fn quantise(
+        vectors: &[f32],
+        rank: usize,
+        dimension: usize,
+        scales: impl Fn(usize) -> (f32, f32),
+    ) -> Self {
+        let dimension = dimension.min(rank);
+        if dimension == 0 {
+            return Self::default();
+        }
+        let mut out = Self { dimension, ..Self::default() };
+        let (mut sum, mut n) = (0f64, 0f64);
+        for (item, row) in vectors.chunks_exact(rank).enumerate() {
+            let row = &row[..dimension];
+            let largest = row.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let unit = 127.0 / largest.max(f32::MIN_POSITIVE);
+            out.rows.extend(row.iter().map(|v| (v * unit).round() as i8));
+            let (source, target) = scales(item);
+            if largest > 0.0 {
+                sum += f64::from(row.iter().map(|v| v * v).sum::<f32>() * source * target);
+                n += 1.0;
+            }
+            out.source.push(source * largest / 127.0);
+            out.target.push(target * largest / 127.0);
+        }
+        // In units of a typical item's likeness to itself.
+        let unit = if sum > 0.0 { (n / sum) as f32 } else { 0.0 };
+        out.target.iter_mut().for_each(|t| *t *= unit);
+        out
+    }
+
+    pub(crate) fn view(&self) -> FactorsView<'_> {
+        FactorsView { dimension: self.dimension, rows: &self.rows, source: &self.source, target: &self.target }
+    }
+}
+
+/// The same, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FactorsView<'a> {
+    pub(crate) dimension: usize,
+    pub(crate) rows: &'a [i8],
+    pub(crate) source: &'a [f32],
+    pub(crate) target: &'a [f32],
+}
+
+impl FactorsView<'_> {
+    fn row(&self, item: u32) -> &[i8] {
+        let at = item as usize * self.dimension;
+        self.rows.get(at..at + self.dimension).unwrap_or_default()
+    }
+
+    /// What history item `source` says for `target`.
+    pub(crate) fn get(&self, source: u32, target: u32) -> f32 {
+        let sum: i32 = self.row(source).iter().zip(self.row(target)).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
+        sum as f32 * self.source[source as usize] * self.target[target as usize]
+    }
+
+    /// Cosine between two items' vectors.
+    pub(crate) fn cosine(&self, a: u32, b: u32) -> f32 {
+        let product = |x: &[i8], y: &[i8]| -> f32 {
+            x.iter().zip(y).map(|(&p, &q)| i32::from(p) * i32::from(q)).sum::<i32>() as f32
+        };
+        let (a, b) = (self.row(a), self.row(b));
+        product(a, b) / (product(a, a) * product(b, b)).sqrt().max(1.0)
+    }
+
+    /// Adds the likeness of every item to the weighted seeds, times `strength`.
+    fn add(&self, seeds: &[(u32, f32)], strength: f32, scores: &mut [f32]) {
+        if self.dimension == 0 || strength == 0.0 || seeds.is_empty() {
+            return;
+        }
+        let mut query = vec![0f32; self.dimension];
+        for &(seed, weight) in seeds {
+            let weight = weight * self.source[seed as usize];
+            query.iter_mut().zip(self.row(seed)).for_each(|(q, &v)| *q += weight * f32::from(v));
+        }
+        let largest = query.iter().fold(0f32, |m, v| m.max(v.abs()));
+        if largest == 0.0 {
+            return;
+        }
+        // 16-bit query against 8-bit rows: one multiply-add instruction for 16 dimensions, and no sum of fewer
+        // than 512 products can overflow.
+        let unit = 32000.0 / largest;
+        let query: Vec<i16> = query.iter().map(|q| (q * unit).round() as i16).collect();
+        let strength = strength / unit;
+        for ((score, row), target) in scores.iter_mut().zip(self.rows.chunks_exact(self.dimension)).zip(self.target) {
+            let sum = query
+                .iter()
+                .zip(row)
+                .fold(0i32, |sum, (&q, &v)| sum.wrapping_add(i32::from(q).wrapping_mul(i32::from(v))));
+            *score += sum as f32 * target * strength;
+        }
+    }
+}
+
+/// All tables of a link predictor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tables<'a> {
+    pub(crate) people: EdgesView<'a>,
+    pub(crate) content: EdgesView<'a>,
+    pub(crate) factors: FactorsView<'a>,
+    pub(crate) popularity: &'a [f32],
+    /// A number for each item's category; 0 for none. Empty if no item has one.
+    pub(crate) categories: &'a [u32],
+}
+
+impl Tables<'_> {
+    /// Number of items.
+    pub(crate) fn items(&self) -> usize {
+        self.popularity.len()
+    }
+
+    /// The score of every item for seeds that are in range. Shape: (items).
+    pub(crate) fn scores(&self, seeds: &[(u32, f32)], mixture: &Mixture) -> Vec<f32> {
+        let mut scores: Vec<f32> = self.popularity.iter().map(|p| p * mixture.popularity).collect();
+        let share = 1.0 / divisor(seeds, mixture.averaging);
+        self.factors.add(seeds, mixture.taste * share, &mut scores);
+        if mixture.category != 0.0 && !self.categories.is_empty() {
+            let liked = self.liked_categories(seeds, mixture.category * share);
+            if !liked.is_empty() {
+                for (score, category) in scores.iter_mut().zip(self.categories) {
+                    *score += liked.iter().find(|l| l.0 == *category).map_or(0.0, |l| l.1);
+                }
+            }
+        }
+        for (edges, strength) in [(self.people, mixture.people), (self.content, mixture.content)] {
+            if strength == 0.0 {
+                continue;
+            }
+            for &(seed, weight) in seeds {
+                let weight = weight * strength * share;
+                for (target, value) in edges.row(seed) {
+                    if let Some(score) = scores.get_mut(target as usize) {
+                        *score += weight * value;
+                    }
+                }
+            }
+        }
+        scores
+    }
+}
+
+impl Tables<'_> {
+    /// Whether both items are of one category: 1 or 0.
+    pub(crate) fn same_category(&self, a: u32, b: u32) -> f32 {
+        let of = |item: u32| self.categories.get(item as usize).copied().unwrap_or_default();
+        f32::from(u8::from(of(a) != 0 && of(a) == of(b)))
+    }
+
+    /// The categories of the seeds, each with the seeds' weights times `strength`.
+    fn liked_categories(&self, seeds: &[(u32, f32)], strength: f32) -> Vec<(u32, f32)> {
+        let mut liked: Vec<(u32, f32)> = Vec::new();
+        for &(seed, weight) in seeds {
+            let category = self.categories.get(seed as usize).copied().unwrap_or_default();
+            match liked.iter_mut().find(|l| l.0 == category) {
+                Some(known) => known.1 += weight * strength,
+                None if category != 0 => liked.push((category, weight * strength)),
+                None => {}
+            }
+        }
+        liked
+    }
+}
+
+/// What evidence from these seeds is divided by.
+pub(crate) fn divisor(seeds: &[(u32, f32)], averaging: f32) -> f32 {
+    seeds.iter().map(|s| s.1.abs()).sum::<f32>().max(1.0).powf(averaging)
+}
+
+/// The `k` largest scores, best first; ties go to the lower number. Items at negative infinity are barred.
+pub(crate) fn largest(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
+    if k == 0 {
+        return Vec::new();
+    }
+    // Insertion is fastest for the few that are usually wanted.
+    if k > 200 {
+        let mut all: Vec<(u32, f32)> =
+            (0u32..).zip(scores.iter().copied()).filter(|s| s.1 > f32::NEG_INFINITY).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        all.truncate(k);
+        return all;
+    }
+    let mut best: Vec<(u32, f32)> = Vec::with_capacity(k.min(scores.len()) + 1);
+    let mut least = f32::NEG_INFINITY;
+    for (item, &score) in (0u32..).zip(scores) {
+        if score > least {
+            let at = best.partition_point(|b| b.1 >= score);
+            best.insert(at, (item, score));
+            best.truncate(k);
+            if best.len() == k {
+                least = best[k - 1].1;
+            }
+        }
+    }
+    best
+}

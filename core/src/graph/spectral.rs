@@ -1,0 +1,160 @@
+//! Randomised truncated SVD of the normalised user-item matrix (Halko, Martinsson and Tropp, SIAM Review 2011).
+
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side, linalg::matmul::matmul};
+use rayon::prelude::*;
+use sprs::CsMatViewI;
+
+use super::Adjacency;
+
+/// Extra directions that make the wanted ones accurate.
+const OVERSAMPLING: usize = 32;
+
+/// The largest singular values of R~ and their right singular vectors.
+pub struct Spectrum {
+    /// Singular values, the largest first. Shape: (rank).
+    pub values: Vec<f32>,
+    /// Right singular vectors, one row per item. Shape: (items, rank), row-major.
+    pub vectors: Vec<f32>,
+}
+
+impl Spectrum {
+    /// Number of singular values.
+    pub fn rank(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The `rank` largest singular values (fewer if the matrix has fewer) by `iterations` rounds of subspace iteration.
+    /// The start is drawn from `keys`, one per item, so that renumbering the items changes nothing.
+    pub fn of(r: &Adjacency, keys: &[u64], rank: usize, iterations: usize) -> Self {
+        let (items, users) = (r.by_item().rows(), r.by_user().rows());
+        let width = (rank + OVERSAMPLING).min(items).min(users);
+        if width == 0 || rank == 0 {
+            return Self { values: Vec::new(), vectors: Vec::new() };
+        }
+        let mut basis = vec![0f32; items * width];
+        basis.par_chunks_mut(width).zip(keys).for_each(|(row, &key)| {
+            row.iter_mut().zip(0u64..).for_each(|(x, n)| *x = uniform(key, n));
+        });
+        for _ in 0..iterations {
+            let image = multiply(r.by_item(), &multiply(r.by_user(), &basis, width), width);
+            basis = orthonormal(image, items, width);
+        }
+        // Rayleigh-Ritz: the singular values of R~ Q are those of R~ within the subspace.
+        let (values, rotation) = eigen(&gram(&multiply(r.by_user(), &basis, width), users, width));
+        let kept = values.iter().take(rank).take_while(|&&v| v > values[0] * 1e-9).count();
+        let mut turn = vec![0f32; width * kept];
+        for (row, line) in turn.chunks_mut(kept.max(1)).enumerate() {
+            line.iter_mut().enumerate().for_each(|(column, x)| *x = rotation[(row, column)] as f32);
+        }
+        let vectors = product(&basis, &turn, (items, width, kept));
+        Self { values: values[..kept].iter().map(|&v| v.max(0.0).sqrt() as f32).collect(), vectors }
+    }
+}
+
+/// Draw `n` of the sequence that belongs to `key` (SplitMix64), the same on every machine.
+pub(crate) fn draw(key: u64, n: u64) -> u64 {
+    let mut z = key ^ n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Uniform in -1..1.
+fn uniform(key: u64, n: u64) -> f32 {
+    (draw(key, n) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+/// M X for sparse M and dense row-major X with `width` columns.
+pub(crate) fn multiply(m: CsMatViewI<'_, f32, u32>, x: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![0f32; m.rows() * width];
+    out.par_chunks_mut(width).enumerate().for_each(|(row, sums)| {
+        for (column, &value) in m.outer_view(row).iter().flat_map(|r| r.iter()) {
+            let from = &x[column * width..(column + 1) * width];
+            sums.iter_mut().zip(from).for_each(|(s, f)| *s += value * f);
+        }
+    });
+    out
+}
+
+/// A B for dense row-major A (n x k) and B (k x m).
+fn product(a: &[f32], b: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
+    let mut out = vec![0f32; n * m];
+    let target = MatMut::from_row_major_slice_mut(&mut out, n, m);
+    let (a, b) = (MatRef::from_row_major_slice(a, n, k), MatRef::from_row_major_slice(b, k, m));
+    matmul(target, Accum::Replace, a, b, 1.0, Par::rayon(0));
+    out
+}
+
+/// X^T X for dense row-major X.
+fn gram(x: &[f32], rows: usize, width: usize) -> Mat<f64> {
+    let x = MatRef::from_row_major_slice(x, rows, width);
+    let mut out = Mat::<f32>::zeros(width, width);
+    matmul(out.as_mut(), Accum::Replace, x.transpose(), x, 1.0, Par::rayon(0));
+    Mat::from_fn(width, width, |i, j| f64::from(out[(i, j)]))
+}
+
+/// Eigenvalues, the largest first, and their vectors as columns.
+fn eigen(symmetric: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
+    let width = symmetric.ncols();
+    let Ok(found) = symmetric.self_adjoint_eigen(Side::Lower) else {
+        // Only non-finite input does not converge, and degrees are finite.
+        return (vec![0.0; width], Mat::zeros(width, width));
+    };
+    let values = found.S().column_vector();
+    let order: Vec<usize> = (0..width).rev().collect();
+    let vectors = Mat::from_fn(width, width, |i, j| found.U()[(i, order[j])]);
+    (order.iter().map(|&j| values[j]).collect(), vectors)
+}
+
+/// An orthonormal basis of the columns of X, by whitening with its Gram matrix; directions that X lacks become zero.
+fn orthonormal(mut x: Vec<f32>, rows: usize, width: usize) -> Vec<f32> {
+    // Columns of like length keep the Gram matrix well conditioned.
+    let norms: Vec<f32> = (0..width)
+        .into_par_iter()
+        .map(|c| x.iter().skip(c).step_by(width).map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE))
+        .collect();
+    x.par_chunks_mut(width).for_each(|row| row.iter_mut().zip(&norms).for_each(|(v, n)| *v /= n));
+    let (values, vectors) = eigen(&gram(&x, rows, width));
+    let mut whiten = vec![0f32; width * width];
+    for (row, line) in whiten.chunks_mut(width).enumerate() {
+        for (column, out) in line.iter_mut().enumerate() {
+            if values[column] > values[0] * 1e-6 {
+                *out = (vectors[(row, column)] / values[column].sqrt()) as f32;
+            }
+        }
+    }
+    product(&x, &whiten, (rows, width, width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Exponents;
+
+    /// V diag(s^2) V^T at full rank is R~^T R~.
+    #[test]
+    fn full_rank_gives_the_matrix_back() {
+        let rows: Vec<Vec<u32>> =
+            (0..30u32).map(|u| (0..12).filter(|i| (u * 7 + i * i * 5) % 4 == 0).collect()).collect();
+        let r = Adjacency::new(12, &rows, Exponents::SYMMETRIC);
+        let keys: Vec<u64> = (0..12).collect();
+        let s = Spectrum::of(&r, &keys, 12, 6);
+        assert!(s.values.windows(2).all(|w| w[0] >= w[1]) && (s.values[0] - 1.0).abs() < 1e-4, "{:?}", s.values);
+        let dense = r.by_user().to_dense();
+        let want = dense.t().dot(&dense);
+        for i in 0..12 {
+            for j in 0..12 {
+                let row = |n: usize| &s.vectors[n * s.rank()..(n + 1) * s.rank()];
+                let have: f32 = (0..s.rank()).map(|k| s.values[k].powi(2) * row(i)[k] * row(j)[k]).sum();
+                assert!((have - want[[i, j]]).abs() < 1e-4, "{i} {j} {have} {}", want[[i, j]]);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_spectrum() {
+        let r = Adjacency::new(3, &[vec![]], Exponents::SYMMETRIC);
+        assert!(Spectrum::of(&r, &[1, 2, 3], 4, 3).values.iter().all(|&v| v == 0.0));
+        assert_eq!(Spectrum::of(&Adjacency::new(0, &[], Exponents::SYMMETRIC), &[], 4, 3).rank(), 0);
+    }
+}

@@ -1,7 +1,7 @@
 //! Properties of the link predictor on random graphs, and its edge cases.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use locket::{
     engine::{Engine, PredictOptions},
@@ -20,7 +20,7 @@ fn pack_of(edges: &[(u32, u32)]) -> (tempfile::TempDir, Pack) {
     for (user, item) in edges {
         builder.add_edge(&format!("user {user}"), &format!("item {item}")).unwrap();
     }
-    builder.finish(&out).unwrap();
+    builder.finish(&out, || ControlFlow::Continue(())).unwrap();
     (dir, Pack::open(&out).unwrap())
 }
 
@@ -114,13 +114,30 @@ fn a_catalogue_of_one_item_and_people_without_edges_are_fine() {
         let target = Interaction { item_title: Some(title.into()), ..Interaction::new(item, "Nice.") };
         builder.add(&Profile { user: user.into(), history: Vec::new(), target }).unwrap();
     }
-    builder.finish(&out).unwrap();
+    builder.finish(&out, || ControlFlow::Continue(())).unwrap();
     let pack = Pack::open(&out).unwrap();
     assert_eq!(pack.meta().edges, 0);
     let met = pack.find("x").unwrap();
     let predicted = Predictor::new(&pack).predict(&Query { history: vec![(met, 1.0)], ..Query::default() }, 3);
     assert_eq!(pack.item(predicted[0].item), "y", "an item that nobody met is reached by its name");
     assert!(predicted[0].score > predicted[1].score);
+}
+
+#[test]
+fn a_build_that_is_stopped_while_it_fits_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("stopped.pack");
+    for steps in 0..3 {
+        let mut builder = PackBuilder::new(Holdout::None, &out).unwrap();
+        (0..20).for_each(|n| builder.add_edge(&format!("u{}", n / 2), &format!("i{}", n % 7)).unwrap());
+        let mut left = steps;
+        let stopped = builder.finish(&out, || {
+            left -= 1;
+            if left < 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(matches!(stopped, Err(locket::Error::Cancelled)), steps < 2, "{steps}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(steps == 2));
+    }
 }
 
 #[test]

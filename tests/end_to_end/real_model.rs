@@ -13,7 +13,7 @@ fn the_demo_tells_the_whole_story() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     for part in [
         "What marta has written",
-        "people met both",
+        "alike in: ",
         "plan: ",
         "without personalization",
         "in marta's voice",

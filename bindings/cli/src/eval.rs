@@ -237,7 +237,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                             spinner.set_position(n as u64);
                             ui::alive()
                         }),
-                        (None, Some(train)) => eval::from_edges(&train, fit, &out),
+                        (None, Some(train)) => eval::from_edges(&train, fit, &out, ui::alive),
                         (None, None) => anyhow::bail!("--out needs --items or --train"),
                     };
                     spinner.finish_and_clear();

@@ -73,6 +73,15 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             println!("{}: {} bytes, every checksum holds", path.display(), pack.size());
             println!("  items {}  people {}  edges {}  held out {}", m.items, m.users, m.edges, m.held_out);
             println!("  texts {} ({:.1} words on average)  terms {}", m.texts, m.mean_words, m.terms);
+            println!(
+                "  item edges by people {}, by content {}; vectors of {} dimensions",
+                m.people_edges, m.content_edges, m.dimension
+            );
+            let w = &m.mixture;
+            println!(
+                "  weights people {:.2}, taste {:.2}, content {:.2}, category {:.2}, popularity {:.2}, learned from {} interactions",
+                w.people, w.taste, w.content, w.category, w.popularity, m.learned_from
+            );
             println!("  built by locket {}", m.built_by);
             for item in 0..pack.items().min(5) as u32 {
                 let name = pack.item_title(item).unwrap_or("(no name)");

@@ -49,14 +49,19 @@ pub fn generate(
             return Err(Error::Cancelled);
         }
     }
-    built(builder, out, started)
+    built(builder, out, started, || progress(count as usize / 2))
 }
 
 /// Builds a pack at `out` from `user item item ...` lines. JSON as [`generate`].
 ///
 /// # Errors
 /// As [`super::graph`] and [`crate::pack::PackError`].
-pub fn from_edges(train: &Path, fit: FitOptions, out: &Path) -> Result<Value, Error> {
+pub fn from_edges(
+    train: &Path,
+    fit: FitOptions,
+    out: &Path,
+    alive: impl FnMut() -> ControlFlow<()>,
+) -> Result<Value, Error> {
     let started = Instant::now();
     let mut builder = PackBuilder::new(Holdout::None, out)?.with_fit(fit);
     for (user, items) in read_edges(train)? {
@@ -64,11 +69,16 @@ pub fn from_edges(train: &Path, fit: FitOptions, out: &Path) -> Result<Value, Er
             builder.add_edge(&format!("u{user}"), &format!("i{item}"))?;
         }
     }
-    built(builder, out, started)
+    built(builder, out, started, alive)
 }
 
-fn built(builder: PackBuilder, out: &Path, started: Instant) -> Result<Value, Error> {
-    let (meta, bytes) = builder.finish(out)?;
+fn built(
+    builder: PackBuilder,
+    out: &Path,
+    started: Instant,
+    alive: impl FnMut() -> ControlFlow<()>,
+) -> Result<Value, Error> {
+    let (meta, bytes) = builder.finish(out, alive)?;
     Ok(json!({
         "items": meta.items, "users": meta.users, "edges": meta.edges, "people_edges": meta.people_edges,
         "dimension": meta.dimension, "pack_bytes": bytes, "seconds": started.elapsed().as_secs_f64(),

@@ -99,7 +99,7 @@ pub fn build(
             }
         }
     }
-    let (meta, bytes) = builder.finish(out)?;
+    let (meta, bytes) = builder.finish(out, || progress(profiles))?;
     Ok(BuildReport { meta, profiles, bytes, bad })
 }
 
@@ -245,13 +245,14 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Writes the pack to `out` and returns its facts and length. The file appears whole or not at all.
+    /// Fits the link predictor, writes the pack to `out`, and returns its facts and length. The file appears whole or not at
+    /// all. `alive` is asked before each step that takes long.
     ///
     /// # Errors
-    /// [`PackError::Empty`] without interactions, [`PackError::Io`].
-    pub fn finish(mut self, out: &Path) -> Result<(Meta, u64), PackError> {
+    /// [`PackError::Empty`] without interactions, [`PackError::Io`], [`Error::Cancelled`].
+    pub fn finish(mut self, out: &Path, mut alive: impl FnMut() -> ControlFlow<()>) -> Result<(Meta, u64), Error> {
         if self.items.is_empty() {
-            return Err(PackError::Empty);
+            return Err(PackError::Empty.into());
         }
         u32::try_from(self.rows.len()).map_err(|_| PackError::TooMany("texts"))?;
         let cuts = link::cuts(&self.edges);
@@ -259,10 +260,17 @@ impl PackBuilder {
         self.edges.dedup();
         self.rows.sort_by_key(|r| (r.item, r.offset));
         self.spool.flush().map_err(|e| self.io(e))?;
-        self.write(out, cuts).map_err(|source| PackError::Io { action: "write", path: out.to_path_buf(), source })
+        let written = self.write(out, cuts, &mut alive);
+        let written = written.map_err(|source| PackError::Io { action: "write", path: out.to_path_buf(), source })?;
+        written.ok_or(Error::Cancelled)
     }
 
-    fn write(&mut self, out: &Path, cuts: Vec<Vec<link::Held>>) -> std::io::Result<(Meta, u64)> {
+    fn write(
+        &mut self,
+        out: &Path,
+        cuts: Vec<Vec<link::Held>>,
+        alive: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> std::io::Result<Option<(Meta, u64)>> {
         let statistics = count_terms(&self.rows, &self.items, self.spool.get_mut())?;
         let words = content(&self.rows, &self.items, self.spool.get_mut(), &statistics)?;
         let source =
@@ -273,7 +281,7 @@ impl PackBuilder {
             spool: self.spool.get_mut(),
             statistics: &statistics,
         };
-        let link = source.fit(cuts, &mut texts, &words)?;
+        let Some(link) = source.fit(cuts, &mut texts, &words, alive)? else { return Ok(None) };
         let meta = Meta {
             items: self.items.len(),
             users: self.users.len(),
@@ -342,7 +350,7 @@ impl PackBuilder {
         w.section(Section::Popularity, &link.popularity)?;
         w.section(Section::CategoryNumbers, &link.categories)?;
         let bytes = w.finish(out)?;
-        Ok((meta, bytes))
+        Ok(Some((meta, bytes)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    ops::ControlFlow,
 };
 
 use sprs::CsMatViewI;
@@ -90,11 +91,20 @@ impl Source<'_> {
     }
 
     /// Fits everything to all edges, and the weights on `cuts`: tables fitted without those edges (and without the texts
-    /// written there) must predict them.
-    pub(super) fn fit(&self, cuts: Vec<Vec<Held>>, texts: &mut Texts<'_>, all: &Content) -> std::io::Result<Link> {
+    /// written there) must predict them. `alive` is asked before each fit; `None` if it said to stop.
+    pub(super) fn fit(
+        &self,
+        cuts: Vec<Vec<Held>>,
+        texts: &mut Texts<'_>,
+        all: &Content,
+        alive: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> std::io::Result<Option<Link>> {
         let categories = category_numbers(self.items);
         let mut learner = Learner::default();
         for cut in cuts {
+            if alive().is_break() {
+                return Ok(None);
+            }
             let held: HashSet<(u32, u32)> = cut.iter().map(|h| (h.user, h.example.target)).collect();
             let rest: Vec<(u32, u32)> = self.edges.iter().copied().filter(|e| !held.contains(e)).collect();
             let without = texts.without(&held, self.items)?;
@@ -109,9 +119,12 @@ impl Source<'_> {
             let examples: Vec<Example> = cut.into_iter().map(|h| h.example).collect();
             learner.add(&tables, &examples);
         }
+        if alive().is_break() {
+            return Ok(None);
+        }
         let (fitted, alike, popularity) = self.tables(self.edges, all);
         let (mixture, learned_from) = learner.learn();
-        Ok(Link { fitted, alike, popularity, categories, mixture, learned_from })
+        Ok(Some(Link { fitted, alike, popularity, categories, mixture, learned_from }))
     }
 }
 

@@ -11,14 +11,9 @@ fn the_demo_tells_the_whole_story() {
     let out = run(dir.path(), &format!("demo --model {}", model.display()));
     let said = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    for part in [
-        "What marta has written",
-        "alike in: ",
-        "plan: ",
-        "without personalization",
-        "in marta's voice",
-        "(its plan: ",
-    ] {
+    for part in
+        ["What marta has written", "alike in: ", "plan: ", "without personalization", "in marta's voice", "(its plan: "]
+    {
         assert!(said.contains(part), "{part:?} is missing in\n{said}");
     }
     let written = said.split("in marta's voice").nth(1).unwrap().lines().nth(1).unwrap();

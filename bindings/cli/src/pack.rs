@@ -79,8 +79,8 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             );
             let w = &m.mixture;
             println!(
-                "  weights people {:.2}, taste {:.2}, content {:.2}, category {:.2}, popularity {:.2}, learned from {} interactions",
-                w.people, w.taste, w.content, w.category, w.popularity, m.learned_from
+                "  weights people {:.2}, taste {:.2}, content {:.2}, category {:.2}, popularity {:.2}, among returning people {:.2}, learned from {} interactions",
+                w.people, w.taste, w.content, w.category, w.popularity, w.returning, m.learned_from
             );
             println!("  built by locket {}", m.built_by);
             for item in 0..pack.items().min(5) as u32 {

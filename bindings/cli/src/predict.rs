@@ -75,6 +75,7 @@ pub fn show(engine: &Engine, predicted: &[Predicted]) {
                 Via::Taste => "people with shared taste".to_owned(),
                 Via::Content(words) => format!("alike in: {}", words.join(", ")),
                 Via::Category(name) => format!("also in {name}"),
+                Via::Returning(n) => format!("met by {n} people who met other items too"),
                 Via::Popularity(n) => format!("met by {n} people"),
             };
             println!("       {:3.0} %  {from}{via}", path.share * 100.0);

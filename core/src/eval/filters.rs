@@ -119,7 +119,8 @@ impl Filter {
             Self::Tables { fitted, content, popularity, mixture } => {
                 let (people, content, factors) = (fitted.people.view(), content.view(), fitted.factors.view());
                 let seeds: Vec<(u32, f32)> = seen.iter().map(|&i| (i, 1.0)).collect();
-                Tables { people, content, factors, popularity, categories: &[] }.scores(&seeds, mixture)
+                Tables { people, content, factors, popularity, returning: popularity, categories: &[] }
+                    .scores(&seeds, mixture)
             }
             Self::Spectral { r, root_degree, vectors, rank, linear, low_pass, sharpen } => {
                 let n = r.items();

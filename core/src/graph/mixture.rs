@@ -20,7 +20,7 @@ const STEPS: usize = 150;
 const RATE: f64 = 0.1;
 /// Standard deviation of the prior on the logarithm of a weight.
 const PRIOR_SPREAD: f64 = 1.5;
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 /// The values of each kind for the candidates of one example, the target first, and how many items speak.
 struct Features {
@@ -78,6 +78,7 @@ fn features(tables: &Tables<'_>, example: &Example, recency: f32) -> Features {
         Mixture { content: 1.0, ..sum },
         Mixture { category: 1.0, ..sum },
         Mixture { popularity: 1.0, ..sum },
+        Mixture { returning: 1.0, ..sum },
     ];
     let scores = kinds.map(|kind| tables.scores(&seeds, &kind));
     let items = tables.items() as u32;
@@ -94,8 +95,9 @@ fn features(tables: &Tables<'_>, example: &Example, recency: f32) -> Features {
 /// positive.
 fn fit(features: &[Features], averaging: f32) -> (Mixture, f64) {
     let default = Mixture::default();
-    let prior = [default.people, default.taste, default.content, default.category, default.popularity]
-        .map(|w| f64::from(w).ln());
+    let prior =
+        [default.people, default.taste, default.content, default.category, default.popularity, default.returning]
+            .map(|w| f64::from(w).ln());
     let mut theta = prior;
     let (mut first, mut second) = ([0f64; KINDS], [0f64; KINDS]);
     let mut best = (theta, f64::INFINITY);
@@ -121,14 +123,14 @@ fn fit(features: &[Features], averaging: f32) -> (Mixture, f64) {
             theta[n] -= RATE * m / (v.sqrt() + 1e-9);
         }
     }
-    let [people, taste, content, category, popularity] = best.0.map(|t| t.exp() as f32);
-    (Mixture { people, taste, content, category, popularity, averaging, recency: 1.0 }, best.1)
+    let [people, taste, content, category, popularity, returning] = best.0.map(|t| t.exp() as f32);
+    (Mixture { people, taste, content, category, popularity, returning, averaging, recency: 1.0 }, best.1)
 }
 
 /// -ln p(target) and its gradient by the weights, with p the softmax of the scores over the candidates.
 fn negative_log_likelihood(f: &Features, weights: &[f64; KINDS], averaging: f32) -> (f64, [f64; KINDS]) {
     let share = f64::from(f.voters.powf(-averaging));
-    let scale = [share, share, share, share, 1.0];
+    let scale = [share, share, share, share, 1.0, 1.0];
     let score = |v: &[f32; KINDS]| (0..KINDS).map(|n| weights[n] * scale[n] * f64::from(v[n])).sum::<f64>();
     let scores: Vec<f64> = f.values.iter().map(score).collect();
     let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -161,7 +163,14 @@ mod tests {
         let learned = |people: &Edges, content: &Edges, examples: &[Example]| {
             let (people, content) = (people.view(), content.view());
             let mut learner = Learner::default();
-            let tables = Tables { people, content, factors: factors.view(), popularity: &popularity, categories: &[] };
+            let tables = Tables {
+                people,
+                content,
+                factors: factors.view(),
+                popularity: &popularity,
+                returning: &popularity,
+                categories: &[],
+            };
             learner.add(&tables, examples);
             learner.learn().0
         };

@@ -17,6 +17,8 @@ pub struct Mixture {
     pub category: f32,
     /// ln(1 + people / 30) of the item.
     pub popularity: f32,
+    /// The same over people who met at least two items: those who come once and never again say little about what comes next.
+    pub returning: f32,
     /// Exponent of the number of history items that evidence is divided by: 0 sums, 1 averages.
     pub averaging: f32,
     /// Factor on the weight of an interaction for every later one: 1 forgets nothing.
@@ -25,14 +27,31 @@ pub struct Mixture {
 
 impl Mixture {
     /// Nothing counts.
-    pub const NOTHING: Self =
-        Self { people: 0.0, taste: 0.0, content: 0.0, category: 0.0, popularity: 0.0, averaging: 0.5, recency: 1.0 };
+    pub const NOTHING: Self = Self {
+        people: 0.0,
+        taste: 0.0,
+        content: 0.0,
+        category: 0.0,
+        popularity: 0.0,
+        returning: 0.0,
+        averaging: 0.5,
+        recency: 1.0,
+    };
 }
 
 impl Default for Mixture {
     /// For a pack with too few people to learn from: the means of what was learned on the recipe and product sets.
     fn default() -> Self {
-        Self { people: 1.0, taste: 0.3, content: 5.0, category: 1.0, popularity: 1.0, averaging: 0.5, recency: 1.0 }
+        Self {
+            people: 1.0,
+            taste: 0.3,
+            content: 5.0,
+            category: 1.0,
+            popularity: 0.5,
+            returning: 0.5,
+            averaging: 0.5,
+            recency: 1.0,
+        }
     }
 }
 
@@ -159,6 +178,7 @@ pub(crate) struct Tables<'a> {
     pub(crate) content: EdgesView<'a>,
     pub(crate) factors: FactorsView<'a>,
     pub(crate) popularity: &'a [f32],
+    pub(crate) returning: &'a [f32],
     /// A number for each item's category; 0 for none. Empty if no item has one.
     pub(crate) categories: &'a [u32],
 }
@@ -171,7 +191,9 @@ impl Tables<'_> {
 
     /// The score of every item for seeds that are in range. Shape: (items).
     pub(crate) fn scores(&self, seeds: &[(u32, f32)], mixture: &Mixture) -> Vec<f32> {
-        let mut scores: Vec<f32> = self.popularity.iter().map(|p| p * mixture.popularity).collect();
+        let (all, returning) = (mixture.popularity, mixture.returning);
+        let mut scores: Vec<f32> =
+            self.popularity.iter().zip(self.returning).map(|(a, r)| a * all + r * returning).collect();
         let share = 1.0 / divisor(seeds, mixture.averaging);
         self.factors.add(seeds, mixture.taste * share, &mut scores);
         if mixture.category != 0.0 && !self.categories.is_empty() {

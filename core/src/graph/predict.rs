@@ -55,6 +55,8 @@ pub enum Via {
     Category(String),
     /// This many people met the item.
     Popularity(usize),
+    /// This many people met the item and others too.
+    Returning(usize),
 }
 
 /// One reason for a prediction.
@@ -93,6 +95,7 @@ enum Kind {
     Content,
     Category,
     Popularity,
+    Returning,
 }
 
 impl<'a> Predictor<'a> {
@@ -171,7 +174,11 @@ impl<'a> Predictor<'a> {
         let (seeds, mixture) = (self.seeds(query), self.mixture_for(query));
         let share = 1.0 / divisor(&seeds, mixture.averaging);
         let words = self.target_content(query, &seeds, &mixture);
-        let mut parts = vec![(None, Kind::Popularity, mixture.popularity * self.tables.popularity[item as usize])];
+        let at = item as usize;
+        let mut parts = vec![
+            (None, Kind::Popularity, mixture.popularity * self.tables.popularity[at]),
+            (None, Kind::Returning, mixture.returning * self.tables.returning[at]),
+        ];
         for &(seed, weight) in &seeds {
             let weight = weight * share;
             parts.push((Some(seed), Kind::People, weight * mixture.people * self.tables.people.get(seed, item)));
@@ -195,12 +202,14 @@ impl<'a> Predictor<'a> {
             (Kind::People | Kind::Taste, _) => Via::Taste,
             (Kind::Content, from) => Via::Content(self.words(query, from, item)),
             (Kind::Category, _) => Via::Category(self.pack.category(item).unwrap_or_default().to_owned()),
+            (Kind::Returning, _) => Via::Returning(self.pack.returning_people(item)),
             (Kind::Popularity, _) => Via::Popularity(self.pack.people(item)),
         }
     }
 
     fn mixture_for(&self, query: &Query<'_>) -> Mixture {
-        Mixture { popularity: self.mixture.popularity * query.popularity, ..self.mixture }
+        let popularity = self.mixture.popularity * query.popularity;
+        Mixture { popularity, returning: self.mixture.returning * query.popularity, ..self.mixture }
     }
 
     /// History and target, those that the pack knows; sorted, so that the order of interactions changes no bit of a score,

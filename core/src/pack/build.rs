@@ -349,6 +349,7 @@ impl PackBuilder {
         w.section(Section::FactorTargets, &link.fitted.factors.target)?;
         w.section(Section::Popularity, &link.popularity)?;
         w.section(Section::CategoryNumbers, &link.categories)?;
+        w.section(Section::Returning, &link.returning)?;
         let bytes = w.finish(out)?;
         Ok(Some((meta, bytes)))
     }

@@ -92,9 +92,11 @@ pub(super) enum Section {
     Popularity = 35,
     /// Number of each item's category, 0 for none, `u32[items]`; empty if no item has one.
     CategoryNumbers = 36,
+    /// ln(1 + people / 30) over people with at least two items, `f32[items]`.
+    Returning = 37,
 }
 
-pub(super) const SECTIONS: usize = 36;
+pub(super) const SECTIONS: usize = 37;
 
 /// Starts, targets, weights and scales of the two kinds of item edges.
 pub(super) const PEOPLE: [Section; 4] =

@@ -25,6 +25,7 @@ pub(super) struct Link {
     pub(super) fitted: Fitted,
     pub(super) alike: Edges,
     pub(super) popularity: Vec<f32>,
+    pub(super) returning: Vec<f32>,
     pub(super) categories: Vec<u32>,
     pub(super) mixture: Mixture,
     pub(super) learned_from: usize,
@@ -78,16 +79,21 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn tables(&self, edges: &[(u32, u32)], content: &Content) -> (Fitted, Edges, Vec<f32>) {
+    fn tables(&self, edges: &[(u32, u32)], content: &Content) -> (Fitted, Edges, [Vec<f32>; 2]) {
         let items = self.items.len();
         let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
         let starts = super::build::starts(self.users, edges.iter().map(|e| e.0));
         let columns: Vec<u32> = edges.iter().map(|e| e.1).collect();
-        let mut people = vec![0usize; items];
-        columns.iter().for_each(|&i| people[i as usize] += 1);
+        let (mut people, mut returning) = (vec![0usize; items], vec![0usize; items]);
+        for row in starts.windows(2) {
+            for &item in &columns[row[0] as usize..row[1] as usize] {
+                people[item as usize] += 1;
+                returning[item as usize] += usize::from(row[1] - row[0] > 1);
+            }
+        }
         let fitted = graph::fit(items, &starts, &columns, &keys, self.options);
         let alike = graph::content_edges(content.view(items), &keys);
-        (fitted, alike, graph::popularity(people.into_iter()))
+        (fitted, alike, [people, returning].map(|n| graph::popularity(n.into_iter())))
     }
 
     /// Fits everything to all edges, and the weights on `cuts`: tables fitted without those edges (and without the texts
@@ -108,12 +114,13 @@ impl Source<'_> {
             let held: HashSet<(u32, u32)> = cut.iter().map(|h| (h.user, h.example.target)).collect();
             let rest: Vec<(u32, u32)> = self.edges.iter().copied().filter(|e| !held.contains(e)).collect();
             let without = texts.without(&held, self.items)?;
-            let (fitted, alike, popularity) = self.tables(&rest, &without);
+            let (fitted, alike, [popularity, returning]) = self.tables(&rest, &without);
             let tables = Tables {
                 people: fitted.people.view(),
                 content: alike.view(),
                 factors: fitted.factors.view(),
                 popularity: &popularity,
+                returning: &returning,
                 categories: &categories,
             };
             let examples: Vec<Example> = cut.into_iter().map(|h| h.example).collect();
@@ -122,9 +129,9 @@ impl Source<'_> {
         if alive().is_break() {
             return Ok(None);
         }
-        let (fitted, alike, popularity) = self.tables(self.edges, all);
+        let (fitted, alike, [popularity, returning]) = self.tables(self.edges, all);
         let (mixture, learned_from) = learner.learn();
-        Ok(Some(Link { fitted, alike, popularity, categories, mixture, learned_from }))
+        Ok(Some(Link { fitted, alike, popularity, returning, categories, mixture, learned_from }))
     }
 }
 

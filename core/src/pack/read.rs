@@ -93,6 +93,7 @@ impl Pack {
             (self.f32s(Section::FactorSources).len(), if m.dimension > 0 { m.items } else { 0 }),
             (self.f32s(Section::FactorTargets).len(), if m.dimension > 0 { m.items } else { 0 }),
             (self.f32s(Section::Popularity).len(), m.items),
+            (self.f32s(Section::Returning).len(), m.items),
         ];
         if sizes.iter().any(|(have, want)| have != want) {
             return Err("a section has another length than the pack's own counts say");
@@ -140,7 +141,7 @@ impl Pack {
             return Err("there are other categories than items");
         }
         let w = &m.mixture;
-        let weights = [w.people, w.taste, w.content, w.category, w.popularity, w.averaging, w.recency];
+        let weights = [w.people, w.taste, w.content, w.category, w.popularity, w.returning, w.averaging, w.recency];
         if weights.iter().any(|w| !w.is_finite()) {
             return Err("the weights are not numbers");
         }
@@ -261,6 +262,12 @@ impl Pack {
         self.users_of(item).len()
     }
 
+    /// Of those, the number who met another item too.
+    pub fn returning_people(&self, item: ItemId) -> usize {
+        let (starts, _) = self.user_items();
+        self.users_of(item).iter().filter(|&&u| starts[u as usize + 1] - starts[u as usize] > 1).count()
+    }
+
     /// Number of people who met both items.
     pub fn common_users(&self, a: ItemId, b: ItemId) -> usize {
         let (a, b) = (self.users_of(a), self.users_of(b));
@@ -290,6 +297,7 @@ impl Pack {
                 target: self.f32s(Section::FactorTargets),
             },
             popularity: self.f32s(Section::Popularity),
+            returning: self.f32s(Section::Returning),
             categories: self.u32s(Section::CategoryNumbers),
         }
     }

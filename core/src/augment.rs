@@ -10,7 +10,7 @@ use crate::{
     generate::{self, WriteOptions, Written},
     interaction::{Interaction, Origin, Record},
     llm::{Decoder, Event, OnEvent},
-    pack::author_key,
+    pack::hash,
     prompt::{Example, Material},
     reason, text,
 };
@@ -60,7 +60,7 @@ pub struct Job {
 
 impl Job {
     fn seed(&self, round: u32) -> u32 {
-        author_key(&format!("{}\n{}\n{round}", self.item, self.seed)) as u32
+        hash(&format!("{}\n{}\n{round}", self.item, self.seed)) as u32
     }
 }
 

@@ -121,6 +121,9 @@ fn a_catalogue_of_one_item_and_people_without_edges_are_fine() {
     let predicted = Predictor::new(&pack).predict(&Query { history: vec![(met, 1.0)], ..Query::default() }, 3);
     assert_eq!(pack.item(predicted[0].item), "y", "an item that nobody met is reached by its name");
     assert!(predicted[0].score > predicted[1].score);
+    let reasons =
+        Predictor::new(&pack).explain(&Query { history: vec![(met, 1.0)], ..Query::default() }, predicted[0].item);
+    assert!((reasons.iter().map(|r| r.amount).sum::<f32>() - predicted[0].score).abs() < 1e-4, "{reasons:?}");
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub enum Command {
         /// Profile files
         #[arg(long, required = true, num_args = 1..)]
         profiles: Vec<PathBuf>,
-        /// Weights of people, taste, content, popularity instead of the learned ones
+        /// Weights of people, taste, content, popularity instead of the learned ones; category and returning people keep
+        /// their defaults
         #[arg(long, num_args = 4, value_names = ["P", "T", "C", "O"])]
         weights: Option<Vec<f32>>,
     },

@@ -53,7 +53,6 @@ pub(super) enum Filter {
     Embeddings(LightGcn),
     Tables {
         fitted: Fitted,
-        content: Edges,
         popularity: Vec<f32>,
         mixture: Mixture,
     },
@@ -83,10 +82,11 @@ impl Filter {
             columns.iter().for_each(|&i| people[i as usize] += 1);
             let fitted = graph::fit(items, &starts, &columns, &keys, options);
             let popularity = graph::popularity(people.into_iter());
-            Self::Tables { fitted, content: Edges::new(vec![Vec::new(); items]), popularity, mixture }
+            Self::Tables { fitted, popularity, mixture }
         };
+        let symmetric = || Adjacency::from_csr(items, starts.clone(), columns.clone(), Exponents::SYMMETRIC);
         let spectral = |rank: usize, linear: f32, low_pass: f32, sharpen: f32| {
-            let r = Adjacency::from_csr(items, starts.clone(), columns.clone(), Exponents::SYMMETRIC);
+            let r = symmetric();
             let spectrum = Spectrum::of(&r, &keys, rank, 6);
             let root_degree = (0..items as u32).map(|i| (r.degree(i).max(1) as f32).sqrt()).collect();
             let rank = spectrum.rank();
@@ -104,10 +104,9 @@ impl Filter {
             RankBy::GfCf => spectral(256, 1.0, LOW_PASS, 0.0),
             RankBy::Sharpened => spectral(448, 1.0, LOW_PASS, SHARPEN),
             RankBy::LightGcn { epochs } => {
-                let r = Adjacency::from_csr(items, starts.clone(), columns.clone(), Exponents::SYMMETRIC);
                 let edges: Vec<(u32, u32)> =
                     (0u32..).zip(rows).flat_map(|(user, row)| row.iter().map(move |&item| (user, item))).collect();
-                Self::Embeddings(LightGcn::train(&r, &edges, epochs))
+                Self::Embeddings(LightGcn::train(&symmetric(), &edges, epochs))
             }
         }
     }
@@ -116,8 +115,9 @@ impl Filter {
     pub(super) fn scores(&self, user: Option<usize>, seen: &[u32]) -> Vec<f32> {
         match self {
             Self::Embeddings(trained) => user.map_or_else(Vec::new, |user| trained.scores(user)),
-            Self::Tables { fitted, content, popularity, mixture } => {
-                let (people, content, factors) = (fitted.people.view(), content.view(), fitted.factors.view());
+            Self::Tables { fitted, popularity, mixture } => {
+                let none = Edges::default();
+                let (people, content, factors) = (fitted.people.view(), none.view(), fitted.factors.view());
                 let seeds: Vec<(u32, f32)> = seen.iter().map(|&i| (i, 1.0)).collect();
                 Tables { people, content, factors, popularity, returning: popularity, categories: &[] }
                     .scores(&seeds, mixture)

@@ -20,7 +20,7 @@ use crate::{
     generate::WriteOptions,
     interaction::Interaction,
     llm::{Model, Sampling},
-    pack::{self, BuildOptions, Holdout, Pack, author_key},
+    pack::{self, BuildOptions, Holdout, Pack, hash},
     profile::{Profile, Profiles},
     prompt::Task,
     text,
@@ -199,7 +199,7 @@ pub fn generation(
 /// The evaluated people: those whose task can be scored, in an order drawn by the seed.
 fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
     let limit = settings.limit.unwrap_or(usize::MAX);
-    let key = |user: &str| author_key(&format!("{user}\n{}", settings.seed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let key = |user: &str| hash(&format!("{user}\n{}", settings.seed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut best: BinaryHeap<(u64, String)> = BinaryHeap::new();
     let mut kept: HashMap<String, Profile> = HashMap::new();
     for file in files {

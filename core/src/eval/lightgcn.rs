@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::graph::{Adjacency, draw, multiply};
+use crate::graph::{Adjacency, draw, multiply, uniform};
 
 const DIMENSION: usize = 64;
 const LAYERS: usize = 3;
@@ -22,8 +22,7 @@ impl LightGcn {
     /// Trains for `epochs` over the edges of `r`, which is normalised symmetrically.
     pub(super) fn train(r: &Adjacency, edges: &[(u32, u32)], epochs: usize) -> Self {
         let (users, items) = (r.by_user().rows(), r.items());
-        let uniform = |n: usize| (draw(1, n as u64) >> 40) as f32 / (1 << 23) as f32 - 1.0;
-        let mut table: Vec<f32> = (0..(users + items) * DIMENSION).map(|n| 0.17 * uniform(n)).collect();
+        let mut table: Vec<f32> = (0..((users + items) * DIMENSION) as u64).map(|n| 0.17 * uniform(1, n)).collect();
         let (mut first, mut second) = (vec![0f32; table.len()], vec![0f32; table.len()]);
         let mut step = 0;
         for epoch in 0..epochs as u64 {

@@ -65,7 +65,7 @@ pub fn link(
     let mut out = Map::new();
     out.insert("n".into(), json!(profiles.len()));
     out.insert("items".into(), json!(pack.items()));
-    out.insert("mixture".into(), json!(mixture.unwrap_or(pack.meta().mixture)));
+    out.insert("mixture".into(), json!(rankings[0].mixture));
     out.insert("learned_from".into(), json!(pack.meta().learned_from));
     let ranks = |ranking: &Ranking| -> Vec<f64> {
         let predictor = Predictor::with_mixture(&pack, ranking.mixture);

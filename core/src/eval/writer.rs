@@ -17,7 +17,7 @@ use crate::{
     ground::{self, Grounding, NEIGHBOURS, Target, own_texts},
     interaction::{Interaction, Record},
     llm::{Decoder, DecoderOptions, Model, Sampling},
-    pack::{Pack, author_key},
+    pack::{Pack, author_key, hash},
     profile::Profile,
     prompt::{Example, Material, Task},
     text,
@@ -181,7 +181,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
         ..ground::query(pack, history)
     };
     let items = ground::predict_written(pack, predictor, &query, settings.synthetic);
-    let seed = author_key(&format!("{}\n{}", person.user, settings.seed)) as u32;
+    let seed = hash(&format!("{}\n{}", person.user, settings.seed)) as u32;
     let job = |item| Job {
         item: pack.item(item).to_owned(),
         material: grounding.synthetic(item, own_texts(history, &words, NEIGHBOURS)),

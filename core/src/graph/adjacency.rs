@@ -2,6 +2,8 @@
 
 use sprs::{CsMatI, CsMatViewI, CsVecI};
 
+use super::accumulator::Accumulator;
+
 /// How much the degrees of a matrix count: R~ = D_U^-users R D_I^-items.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exponents {
@@ -80,22 +82,18 @@ impl Adjacency {
 
 /// The row vector x M: the sum of the rows of `m` weighted by `x`.
 fn gather(m: CsMatViewI<'_, f32, u32>, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32> {
-    let mut sums = vec![0f32; m.cols()];
-    let mut touched = Vec::new();
+    let mut sums = Accumulator::new(m.cols());
     for (row, &weight) in x.iter() {
-        let Some(row) = m.outer_view(row) else { continue };
-        for (column, &value) in row.iter() {
-            let sum = &mut sums[column];
-            if *sum == 0.0 {
-                touched.push(column as u32);
-            }
-            *sum += weight * value;
+        for (column, &value) in m.outer_view(row).iter().flat_map(|r| r.iter()) {
+            sums.add(column, weight * value);
         }
     }
-    touched.sort_unstable();
-    touched.dedup();
-    let values = touched.iter().map(|&c| sums[c as usize]).collect();
-    CsVecI::new(sums.len(), touched, values)
+    let mut found: Vec<(u32, f32)> = sums.drain().collect();
+    found.sort_by_key(|f| f.0);
+    // The first of an index holds its sum.
+    found.dedup_by_key(|f| f.0);
+    let (columns, values) = found.into_iter().unzip();
+    CsVecI::new(m.cols(), columns, values)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use rayon::prelude::*;
 use sprs::CsMatViewI;
 
-use super::edges::{Edges, keep_largest};
+use super::{
+    accumulator::Accumulator,
+    edges::{Edges, keep_largest},
+};
 
 /// Nearest items kept per item. An edge is kept if either end counts the other among its nearest, so that every
 /// item that shares a term with another can be reached.
@@ -17,23 +20,20 @@ const LEAST_COSINE: f32 = 0.01;
 pub(crate) fn content_edges(content: CsMatViewI<'_, f32, u32>, keys: &[u64]) -> Edges {
     let items = content.rows();
     let postings = content.transpose_view().to_csr();
-    let one_row = |(sums, touched): &mut (Vec<f32>, Vec<u32>), item: usize| -> Vec<(u32, f32)> {
+    let one_row = |sums: &mut Accumulator, item: usize| -> Vec<(u32, f32)> {
         for (term, &weight) in content.outer_view(item).iter().flat_map(|v| v.iter()) {
             let Some(row) = postings.outer_view(term).filter(|p| p.nnz() <= COMMON) else { continue };
             for (other, &value) in row.iter() {
-                if sums[other] == 0.0 {
-                    touched.push(other as u32);
-                }
-                sums[other] += weight * value;
+                sums.add(other, weight * value);
             }
         }
-        let mut row: Vec<(u32, f32)> = touched.drain(..).map(|j| (j, std::mem::take(&mut sums[j as usize]))).collect();
+        let mut row: Vec<(u32, f32)> = sums.drain().collect();
         row.retain(|e| e.0 as usize != item && e.1 >= LEAST_COSINE);
         keep_largest(&mut row, NEAREST, keys);
         row
     };
     let mut rows: Vec<Vec<(u32, f32)>> =
-        (0..items).into_par_iter().map_init(|| (vec![0f32; items], Vec::new()), one_row).collect();
+        (0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect();
     let mut back: Vec<Vec<(u32, f32)>> = vec![Vec::new(); items];
     for (item, row) in (0u32..).zip(&rows) {
         row.iter().for_each(|&(other, cosine)| back[other as usize].push((item, cosine)));

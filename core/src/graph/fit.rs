@@ -6,8 +6,9 @@ use crate::Error;
 
 use super::{
     Adjacency, Exponents,
+    accumulator::Accumulator,
     edges::{Edges, keep_largest},
-    model::Factors,
+    model::{Factors, MAX_DIMENSION},
     spectral::Spectrum,
 };
 
@@ -94,9 +95,6 @@ impl FitOptions {
     }
 }
 
-/// Sums of so many 8-bit times 16-bit products fit into 32 bits.
-const MAX_DIMENSION: usize = 512;
-
 /// What a fit gives for the co-interaction side of a pack.
 pub(crate) struct Fitted {
     pub(crate) people: Edges,
@@ -134,20 +132,16 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
     let to_vectors: Vec<f32> =
         degrees.iter().map(|&d| options.spectral_weight * power(d, options.spectral_target_exponent)).collect();
     let vector = |i: usize| &vectors[i * rank..(i + 1) * rank];
-    let one_row = |(sums, touched): &mut (Vec<f32>, Vec<u32>), item: usize| -> Vec<(u32, f32)> {
+    let one_row = |sums: &mut Accumulator, item: usize| -> Vec<(u32, f32)> {
         for (user, _) in r.by_item().outer_view(item).iter().flat_map(|v| v.iter()) {
             for (other, _) in r.by_user().outer_view(user).iter().flat_map(|v| v.iter()) {
-                if sums[other] == 0.0 {
-                    touched.push(other as u32);
-                }
-                sums[other] += people[user];
+                sums.add(other, people[user]);
             }
         }
         let source = power(degrees[item], options.source_exponent);
-        let mut row: Vec<(u32, f32)> = Vec::with_capacity(touched.len());
-        for other in touched.drain(..) {
+        let mut row: Vec<(u32, f32)> = Vec::new();
+        for (other, shared) in sums.drain() {
             let j = other as usize;
-            let shared = std::mem::take(&mut sums[j]);
             if j != item {
                 let alike = dot(vector(item), vector(j)).max(0.0);
                 let weight = source * (shared * to_people[j] + alike * to_vectors[j]);
@@ -160,7 +154,7 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
         row
     };
     let mut rows: Vec<Vec<(u32, f32)>> =
-        (0..items).into_par_iter().map_init(|| (vec![0f32; items], Vec::new()), one_row).collect();
+        (0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect();
     // In units of a typical strongest neighbour, so that weights mean the same in every pack.
     let strongest = |row: &Vec<(u32, f32)>| row.iter().map(|e| e.1).fold(0.0, f32::max);
     let (sum, n) =
@@ -170,7 +164,7 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
     Edges::new(rows)
 }
 
-/// Eight running sums, which the compiler keeps in vector registers.
+/// Sixteen running sums, which the compiler keeps in vector registers.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; 16];
     let (a16, b16) = (a.chunks_exact(16), b.chunks_exact(16));

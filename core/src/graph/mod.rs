@@ -10,6 +10,7 @@
 //! - [`Predictor`] folds one person in without any table of users, and ranks.
 //! - [`Path`]: every score is a sum over (history item, kind of evidence), so explanations are exact.
 
+mod accumulator;
 mod adjacency;
 mod alike;
 mod diversity;
@@ -25,10 +26,10 @@ pub use fit::FitOptions;
 pub use model::Mixture;
 pub use predict::{Path, Prediction, Predictor, Query, Via};
 pub use spectral::Spectrum;
-pub(crate) use spectral::{draw, multiply};
+pub(crate) use spectral::{draw, multiply, uniform};
 
 pub(crate) use alike::content_edges;
 pub(crate) use edges::{Edges, EdgesView};
 pub(crate) use fit::{Fitted, dot, fit};
 pub(crate) use mixture::{Example, Learner, recency_weights};
-pub(crate) use model::{FactorsView, Tables, largest, popularity};
+pub(crate) use model::{FactorsView, MAX_DIMENSION, Tables, largest, popularity};

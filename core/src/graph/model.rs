@@ -40,7 +40,7 @@ impl Mixture {
 }
 
 impl Default for Mixture {
-    /// For a pack with too few people to learn from: the means of what was learned on the recipe and product sets.
+    /// For a pack with too few people to learn from, and the centre of the prior where there are enough: set by hand.
     fn default() -> Self {
         Self {
             people: 1.0,
@@ -64,6 +64,9 @@ pub(crate) fn popularity(people: impl Iterator<Item = usize>) -> Vec<f32> {
     people.map(|n| (n as f32 / POPULARITY_PRIOR).ln_1p()).collect()
 }
 
+/// Longest item vector: sums of so many 8-bit times 16-bit products fit into 32 bits.
+pub(crate) const MAX_DIMENSION: usize = 512;
+
 /// Item vectors as 8-bit rows with two scales: as a history item (source) and as a candidate (target).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Factors {
@@ -82,7 +85,7 @@ impl Factors {
         dimension: usize,
         scales: impl Fn(usize) -> (f32, f32),
     ) -> Self {
-        let dimension = dimension.min(rank);
+        let dimension = dimension.min(rank).min(MAX_DIMENSION);
         if dimension == 0 {
             return Self::default();
         }
@@ -130,7 +133,9 @@ impl FactorsView<'_> {
     /// What history item `source` says for `target`.
     pub(crate) fn get(&self, source: u32, target: u32) -> f32 {
         let sum: i32 = self.row(source).iter().zip(self.row(target)).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
-        sum as f32 * self.source[source as usize] * self.target[target as usize]
+        // Without vectors there are no scales either.
+        let scale = |of: &[f32], item: u32| of.get(item as usize).copied().unwrap_or_default();
+        sum as f32 * scale(self.source, source) * scale(self.target, target)
     }
 
     /// Cosine between two items' vectors.
@@ -219,9 +224,7 @@ impl Tables<'_> {
         }
         scores
     }
-}
 
-impl Tables<'_> {
     /// Whether both items are of one category: 1 or 0.
     pub(crate) fn same_category(&self, a: u32, b: u32) -> f32 {
         let of = |item: u32| self.categories.get(item as usize).copied().unwrap_or_default();

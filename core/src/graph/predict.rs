@@ -111,6 +111,10 @@ impl<'a> Predictor<'a> {
 
     /// The score of every item, excluded ones too. Shape: (items).
     pub fn scores(&self, query: &Query<'_>) -> Array1<f32> {
+        self.score_all(query).into()
+    }
+
+    fn score_all(&self, query: &Query<'_>) -> Vec<f32> {
         let (seeds, mixture) = (self.seeds(query), self.mixture_for(query));
         let mut scores = self.tables.scores(&seeds, &mixture);
         if let Some((row, strength)) = self.target_content(query, &seeds, &mixture) {
@@ -125,13 +129,13 @@ impl<'a> Predictor<'a> {
                 }
             }
         }
-        scores.into()
+        scores
     }
 
     /// The `k` likeliest items that the person has not met, best first; fewer if there are fewer. Ties go to the
     /// lower item number, so the result does not depend on the machine.
     pub fn predict(&self, query: &Query<'_>, k: usize) -> Vec<Prediction> {
-        let mut scores = self.scores(query).to_vec();
+        let mut scores = self.score_all(query);
         let met = query.history.iter().map(|h| h.0).chain(query.exclude.iter().copied()).chain(query.target);
         for item in met {
             if let Some(score) = scores.get_mut(item as usize) {

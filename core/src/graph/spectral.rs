@@ -59,8 +59,8 @@ pub(crate) fn draw(key: u64, n: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Uniform in -1..1.
-fn uniform(key: u64, n: u64) -> f32 {
+/// Draw `n` of `key`, uniform in -1..1.
+pub(crate) fn uniform(key: u64, n: u64) -> f32 {
     (draw(key, n) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 

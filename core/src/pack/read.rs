@@ -10,7 +10,7 @@ use super::{
     terms::{idf, terms},
 };
 use crate::{
-    graph::{EdgesView, FactorsView, Tables},
+    graph::{EdgesView, FactorsView, MAX_DIMENSION, Tables},
     mapped::Mapped,
 };
 
@@ -135,6 +135,9 @@ impl Pack {
             if !whole || !starts.is_sorted() {
                 return Err("item edges do not fit");
             }
+        }
+        if m.dimension > MAX_DIMENSION {
+            return Err("the item vectors are too long");
         }
         let categories = self.u32s(Section::CategoryNumbers).len();
         if categories != m.items && categories != 0 {

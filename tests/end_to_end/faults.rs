@@ -38,8 +38,8 @@ fn a_missing_model_and_a_three_byte_one() {
     assert!(fails(dir.path(), &format!("{generate} {{}}/none.gguf")).contains("no model file"));
     assert!(fails(dir.path(), &format!("{generate} nosuchmodel")).contains("no model named nosuchmodel"));
     std::fs::write(dir.path().join("three.gguf"), "GGU").unwrap();
-    assert!(fails(dir.path(), &format!("{generate} {{}}/three.gguf")).contains("is not a GGUF model"));
-    assert!(fails(dir.path(), "model verify {}/three.gguf").contains("is not a GGUF model"));
+    assert!(fails(dir.path(), &format!("{generate} {{}}/three.gguf")).contains("does not begin with GGUF"));
+    assert!(fails(dir.path(), "model verify {}/three.gguf").contains("does not begin with GGUF"));
     assert!(fails(dir.path(), "model verify {}/tiny.gguf").contains("none that is known"));
     assert!(
         fails(dir.path(), &format!("{generate} {{}}/tiny.gguf --adapter {{}}/tiny.gguf")).contains("not an adapter")

@@ -8,7 +8,9 @@ const HIDDEN: u64 = 64;
 const LAYERS: u32 = 2;
 
 /// A metadata value.
-enum Value {
+#[derive(Clone)]
+#[allow(missing_docs)]
+pub enum Value {
     U32(u32),
     Bool(bool),
     F32(f32),
@@ -16,6 +18,40 @@ enum Value {
     Texts(Vec<String>),
     F32s(Vec<f32>),
     I32s(Vec<i32>),
+    /// A type number and whatever bytes follow it.
+    Raw(u32, Vec<u8>),
+}
+
+/// What the tiny model's file is made of, to be spoilt by tests.
+pub struct Parts {
+    /// Metadata in the file's order.
+    pub metadata: Vec<(&'static str, Value)>,
+    /// Name and shape of each tensor.
+    pub tensors: Vec<(String, Vec<u64>)>,
+}
+
+impl Parts {
+    /// Replaces the value of a key, or adds it.
+    #[must_use]
+    pub fn set(mut self, key: &'static str, value: Value) -> Self {
+        match self.metadata.iter_mut().find(|e| e.0 == key) {
+            Some(entry) => entry.1 = value,
+            None => self.metadata.push((key, value)),
+        }
+        self
+    }
+
+    /// Leaves a key out.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.metadata.retain(|e| e.0 != key);
+        self
+    }
+
+    /// The file.
+    pub fn bytes(self) -> Vec<u8> {
+        gguf(self.metadata, self.tensors)
+    }
 }
 
 /// Writes the model to `dir/tiny.gguf` and returns its path.
@@ -27,11 +63,15 @@ pub fn write(dir: &Path) -> PathBuf {
 pub fn write_chat(dir: &Path) -> PathBuf {
     const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
         '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
-    put_file(dir, "chat.gguf", &model(Some(CHATML)))
+    put_file(dir, "chat.gguf", &parts().set("tokenizer.chat_template", Value::Text(CHATML)).bytes())
 }
 
 /// A LoRA adapter of rank 4 for the model's queries, as `dir/lora-WIDTH.gguf`; it fits if `width` is 32.
 pub fn write_adapter(dir: &Path, width: u64) -> PathBuf {
+    put_file(dir, &format!("lora-{width}.gguf"), &adapter(width).bytes())
+}
+
+fn adapter(width: u64) -> Parts {
     let metadata = vec![
         ("general.architecture", Value::Text("llama")),
         ("general.type", Value::Text("adapter")),
@@ -42,7 +82,12 @@ pub fn write_adapter(dir: &Path, width: u64) -> PathBuf {
         let name = format!("blk.{layer}.attn_q.weight");
         [(format!("{name}.lora_a"), vec![width, 4]), (format!("{name}.lora_b"), vec![4, width])]
     });
-    put_file(dir, &format!("lora-{width}.gguf"), &gguf(metadata, tensors.collect()))
+    Parts { metadata, tensors: tensors.collect() }
+}
+
+/// The adapter of [`write_adapter`] that fits, as parts.
+pub fn adapter_parts() -> Parts {
+    adapter(WIDTH)
 }
 
 fn put_file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -53,14 +98,15 @@ fn put_file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// The model file.
 pub fn bytes() -> Vec<u8> {
-    model(None)
+    parts().bytes()
 }
 
-fn model(template: Option<&'static str>) -> Vec<u8> {
+/// The parts of the model file.
+pub fn parts() -> Parts {
     let (tokens, kinds) = vocabulary();
     let size = tokens.len() as u64;
     let scores = (0..tokens.len()).map(|n| -(n as f32)).collect();
-    let mut metadata = vec![
+    let metadata = vec![
         ("general.architecture", Value::Text("llama")),
         ("general.name", Value::Text("tiny")),
         ("llama.context_length", Value::U32(4096)),
@@ -80,7 +126,6 @@ fn model(template: Option<&'static str>) -> Vec<u8> {
         ("tokenizer.ggml.eos_token_id", Value::U32(2)),
         ("tokenizer.ggml.add_space_prefix", Value::Bool(false)),
     ];
-    metadata.extend(template.map(|t| ("tokenizer.chat_template", Value::Text(t))));
     let mut tensors: Vec<(String, Vec<u64>)> = vec![
         ("token_embd.weight".into(), vec![WIDTH, size]),
         ("output_norm.weight".into(), vec![WIDTH]),
@@ -101,7 +146,7 @@ fn model(template: Option<&'static str>) -> Vec<u8> {
             tensors.push((format!("blk.{layer}.{name}.weight"), shape));
         }
     }
-    gguf(metadata, tensors)
+    Parts { metadata, tensors }
 }
 
 /// A GGUF file (version 3) with random F32 weights.
@@ -177,6 +222,10 @@ fn put(out: &mut Vec<u8>, value: Value) {
         Value::F32(v) => {
             out.extend(6u32.to_le_bytes());
             out.extend(v.to_le_bytes());
+        }
+        Value::Raw(kind, bytes) => {
+            out.extend(kind.to_le_bytes());
+            out.extend(bytes);
         }
         Value::Text(v) => {
             out.extend(8u32.to_le_bytes());

@@ -90,7 +90,7 @@ fn list(json: bool) -> anyhow::Result<()> {
 }
 
 fn verify(file: &Path, json: bool) -> anyhow::Result<()> {
-    locket::llm::check_gguf(file)?;
+    locket::llm::gguf::check_model(file)?;
     let size = fs::metadata(file)?.len();
     let bar = ui::byte_bar(size, "checking");
     let sum = sha256(file, &bar)?;

@@ -24,21 +24,30 @@ impl Spectrum {
     }
 
     /// The `rank` largest singular values (fewer if the matrix has fewer) by `iterations` rounds of subspace iteration.
-    /// The start is drawn from `keys`, one per item, so that renumbering the items changes nothing.
+    /// The start is drawn from `keys`, one per item, so that renumbering the items changes nothing. Where all of them are
+    /// wanted nothing is drawn: iterating would lose the smallest ones to rounding.
     pub fn of(r: &Adjacency, keys: &[u64], rank: usize, iterations: usize) -> Self {
         let (items, users) = (r.by_item().rows(), r.by_user().rows());
         let width = (rank + OVERSAMPLING).min(items).min(users);
         if width == 0 || rank == 0 {
             return Self { values: Vec::new(), vectors: Vec::new() };
         }
-        let mut basis = vec![0f32; items * width];
-        basis.par_chunks_mut(width).zip(keys).for_each(|(row, &key)| {
-            row.iter_mut().zip(0u64..).for_each(|(x, n)| *x = uniform(key, n));
-        });
-        for _ in 0..iterations {
-            let image = multiply(r.by_item(), &multiply(r.by_user(), &basis, width), width);
-            basis = orthonormal(image, items, width);
-        }
+        let basis = if width == items {
+            identity(items)
+        } else if width == users {
+            // The rows of R~ span everything.
+            orthonormal(multiply(r.by_item(), &identity(users), width), items, width)
+        } else {
+            let mut basis = vec![0f32; items * width];
+            basis.par_chunks_mut(width).zip(keys).for_each(|(row, &key)| {
+                row.iter_mut().zip(0u64..).for_each(|(x, n)| *x = uniform(key, n));
+            });
+            for _ in 0..iterations {
+                let image = multiply(r.by_item(), &multiply(r.by_user(), &basis, width), width);
+                basis = orthonormal(image, items, width);
+            }
+            basis
+        };
         // Rayleigh-Ritz: the singular values of R~ Q are those of R~ within the subspace.
         let (values, rotation) = eigen(&gram(&multiply(r.by_user(), &basis, width), users, width));
         let kept = values.iter().take(rank).take_while(|&&v| v > values[0] * 1e-9).count();
@@ -62,6 +71,12 @@ pub(crate) fn draw(key: u64, n: u64) -> u64 {
 /// Draw `n` of `key`, uniform in -1..1.
 pub(crate) fn uniform(key: u64, n: u64) -> f32 {
     (draw(key, n) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+fn identity(size: usize) -> Vec<f32> {
+    let mut out = vec![0f32; size * size];
+    out.iter_mut().step_by(size + 1).for_each(|x| *x = 1.0);
+    out
 }
 
 /// M X for sparse M and dense row-major X with `width` columns.

@@ -1,6 +1,7 @@
 //! GGUF models through llama.cpp: loading, tokens, batched decoding, grammars, log-probabilities.
 //!
 //! # Overview of types
+//! - [`gguf`] checks every file in safe Rust before llama.cpp sees it.
 //! - [`Model`] is a loaded file, with a LoRA [adapter](LoadOptions::adapter) if one was given.
 //! - [`Decoder`] is a context on it with room for several sequences. It runs [`Request`]s to completion,
 //!   many at a time: finished slots are refilled, and a prompt reuses whatever prefix of it already
@@ -10,13 +11,12 @@
 
 mod candidates;
 mod decoder;
-mod gguf;
+pub mod gguf;
 mod model;
 mod request;
 mod slot;
 
 pub use decoder::{Decoder, DecoderOptions, Usage};
-pub use gguf::check_gguf;
 pub use model::{LoadOptions, Model, Prompt};
 pub use request::{Completion, Event, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
 
@@ -40,13 +40,13 @@ pub enum LlmError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not a whole GGUF file. Get it again.
-    #[error("{path} is not a GGUF model: {what}", path = path.display())]
-    NotGguf {
+    /// The file is not one that llama.cpp can be trusted with.
+    #[error("cannot use the model file {path}: {source}", path = path.display())]
+    File {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        what: String,
+        source: gguf::GgufError,
     },
     /// The model does not fit the memory that it may use. Take a smaller model or allow more.
     #[error("the model would need {needed} bytes of memory, {allowed} are allowed")]

@@ -11,7 +11,7 @@ use llama_cpp_2::{
     model::{LlamaChatMessage, LlamaChatTemplate, LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
 };
 
-use super::{LlmError, Token, check_gguf};
+use super::{LlmError, Token, gguf};
 
 /// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
 pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()>>;
@@ -59,17 +59,18 @@ impl Model {
     /// Loads `path`.
     ///
     /// # Errors
-    /// [`LlmError::FileMissing`], [`LlmError::NotGguf`], [`LlmError::WouldNotFit`], [`LlmError::Load`],
+    /// [`LlmError::FileMissing`], [`LlmError::File`], [`LlmError::WouldNotFit`], [`LlmError::Load`],
     /// [`LlmError::Cancelled`] if the progress callback broke off.
     pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
-        let needed = check_gguf(&path)?;
+        let facts = gguf::check_model(&path)?;
+        let needed = facts.weights;
         let allowed = options.allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX);
         if needed > allowed {
             return Err(LlmError::WouldNotFit { needed, allowed });
         }
         if let Some(adapter) = &options.adapter {
-            check_gguf(adapter)?;
+            check_adapter(adapter, &path)?;
         }
         let cancelled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let mut params = LlamaModelParams::default();
@@ -166,6 +167,13 @@ impl Model {
         let (before, after) = filled.split_once(MARK)?;
         Some((before.to_owned(), after.to_owned()))
     }
+}
+
+/// Checks that the file `adapter` fits the model file `base`.
+fn check_adapter(adapter: &Path, base: &Path) -> Result<(), LlmError> {
+    let (adapter_bytes, base_bytes) = (gguf::map(adapter)?, gguf::map(base)?);
+    let parsed = gguf::parse(&adapter_bytes).and_then(|a| gguf::check_adapter(&a, &gguf::parse(&base_bytes)?));
+    parsed.map_err(|source| LlmError::File { path: adapter.to_path_buf(), source })
 }
 
 /// Memory that the system could give to this process, in bytes, where it says so.

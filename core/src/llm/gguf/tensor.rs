@@ -1,0 +1,96 @@
+//! Tensors as a GGUF file lists them.
+
+use super::GgufError;
+
+/// How a tensor's numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TensorType {
+    /// Its number in ggml.
+    pub id: u32,
+    /// Numbers per block.
+    pub block: u64,
+    /// Bytes per block.
+    pub bytes: u64,
+}
+
+impl TensorType {
+    /// 32-bit floats.
+    pub const F32: Self = Self { id: 0, block: 1, bytes: 4 };
+
+    /// The type with ggml's number `id`, if it may hold weights: integers and the types of intermediate results may not,
+    /// llama.cpp has no products for them.
+    pub fn weights(id: u32) -> Option<Self> {
+        // (number, block, bytes), as in ggml's type table.
+        const TYPES: [(u32, u64, u64); 27] = [
+            (0, 1, 4),     // F32
+            (1, 1, 2),     // F16
+            (2, 32, 18),   // Q4_0
+            (3, 32, 20),   // Q4_1
+            (6, 32, 22),   // Q5_0
+            (7, 32, 24),   // Q5_1
+            (8, 32, 34),   // Q8_0
+            (10, 256, 84), // Q2_K
+            (11, 256, 110),
+            (12, 256, 144),
+            (13, 256, 176),
+            (14, 256, 210), // Q6_K
+            (16, 256, 66),  // IQ2_XXS
+            (17, 256, 74),
+            (18, 256, 98),
+            (19, 256, 50),
+            (20, 32, 18), // IQ4_NL
+            (21, 256, 110),
+            (22, 256, 82),
+            (23, 256, 136),
+            (29, 256, 56), // IQ1_M
+            (30, 1, 2),    // BF16
+            (34, 256, 54), // TQ1_0
+            (35, 256, 66),
+            (39, 32, 17),  // MXFP4
+            (41, 128, 18), // Q1_0
+            (42, 64, 18),  // Q2_0
+        ];
+        TYPES.iter().find(|t| t.0 == id).map(|&(id, block, bytes)| Self { id, block, bytes })
+    }
+}
+
+/// One entry of a file's tensor list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tensor<'a> {
+    /// Its name, at most 63 bytes.
+    pub name: &'a str,
+    /// Its shape, the fastest dimension first; unused ones are 1.
+    pub shape: [u64; 4],
+    /// How many dimensions it was written with, 1 to 4.
+    pub dimensions: u32,
+    /// How its numbers are stored.
+    pub kind: TensorType,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+impl<'a> Tensor<'a> {
+    /// A tensor whose shape fits its type and whose size can be counted.
+    pub(super) fn new(name: &'a str, dims: &[u64], kind: u32) -> Result<Self, GgufError> {
+        let bad = |what| GgufError::Tensor { name: name.to_owned(), what };
+        let kind = TensorType::weights(kind).ok_or(bad("its data type is unknown or cannot hold weights"))?;
+        let mut shape = [1u64; 4];
+        for (to, &from) in shape.iter_mut().zip(dims) {
+            *to = from;
+        }
+        if dims.is_empty() || dims.len() > 4 || shape.contains(&0) {
+            return Err(bad("it must have one to four dimensions of at least one"));
+        }
+        if shape[0] % kind.block != 0 {
+            return Err(bad("its rows are not whole blocks of its data type"));
+        }
+        // Vectors are norms and biases, which llama.cpp adds and multiplies as floats only.
+        if dims.len() == 1 && kind != TensorType::F32 {
+            return Err(bad("a vector must hold 32-bit floats"));
+        }
+        let numbers = shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d)).filter(|&n| n <= i64::MAX as u64);
+        let bytes = numbers.and_then(|n| (n / kind.block).checked_mul(kind.bytes));
+        let bytes = bytes.ok_or(bad("its dimensions overflow"))?;
+        Ok(Self { name, shape, dimensions: dims.len() as u32, kind, bytes })
+    }
+}

@@ -27,9 +27,16 @@ pub enum CodecError {
     Damaged(String),
 }
 
-/// `value` as tagged bytes.
+/// Number of bytes that `value` takes, without the tag.
+pub(crate) fn length<T: Serialize>(value: &T) -> Result<usize, CodecError> {
+    bincode::serde::encode_into_std_write(value, &mut std::io::sink(), bincode::config::standard())
+        .map_err(|e| CodecError::Damaged(e.to_string()))
+}
+
+/// `value` as tagged bytes. The buffer never grows, so no copy of it is left behind in freed memory.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut out = vec![VERSION];
+    let mut out = Vec::with_capacity(1 + length(value)?);
+    out.push(VERSION);
     bincode::serde::encode_into_std_write(value, &mut out, bincode::config::standard())
         .map_err(|e| CodecError::Damaged(e.to_string()))?;
     Ok(out)

@@ -14,7 +14,7 @@ use crate::{
     llm::{DecoderOptions, Model, OnEvent, Sampling},
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
-    store::{Export, Store},
+    store::{Export, Key, Store},
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
@@ -141,12 +141,12 @@ impl GenerateRequest {
 }
 
 impl Engine {
-    /// Opens the store in `dir` (created if missing), without pack and model.
+    /// Opens the store in `dir` (created if missing) with the host's `key`, without pack and model.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
-    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(dir)?, pack: None, model: None, threads: 0, me: None })
+    pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
+        Ok(Self { store: Store::open(dir, key)?, pack: None, model: None, threads: 0, me: None })
     }
 
     /// The same engine with a pack, for predictions and grounding.

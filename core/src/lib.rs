@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`interaction`] | one text by one person about one item, real or synthetic |
 //! | [`profile`] | people as JSON lines: what packs are built from and evaluations run on |
-//! | [`store`] | one person's own interactions on disk |
+//! | [`store`] | one person's own interactions on disk, encrypted |
 //! | [`pack`] | the population artifact: catalogue, graph, public texts; memory-mapped |
 //! | [`graph`] | link prediction: fold one person into the graph, rank items, explain |
 //! | [`retrieve`] | BM25 over other people's texts, within a token budget |
@@ -29,12 +29,14 @@
 //! # Example
 //!
 //! ```
-//! use locket::{engine::Engine, interaction::Interaction};
+//! use locket::{engine::Engine, interaction::Interaction, store::Key};
 //!
 //! # fn main() -> Result<(), locket::Error> {
 //! # let dir = tempfile::tempdir().map_err(|e| locket::Error::io("create", "scratch", e))?;
 //! # let dir = dir.path();
-//! let engine = Engine::open(dir)?;
+//! // In an app the key comes from Android's Keystore or Apple's Keychain.
+//! let key = Key::generate()?;
+//! let engine = Engine::open(dir, &key)?;
 //! engine.record(Interaction::new("mug:42", "Keeps tea warm for an hour. My hands too.").with_rating(5.0))?;
 //! assert_eq!(engine.history()?.len(), 1);
 //! # Ok(())
@@ -62,6 +64,13 @@ pub mod store;
 pub mod text;
 
 pub use error::Error;
+
+/// Ways in for fuzzers to what no caller reaches.
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzzing {
+    pub use crate::store::fuzz_records as records;
+}
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -31,6 +31,15 @@ impl Profile {
         self.history.iter().map(|i| (i, false)).chain(std::iter::once((&self.target, true)))
     }
 
+    /// The profile in one line of JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn from_json(line: &[u8]) -> Result<Self, String> {
+        let profile: Self = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        profile.defect().map_or(Ok(profile), Err)
+    }
+
     /// What is wrong with it, if anything.
     fn defect(&self) -> Option<String> {
         if self.user.trim().is_empty() {
@@ -90,12 +99,7 @@ impl Profiles {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Profile, ProfileError> {
-        let bad = |what: String| ProfileError::Line { path: self.path.clone(), line: self.line, what };
-        let profile: Profile = serde_json::from_slice(bytes).map_err(|e| bad(e.to_string()))?;
-        match profile.defect() {
-            None => Ok(profile),
-            Some(what) => Err(bad(what)),
-        }
+        Profile::from_json(bytes).map_err(|what| ProfileError::Line { path: self.path.clone(), line: self.line, what })
     }
 }
 

@@ -11,6 +11,7 @@ use locket::{
     pack::{self, BuildOptions, Pack},
     profile::{Profile, Profiles},
     prompt::Task,
+    store::Key,
 };
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
@@ -25,7 +26,10 @@ fn engine(dir: &std::path::Path) -> Engine {
     let out = dir.join("p.pack");
     let files = [locket_tests::sample()];
     pack::build(&files, &out, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
-    let engine = Engine::open(dir.join("store")).unwrap().with_pack(Pack::open(out).unwrap()).with_threads(1);
+    let engine = Engine::open(dir.join("store"), &Key::new([1; 32]))
+        .unwrap()
+        .with_pack(Pack::open(out).unwrap())
+        .with_threads(1);
     for interaction in marta().history {
         engine.record(interaction).unwrap();
     }
@@ -61,7 +65,7 @@ fn history_comes_before_the_request_and_can_be_left_out() {
 #[test]
 fn what_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = Engine::open(dir.path()).unwrap();
+    let engine = Engine::open(dir.path(), &Key::new([1; 32])).unwrap();
     assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::Missing("pack"))));
     let request = GenerateRequest::new("k1", Task::Text);
     assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Missing("model"))));

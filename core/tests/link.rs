@@ -9,6 +9,7 @@ use locket::{
     interaction::Interaction,
     pack::{Holdout, Pack, PackBuilder},
     profile::Profile,
+    store::Key,
 };
 use proptest::prelude::*;
 
@@ -180,7 +181,7 @@ fn records_count_at_once_and_outlive_the_pack() {
     let best = |engine: &Engine| engine.predict(&PredictOptions::new(1)).unwrap()[0].item.clone();
 
     let (_old, pack) = pack_of(&pairs(0));
-    let engine = Engine::open(&store).unwrap().with_pack(pack);
+    let engine = Engine::open(&store, &Key::new([1; 32])).unwrap().with_pack(pack);
     engine.record(Interaction::new("item 5", "Fine.")).unwrap();
     assert_eq!(best(&engine), "item 6");
     engine.record(Interaction::new("item 6", "Fine.")).unwrap();
@@ -192,6 +193,6 @@ fn records_count_at_once_and_outlive_the_pack() {
     drop(engine);
 
     let (_new, pack) = pack_of(&pairs(1));
-    let engine = Engine::open(&store).unwrap().with_pack(pack);
+    let engine = Engine::open(&store, &Key::new([1; 32])).unwrap().with_pack(pack);
     assert_eq!((engine.history().unwrap().len(), best(&engine).as_str()), (3, "item 2"));
 }

@@ -10,7 +10,13 @@ use std::{
 pub fn locket() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_locket"));
     command.env("LOCKET_THREADS", "1");
+    command.env("LOCKET_KEY_FILE", key_file());
     command
+}
+
+/// Where the key of all stores of a test run lies.
+pub fn key_file() -> std::path::PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("stores.key")
 }
 
 /// Runs it with space-separated arguments; `{}` stands for `dir`.
@@ -20,7 +26,7 @@ pub fn run(dir: &Path, args: &str) -> Output {
 }
 
 /// Like a shell: single quotes keep spaces.
-fn split(args: &str) -> Vec<String> {
+pub fn split(args: &str) -> Vec<String> {
     let mut out = Vec::new();
     for (n, part) in args.split('\'').enumerate() {
         match n % 2 {

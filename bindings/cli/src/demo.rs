@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .filter_map(Result::ok)
         .find(|p| p.user == args.person)
         .with_context(|| format!("the sample has no person named {}", args.person))?;
-    let engine = Engine::open(dir.path().join("store"))?
+    let engine = Engine::open(dir.path().join("store"), &locket::store::Key::generate()?)?
         .with_pack(ui::open_pack(&pack)?)
         .with_model(model)
         .with_threads(ui::threads())

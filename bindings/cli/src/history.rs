@@ -1,14 +1,16 @@
-//! `locket record | history | export | erase`
+//! `locket record | history | export | import | rekey | erase`
 
 use std::{io::IsTerminal, path::PathBuf};
 
+use anyhow::Context;
 use locket::{
     engine::Engine,
     interaction::{Interaction, Origin},
+    store::{Store, StoreError},
 };
 use serde_json::json;
 
-use crate::ui;
+use crate::{key, ui};
 
 #[derive(clap::Args)]
 #[command(
@@ -52,6 +54,32 @@ pub struct EraseArgs {
     yes: bool,
 }
 
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  locket export --store me > me.json && locket import --store copy --from me.json")]
+pub struct ImportArgs {
+    /// The person's store directory; created if missing
+    #[arg(long)]
+    store: PathBuf,
+    /// What `locket export` printed
+    #[arg(long)]
+    from: PathBuf,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  locket rekey --store me --new-key-file me.key && locket --key-file me.key history --store me
+
+If it is interrupted, the store opens with the old key or with the new one, whole.")]
+pub struct RekeyArgs {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// File with the new key; made if missing
+    #[arg(long)]
+    new_key_file: PathBuf,
+}
+
 pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     let interaction = Interaction {
         item_title: args.item_title,
@@ -63,7 +91,7 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
             .and_then(|d| i64::try_from(d.as_millis()).ok()),
         ..Interaction::new(args.item, args.text)
     };
-    let engine = Engine::open(&args.store)?;
+    let engine = Engine::open(&args.store, &key::read_or_make()?)?;
     engine.record(interaction)?;
     let count = engine.store().len()?;
     if json {
@@ -98,23 +126,52 @@ pub fn export(args: &StoreArgs) -> anyhow::Result<()> {
     ui::print_json(&ui::open_store(&args.store)?.export()?)
 }
 
+pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
+    let text = std::fs::read(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
+    let export = serde_json::from_slice(&text).with_context(|| format!("{} is not an export", args.from.display()))?;
+    let count = Store::open(&args.store, &key::read_or_make()?)?.import(&export)?;
+    if json {
+        return ui::print_json(&json!({ "imported": count }));
+    }
+    println!("imported {count} records");
+    Ok(())
+}
+
+pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(Store::exists(&args.store), "no store at {}", args.store.display());
+    let mut store = Store::open(&args.store, &key::read()?)?;
+    store.change_key(&key::make_at(&args.new_key_file)?)?;
+    let count = store.len()?;
+    if json {
+        return ui::print_json(&json!({ "rekeyed": count }));
+    }
+    println!("{count} records are under the key of {} now", args.new_key_file.display());
+    Ok(())
+}
+
 pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
-    let engine = ui::open_store(&args.store)?;
-    let count = engine.store().len()?;
+    anyhow::ensure!(Store::exists(&args.store), "no store at {}", args.store.display());
+    // Erasing must work also where nothing can be read any more.
+    let opened = key::read().and_then(|key| Ok(Store::open(&args.store, &key)?));
+    if let Some(StoreError::Locked(_)) = opened.as_ref().err().and_then(|e| e.downcast_ref()) {
+        return opened.map(drop);
+    }
+    let count = opened.as_ref().ok().and_then(|store| store.len().ok());
+    let what = count.map_or("a store that cannot be read".to_owned(), |n| format!("{n} records"));
     if !args.yes {
-        anyhow::ensure!(
-            std::io::stdin().is_terminal(),
-            "erasing {count} records needs --yes where nobody can be asked"
-        );
-        eprint!("Erase {count} records in {}? Type yes: ", args.store.display());
+        anyhow::ensure!(std::io::stdin().is_terminal(), "erasing {what} needs --yes where nobody can be asked");
+        eprint!("Erase {what} in {}? Type yes: ", args.store.display());
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         anyhow::ensure!(answer.trim() == "yes", "nothing was erased");
     }
-    engine.erase()?;
+    match opened {
+        Ok(store) => store.erase()?,
+        Err(_) => Store::erase_unopened(&args.store)?,
+    }
     if json {
         return ui::print_json(&json!({ "erased": count }));
     }
-    println!("erased {count} records");
+    println!("erased {what}");
     Ok(())
 }

@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod generate;
 mod history;
+mod key;
 mod manifest;
 mod model;
 mod pack;
@@ -36,6 +37,9 @@ struct Cli {
     /// Threads for the model; 0 takes what the machine has
     #[arg(long, global = true, default_value_t = 0, env = "LOCKET_THREADS")]
     threads: usize,
+    /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it
+    #[arg(long, global = true, env = "LOCKET_KEY_FILE", value_name = "FILE")]
+    key_file: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,6 +64,10 @@ enum Command {
     Generate(generate::Args),
     /// Print everything that is kept of the person, as JSON
     Export(history::StoreArgs),
+    /// Keep what an export holds
+    Import(history::ImportArgs),
+    /// Change the key of a store: everything is encrypted anew
+    Rekey(history::RekeyArgs),
     /// Delete everything that is kept of the person
     Erase(history::EraseArgs),
     /// Measure quality
@@ -75,6 +83,7 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     ui::on_ctrl_c();
     ui::set_threads(cli.threads);
+    key::set_file(cli.key_file);
     let json = cli.json;
     let result = match cli.command {
         Command::Pack(c) => pack::run(c, json),
@@ -85,6 +94,8 @@ fn main() -> std::process::ExitCode {
         Command::Augment(a) => generate::augment(&a, json),
         Command::Generate(a) => generate::run(&a, json),
         Command::Export(a) => history::export(&a),
+        Command::Import(a) => history::import(&a, json),
+        Command::Rekey(a) => history::rekey(&a, json),
         Command::Erase(a) => history::erase(&a, json),
         Command::Eval(c) => eval::run(c, json),
         Command::Bench(a) => bench::run(&a, json),

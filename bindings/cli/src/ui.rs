@@ -123,5 +123,5 @@ pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
         dir.display(),
         dir.display()
     );
-    Ok(Engine::open(dir)?.with_threads(threads()))
+    Ok(Engine::open(dir, &crate::key::read()?)?.with_threads(threads()))
 }

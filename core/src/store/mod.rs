@@ -1,101 +1,36 @@
-//! One person's own interactions on disk.
+//! One person's own interactions on disk, encrypted.
 //!
-//! A store is a directory with one redb file. Records are appended under increasing ids and never
-//! change; a commit that returned survives a crash, one that did not leaves no trace (redb's
-//! copy-on-write B-trees). Bytes pass through a [`Seal`] on their way in and out: today [`Plain`],
-//! the seam for encryption at rest.
+//! A store is a directory: the key file (`keyfile`), one data file (`records`: redb with sealed values) and a lock. The host gives a
+//! 32-byte [`Key`], which wraps the store's own random key; nothing derived from the person is written in the clear. A
+//! commit that returned survives a crash, one that did not leaves no trace. What an attacker with the files learns
+//! stands in docs/SECURITY.md.
+
+mod error;
+mod keyfile;
+mod migrate;
+mod records;
+mod seal;
+
+pub use error::StoreError;
+pub use seal::Key;
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
+    io,
     path::{Path, PathBuf},
 };
 
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
+use redb::Database;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    codec::{self, CodecError},
-    interaction::Record,
-};
+use crate::interaction::Record;
+use keyfile::KeyFile;
+use records::{Cipher, Records};
 
-/// Records by id, in the order of recording.
-const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
-/// Facts about the store itself.
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-/// The layout of the tables. Policy: a newer layout is refused by name, an older one is migrated.
-const LAYOUT: u64 = 1;
-const FILE: &str = "locket.redb";
-
-/// What can be wrong with a store.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The directory or its file cannot be created, read or removed.
-    #[error("cannot {action} the store at {path}: {source}", path = path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The store's directory.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Another process has the store open. Close it there first.
-    #[error("the store at {} is open in another process", .0.display())]
-    Locked(PathBuf),
-    /// The database refused.
-    #[error("the store failed: {0}")]
-    Database(Box<redb::Error>),
-    /// The store was written by a newer Locket. Update the app.
-    #[error("the store has layout {0}, newer than this build knows ({LAYOUT})")]
-    Layout(u64),
-    /// A record cannot be read.
-    #[error("record {id}: {source}")]
-    Record {
-        /// The record's id.
-        id: u64,
-        /// What is wrong with its bytes.
-        source: CodecError,
-    },
-    /// The interaction cannot be recorded as it is.
-    #[error("not recorded: {0}")]
-    Interaction(&'static str),
-    /// The text to import is not an export.
-    #[error("not an export of this version: {0}")]
-    Export(String),
-}
-
-macro_rules! from_redb {
-    ($($t:ident),*) => {$(
-        impl From<redb::$t> for StoreError {
-            fn from(e: redb::$t) -> Self {
-                Self::Database(Box::new(e.into()))
-            }
-        }
-    )*};
-}
-from_redb!(Error, TransactionError, TableError, StorageError, CommitError);
-
-/// How record bytes are protected between the codec and the disk.
-pub trait Seal: Send + Sync {
-    /// Protects `plain`; `place` binds the result to its record.
-    fn seal(&self, plain: Vec<u8>, place: u64) -> Vec<u8>;
-    /// Undoes [`Seal::seal`], or says what is wrong.
-    fn open(&self, sealed: &[u8], place: u64) -> Result<Vec<u8>, CodecError>;
-}
-
-/// No protection beyond what the device's own file encryption gives.
-pub struct Plain;
-
-impl Seal for Plain {
-    fn seal(&self, plain: Vec<u8>, _: u64) -> Vec<u8> {
-        plain
-    }
-
-    fn open(&self, sealed: &[u8], _: u64) -> Result<Vec<u8>, CodecError> {
-        Ok(sealed.to_vec())
-    }
-}
+/// The layout of the data file. Policy: a newer layout is refused by name, an older one is migrated.
+/// Layout 1 was one redb file in the clear.
+const LAYOUT: u64 = 2;
+const LOCK: &str = "locket.lock";
 
 /// Everything a store holds, as JSON for its owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,51 +43,83 @@ pub struct Export {
     pub records: Vec<Record>,
 }
 
+/// A place where work on files can be stopped, as if the process had ended there. Outside of tests nothing stops.
+type Step<'f> = &'f mut dyn FnMut(&'static str) -> io::Result<()>;
+
+fn onward(_: &'static str) -> io::Result<()> {
+    Ok(())
+}
+
 /// One person's store.
 pub struct Store {
     dir: PathBuf,
-    db: Database,
-    seal: Box<dyn Seal>,
+    generation: u64,
+    records: Records,
+    /// Held as long as the store is open.
+    lock: File,
 }
 
 impl Store {
-    /// Opens the store in `dir`, creating both if they are missing.
+    /// Opens the store in `dir` with the host's `key`, creating both if they are missing. An older, unencrypted store there is
+    /// taken over, and its file is overwritten and removed.
     ///
     /// # Errors
-    /// [`StoreError::Io`], [`StoreError::Locked`] if another process holds it, [`StoreError::Layout`] if
-    /// a newer Locket wrote it.
-    pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let dir = dir.as_ref().to_path_buf();
-        let io = |action| {
-            let path = dir.clone();
-            move |source| StoreError::Io { action, path, source }
-        };
-        fs::create_dir_all(&dir).map_err(io("create"))?;
-        let db = Database::create(dir.join(FILE)).map_err(|e| match e {
-            redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Locked(dir.clone()),
-            redb::DatabaseError::Storage(redb::StorageError::Io(source)) => io("open")(source),
-            other => StoreError::Database(Box::new(other.into())),
-        })?;
-        let txn = db.begin_write()?;
-        {
-            let mut meta = txn.open_table(META)?;
-            let layout = meta.get("layout")?.map(|v| v.value());
-            match layout {
-                Some(layout) if layout > LAYOUT => return Err(StoreError::Layout(layout)),
-                Some(_) => {}
-                None => {
-                    meta.insert("layout", LAYOUT)?;
+    /// [`StoreError::WrongKey`], [`StoreError::Locked`] if it is open elsewhere, [`StoreError::Layout`] if a newer Locket
+    /// wrote it, [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, StoreError> {
+        Self::open_by_steps(dir.as_ref(), key, &mut onward)
+    }
+
+    fn open_by_steps(dir: &Path, key: &Key, step: Step<'_>) -> Result<Self, StoreError> {
+        let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
+        fs::create_dir_all(dir).map_err(io("create"))?;
+        let lock = lock(dir)?;
+        let (generation, records) = match fs::read(dir.join(keyfile::NAME)) {
+            Ok(bytes) => {
+                let file = KeyFile::unwrap(&bytes, key, dir)?;
+                let data = dir.join(data_name(file.generation));
+                if !data.exists() {
+                    return Err(StoreError::Damaged { path: dir.to_path_buf(), what: "its data file is missing" });
                 }
+                let db = Database::open(data).map_err(|e| database_error(e, dir))?;
+                (file.generation, Records::open(db, cipher(&file), dir)?)
             }
-            txn.open_table(RECORDS)?;
-        }
-        txn.commit()?;
-        Ok(Self { dir, db, seal: Box::new(Plain) })
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                // What an interrupted creation or erasure left: without a key file nobody can read it.
+                let old = migrate::read(dir)?;
+                remove_data_but(dir, None).map_err(io("prepare"))?;
+                let (made, lasting) = write_generation(dir, 1, key, &old, step)?;
+                lasting.map_err(io("write"))?;
+                (1, made)
+            }
+            Err(source) => return Err(io("read the key of")(source)),
+        };
+        step("cleaning").map_err(io("clean"))?;
+        remove_data_but(dir, Some(generation)).and_then(|()| migrate::remove(dir)).map_err(io("clean"))?;
+        Ok(Self { dir: dir.to_path_buf(), generation, records, lock })
+    }
+
+    /// A store without encryption and without a key file, to measure what encryption costs.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    #[cfg(feature = "eval")]
+    pub fn open_clear(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let dir = dir.as_ref();
+        let io = |source| StoreError::Io { action: "create", path: dir.to_path_buf(), source };
+        fs::create_dir_all(dir).map_err(io)?;
+        let lock = lock(dir)?;
+        let path = dir.join(data_name(0));
+        let fresh = !path.exists();
+        let db = Database::create(path).map_err(|e| database_error(e, dir))?;
+        let make = if fresh { Records::create } else { Records::open };
+        Ok(Self { dir: dir.to_path_buf(), generation: 0, records: make(db, Cipher::Clear, dir)?, lock })
     }
 
     /// Whether `dir` already holds a store.
     pub fn exists(dir: impl AsRef<Path>) -> bool {
-        dir.as_ref().join(FILE).exists()
+        let dir = dir.as_ref();
+        dir.join(keyfile::NAME).exists() || migrate::found(dir)
     }
 
     /// Where the store lives.
@@ -163,7 +130,7 @@ impl Store {
     /// Appends one record and returns its id. When this returns, the record is on disk.
     ///
     /// # Errors
-    /// [`StoreError::Interaction`] if it has no item, no text or a rating outside 1 to 5.
+    /// [`StoreError::Interaction`] if it has no item, no text, more than a megabyte, or a rating outside 1 to 5.
     pub fn append(&self, record: &Record) -> Result<u64, StoreError> {
         Ok(self.append_all(std::slice::from_ref(record))?[0])
     }
@@ -176,55 +143,29 @@ impl Store {
         if let Some(defect) = records.iter().find_map(|r| r.interaction.defect()) {
             return Err(StoreError::Interaction(defect));
         }
-        let txn = self.db.begin_write()?;
-        let ids = self.insert(&mut txn.open_table(RECORDS)?, records)?;
-        txn.commit()?;
-        Ok(ids)
-    }
-
-    /// Puts `records` behind the last one of `table`.
-    fn insert(&self, table: &mut Table<'_, u64, &'static [u8]>, records: &[Record]) -> Result<Vec<u64>, StoreError> {
-        let first = table.last()?.map_or(0, |(k, _)| k.value() + 1);
-        for (id, record) in (first..).zip(records) {
-            let bytes = codec::encode(record).map_err(|source| StoreError::Record { id, source })?;
-            table.insert(id, self.seal.seal(bytes, id).as_slice())?;
-        }
-        Ok((first..first + records.len() as u64).collect())
+        self.records.append(records)
     }
 
     /// All records, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Record`] names the first record that cannot be read.
+    /// [`StoreError::Forged`], [`StoreError::Damaged`], [`StoreError::Record`] if something cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
-        let table = self.db.begin_read()?.open_table(RECORDS)?;
-        Ok(self.read(&table)?.into_iter().map(|(_, record)| record).collect())
-    }
-
-    fn read(&self, table: &impl ReadableTable<u64, &'static [u8]>) -> Result<Vec<(u64, Record)>, StoreError> {
-        let mut out = Vec::new();
-        for entry in table.iter()? {
-            let (key, value) = entry?;
-            let id = key.value();
-            let plain = self.seal.open(value.value(), id);
-            let record = plain.and_then(|b| codec::decode(&b)).map_err(|source| StoreError::Record { id, source })?;
-            out.push((id, record));
-        }
-        Ok(out)
+        Ok(self.records.read()?.into_iter().map(|(_, record)| record).collect())
     }
 
     /// Number of records.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// [`StoreError::Database`], [`StoreError::Forged`].
     pub fn len(&self) -> Result<u64, StoreError> {
-        Ok(self.db.begin_read()?.open_table(RECORDS)?.len()?)
+        self.records.len()
     }
 
     /// Whether nothing is recorded.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// As [`Store::len`].
     pub fn is_empty(&self) -> Result<bool, StoreError> {
         Ok(self.len()? == 0)
     }
@@ -237,16 +178,10 @@ impl Store {
         if synthetic.iter().any(|r| !r.is_synthetic()) {
             return Err(StoreError::Interaction("a real text was offered as a synthetic one"));
         }
-        let txn = self.db.begin_write()?;
-        {
-            // Within the one write transaction, so that nothing recorded meanwhile can be lost.
-            let mut table = txn.open_table(RECORDS)?;
-            for (id, _) in self.read(&table)?.iter().filter(|(_, r)| r.is_synthetic()) {
-                table.remove(id)?;
-            }
-            self.insert(&mut table, synthetic)?;
+        if let Some(defect) = synthetic.iter().find_map(|r| r.interaction.defect()) {
+            return Err(StoreError::Interaction(defect));
         }
-        txn.commit()?;
+        self.records.replace(|record| !record.is_synthetic(), synthetic)?;
         Ok(())
     }
 
@@ -269,91 +204,158 @@ impl Store {
         Ok(self.append_all(&export.records)?.len())
     }
 
-    /// Deletes the store's file, and its directory if nothing else is in it.
+    /// Changes the host's key to `new`: everything is encrypted anew under a fresh key of the store's own, and the old key
+    /// file and data are destroyed. The moment of change is one rename. If the process ends before this returns, the
+    /// store opens with the old key or with the new one, whole.
     ///
     /// # Errors
-    /// [`StoreError::Io`] if the file cannot be removed.
-    pub fn erase(self) -> Result<(), StoreError> {
-        let Self { dir, db, .. } = self;
-        drop(db);
-        fs::remove_file(dir.join(FILE)).map_err(|source| StoreError::Io {
-            action: "erase",
-            path: dir.clone(),
-            source,
-        })?;
-        // A directory with other files in it is the app's own and stays.
-        let _ = fs::remove_dir(&dir);
-        Ok(())
+    /// [`StoreError::Io`]; the store then still has the old key.
+    pub fn change_key(&mut self, new: &Key) -> Result<(), StoreError> {
+        self.change_key_by_steps(new, &mut onward)
     }
+
+    fn change_key_by_steps(&mut self, new: &Key, step: Step<'_>) -> Result<(), StoreError> {
+        let generation = self.generation + 1;
+        let records = self.records()?;
+        let (made, lasting) = write_generation(&self.dir, generation, new, &records, step)?;
+        (self.records, self.generation) = (made, generation);
+        let io = |source| StoreError::Io { action: "clean", path: self.dir.clone(), source };
+        // Before the change lasts, the old files may be needed once more.
+        lasting.and_then(|()| step("cleaning")).and_then(|()| remove_data_but(&self.dir, Some(generation))).map_err(io)
+    }
+
+    /// Destroys the key, which makes everything unreadable at once, then removes the files, and the directory if
+    /// nothing else is in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if a file cannot be removed.
+    pub fn erase(self) -> Result<(), StoreError> {
+        self.erase_by_steps(&mut onward)
+    }
+
+    fn erase_by_steps(self, step: Step<'_>) -> Result<(), StoreError> {
+        let Self { dir, records, lock, .. } = self;
+        drop(records);
+        erase(&dir, lock, step)
+    }
+
+    /// As [`Store::erase`], without the key: for a store that is damaged or whose key is lost.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Io`].
+    pub fn erase_unopened(dir: impl AsRef<Path>) -> Result<(), StoreError> {
+        let dir = dir.as_ref();
+        erase(dir, lock(dir)?, &mut onward)
+    }
+}
+
+fn erase(dir: &Path, lock: File, step: Step<'_>) -> Result<(), StoreError> {
+    let mut work = || {
+        step("the key")?;
+        keyfile::destroy(&dir.join(keyfile::NAME))?;
+        keyfile::destroy(&dir.join(keyfile::NEW))?;
+        keyfile::sync_dir(dir)?;
+        step("the data")?;
+        remove_data_but(dir, None)?;
+        migrate::remove(dir)?;
+        step("the lock")?;
+        remove(&dir.join(LOCK))
+    };
+    work().map_err(|source| StoreError::Io { action: "erase", path: dir.to_path_buf(), source })?;
+    drop(lock);
+    // A directory with other files in it is the app's own and stays.
+    let _ = fs::remove_dir(dir);
+    Ok(())
+}
+
+/// Takes the store's lock.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let io = |source| StoreError::Io { action: "lock", path: dir.to_path_buf(), source };
+    let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+fn cipher(file: &KeyFile) -> Cipher {
+    Cipher::Sealed(file.key.derive(&file.salt, "locket records"), file.salt)
+}
+
+fn database_error(e: redb::DatabaseError, dir: &Path) -> StoreError {
+    match e {
+        redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Locked(dir.to_path_buf()),
+        redb::DatabaseError::Storage(redb::StorageError::Io(source)) => {
+            StoreError::Io { action: "open", path: dir.to_path_buf(), source }
+        }
+        other => other.into(),
+    }
+}
+
+const DATA: (&str, &str) = ("locket-", ".redb");
+
+fn data_name(generation: u64) -> String {
+    format!("{}{generation}{}", DATA.0, DATA.1)
+}
+
+/// Writes a data file of its own with `records` under a fresh key, then puts the key file that names it in place: that is
+/// the moment from which it is the store.
+fn write_generation(
+    dir: &Path,
+    generation: u64,
+    host: &Key,
+    records: &[Record],
+    step: Step<'_>,
+) -> Result<(Records, io::Result<()>), StoreError> {
+    let io = |source| StoreError::Io { action: "write", path: dir.to_path_buf(), source };
+    let path = dir.join(data_name(generation));
+    remove(&path).map_err(io)?;
+    step("the data file").map_err(io)?;
+    let file = KeyFile::generate(generation)?;
+    let db = Database::create(&path).map_err(|e| database_error(e, dir))?;
+    let made = Records::create(db, cipher(&file), dir)?;
+    step("the records").map_err(io)?;
+    if !records.is_empty() {
+        made.append(records)?;
+    }
+    step("the key file").map_err(io)?;
+    keyfile::sync_dir(dir).map_err(io)?;
+    let lasting = file.put(host, dir)?;
+    Ok((made, lasting))
+}
+
+/// Removes all data files but that of one generation, and half-written key files.
+fn remove_data_but(dir: &Path, generation: Option<u64>) -> io::Result<()> {
+    let keep = generation.map(data_name);
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let data = name.starts_with(DATA.0) && name.ends_with(DATA.1) && keep.as_deref() != Some(name);
+        if data || name == keyfile::NEW {
+            remove(&dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Decodes what a sealed segment could hold; what decodes must encode again.
+#[cfg(fuzzing)]
+pub fn fuzz_records(bytes: &[u8]) {
+    if let Ok(records) = records::unpack(bytes) {
+        assert_eq!(records::unpack(&records::pack(&records).expect("decoded records encode")).as_ref(), Ok(&records));
+    }
+    let _ = keyfile::KeyFile::unwrap(bytes, &Key::new([7; 32]), Path::new("fuzz"));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        interaction::{Interaction, Origin},
-        reason::ReasoningPath,
-    };
-
-    fn synthetic(item: &str) -> Record {
-        let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "m".into() };
-        Record { interaction: Interaction::new(item, "made up"), origin }
-    }
-
-    #[test]
-    fn records_survive_reopening_and_export() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("deep/store");
-        let store = Store::open(&path).unwrap();
-        store.append(&Record::real(Interaction::new("a", "first").with_rating(4.0))).unwrap();
-        store.append(&synthetic("b")).unwrap();
-        drop(store);
-        let store = Store::open(&path).unwrap();
-        assert_eq!(store.len().unwrap(), 2);
-        let export = store.export().unwrap();
-        let json = serde_json::to_string(&export).unwrap();
-        let other = Store::open(dir.path().join("other")).unwrap();
-        assert_eq!(other.import(&serde_json::from_str(&json).unwrap()).unwrap(), 2);
-        assert_eq!(other.records().unwrap(), store.records().unwrap());
-    }
-
-    #[test]
-    fn a_bad_record_keeps_the_whole_batch_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        let good = Record::real(Interaction::new("a", "x"));
-        let bad = Record::real(Interaction::new("a", "x").with_rating(7.0));
-        assert!(matches!(store.append_all(&[good, bad]), Err(StoreError::Interaction(_))));
-        assert!(store.is_empty().unwrap());
-    }
-
-    #[test]
-    fn synthetic_records_are_replaced_and_real_ones_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        let real = Record::real(Interaction::new("a", "x"));
-        store.append_all(&[synthetic("old"), real.clone()]).unwrap();
-        store.replace_synthetic(&[synthetic("new")]).unwrap();
-        assert_eq!(store.records().unwrap(), [real.clone(), synthetic("new")]);
-        assert!(store.replace_synthetic(&[real]).is_err());
-        assert_eq!(store.len().unwrap(), 2);
-    }
-
-    #[test]
-    fn two_openers_are_told_and_erase_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let store = Store::open(&path).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::Locked(_))));
-        store.append(&Record::real(Interaction::new("a", "secret"))).unwrap();
-        store.erase().unwrap();
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_file_that_is_no_database_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), vec![7u8; 5000]).unwrap();
-        assert!(Store::open(dir.path()).is_err());
-    }
-}
+mod crash;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! The key of stores, in a file of the user's own: a command line has no Keystore.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use anyhow::{Context, bail};
+use locket::store::Key;
+
+static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
+
+/// Takes this file instead of the default one.
+pub fn set_file(file: Option<PathBuf>) {
+    let _ = FILE.set(file);
+}
+
+/// `--key-file`, else a file in the user's data directory: not beside the stores that it opens.
+fn file() -> anyhow::Result<PathBuf> {
+    if let Some(Some(file)) = FILE.get() {
+        return Ok(file.clone());
+    }
+    let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    env("XDG_DATA_HOME")
+        .or_else(|| env("HOME").map(|d| d.join(".local/share")))
+        .map(|d| d.join("locket/key"))
+        .context("no place for the key: give --key-file, or set HOME")
+}
+
+/// The key of a store that is there.
+pub fn read() -> anyhow::Result<Key> {
+    let file = file()?;
+    read_from(&file)?
+        .with_context(|| format!("no key at {}: --key-file names the file with the store's key", file.display()))
+}
+
+/// The key for a store that may be new: made if there is none.
+pub fn read_or_make() -> anyhow::Result<Key> {
+    make_at(&file()?)
+}
+
+/// The key in this file: made if there is none.
+pub fn make_at(file: &Path) -> anyhow::Result<Key> {
+    if let Some(key) = read_from(file)? {
+        return Ok(key);
+    }
+    let failed = || format!("cannot make the key file {}", file.display());
+    let dir = file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).with_context(failed)?;
+    let key = Key::generate()?;
+    // Readable by its owner alone, and in place whole: another process may be making one at this moment.
+    let mut new = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
+    let digits: String = key.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    writeln!(new, "{digits}").and_then(|()| new.as_file().sync_all()).with_context(failed)?;
+    match new.persist_noclobber(file) {
+        Ok(_) => Ok(key),
+        Err(e) if e.error.kind() == ErrorKind::AlreadyExists => read_from(file)?.with_context(failed),
+        Err(e) => Err(e.error).with_context(failed),
+    }
+}
+
+fn read_from(file: &Path) -> anyhow::Result<Option<Key>> {
+    let text = match fs::read_to_string(file) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.with_context(|| format!("cannot read the key file {}", file.display()))?,
+    };
+    let digits = text.trim();
+    let bytes: Option<Vec<u8>> = (digits.len() == 64 && digits.is_ascii())
+        .then(|| (0..32).map(|n| u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()).collect())
+        .flatten();
+    match bytes {
+        Some(bytes) => Ok(Some(Key::try_from(&bytes[..])?)),
+        None => bail!("{} is not a key file: it must hold 64 hexadecimal digits", file.display()),
+    }
+}

@@ -1,0 +1,148 @@
+//! The key file: the store's own random key, wrapped by the host's key.
+//!
+//! The file decides which data file is the store. It is written under another name, synced and renamed, so at any time it is
+//! the old one or the new one, whole; changing keys is renaming it. Destroying its 124 bytes makes the data unreadable
+//! for everybody, also for who holds the host's key.
+//!
+//! ```text
+//! 0   magic "LOCKETK", version 1            8
+//! 8   generation, the number of the data file (little-endian)   8
+//! 16  salt of the store, random             16
+//! 32  check value of the host's key         16
+//! 48  nonce, wrapped key, tag               24 + 32 + 16, associated data: bytes 0 to 48
+//! 120 CRC-32 of bytes 0 to 120              4
+//! ```
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{
+    StoreError,
+    seal::{self, Key},
+};
+
+/// Its name in the store's directory.
+pub(super) const NAME: &str = "locket.key";
+/// Its name while it is written.
+pub(super) const NEW: &str = "locket.key.new";
+const MAGIC: &[u8; 7] = b"LOCKETK";
+const VERSION: u8 = 1;
+const LENGTH: usize = 124;
+const WRAPPED: std::ops::Range<usize> = 48..120;
+
+/// What the key file says.
+#[derive(Clone)]
+pub(super) struct KeyFile {
+    /// The number of the data file.
+    pub(super) generation: u64,
+    /// Random, public: makes subkeys of different stores differ.
+    pub(super) salt: [u8; 16],
+    /// The store's own key.
+    pub(super) key: Key,
+}
+
+impl KeyFile {
+    /// A fresh key for a data file.
+    pub(super) fn generate(generation: u64) -> Result<Self, StoreError> {
+        Ok(Self { generation, salt: seal::random()?, key: Key::generate()? })
+    }
+
+    /// The file's bytes, wrapped by `host`.
+    pub(super) fn wrap(&self, host: &Key) -> Result<Vec<u8>, StoreError> {
+        let mut out = Vec::with_capacity(LENGTH);
+        out.extend_from_slice(MAGIC);
+        out.push(VERSION);
+        out.extend_from_slice(&self.generation.to_le_bytes());
+        out.extend_from_slice(&self.salt);
+        out.extend_from_slice(&check_value(host, &self.salt));
+        let wrapped = seal::seal(&host.derive(&self.salt, "locket key file: wrap"), &out, self.key.as_bytes())?;
+        out.extend_from_slice(&wrapped);
+        out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
+        Ok(out)
+    }
+
+    /// Reads the file's bytes with `host`.
+    pub(super) fn unwrap(bytes: &[u8], host: &Key, dir: &Path) -> Result<Self, StoreError> {
+        let damaged = |what| StoreError::Damaged { path: dir.to_path_buf(), what };
+        if bytes.len() >= 8 && bytes.starts_with(MAGIC) && bytes[7] > VERSION {
+            return Err(StoreError::Layout(u64::from(bytes[7]) + 1));
+        }
+        if bytes.len() != LENGTH || !bytes.starts_with(MAGIC) || bytes[7] != VERSION {
+            return Err(damaged("its key file is none"));
+        }
+        let (body, crc) = bytes.split_at(LENGTH - 4);
+        if crc32fast::hash(body).to_le_bytes() != crc {
+            return Err(damaged("its key file has changed"));
+        }
+        let mut generation = [0; 8];
+        generation.copy_from_slice(&bytes[8..16]);
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&bytes[16..32]);
+        if check_value(host, &salt) != bytes[32..48] {
+            return Err(StoreError::WrongKey(dir.to_path_buf()));
+        }
+        let wrap = host.derive(&salt, "locket key file: wrap");
+        let key = seal::open(&wrap, &bytes[..48], &bytes[WRAPPED]).ok_or(damaged("its key file was tampered with"))?;
+        Ok(Self { generation: u64::from_le_bytes(generation), salt, key: Key::try_from(&key[..])? })
+    }
+
+    /// Puts the file in place: whole or not at all. When this returns `Ok` the change has happened; the inner result says
+    /// whether it will last through a loss of power. Only then is the file that it replaced overwritten.
+    pub(super) fn put(&self, host: &Key, dir: &Path) -> Result<io::Result<()>, StoreError> {
+        let io = |source| StoreError::Io { action: "write the key of", path: dir.to_path_buf(), source };
+        let (new, place) = (dir.join(NEW), dir.join(NAME));
+        let mut file = File::create(&new).map_err(io)?;
+        file.write_all(&self.wrap(host)?).and_then(|()| file.sync_all()).map_err(io)?;
+        // The name goes, the handle stays.
+        let old = OpenOptions::new().write(true).open(&place).ok();
+        fs::rename(&new, &place).map_err(io)?;
+        let lasting = sync_dir(dir);
+        if let (Ok(()), Some(old)) = (&lasting, old) {
+            // The change stands; that the old bytes could not be wiped does not undo it.
+            let _ = wipe(old);
+        }
+        Ok(lasting)
+    }
+}
+
+/// Tells a wrong key from a damaged file; says nothing else about the key.
+fn check_value(host: &Key, salt: &[u8]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&host.derive(salt, "locket key file: check").as_bytes()[..16]);
+    out
+}
+
+/// Overwrites a file in place, as far as the storage below allows that.
+pub(super) fn wipe(mut file: File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(0))?;
+    let zeros = [0u8; 4096];
+    let mut left = length;
+    while left > 0 {
+        let n = left.min(zeros.len() as u64);
+        file.write_all(&zeros[..n as usize])?;
+        left -= n;
+    }
+    file.sync_all()
+}
+
+/// Overwrites and removes a file; nothing to do if there is none.
+pub(super) fn destroy(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(file) => {
+            wipe(file)?;
+            fs::remove_file(path)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes renames and removals in `dir` last.
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    // Windows has no handle on a directory that could be synced; NTFS journals names itself.
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,48 @@
+//! Taking over a store of layout 1: one redb file in the clear, records under increasing ids.
+
+use std::{io, path::Path};
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+
+use super::{StoreError, database_error, keyfile};
+use crate::{codec, interaction::Record};
+
+const FILE: &str = "locket.redb";
+const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+
+/// Whether `dir` holds such a store.
+pub(super) fn found(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
+/// Its records; none if there is no such store.
+pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
+    if !found(dir) {
+        return Ok(Vec::new());
+    }
+    let db = Database::open(dir.join(FILE)).map_err(|e| database_error(e, dir))?;
+    let txn = db.begin_read()?;
+    let table = match txn.open_table(RECORDS) {
+        Ok(table) => table,
+        // It was never opened to its end, so nothing was recorded.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let layout = txn.open_table(META)?.get("layout")?.map_or(1, |v| v.value());
+    if layout != 1 {
+        return Err(StoreError::Layout(layout));
+    }
+    let mut records = Vec::new();
+    for entry in table.iter()? {
+        let (id, bytes) = entry?;
+        let id = id.value();
+        records.push(codec::decode(bytes.value()).map_err(|source| StoreError::Record { id, source })?);
+    }
+    Ok(records)
+}
+
+/// Overwrites and removes its file, once everything stands in the new store.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    keyfile::destroy(&dir.join(FILE))
+}

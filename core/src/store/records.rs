@@ -1,0 +1,301 @@
+//! The data file: records in sealed segments of equal size inside a redb database.
+//!
+//! Two tables: `meta` (layout in the clear, a sealed root) and `segments` (number -> sealed bytes). A segment holds as many
+//! records as fit, padded to a multiple of 4 kB, so neither their number nor their lengths show. The root counts
+//! records and holds a digest over the nonce and tag of every segment: none can be dropped, repeated or taken from
+//! an earlier state of the file without the others. redb's copy-on-write trees make a commit whole or absent.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    LAYOUT, StoreError,
+    seal::{self, Key, NONCE, TAG},
+};
+use crate::{codec, interaction::Record};
+
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+const SEGMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("segments");
+/// A sealed segment is this much shorter than whole pages, so that redb's leaf around it fills them.
+const LEAF: usize = 96;
+const PAGE: usize = 4096;
+/// Largest encoded record, in bytes.
+const MAX_RECORD: usize = 1 << 20;
+
+/// How the data file's values are protected.
+pub(super) enum Cipher {
+    /// Under a subkey, bound to the store.
+    Sealed(Key, [u8; 16]),
+    /// Not at all: what encryption costs is measured against this.
+    #[cfg(feature = "eval")]
+    Clear,
+}
+
+impl Cipher {
+    /// Where a value stands: in which store, in which table, under which number.
+    fn place(salt: &[u8; 16], table: u8, number: u64) -> Vec<u8> {
+        [b"locket data", &salt[..], &[table], &number.to_le_bytes()].concat()
+    }
+
+    fn seal(&self, table: u8, number: u64, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        match self {
+            Self::Sealed(key, salt) => seal::seal(key, &Self::place(salt, table, number), plain),
+            #[cfg(feature = "eval")]
+            Self::Clear => Ok([&[0; NONCE][..], plain, &[0; TAG]].concat()),
+        }
+    }
+
+    fn open(&self, table: u8, number: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let plain = match self {
+            Self::Sealed(key, salt) => seal::open(key, &Self::place(salt, table, number), sealed),
+            #[cfg(feature = "eval")]
+            Self::Clear => sealed.get(NONCE..sealed.len() - TAG).map(|b| Zeroizing::new(b.to_vec())),
+        };
+        plain.ok_or(StoreError::Forged(number))
+    }
+}
+
+const ROOT_TABLE: u8 = 0;
+const SEGMENT_TABLE: u8 = 1;
+
+/// What binds the segments together. Encoded in 56 bytes, whatever it counts.
+#[derive(Clone, Default, PartialEq)]
+struct Root {
+    next_id: u64,
+    records: u64,
+    segments: u64,
+    digest: [u8; 32],
+}
+
+impl Root {
+    fn encode(&self) -> Vec<u8> {
+        let numbers = [self.next_id, self.records, self.segments].map(u64::to_le_bytes).concat();
+        [numbers, self.digest.to_vec()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let number = |n: usize| Some(u64::from_le_bytes(*bytes.get(n * 8..)?.first_chunk()?));
+        let (digest, whole) = (*bytes.get(24..)?.first_chunk()?, bytes.len() == 56);
+        whole.then_some(Self { next_id: number(0)?, records: number(1)?, segments: number(2)?, digest })
+    }
+}
+
+/// Records with their ids, in the order of recording.
+pub(super) type Numbered = Vec<(u64, Record)>;
+
+/// The data file of one store.
+pub(super) struct Records {
+    dir: PathBuf,
+    db: Database,
+    cipher: Cipher,
+}
+
+impl Records {
+    /// Makes `db`, which is empty, the data file of a store.
+    pub(super) fn create(db: Database, cipher: Cipher, dir: &Path) -> Result<Self, StoreError> {
+        let this = Self { dir: dir.to_path_buf(), db, cipher };
+        let txn = this.db.begin_write()?;
+        {
+            let mut meta = txn.open_table(META)?;
+            meta.insert("layout", &LAYOUT.to_le_bytes()[..])?;
+            let root = Root { digest: Sha256::new().finalize().into(), ..Root::default() };
+            meta.insert("root", this.cipher.seal(ROOT_TABLE, 0, &root.encode())?.as_slice())?;
+            txn.open_table(SEGMENTS)?;
+        }
+        txn.commit()?;
+        Ok(this)
+    }
+
+    /// Opens a data file and looks at its root.
+    pub(super) fn open(db: Database, cipher: Cipher, dir: &Path) -> Result<Self, StoreError> {
+        let this = Self { dir: dir.to_path_buf(), db, cipher };
+        let meta = this.db.begin_read()?.open_table(META)?;
+        let layout = meta.get("layout")?.and_then(|v| v.value().try_into().ok()).map(u64::from_le_bytes);
+        match layout {
+            Some(layout) if layout > LAYOUT => return Err(StoreError::Layout(layout)),
+            Some(_) => {}
+            None => return Err(this.damaged("its data file has no layout")),
+        }
+        this.root(&meta)?;
+        Ok(this)
+    }
+
+    fn damaged(&self, what: &'static str) -> StoreError {
+        StoreError::Damaged { path: self.dir.clone(), what }
+    }
+
+    fn root(&self, meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Root, StoreError> {
+        let sealed = meta.get("root")?.ok_or_else(|| self.damaged("its root is missing"))?;
+        Root::decode(&self.cipher.open(ROOT_TABLE, 0, sealed.value())?).ok_or_else(|| self.damaged("its root is none"))
+    }
+
+    /// Number of records.
+    pub(super) fn len(&self) -> Result<u64, StoreError> {
+        Ok(self.root(&self.db.begin_read()?.open_table(META)?)?.records)
+    }
+
+    /// All records.
+    pub(super) fn read(&self) -> Result<Numbered, StoreError> {
+        let txn = self.db.begin_read()?;
+        let root = self.root(&txn.open_table(META)?)?;
+        let segments = txn.open_table(SEGMENTS)?;
+        self.check(&root, &segments)?;
+        let mut all = Vec::new();
+        for number in 0..root.segments {
+            all.extend(self.segment(&segments, number)?);
+        }
+        if all.len() as u64 != root.records {
+            return Err(self.damaged("it holds another number of records than its root says"));
+        }
+        Ok(all)
+    }
+
+    fn segment(&self, segments: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Result<Numbered, StoreError> {
+        let sealed = segments.get(number)?.ok_or_else(|| self.damaged("a segment is missing"))?;
+        unpack(&self.cipher.open(SEGMENT_TABLE, number, sealed.value())?)
+            .map_err(|source| StoreError::Record { id: number, source })
+    }
+
+    /// The digest over all segments, which must be the root's.
+    fn check(&self, root: &Root, segments: &impl ReadableTable<u64, &'static [u8]>) -> Result<(), StoreError> {
+        if digest(segments)? == (root.segments, root.digest) {
+            Ok(())
+        } else {
+            Err(self.damaged("its parts are of different times or stores"))
+        }
+    }
+
+    /// Puts `records` behind the last one in one transaction and returns their ids.
+    pub(super) fn append(&self, records: &[Record]) -> Result<Vec<u64>, StoreError> {
+        self.change(|root, segments| {
+            let last = root.segments.checked_sub(1);
+            let kept = last.map_or(Ok(Vec::new()), |n| self.segment(segments, n))?;
+            root.segments = last.unwrap_or(0);
+            self.write(root, segments, kept, records)
+        })
+    }
+
+    /// Replaces all records by `kept`, ids and all, and `added` in one transaction.
+    pub(super) fn replace(&self, keep: impl Fn(&Record) -> bool, added: &[Record]) -> Result<Vec<u64>, StoreError> {
+        self.change(|root, segments| {
+            let mut kept = Vec::new();
+            for number in 0..root.segments {
+                kept.extend(self.segment(segments, number)?.into_iter().filter(|(_, record)| keep(record)));
+            }
+            (root.segments, root.records) = (0, kept.len() as u64);
+            self.write(root, segments, kept, added)
+        })
+    }
+
+    /// One write transaction that ends with a new root.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Root, &mut Table<'_, u64, &'static [u8]>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let txn = self.db.begin_write()?;
+        let done = {
+            let mut meta = txn.open_table(META)?;
+            let mut segments = txn.open_table(SEGMENTS)?;
+            let mut root = self.root(&meta)?;
+            // What was moved or dropped must not be sealed anew as if it were right.
+            self.check(&root, &segments)?;
+            let done = work(&mut root, &mut segments)?;
+            segments.retain(|number, _| number < root.segments)?;
+            (root.segments, root.digest) = digest(&segments)?;
+            meta.insert("root", self.cipher.seal(ROOT_TABLE, 0, &root.encode())?.as_slice())?;
+            done
+        };
+        txn.commit()?;
+        Ok(done)
+    }
+
+    /// Writes `kept` and then `added` into segments from number `root.segments` on.
+    fn write(
+        &self,
+        root: &mut Root,
+        segments: &mut Table<'_, u64, &'static [u8]>,
+        kept: Numbered,
+        added: &[Record],
+    ) -> Result<Vec<u64>, StoreError> {
+        let ids = root.next_id..root.next_id + added.len() as u64;
+        root.next_id = ids.end;
+        root.records += added.len() as u64;
+        let numbered = ids.clone().zip(added.iter().cloned());
+        let (mut open, mut used): (Numbered, usize) = (Vec::new(), 0);
+        for (id, record) in kept.into_iter().chain(numbered) {
+            let length = codec::length(&(id, &record)).map_err(|source| StoreError::Record { id, source })?;
+            if length > MAX_RECORD {
+                return Err(StoreError::Interaction("a text and its titles may have a megabyte together"));
+            }
+            if !open.is_empty() && used + length > room(PAGE) {
+                self.put(root, segments, &open)?;
+                (open, used) = (Vec::new(), 0);
+            }
+            used += length;
+            open.push((id, record));
+        }
+        if !open.is_empty() {
+            self.put(root, segments, &open)?;
+        }
+        Ok(ids.collect())
+    }
+
+    fn put(
+        &self,
+        root: &mut Root,
+        segments: &mut Table<'_, u64, &'static [u8]>,
+        records: &Numbered,
+    ) -> Result<(), StoreError> {
+        let number = root.segments;
+        let plain = pack(records).map_err(|source| StoreError::Record { id: number, source })?;
+        segments.insert(number, self.cipher.seal(SEGMENT_TABLE, number, &plain)?.as_slice())?;
+        root.segments += 1;
+        Ok(())
+    }
+}
+
+/// Bytes of records that a segment of `pages` bytes holds: less nonce, tag, the length in front, and what codec puts
+/// around a list.
+fn room(pages: usize) -> usize {
+    pages - LEAF - NONCE - TAG - 4 - 8
+}
+
+/// The records, encoded and padded so that the sealed segment fills whole pages.
+pub(super) fn pack(records: &Numbered) -> Result<Zeroizing<Vec<u8>>, codec::CodecError> {
+    let encoded = Zeroizing::new(codec::encode(records)?);
+    let outer = LEAF + NONCE + TAG;
+    let length = (encoded.len() + 4 + outer).next_multiple_of(PAGE) - outer;
+    let mut plain = Zeroizing::new(Vec::with_capacity(length));
+    plain.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
+    plain.extend_from_slice(&encoded);
+    plain.resize(length, 0);
+    Ok(plain)
+}
+
+/// Undoes [`pack`].
+pub(super) fn unpack(plain: &[u8]) -> Result<Numbered, codec::CodecError> {
+    let (length, rest) = plain.split_first_chunk::<4>().ok_or(codec::CodecError::Empty)?;
+    let encoded = rest.get(..u32::from_le_bytes(*length) as usize).ok_or(codec::CodecError::Empty)?;
+    codec::decode(encoded)
+}
+
+/// The number of segments, numbered from 0 without gaps, and a digest over their nonces and tags.
+fn digest(segments: &impl ReadableTable<u64, &'static [u8]>) -> Result<(u64, [u8; 32]), StoreError> {
+    let (mut sum, mut count) = (Sha256::new(), 0);
+    for entry in segments.iter()? {
+        let (number, sealed) = entry?;
+        let sealed = sealed.value();
+        let ends = (sealed.first_chunk::<NONCE>(), sealed.last_chunk::<TAG>());
+        let (Some(nonce), Some(tag), true) = (ends.0, ends.1, number.value() == count) else {
+            return Err(StoreError::Forged(number.value()));
+        };
+        sum.update(count.to_le_bytes());
+        sum.update(nonce);
+        sum.update(tag);
+        count += 1;
+    }
+    Ok((count, sum.finalize().into()))
+}

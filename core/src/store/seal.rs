@@ -1,0 +1,158 @@
+//! Authenticated encryption: keys, one subkey per purpose, and sealed bytes.
+//!
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with random 192-bit nonces; subkeys by HKDF-SHA256 (RFC 5869) with the
+//! store's own salt. What is sealed is bound to its place by associated data: bytes moved elsewhere do not open.
+
+use chacha20poly1305::{
+    Key as CipherKey, KeyInit, Tag, XChaCha20Poly1305, XNonce,
+    aead::{AeadInOut, inout::InOutBuf},
+};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::StoreError;
+
+/// Bytes of a nonce, which stands in front of what is sealed.
+pub(super) const NONCE: usize = 24;
+/// Bytes of a tag, which stands behind it.
+pub(super) const TAG: usize = 16;
+
+/// A 32-byte secret: the one that the host keeps for a store in Android's Keystore or Apple's Keychain. Wiped when it is
+/// dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// A key of these bytes. They must come from a secure random generator, not from a password.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A fresh key from the system's random generator.
+    ///
+    /// # Errors
+    /// [`StoreError::Random`].
+    pub fn generate() -> Result<Self, StoreError> {
+        Ok(Self(random()?))
+    }
+
+    /// The bytes, for the host to keep.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A key derived from this one for one purpose.
+    pub(super) fn derive(&self, salt: &[u8], purpose: &str) -> Self {
+        let mut out = [0; 32];
+        // Fails for outputs of more than 8,160 bytes only.
+        let _ = Hkdf::<Sha256>::new(Some(salt), &self.0).expand(purpose.as_bytes(), &mut out);
+        let key = Self(out);
+        out.zeroize();
+        key
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&CipherKey::from(self.0))
+    }
+}
+
+impl TryFrom<&[u8]> for Key {
+    type Error = StoreError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, StoreError> {
+        bytes.try_into().map(Self).map_err(|_| StoreError::KeyLength(bytes.len()))
+    }
+}
+
+impl std::fmt::Debug for Key {
+    /// Never shows the bytes.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// N bytes from the system's random generator.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut out = [0; N];
+    getrandom::fill(&mut out).map_err(|e| StoreError::Random(e.to_string()))?;
+    Ok(out)
+}
+
+/// Nonce, ciphertext and tag of `plain`, bound to `place`.
+pub(super) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let nonce = random::<NONCE>()?;
+    let mut out = Vec::with_capacity(NONCE + plain.len() + TAG);
+    out.extend_from_slice(&nonce);
+    out.extend_from_slice(plain);
+    let body = InOutBuf::from(&mut out[NONCE..]);
+    let tag = key.cipher().encrypt_inout_detached(&XNonce::from(nonce), place, body);
+    // Fails for messages of 256 GiB only; callers bound theirs long before.
+    let tag = tag.map_err(|_| StoreError::Interaction("the text is too long"))?;
+    out.extend_from_slice(&tag);
+    Ok(out)
+}
+
+/// Undoes [`seal`]; none if the bytes or their place are not the ones that were sealed.
+pub(super) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, rest) = sealed.split_first_chunk::<NONCE>()?;
+    let (body, tag) = rest.split_last_chunk::<TAG>()?;
+    let mut plain = Zeroizing::new(body.to_vec());
+    let buffer = InOutBuf::from(plain.as_mut_slice());
+    key.cipher().decrypt_inout_detached(&XNonce::from(*nonce), place, buffer, &Tag::from(*tag)).ok()?;
+    Some(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of draft-irtf-cfrg-xchacha-03, appendix A.3.1: ours is the same construction.
+    #[test]
+    fn the_published_vector_opens() {
+        let hex = |s: &str| -> Vec<u8> {
+            (0..s.len() / 2).map(|n| u8::from_str_radix(&s[2 * n..2 * n + 2], 16).unwrap()).collect()
+        };
+        let key = Key::try_from(&hex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f")[..]).unwrap();
+        let sealed = hex(concat!(
+            "404142434445464748494a4b4c4d4e4f5051525354555657",
+            "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb",
+            "731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452",
+            "2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9",
+            "21f9664c97637da9768812f615c68b13b52e",
+            "c0875924c1c7987947deafd8780acf49"
+        ));
+        let plain = open(&key, &hex("50515253c0c1c2c3c4c5c6c7"), &sealed).unwrap();
+        assert!(plain.starts_with(b"Ladies and Gentlemen of the class of '99"), "{:?}", &plain[..]);
+        let other = Key::new([1; 32]);
+        assert!(open(&other, &hex("50515253c0c1c2c3c4c5c6c7"), &sealed).is_none());
+    }
+
+    /// RFC 5869 appendix A.1 has another output length; the first 32 bytes of its output are the same.
+    #[test]
+    fn subkeys_are_hkdf() {
+        let key = Hkdf::<Sha256>::new(Some(&(0..13).collect::<Vec<u8>>()), &[0x0b; 22]);
+        let mut out = [0; 32];
+        key.expand(&(0xf0..0xfa).collect::<Vec<u8>>(), &mut out).unwrap();
+        assert_eq!(out[..8], [0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a]);
+        let key = Key::new([7; 32]);
+        assert_ne!(key.derive(b"a", "x").0, key.derive(b"a", "y").0);
+        assert_ne!(key.derive(b"a", "x").0, key.derive(b"b", "x").0);
+    }
+
+    #[test]
+    fn any_change_is_noticed() {
+        let key = Key::generate().unwrap();
+        let sealed = seal(&key, b"here", b"a secret").unwrap();
+        assert_eq!(&open(&key, b"here", &sealed).unwrap()[..], b"a secret");
+        assert_ne!(sealed, seal(&key, b"here", b"a secret").unwrap(), "nonces differ");
+        assert!(open(&key, b"there", &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut wrong = sealed.clone();
+            wrong[at] ^= 1;
+            assert!(open(&key, b"here", &wrong).is_none(), "byte {at}");
+            assert!(open(&key, b"here", &sealed[..at]).is_none(), "cut at {at}");
+        }
+        assert_eq!(format!("{key:?}"), "Key(..)");
+    }
+}

@@ -1,0 +1,11 @@
+//! Lines of profile files: a profile that is accepted is usable and survives writing and reading.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use locket::profile::Profile;
+
+fuzz_target!(|line: &[u8]| {
+    let Ok(profile) = Profile::from_json(line) else { return };
+    assert!(profile.interactions().all(|(i, _)| i.defect().is_none()));
+    assert!(!profile.user.trim().is_empty());
+});

@@ -11,7 +11,7 @@ use crate::{
     graph::{Predictor, Query, Via},
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
-    llm::{DecoderOptions, Model, OnEvent, Sampling},
+    llm::{DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf, worker::Worker},
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     store::{Export, Key, Store},
@@ -24,7 +24,7 @@ const OWN_TEXTS: usize = 8;
 pub struct Engine {
     store: Store,
     pack: Option<Pack>,
-    model: Option<Model>,
+    worker: Option<Worker>,
     threads: usize,
     me: Option<u64>,
 }
@@ -146,7 +146,7 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(dir, key)?, pack: None, model: None, threads: 0, me: None })
+        Ok(Self { store: Store::open(dir, key)?, pack: None, worker: None, threads: 0, me: None })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -156,11 +156,23 @@ impl Engine {
         self
     }
 
-    /// The same engine with a model, for writing.
-    #[must_use]
-    pub fn with_model(mut self, model: Model) -> Self {
-        self.model = Some(model);
-        self
+    /// The same engine with a model, for writing. It is loaded again from its file after it was released.
+    ///
+    /// # Errors
+    /// [`crate::llm::LlmError::Failed`] if the system gives no thread.
+    pub fn with_model(mut self, model: Model) -> Result<Self, Error> {
+        self.worker = Some(Worker::with_model(model)?);
+        Ok(self)
+    }
+
+    /// The same engine with a model file, which is loaded when it is first needed.
+    ///
+    /// # Errors
+    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
+    pub fn with_model_file(mut self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
+        gguf::check_model(path.as_ref())?;
+        self.worker = Some(Worker::lazy(path.as_ref().to_path_buf(), options.adapter, options.allowed_bytes)?);
+        Ok(self)
     }
 
     /// The same engine decoding on this many threads; 0, the default, takes what the machine has.
@@ -192,8 +204,20 @@ impl Engine {
         self.pack.as_ref().ok_or(Error::Missing("pack"))
     }
 
-    fn need_model(&self) -> Result<&Model, Error> {
-        self.model.as_ref().ok_or(Error::Missing("model"))
+    fn need_model(&self) -> Result<&Worker, Error> {
+        self.worker.as_ref().ok_or(Error::Missing("model"))
+    }
+
+    /// Gives memory back. Returns at once: a call in progress ends first, and the next one loads what it needs again.
+    pub fn release_memory(&self, level: MemoryLevel) {
+        if let Some(worker) = &self.worker {
+            worker.release(level);
+        }
+    }
+
+    /// Whether the model is in memory now, and whether a decoder (KV cache and intermediate results) is.
+    pub fn in_memory(&self) -> (bool, bool) {
+        self.worker.as_ref().map_or((false, false), Worker::loaded)
     }
 
     /// Keeps a text that the person wrote. When this returns, it is on disk.
@@ -254,7 +278,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn augment(&self, k: usize, seed: u32, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
-        let (pack, model) = (self.need_pack()?, self.need_model()?);
+        let (pack, worker) = (self.need_pack()?, self.need_model()?);
         let real = self.real()?;
         let predictor = Predictor::new(pack);
         let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), k);
@@ -266,10 +290,11 @@ impl Engine {
         let jobs: Vec<augment::Job> = items.iter().map(job).collect();
         let options = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
         let sequences = jobs.len().clamp(1, 8);
-        let mut decoder =
-            model.decoder(DecoderOptions { context: options.context(), sequences, threads: self.threads })?;
+        let decoder = self.decoder_options(&options, sequences);
+        let attempts = worker
+            .call(decoder, on_event, move |decoder, on_event| augment::write(decoder, &jobs, &options, on_event))?;
         let mut done = Augmented::default();
-        for attempt in augment::write(&mut decoder, &jobs, &options, on_event)? {
+        for attempt in attempts {
             done.kept.extend(attempt.kept);
             done.refused.extend(attempt.refused);
             done.tokens += attempt.tokens;
@@ -286,15 +311,19 @@ impl Engine {
     /// [`Error::Missing`] without a model, [`Error::Argument`] if the task lacks what it is given,
     /// [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
-        let model = self.need_model()?;
+        let worker = self.need_model()?;
         let material = self.material(request)?;
-        let mut decoder = model.decoder(DecoderOptions {
-            context: request.options.context(),
-            sequences: 1,
-            threads: self.threads,
+        let (options, asked) = (request.options, material.clone());
+        let completion = worker.call(self.decoder_options(&options, 1), on_event, move |decoder, on_event| {
+            let request = generate::request(decoder.model(), &asked, &options);
+            decoder.run_one(&request, on_event).map_err(Error::from)
         })?;
-        let completion = decoder.run_one(&generate::request(model, &material, &request.options), on_event)?;
         Ok(generate::read(&material, &completion))
+    }
+
+    fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {
+        let (context, threads) = (options.context(), self.threads);
+        DecoderOptions { context, sequences, threads, ..DecoderOptions::default() }
     }
 
     /// What a request's prompt is made of, to look at before (or instead of) writing.

@@ -20,7 +20,7 @@ fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
 }
 
 fn options(sequences: usize) -> DecoderOptions {
-    DecoderOptions { context: 256, sequences, threads: 1 }
+    DecoderOptions { context: 256, sequences, threads: 1, ..DecoderOptions::default() }
 }
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {

@@ -78,7 +78,7 @@ fn what_is_missing_is_named() {
 fn cancelled_work_keeps_nothing_and_harms_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-    let engine = engine(dir.path()).with_model(model);
+    let engine = engine(dir.path()).with_model(model).unwrap();
     let before = engine.export().unwrap();
     for stop_after in [0, 1, 5, 40] {
         let mut seen = 0;

@@ -300,7 +300,11 @@ fn what_passes_does_not_bring_llama_cpp_down() {
         passed += 1;
         std::fs::write(&path, &bytes).unwrap();
         let Ok(model) = Model::load(&path, LoadOptions::default()) else { continue };
-        let Ok(mut decoder) = model.decoder(DecoderOptions { context: 64, sequences: 1, threads: 1 }) else { continue };
+        let Ok(mut decoder) =
+            model.decoder(DecoderOptions { context: 64, sequences: 1, threads: 1, ..DecoderOptions::default() })
+        else {
+            continue;
+        };
         let phase =
             Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 3, sampling: Sampling::GREEDY };
         let prompt = model.prompt_tokens(&Prompt { body: "héllo\u{1}".into(), lead: "go:".into() });
@@ -314,4 +318,34 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     }
     println!("{passed} of 3000 passed the check, {loaded} of them loaded and decoded");
     assert!(passed > 100 && loaded > 50, "{passed} {loaded}");
+}
+
+/// The smallest model and adapter that pass, as seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
+#[test]
+#[ignore = "writes seeds for the fuzzer"]
+fn write_seeds() {
+    let dir = std::path::PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut model = tiny::parts()
+        .set("llama.embedding_length", Value::U32(2))
+        .set("llama.block_count", Value::U32(1))
+        .set("llama.attention.head_count", Value::U32(1))
+        .set("llama.attention.head_count_kv", Value::U32(1))
+        .set("llama.rope.dimension_count", Value::U32(2))
+        .set("tokenizer.ggml.model", Value::Text("gpt2"))
+        .set("tokenizer.ggml.merges", Value::Texts(vec!["a b".into()]))
+        .set("tokenizer.ggml.tokens", Value::Texts((b'a'..b'q').map(|b| char::from(b).to_string()).collect()))
+        .set("tokenizer.ggml.token_type", Value::I32s(vec![1; 16]))
+        .set("tokenizer.ggml.scores", Value::F32s(vec![0.0; 16]));
+    model.tensors = vec![
+        ("token_embd.weight".into(), vec![2, 16]),
+        ("output_norm.weight".into(), vec![2]),
+        ("blk.0.attn_q.weight".into(), vec![2, 2]),
+    ];
+    let bytes = model.bytes();
+    check(&bytes).unwrap();
+    std::fs::write(dir.join("model"), bytes).unwrap();
+    let mut adapter = tiny::adapter_parts();
+    adapter.tensors = vec![("x".into(), vec![2, 2]), ("x.lora_a".into(), vec![2, 1]), ("x.lora_b".into(), vec![1, 2])];
+    std::fs::write(dir.join("adapter"), adapter.bytes()).unwrap();
 }

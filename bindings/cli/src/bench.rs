@@ -38,8 +38,12 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = ui::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
-    let options =
-        DecoderOptions { context: args.prompt + args.tokens + 8, sequences: args.sequences, threads: ui::threads() };
+    let options = DecoderOptions {
+        context: args.prompt + args.tokens + 8,
+        sequences: args.sequences,
+        threads: ui::threads(),
+        ..DecoderOptions::default()
+    };
     let mut decoder = model.decoder(options)?;
     let request = request(&model, args.prompt, args.tokens)?;
     // One short run first, so that the pages of the weights are in memory for what follows.

@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("the sample has no person named {}", args.person))?;
     let engine = Engine::open(dir.path().join("store"), &locket::store::Key::generate()?)?
         .with_pack(ui::open_pack(&pack)?)
-        .with_model(model)
+        .with_model(model)?
         .with_threads(ui::threads())
         .with_user(&person.user);
 

@@ -112,7 +112,7 @@ pub struct Args {
 
 /// An engine with everything.
 fn open(store: &Path, pack: &Path, model: &str, adapter: Option<&Path>, user: Option<&str>) -> anyhow::Result<Engine> {
-    let engine = ui::open_store(store)?.with_pack(ui::open_pack(pack)?).with_model(ui::load_model(model, adapter)?);
+    let engine = ui::open_store(store)?.with_pack(ui::open_pack(pack)?).with_model(ui::load_model(model, adapter)?)?;
     Ok(match user {
         Some(user) => engine.with_user(user),
         None => engine,

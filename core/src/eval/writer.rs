@@ -53,7 +53,7 @@ impl<'a> Writer<'a> {
             (_, None) => return Err(Error::Missing("model")),
             (_, Some(model)) => {
                 let (context, sequences, threads) = (settings.options.context(), settings.sequences, settings.threads);
-                Some(model.decoder(DecoderOptions { context, sequences, threads })?)
+                Some(model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?)
             }
         };
         Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })

@@ -2,6 +2,7 @@
 //!
 //! # Overview of types
 //! - [`gguf`] checks every file in safe Rust before llama.cpp sees it.
+//! - [`MemoryBudget`] is what a model and a decoder on it will take, computed before either is loaded.
 //! - [`Model`] is a loaded file, with a LoRA [adapter](LoadOptions::adapter) if one was given.
 //! - [`Decoder`] is a context on it with room for several sequences. It runs [`Request`]s to completion,
 //!   many at a time: finished slots are refilled, and a prompt reuses whatever prefix of it already
@@ -9,16 +10,20 @@
 //! - A [`Request`] is a prompt and one or more [`Phase`]s, each with its own grammar, stops and sampling,
 //!   written one after the other on the same KV state (a reasoning path, then the text).
 
+mod budget;
 mod candidates;
 mod decoder;
 pub mod gguf;
 mod model;
 mod request;
 mod slot;
+pub(crate) mod worker;
 
-pub use decoder::{Decoder, DecoderOptions, Usage};
+pub use budget::MemoryBudget;
+pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use model::{LoadOptions, Model, Prompt};
 pub use request::{Completion, Event, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
+pub use worker::MemoryLevel;
 
 use std::path::PathBuf;
 
@@ -48,10 +53,10 @@ pub enum LlmError {
         /// What is wrong with it.
         source: gguf::GgufError,
     },
-    /// The model does not fit the memory that it may use. Take a smaller model or allow more.
-    #[error("the model would need {needed} bytes of memory, {allowed} are allowed")]
+    /// The model, or a decoder on it, does not fit the memory that it may use. Take a smaller model or context, or allow more.
+    #[error("this would need {needed} bytes of memory, {allowed} are allowed")]
     WouldNotFit {
-        /// Bytes for weights and KV cache.
+        /// Bytes that would become resident, see [`MemoryBudget`].
         needed: u64,
         /// Bytes that the host has or allows.
         allowed: u64,
@@ -81,6 +86,9 @@ pub enum LlmError {
     /// llama.cpp failed while decoding.
     #[error("decoding failed: {0}")]
     Decode(String),
+    /// The engine's thread failed on this call; the next one starts afresh.
+    #[error("the engine failed inside: {0}")]
+    Failed(String),
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,

@@ -11,17 +11,18 @@ use llama_cpp_2::{
     model::{LlamaChatMessage, LlamaChatTemplate, LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
 };
 
-use super::{LlmError, Token, gguf};
+use super::{DecoderOptions, LlmError, MemoryBudget, Token, gguf, gguf::ModelFacts};
 
 /// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
-pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()>>;
+pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()> + Send>;
 
 /// How to load a model.
 #[derive(Default)]
 pub struct LoadOptions {
     /// A LoRA adapter (GGUF) to apply to every context.
     pub adapter: Option<PathBuf>,
-    /// Most bytes that the weights may take. Default: what the system has available.
+    /// Most bytes that the model may take together with a decoder on it. Default: what the system has available when
+    /// each is opened.
     pub allowed_bytes: Option<u64>,
     /// Told the fraction loaded.
     pub progress: Option<Progress>,
@@ -33,6 +34,10 @@ pub struct Model {
     pub(super) adapter: Option<Mutex<LlamaLoraAdapter>>,
     path: PathBuf,
     template: Option<LlamaChatTemplate>,
+    facts: ModelFacts,
+    adapter_bytes: u64,
+    allowed_bytes: Option<u64>,
+    adapter_path: Option<PathBuf>,
 }
 
 /// What a model is asked to continue, made of trusted and untrusted parts.
@@ -44,12 +49,13 @@ pub struct Prompt {
     pub lead: String,
 }
 
-/// llama.cpp's process-wide state. Its log goes nowhere: errors come back as values.
+/// llama.cpp's process-wide state. What it logs goes to `tracing`, so nowhere unless the host listens; it names files and
+/// sizes, never texts.
 fn backend() -> Result<&'static LlamaBackend, LlmError> {
     static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
-        let mut backend = LlamaBackend::init().ok()?;
-        backend.void_logs();
+        let backend = LlamaBackend::init().ok()?;
+        llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         Some(backend)
     });
     backend.as_ref().ok_or(LlmError::Request("llama.cpp is already in use by other code in this process"))
@@ -64,13 +70,16 @@ impl Model {
     pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
         let facts = gguf::check_model(&path)?;
-        let needed = facts.weights;
+        let adapter_bytes = match &options.adapter {
+            Some(adapter) => check_adapter(adapter, &path)?,
+            None => 0,
+        };
+        // Without any decoder yet: what the model alone will take.
+        let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
+        let needed = budget.weights + budget.repacked + budget.adapter + budget.vocabulary;
         let allowed = options.allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX);
         if needed > allowed {
             return Err(LlmError::WouldNotFit { needed, allowed });
-        }
-        if let Some(adapter) = &options.adapter {
-            check_adapter(adapter, &path)?;
         }
         let cancelled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let mut params = LlamaModelParams::default();
@@ -88,7 +97,7 @@ impl Model {
                 false => LlmError::Load { path: path.clone(), what: e.to_string() },
             }
         })?;
-        let adapter = match options.adapter {
+        let adapter = match options.adapter.clone() {
             None => None,
             Some(file) => {
                 let adapter = inner
@@ -98,7 +107,37 @@ impl Model {
             }
         };
         let template = inner.chat_template(None).ok();
-        Ok(Self { inner, adapter, path, template })
+        let (allowed_bytes, adapter_path) = (options.allowed_bytes, options.adapter);
+        Ok(Self { inner, adapter, path, template, facts, adapter_bytes, allowed_bytes, adapter_path })
+    }
+
+    /// What it was loaded with, to load it again.
+    pub(crate) fn source(&self) -> (PathBuf, Option<PathBuf>, Option<u64>) {
+        (self.path.clone(), self.adapter_path.clone(), self.allowed_bytes)
+    }
+
+    /// What the model's file says of it.
+    pub fn facts(&self) -> &ModelFacts {
+        &self.facts
+    }
+
+    /// What the model takes together with a decoder that is opened like this.
+    pub fn budget(&self, options: &DecoderOptions) -> MemoryBudget {
+        MemoryBudget::of(&self.facts, self.adapter_bytes, options)
+    }
+
+    /// Whether a decoder opened like this fits beside the model.
+    pub(super) fn check_fit(&self, options: &DecoderOptions) -> Result<(), LlmError> {
+        let budget = self.budget(options);
+        let (needed, allowed) = match self.allowed_bytes {
+            Some(allowed) => (budget.resident(), Some(allowed)),
+            // The model is there already, so what is still available is for the decoder.
+            None => (budget.kv + budget.outputs + budget.compute, available_memory()),
+        };
+        match allowed {
+            Some(allowed) if needed > allowed => Err(LlmError::WouldNotFit { needed, allowed }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn backend(&self) -> Result<&'static LlamaBackend, LlmError> {
@@ -169,10 +208,13 @@ impl Model {
     }
 }
 
-/// Checks that the file `adapter` fits the model file `base`.
-fn check_adapter(adapter: &Path, base: &Path) -> Result<(), LlmError> {
+/// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes.
+fn check_adapter(adapter: &Path, base: &Path) -> Result<u64, LlmError> {
     let (adapter_bytes, base_bytes) = (gguf::map(adapter)?, gguf::map(base)?);
-    let parsed = gguf::parse(&adapter_bytes).and_then(|a| gguf::check_adapter(&a, &gguf::parse(&base_bytes)?));
+    let parsed = gguf::parse(&adapter_bytes).and_then(|a| {
+        gguf::check_adapter(&a, &gguf::parse(&base_bytes)?)?;
+        Ok(a.data_bytes)
+    });
     parsed.map_err(|source| LlmError::File { path: adapter.to_path_buf(), source })
 }
 

@@ -366,3 +366,14 @@ fn write_golden() {
         fs::write(to.join(format!("store-layout{LAYOUT}.{name}.zst")), packed).unwrap();
     }
 }
+
+/// Seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
+#[test]
+#[ignore = "writes seeds for the fuzzer"]
+fn write_seeds() {
+    let dir = PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
+    fs::create_dir_all(&dir).unwrap();
+    let records: records::Numbered = (0..).zip(golden_records()).collect();
+    fs::write(dir.join("records"), &records::pack(&records).unwrap()[..700]).unwrap();
+    fs::write(dir.join("key"), KeyFile::generate(1).unwrap().wrap(&KEY).unwrap()).unwrap();
+}

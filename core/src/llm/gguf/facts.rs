@@ -32,8 +32,12 @@ pub struct ModelFacts {
     pub vocabulary: u32,
     /// Tokens of context that it was trained with.
     pub context: u32,
+    /// Whether some layers look at a sliding window only.
+    pub sliding_window: bool,
     /// Bytes of weights in the file.
     pub weights: u64,
+    /// Bytes of weights that llama.cpp copies into another order for this processor.
+    pub repacked: u64,
 }
 
 impl ModelFacts {
@@ -95,7 +99,9 @@ impl ModelFacts {
             value_length,
             vocabulary: u32::try_from(vocabulary::check(gguf)?).unwrap_or(u32::MAX),
             context: keys.need("context_length", 1, 1 << 24)?,
+            sliding_window: keys.optional("attention.sliding_window", 0, u32::MAX)?.is_some_and(|n| n > 0),
             weights: gguf.data_bytes,
+            repacked: gguf.tensors.iter().filter(|t| t.is_repacked()).map(|t| t.bytes).sum(),
         };
         facts.check_tensors(gguf)?;
         Ok(facts)

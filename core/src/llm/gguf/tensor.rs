@@ -93,4 +93,26 @@ impl<'a> Tensor<'a> {
         let bytes = bytes.ok_or(bad("its dimensions overflow"))?;
         Ok(Self { name, shape, dimensions: dims.len() as u32, kind, bytes })
     }
+
+    /// Whether llama.cpp keeps a second copy of it, in the order that this processor's kernels read: matrices of some types
+    /// whose number of rows is a multiple of what a kernel takes at once. The embedding is looked up and stays.
+    pub(super) fn is_repacked(&self) -> bool {
+        let rows = if cfg!(target_arch = "aarch64") { 4 } else { 8 };
+        let product = self.name.starts_with("blk.") || self.name == "output.weight";
+        product && self.dimensions == 2 && self.shape[1].is_multiple_of(rows) && repacking(self.kind.id)
+    }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn repacking(kind: u32) -> bool {
+    const Q4_0_Q4_K_IQ4_NL_MXFP4: [u32; 4] = [2, 12, 20, 39];
+    const Q2_K: u32 = 10;
+    (is_x86_feature_detected!("avx2") && Q4_0_Q4_K_IQ4_NL_MXFP4.contains(&kind))
+        || (is_x86_feature_detected!("avx512f") && kind == Q2_K)
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+fn repacking(kind: u32) -> bool {
+    // Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL, MXFP4, Q1_0: on ARM with dot products, so on nearly every phone.
+    cfg!(target_arch = "aarch64") && [2, 8, 12, 13, 14, 20, 39, 41].contains(&kind)
 }

@@ -1,0 +1,115 @@
+//! A hundred callers on one engine, cancelling at random, while its memory is taken away again and again.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use locket::{
+    Error,
+    engine::{Engine, GenerateRequest},
+    interaction::Interaction,
+    llm::{Event, LlmError, LoadOptions, MemoryLevel},
+    pack::{self, BuildOptions, Pack},
+    prompt::Task,
+    store::Key,
+};
+
+const CALLERS: u64 = 100;
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// For LOCKET_SOAK seconds (else 6) on the tiny model, or on the one that LOCKET_SOAK_MODEL names.
+#[test]
+fn a_hundred_callers() {
+    let seconds = std::env::var("LOCKET_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("p.pack");
+    let go_on = |_| ControlFlow::Continue(());
+    pack::build(&[locket_tests::sample()], &out, &BuildOptions::default(), go_on).unwrap();
+    let model = std::env::var_os("LOCKET_SOAK_MODEL").map_or_else(|| locket_tests::tiny::write(dir.path()), Into::into);
+    let engine = Engine::open(dir.path().join("store"), &Key::new([1; 32]))
+        .unwrap()
+        .with_pack(Pack::open(out).unwrap())
+        .with_threads(if seconds > 60 { 2 } else { 1 })
+        .with_model_file(model, LoadOptions::default())
+        .unwrap();
+    engine.record(Interaction::new("k1", "It whistles when the water boils.").with_rating(5.0)).unwrap();
+
+    let begun = Instant::now();
+    let end = begun + Duration::from_secs(seconds);
+    let [finished, cancelled, augmented] = [const { AtomicU64::new(0) }; 3];
+    let mut samples: Vec<u64> = Vec::new();
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (engine, finished, cancelled, augmented) = (&engine, &finished, &cancelled, &augmented);
+            scope.spawn(move || {
+                let mut random = caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+                let mut draw = move |below: u64| {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    random % below
+                };
+                while Instant::now() < end {
+                    // Half of the calls are cancelled, after some pieces or while they wait.
+                    let mut left = if draw(2) == 0 { draw(60) } else { u64::MAX };
+                    let mut on_event = |_: Event<'_>| {
+                        left = left.saturating_sub(1);
+                        let stop = left == 0 || Instant::now() > end;
+                        if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    };
+                    let result = if draw(20) == 0 {
+                        let done = engine.augment(2, draw(1000) as u32, &mut on_event).map(drop);
+                        augmented.fetch_add(u64::from(done.is_ok()), Ordering::Relaxed);
+                        done
+                    } else {
+                        let task = [Task::Text, Task::Rating][draw(2) as usize];
+                        let mut request = GenerateRequest::new(format!("k{}", 1 + draw(9)), task);
+                        request.text = Some("A text.".into());
+                        request.reasoning = draw(2) == 0;
+                        request.options.text_tokens = 24;
+                        engine.generate(&request, &mut on_event).map(drop)
+                    };
+                    match result {
+                        Ok(()) => finished.fetch_add(1, Ordering::Relaxed),
+                        Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)) => {
+                            cancelled.fetch_add(1, Ordering::Relaxed)
+                        }
+                        Err(e) => panic!("{e}"),
+                    };
+                }
+            });
+        }
+        let levels = [MemoryLevel::Sessions, MemoryLevel::Kv, MemoryLevel::Model];
+        for n in 0.. {
+            if Instant::now() >= end {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(if seconds > 60 { 500 } else { 50 }));
+            engine.release_memory(levels[n % 3]);
+            samples.push(resident());
+        }
+    });
+    let (finished, cancelled) = (finished.into_inner(), cancelled.into_inner());
+    // The first third warms up; after that nothing may pile up.
+    let third = samples.len() / 3;
+    let peak = |s: &[u64]| s.iter().copied().max().unwrap_or_default();
+    let (middle, last) = (peak(&samples[third..2 * third]), peak(&samples[2 * third..]));
+    println!(
+        "{CALLERS} callers, {seconds} s: {finished} finished ({} augmentations), {cancelled} cancelled, {} releases; \
+         peak resident {middle} MB in the second third, {last} MB in the last",
+        augmented.into_inner(),
+        samples.len()
+    );
+    assert!(finished > 20 && cancelled > 20, "{finished} {cancelled}");
+    assert!(last <= middle + middle / 10 + 16, "memory grows: {samples:?}");
+    // And afterwards everything works as on the first day.
+    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut |_| ControlFlow::Continue(())).is_ok());
+}

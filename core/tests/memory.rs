@@ -1,0 +1,99 @@
+//! Predicted memory against what llama.cpp reports and against what the system counts.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use locket::llm::{DecoderOptions, KvType, LoadOptions, MemoryBudget, Model, Phase, Request, Sampling, gguf};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
+
+/// llama.cpp's log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    /// The bytes of all buffers that were reported since the last call.
+    fn buffers(&self) -> f64 {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        let sizes = text.lines().filter_map(|l| l.split_once("buffer size = ")?.1.trim().split_once(" MiB"));
+        sizes.map(|(n, _)| n.parse::<f64>().unwrap() * 1024.0 * 1024.0).sum()
+    }
+}
+
+/// Resident memory of this process in bytes.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0
+}
+
+/// Each size in a process of its own: what one decoder frees, the allocator may keep for the next.
+#[test]
+fn predicted_memory_is_within_five_percent() {
+    let Some(path) = locket_tests::model() else { return };
+    if let Ok(case) = std::env::var("LOCKET_MEMORY_CASE") {
+        let (kv, context) = case.split_once(' ').unwrap();
+        let kv = if kv == "F16" { KvType::F16 } else { KvType::Q8 };
+        return one(&path, DecoderOptions { context: context.parse().unwrap(), kv, threads: 2, ..Default::default() });
+    }
+    println!("| KV | context | predicted | reported by llama.cpp | ratio | predicted resident | resident | ratio |");
+    for kv in ["F16", "Q8"] {
+        for context in [512, 2048, 8192] {
+            let out = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--nocapture", "--exact", "predicted_memory_is_within_five_percent"])
+                .env("LOCKET_MEMORY_CASE", format!("{kv} {context}"))
+                .output()
+                .unwrap();
+            let said = String::from_utf8(out.stdout).unwrap();
+            let row = said.lines().find(|l| l.starts_with("row ")).unwrap_or_else(|| panic!("{said}"));
+            let numbers: Vec<f64> = row.split_whitespace().skip(1).map(|n| n.parse().unwrap()).collect();
+            let [reserved, reported, predicted, real] = numbers[..] else { panic!("{row}") };
+            let (a, b) = (reserved / reported, predicted / real);
+            let mb = |n: f64| format!("{:.1} MB", n / 1e6);
+            let cells = [mb(reserved), mb(reported), format!("{a:.3}"), mb(predicted), mb(real), format!("{b:.3}")];
+            println!("| {kv} | {context} | {} |", cells.join(" | "));
+            assert!((a - 1.0).abs() <= 0.05 && (b - 1.0).abs() <= 0.05, "{kv} {context}: {a} {b}");
+        }
+    }
+}
+
+fn one(path: &std::path::Path, options: DecoderOptions) {
+    let log = Log::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(LevelFilter::INFO).with_ansi(false);
+    subscriber.init();
+    let budget = MemoryBudget::of(&gguf::check_model(path).unwrap(), 0, &options);
+    let before = resident();
+    let model = Model::load(path, LoadOptions::default()).unwrap();
+    let mut decoder = model.decoder(options).unwrap();
+    let reported = log.buffers();
+    // A prompt of several batches, so that everything that is ever written has been.
+    let tokens = model.tokens(&"some words that fill a prompt ".repeat(80));
+    let phase =
+        Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 8, sampling: Sampling::GREEDY };
+    let request = Request { prompt: tokens[..400].to_vec(), phases: vec![phase] };
+    decoder.run_one(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+    let real = resident() - before;
+    println!("row {} {reported} {} {real}", budget.reserved(), budget.resident());
+}

@@ -5,15 +5,15 @@ VENV        = target/venv
 # llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: demo test setup venv build lint deny model clean
+.PHONY: demo test setup venv build lint deny model offline fuzz clean
 
 demo: setup build
 	./target/release/locket demo
 
-test: setup venv build lint deny model
+test: setup venv build lint deny model offline
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 cargo test $(CARGO_FLAGS) --workspace
 
-# Compilers and WordNet. Says what it installs; does nothing where everything is there.
+# Compilers, strace and WordNet. Says what it installs; does nothing where everything is there.
 setup:
 	@./tests/setup.sh
 
@@ -30,6 +30,18 @@ lint:
 deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked --debug cargo-deny
 	cargo deny check licenses bans sources
+
+# The engine as an app embeds it, for the proof that it has no network; and what it may depend on.
+offline:
+	cargo build $(CARGO_FLAGS) -p locket --no-default-features --example offline
+	cp target/release/examples/offline target/offline
+	cargo tree --locked -p locket --no-default-features -e normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' \
+		| cut -d' ' -f1 | LC_ALL=C sort -u | diff tests/dependencies.txt -
+
+# Ten million inputs for every parser. Takes about an hour; not part of the tests.
+fuzz:
+	command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	fuzz/run.sh
 
 # The packages that our metrics are compared with.
 venv: $(VENV)/.ready

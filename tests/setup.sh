@@ -9,6 +9,8 @@ command -v clang >/dev/null || missing+=(clang)
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 # bindgen loads libclang itself; the compiler alone is not enough.
 if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then missing+=(libclang-dev); fi
+command -v nm >/dev/null || missing+=(binutils)
+command -v strace >/dev/null || missing+=(strace)
 [ -e /usr/share/wordnet/data.noun ] || missing+=(wordnet-base)
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -43,6 +43,9 @@
 //! # }
 //! ```
 
+// What only writes packs is dead without the builder.
+#![cfg_attr(not(feature = "build"), allow(dead_code, unused_imports))]
+
 pub mod augment;
 mod codec;
 pub mod engine;

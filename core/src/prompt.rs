@@ -229,10 +229,10 @@ fn item_line(out: &mut String, title: Option<&str>) {
     line(out, "Item", title, ITEM_WORDS);
 }
 
-/// `label: value` on one line, nothing for an empty value. Values are data: a line break in one cannot start
-/// a line of its own.
+/// `label: value` on one line, nothing for an empty value. Values are data: none can start a line of its own, or look like
+/// a label or a marker of a template.
 fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
-    let value = text::clip_words(value.unwrap_or_default(), words);
+    let value = text::quoted(value.unwrap_or_default(), words);
     if !value.is_empty() {
         out.push_str(&format!("{label}: {value}\n"));
     }

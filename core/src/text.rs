@@ -19,14 +19,69 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
-/// The first `max` white-space separated words of `text`, on one line.
+/// Longest value in a prompt, in characters for each of its words: a text without spaces is clipped too.
+const CHARS_PER_WORD: usize = 12;
+
+/// The first `max` white-space separated words of `text`, on one line, and no more characters than such words have.
 pub fn clip_words(text: &str, max: usize) -> String {
     let line = one_line(text);
-    match line.match_indices(' ').nth(max.saturating_sub(1)) {
-        Some((end, _)) if max > 0 => line[..end].to_owned(),
-        None if max > 0 => line,
-        _ => String::new(),
+    let end = match line.match_indices(' ').nth(max.saturating_sub(1)) {
+        Some((end, _)) if max > 0 => end,
+        None if max > 0 => line.len(),
+        _ => 0,
+    };
+    let chars = line[..end].char_indices().nth(max.saturating_mul(CHARS_PER_WORD));
+    line[..chars.map_or(end, |c| c.0)].trim_end().to_owned()
+}
+
+/// What frames prompts: chat templates' own markers, and the labels of ours.
+const MARKERS: [&str; 20] = [
+    "<|",
+    "|>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+    "<s>",
+    "</s>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<</SYS>>",
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "<start_of_image>",
+    "<\u{ff5c}",
+    "<0x",
+];
+const LABELS: [&str; 8] = ["Item", "Title", "Plan", "Review", "Rating", "author", "people", "plan"];
+
+/// `text` as data within a prompt: clipped like [`clip_words`], without characters that do not show (they hide words from
+/// people and turn lines around), and with every marker of a template or label of a prompt broken up.
+pub fn quoted(text: &str, max: usize) -> String {
+    let mut out: String = clip_words(text, max).chars().filter(|c| !is_invisible(*c)).collect();
+    // Breaking one up can leave another: `<|<|`.
+    while let Some(marker) = MARKERS.iter().find(|m| out.contains(**m)) {
+        // A space behind the first character.
+        let first = marker.chars().next().map_or(0, char::len_utf8);
+        out = out.replace(marker, &format!("{} {}", &marker[..first], &marker[first..]));
     }
+    for label in LABELS {
+        if out.contains(label) {
+            out = out.replace(&format!("{label}:"), &format!("{label} -"));
+        }
+    }
+    out
+}
+
+/// Format characters that change how text around them is shown or read: zero-width spaces, byte order marks, direction
+/// overrides, tags. Joiners stay: Persian and emoji need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Number of white-space separated words.
@@ -77,6 +132,7 @@ mod tests {
         assert_eq!(clip_words("a b\nc d", 3), "a b c");
         assert_eq!(clip_words("a b", 5), "a b");
         assert_eq!(clip_words("a b", 0), "");
+        assert_eq!(clip_words(&"文".repeat(100), 2), "文".repeat(24));
         assert_eq!(whole_sentences("Good. Very goo"), "Good.");
         assert_eq!(words("It's 5-star!").collect::<Vec<_>>(), ["it", "s", "5", "star"]);
     }

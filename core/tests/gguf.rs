@@ -320,12 +320,8 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     assert!(passed > 100 && loaded > 50, "{passed} {loaded}");
 }
 
-/// The smallest model and adapter that pass, as seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
-#[test]
-#[ignore = "writes seeds for the fuzzer"]
-fn write_seeds() {
-    let dir = std::path::PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
-    std::fs::create_dir_all(&dir).unwrap();
+/// The smallest model that passes, and an adapter.
+fn small() -> Parts {
     let mut model = tiny::parts()
         .set("llama.embedding_length", Value::U32(2))
         .set("llama.block_count", Value::U32(1))
@@ -342,10 +338,39 @@ fn write_seeds() {
         ("output_norm.weight".into(), vec![2]),
         ("blk.0.attn_q.weight".into(), vec![2, 2]),
     ];
-    let bytes = model.bytes();
-    check(&bytes).unwrap();
-    std::fs::write(dir.join("model"), bytes).unwrap();
+    model
+}
+
+/// Seeds for the fuzzer: what passes, and one file of every known class of attack. `LOCKET_SEEDS=DIR cargo test ... -- --ignored`
+#[test]
+#[ignore = "writes seeds for the fuzzer"]
+fn write_seeds() {
+    let dir = std::path::PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
+    std::fs::create_dir_all(&dir).unwrap();
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(dir.join(name), bytes).unwrap();
+    let model = small().bytes();
+    check(&model).unwrap();
     let mut adapter = tiny::adapter_parts();
     adapter.tensors = vec![("x".into(), vec![2, 2]), ("x.lora_a".into(), vec![2, 1]), ("x.lora_b".into(), vec![1, 2])];
-    std::fs::write(dir.join("adapter"), adapter.bytes()).unwrap();
+    write("adapter", adapter.bytes());
+    let name = b"output_norm.weight";
+    let at = model.windows(name.len()).position(|w| w == name).unwrap() + name.len();
+    let huge = [&4u32.to_le_bytes()[..], &[0, 0, 0, 0, 1, 0, 0, 0].repeat(4)].concat();
+    write("dimensions", [&model[..at], &huge, &model[at + 12..]].concat());
+    write("model", model);
+    let tokens = "tokenizer.ggml.tokens";
+    for (file, key, value) in [
+        ("array-type", tokens, array(5, 16, &[0; 64])),
+        ("byte-token", tokens, Value::Texts((0..16).map(|n| format!("<0x-{n}>")).collect())),
+        ("duplicate-token", tokens, Value::Texts(vec!["a".into(); 16])),
+        ("blocks", "llama.block_count", Value::U32(513)),
+        ("heads", "llama.attention.head_count_kv", Value::U32(0)),
+        ("alignment", "general.alignment", Value::U32(1 << 31)),
+        ("metadata", "general.name", Value::Raw(8, u64::MAX.to_le_bytes().to_vec())),
+        ("long-array", "general.name", array(8, 1 << 60, &[])),
+    ] {
+        let bytes = small().set(key, value).bytes();
+        assert!(check(&bytes).is_err(), "{file}");
+        write(file, bytes);
+    }
 }

@@ -10,26 +10,37 @@
 //! - [`Predictor`] folds one person in without any table of users, and ranks.
 //! - [`Path`]: every score is a sum over (history item, kind of evidence), so explanations are exact.
 
+#[cfg(feature = "build")]
 mod accumulator;
+#[cfg(feature = "build")]
 mod adjacency;
+#[cfg(feature = "build")]
 mod alike;
 mod diversity;
 mod edges;
+#[cfg(feature = "build")]
 mod fit;
 mod mixture;
 mod model;
 mod predict;
+#[cfg(feature = "build")]
 mod spectral;
 
+#[cfg(feature = "build")]
 pub use adjacency::{Adjacency, Exponents};
+#[cfg(feature = "build")]
 pub use fit::FitOptions;
 pub use model::Mixture;
 pub use predict::{Path, Prediction, Predictor, Query, Via};
+#[cfg(feature = "build")]
 pub use spectral::Spectrum;
+#[cfg(feature = "build")]
 pub(crate) use spectral::{draw, multiply, uniform};
 
+#[cfg(feature = "build")]
 pub(crate) use alike::content_edges;
 pub(crate) use edges::{Edges, EdgesView};
+#[cfg(feature = "build")]
 pub(crate) use fit::{Fitted, dot, fit};
 pub(crate) use mixture::{Example, Learner, recency_weights};
 pub(crate) use model::{FactorsView, MAX_DIMENSION, Tables, largest, popularity};

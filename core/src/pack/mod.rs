@@ -8,12 +8,17 @@
 //!
 //! Authors are kept as 64-bit hashes, enough to never show a person their own text as a neighbour's.
 
+#[cfg(feature = "build")]
 mod build;
 mod format;
+#[cfg(feature = "build")]
 mod link;
 mod read;
+#[cfg(feature = "build")]
 mod terms;
+mod words;
 
+#[cfg(feature = "build")]
 pub use build::{BadLine, BuildOptions, BuildReport, Holdout, PackBuilder, build};
 pub use read::{ItemId, Pack, PublicText};
 

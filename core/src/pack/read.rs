@@ -7,7 +7,7 @@ use sprs::CsMatViewI;
 use super::{
     Meta, PackError,
     format::{self, ALIKE, PEOPLE, SECTIONS, Section},
-    terms::{idf, terms},
+    words::{idf, terms},
 };
 use crate::{
     graph::{EdgesView, FactorsView, MAX_DIMENSION, Tables},

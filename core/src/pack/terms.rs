@@ -6,16 +6,16 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use super::build::{Item, Row};
+use super::{
+    build::{Item, Row},
+    words::{idf, terms},
+};
 use crate::text;
 
 /// Strongest terms that an item keeps in the content matrix.
 const TERMS_PER_ITEM: usize = 64;
 /// How much more a word of an item's own name says than a word in somebody's text about it.
 const TITLE_BOOST: f32 = 3.0;
-/// Longest term, in bytes; longer ones are noise.
-const TERM_BYTES: usize = 24;
-
 /// First pass over the spool: in how many texts each term stands.
 pub(super) fn count_terms(rows: &[Row], items: &[Item], spool: &mut File) -> std::io::Result<Statistics> {
     let mut documents: HashMap<String, u32> = HashMap::new();
@@ -102,17 +102,6 @@ impl Statistics {
     fn idf(&self, term: u32) -> f32 {
         idf(self.texts, self.terms[term as usize].1)
     }
-}
-
-/// Smoothed inverse document frequency, never negative.
-pub(super) fn idf(texts: usize, documents: u32) -> f32 {
-    let (n, d) = (texts as f32, documents as f32);
-    (1.0 + (n - d + 0.5).max(0.0) / (d + 0.5)).ln()
-}
-
-/// The topical terms of a text.
-pub(super) fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
-    text::words(text).filter(|w| w.len() > 1 && w.len() <= TERM_BYTES && !text::is_stopword(w))
 }
 
 fn item_terms(item: &Item) -> impl Iterator<Item = String> + '_ {

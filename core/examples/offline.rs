@@ -1,0 +1,34 @@
+//! The engine's whole way in one process, with nothing but this crate: what it links and what it asks of the system is
+//! what an app that embeds it gets.
+//!
+//! `cargo run --release -p locket --example offline --no-default-features -- DIR P.pack MODEL.gguf`
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use locket::{
+    engine::{Engine, GenerateRequest, PredictOptions},
+    interaction::Interaction,
+    llm::LoadOptions,
+    pack::Pack,
+    prompt::Task,
+    store::Key,
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
+    let [dir, pack, model] = &arguments[..] else { return Err("usage: offline DIR PACK MODEL".into()) };
+    let engine = Engine::open(dir.join("store"), &Key::generate()?)?
+        .with_pack(Pack::open(pack)?)
+        .with_model_file(model, LoadOptions::default())?;
+    engine.record(Interaction::new("k1", "It whistles like my grandmother's did.").with_rating(5.0))?;
+    let predicted = engine.predict(&PredictOptions::new(3))?;
+    let mut go_on = |_: locket::llm::Event<'_>| ControlFlow::Continue(());
+    let augmented = engine.augment(2, 1, &mut go_on)?;
+    let mut request = GenerateRequest::new(&predicted[0].item, Task::Text);
+    request.options.text_tokens = 24;
+    let written = engine.generate(&request, &mut go_on)?;
+    eprintln!("{} predicted, {} kept, {} refused", predicted.len(), augmented.kept.len(), augmented.refused.len());
+    eprintln!("{}", written.text.unwrap_or_default());
+    engine.erase()?;
+    Ok(())
+}

@@ -361,7 +361,7 @@ fn write_seeds() {
     let tokens = "tokenizer.ggml.tokens";
     for (file, key, value) in [
         ("array-type", tokens, array(5, 16, &[0; 64])),
-        ("byte-token", tokens, Value::Texts((0..16).map(|n| format!("<0x-{n}>")).collect())),
+        ("byte-token", "tokenizer.ggml.token_type", Value::I32s(vec![6; 16])),
         ("duplicate-token", tokens, Value::Texts(vec!["a".into(); 16])),
         ("blocks", "llama.block_count", Value::U32(513)),
         ("heads", "llama.attention.head_count_kv", Value::U32(0)),

@@ -244,6 +244,7 @@ fn wanted() -> u64 {
 }
 
 #[test]
+#[allow(clippy::print_stdout)]
 fn after_any_power_cut_exactly_the_committed_records_are_there() {
     let dir = Path::new("simulated");
     let file = KeyFile::generate(1).unwrap();

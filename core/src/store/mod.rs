@@ -72,7 +72,7 @@ impl Store {
 
     fn open_by_steps(dir: &Path, key: &Key, step: Step<'_>) -> Result<Self, StoreError> {
         let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
-        fs::create_dir_all(dir).map_err(io("create"))?;
+        create_private(dir).map_err(io("create"))?;
         let lock = lock(dir)?;
         let (generation, records) = match fs::read(dir.join(keyfile::NAME)) {
             Ok(bytes) => {
@@ -107,7 +107,7 @@ impl Store {
     pub fn open_clear(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         let dir = dir.as_ref();
         let io = |source| StoreError::Io { action: "create", path: dir.to_path_buf(), source };
-        fs::create_dir_all(dir).map_err(io)?;
+        create_private(dir).map_err(io)?;
         let lock = lock(dir)?;
         let path = dir.join(data_name(0));
         let fresh = !path.exists();
@@ -266,6 +266,14 @@ fn erase(dir: &Path, lock: File, step: Step<'_>) -> Result<(), StoreError> {
     // A directory with other files in it is the app's own and stays.
     let _ = fs::remove_dir(dir);
     Ok(())
+}
+
+/// Makes the directory, for its owner alone where the system knows owners.
+fn create_private(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(dir)
 }
 
 /// Takes the store's lock.

@@ -131,6 +131,13 @@ fn a_wrong_key_is_its_own_error_and_touches_nothing() {
     let records = filled(dir.path());
     let before = raw(dir.path());
     assert!(matches!(Store::open(dir.path(), &OTHER), Err(StoreError::WrongKey(_))));
+    #[cfg(unix)]
+    {
+        Store::open(dir.path().join("new"), &KEY).unwrap().append(&real("a", "x")).unwrap();
+        let mode = fs::metadata(dir.path().join("new")).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+        Store::open(dir.path().join("new"), &KEY).unwrap().erase().unwrap();
+    }
     assert!(raw(dir.path()) == before);
     assert_eq!(Store::open(dir.path(), &KEY).unwrap().records().unwrap(), records);
     // Without the key it can still be erased.
@@ -342,6 +349,19 @@ fn a_store_of_layout_2_is_read() {
     assert_eq!(Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap(), golden_records());
 }
 
+/// An export of version 1, as its owner may have kept it, goes into any later store.
+#[test]
+fn an_export_of_version_1_is_imported() {
+    let text = include_str!("../../../tests/golden/export-v1.json");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &KEY).unwrap();
+    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), 3);
+    assert_eq!(store.records().unwrap(), golden_records());
+    let newer = Export { version: 2, ..store.export().unwrap() };
+    assert!(matches!(store.import(&newer), Err(StoreError::Export(_))));
+    assert_eq!(store.len().unwrap(), 3);
+}
+
 #[test]
 fn a_newer_store_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
@@ -361,6 +381,9 @@ fn write_golden() {
     let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
     let dir = tempfile::tempdir().unwrap();
     Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&golden_records()).unwrap();
+    let export =
+        serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
+    fs::write(to.join("export-v1.json"), export.unwrap() + "\n").unwrap();
     for (file, name) in [(keyfile::NAME.to_owned(), "key"), (data_name(1), "redb")] {
         let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
         fs::write(to.join(format!("store-layout{LAYOUT}.{name}.zst")), packed).unwrap();

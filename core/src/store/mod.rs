@@ -369,4 +369,6 @@ pub fn fuzz_records(bytes: &[u8]) {
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

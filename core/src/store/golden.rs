@@ -1,0 +1,106 @@
+//! Files of every released layout and export open in this build.
+
+use super::{
+    tests::{KEY, contains, raw},
+    *,
+};
+use crate::{
+    interaction::{Interaction, Origin},
+    reason::ReasoningPath,
+};
+
+/// Puts a released store's files into `dir`.
+fn unpack_golden(name: &str, to: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let packed = File::open(root.join(name)).unwrap();
+    fs::write(to, zstd::decode_all(packed).unwrap()).unwrap();
+}
+
+fn golden_records() -> Vec<Record> {
+    let item = |item: &str, title: &str, text: &str, rating: f32| {
+        Record::real(Interaction {
+            item_title: Some("Copper Kettle".into()),
+            category: Some("kitchen".into()),
+            time: Some(1_700_000_000_000),
+            ..Interaction::new(item, text).with_title(title).with_rating(rating)
+        })
+    };
+    vec![
+        item("k1", "Whistles", "It whistles like my grandmother's did.", 5.0),
+        item("k2", "Leaks", "Es tropft. Naïve design, zu heiß.", 1.0),
+        Record {
+            interaction: Interaction::new("k3", "A synthetic text about a spout."),
+            origin: Origin::Synthetic { path: ReasoningPath::default(), model: "golden.gguf".into() },
+        },
+    ]
+}
+
+/// Layout 1, in the clear, is taken over at whatever step that was cut off before, and its file is gone.
+#[test]
+fn a_store_of_layout_1_is_taken_over() {
+    for stop in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        unpack_golden("store-layout1.redb.zst", &dir.path().join("locket.redb"));
+        assert!(Store::exists(dir.path()));
+        assert!(contains(&raw(dir.path()), "grandmother"));
+        let mut step = 0;
+        let cut_off = Store::open_by_steps(dir.path(), &KEY, &mut |_| {
+            step += 1;
+            if step > stop { Err(io::Error::other("killed")) } else { Ok(()) }
+        });
+        assert_eq!(cut_off.is_err(), stop < 4);
+        drop(cut_off);
+        assert_eq!(Store::open(dir.path(), &KEY).unwrap().records().unwrap(), golden_records(), "{stop}");
+        assert!(!contains(&raw(dir.path()), "grandmother"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+}
+
+#[test]
+fn a_store_of_layout_2_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    unpack_golden("store-layout2.key.zst", &dir.path().join(keyfile::NAME));
+    unpack_golden("store-layout2.redb.zst", &dir.path().join(data_name(1)));
+    assert_eq!(Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap(), golden_records());
+}
+
+/// An export of version 1, as its owner may have kept it, goes into any later store.
+#[test]
+fn an_export_of_version_1_is_imported() {
+    let text = include_str!("../../../tests/golden/export-v1.json");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &KEY).unwrap();
+    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), 3);
+    assert_eq!(store.records().unwrap(), golden_records());
+    let newer = Export { version: 2, ..store.export().unwrap() };
+    assert!(matches!(store.import(&newer), Err(StoreError::Export(_))));
+    assert_eq!(store.len().unwrap(), 3);
+}
+
+/// Writes the golden files of the current layout; run once for each released layout:
+/// `LOCKET_GOLDEN=tests/golden cargo test -p locket --lib write_golden -- --ignored`
+#[test]
+#[ignore = "writes files into the repository"]
+fn write_golden() {
+    let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&golden_records()).unwrap();
+    let export =
+        serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
+    fs::write(to.join("export-v1.json"), export.unwrap() + "\n").unwrap();
+    for (file, name) in [(keyfile::NAME.to_owned(), "key"), (data_name(1), "redb")] {
+        let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
+        fs::write(to.join(format!("store-layout{LAYOUT}.{name}.zst")), packed).unwrap();
+    }
+}
+
+/// Seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
+#[test]
+#[ignore = "writes seeds for the fuzzer"]
+fn write_seeds() {
+    let dir = PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
+    fs::create_dir_all(&dir).unwrap();
+    let records: records::Numbered = (0..).zip(golden_records()).collect();
+    fs::write(dir.join("records"), &records::pack(&records).unwrap()[..700]).unwrap();
+    fs::write(dir.join("key"), KeyFile::generate(1).unwrap().wrap(&KEY).unwrap()).unwrap();
+}

@@ -14,11 +14,14 @@ use crate::{
     llm::{DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf, worker::Worker},
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
+    session::Sessions,
     store::{Export, Key, Store},
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
 const OWN_TEXTS: usize = 8;
+/// Most bytes of sessions, unless the app says otherwise.
+const SESSION_BYTES: u64 = 64 << 20;
 
 /// One person's Locket.
 pub struct Engine {
@@ -27,6 +30,7 @@ pub struct Engine {
     worker: Option<Worker>,
     threads: usize,
     me: Option<u64>,
+    sessions: Sessions,
 }
 
 /// A predicted item, with ids and names instead of numbers.
@@ -146,7 +150,9 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
-        Ok(Self { store: Store::open(dir, key)?, pack: None, worker: None, threads: 0, me: None })
+        let store = Store::open(dir, key)?;
+        let sessions = store.sessions(SESSION_BYTES);
+        Ok(Self { store, pack: None, worker: None, threads: 0, me: None, sessions })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -187,6 +193,14 @@ impl Engine {
     #[must_use]
     pub fn with_user(mut self, user: &str) -> Self {
         self.me = Some(author_key(user));
+        self
+    }
+
+    /// The same engine with at most this many bytes of sessions on disk (encrypted KV state of the person's history, so that a
+    /// first text after a restart need not read it again); 0 keeps none. Default: 64 MB.
+    #[must_use]
+    pub fn with_session_bytes(mut self, most: u64) -> Self {
+        self.sessions.most = most;
         self
     }
 
@@ -313,12 +327,18 @@ impl Engine {
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let material = self.material(request)?;
-        let (options, asked) = (request.options, material.clone());
-        let completion = worker.call(self.decoder_options(&options, 1), on_event, move |decoder, on_event| {
-            let request = generate::request(decoder.model(), &asked, &options);
-            decoder.run_one(&request, on_event).map_err(Error::from)
-        })?;
-        Ok(generate::read(&material, &completion))
+        let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
+        let (completion, prompt_tokens, reused_tokens) =
+            worker.call(self.decoder_options(&options, 1), on_event, move |decoder, on_event| {
+                let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
+                sessions.restore(decoder, &request.prompt);
+                let before = decoder.usage().reused;
+                let completion = decoder.run_one(&request, on_event)?;
+                let reused = decoder.usage().reused - before;
+                sessions.keep(decoder, &request.prompt[..stable]);
+                Ok::<_, Error>((completion, request.prompt.len(), reused))
+            })?;
+        Ok(Written { prompt_tokens, reused_tokens, ..generate::read(&material, &completion) })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {
@@ -386,6 +406,8 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError::Io`] if a file cannot be removed.
     pub fn erase(self) -> Result<(), Error> {
+        // Nothing may be written any more.
+        drop(self.worker);
         Ok(self.store.erase()?)
     }
 }

@@ -50,12 +50,21 @@ pub struct Written {
     pub rating: Option<u8>,
     /// Number of tokens written, all phases.
     pub tokens: usize,
+    /// Number of tokens in the prompt.
+    pub prompt_tokens: usize,
+    /// How many of them did not need to be read: their state was kept from an earlier call or session.
+    pub reused_tokens: usize,
     /// Mean natural log-probability of a token of the last phase.
     pub log_prob: f64,
 }
 
 /// The decoder's request for this material.
 pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Request {
+    request_with_prefix(model, material, options).0
+}
+
+/// The same, with how many tokens of its prompt are the person's history.
+pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &WriteOptions) -> (Request, usize) {
     let prompt = material.compose(model, options.prompt_tokens);
     let mut kinds = Vec::new();
     if material.reasoning {
@@ -76,7 +85,12 @@ pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Re
         sampling: options.sampling,
     });
     let phases = phases.collect();
-    Request { prompt: model.prompt_tokens(&prompt), phases }
+    let body = prompt.body[..Material::stable_bytes(&prompt.body)].to_owned();
+    let stable = crate::llm::Prompt { body, lead: String::new() };
+    let tokens = model.prompt_tokens(&prompt);
+    // Tokens at the cut may differ from those of the whole.
+    let stable = model.prompt_tokens(&stable).iter().zip(&tokens).take_while(|(a, b)| a == b).count();
+    (Request { prompt: tokens, phases }, stable)
 }
 
 /// What a decoder's answer to [`request`] says.

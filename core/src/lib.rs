@@ -57,13 +57,14 @@ pub mod graph;
 pub mod ground;
 pub mod interaction;
 pub mod llm;
-mod mapped;
 pub mod pack;
 pub mod profile;
 pub mod prompt;
 pub mod reason;
 pub mod retrieve;
+mod session;
 pub mod store;
+mod sys;
 pub mod text;
 
 pub use error::Error;

@@ -16,6 +16,7 @@ use super::{
     candidates::log_prob,
     slot::{Job, Slot},
 };
+use crate::sys;
 
 /// How keys and values are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -354,9 +355,43 @@ impl<'m> Decoder<'m> {
         Ok(scores)
     }
 
+    /// How many tokens of `prompt` stand in a sequence's cache.
+    pub(crate) fn cached_prefix(&self, prompt: &[Token]) -> usize {
+        self.slots.iter().map(|s| shared(&s.cached, prompt)).max().unwrap_or(0)
+    }
+
+    /// The KV state of `prefix`, if it stands in a cache; what stood behind it there is given up.
+    pub(crate) fn export_prefix(&mut self, prefix: &[Token]) -> Option<Vec<u8>> {
+        let n = self.slots.iter().position(|s| s.job.is_none() && shared(&s.cached, prefix) == prefix.len())?;
+        self.context.kv_cache_seq_rm(n as i32, Some(prefix.len() as u32), None).ok()?;
+        self.slots[n].cached.truncate(prefix.len());
+        Some(sys::kv_state(&self.context, n as i32))
+    }
+
+    /// Puts the KV state of `tokens` into the first sequence's cache; false, and an empty cache there, if it does not fit.
+    pub(crate) fn import_prefix(&mut self, tokens: &[Token], state: &[u8]) -> bool {
+        let cleared = self.context.kv_cache_seq_rm(0, None, None).is_ok();
+        self.slots[0].cached.clear();
+        let taken = cleared
+            && tokens.len() < self.options.context
+            && self.slots[0].job.is_none()
+            && sys::set_kv_state(&mut self.context, 0, state);
+        if taken {
+            self.slots[0].cached = tokens.to_vec();
+        } else {
+            let _ = self.context.kv_cache_seq_rm(0, None, None);
+        }
+        taken
+    }
+
     /// Forgets all KV state.
     pub fn clear(&mut self) {
         self.context.clear_kv_cache();
         self.slots.iter_mut().for_each(|s| s.cached.clear());
     }
+}
+
+/// Length of the common beginning.
+fn shared(a: &[Token], b: &[Token]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

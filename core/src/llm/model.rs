@@ -38,6 +38,7 @@ pub struct Model {
     adapter_bytes: u64,
     allowed_bytes: Option<u64>,
     adapter_path: Option<PathBuf>,
+    identity: OnceLock<Option<String>>,
 }
 
 /// What a model is asked to continue, made of trusted and untrusted parts.
@@ -108,12 +109,32 @@ impl Model {
         };
         let template = inner.chat_template(None).ok();
         let (allowed_bytes, adapter_path) = (options.allowed_bytes, options.adapter);
-        Ok(Self { inner, adapter, path, template, facts, adapter_bytes, allowed_bytes, adapter_path })
+        Ok(Self {
+            inner,
+            adapter,
+            path,
+            template,
+            facts,
+            adapter_bytes,
+            allowed_bytes,
+            adapter_path,
+            identity: OnceLock::new(),
+        })
     }
 
     /// What it was loaded with, to load it again.
     pub(crate) fn source(&self) -> (PathBuf, Option<PathBuf>, Option<u64>) {
         (self.path.clone(), self.adapter_path.clone(), self.allowed_bytes)
+    }
+
+    /// Differs between models and adapters: KV state of one is nothing to another. None if a file cannot be read any more.
+    pub(crate) fn identity(&self) -> Option<&str> {
+        let files = || {
+            let files = [Some(&self.path), self.adapter_path.as_ref()];
+            let each = files.into_iter().flatten().map(|p| fingerprint(p).ok());
+            Some(each.collect::<Option<Vec<String>>>()?.join(" with "))
+        };
+        self.identity.get_or_init(files).as_deref()
     }
 
     /// What the model's file says of it.
@@ -206,6 +227,17 @@ impl Model {
         let (before, after) = filled.split_once(MARK)?;
         Some((before.to_owned(), after.to_owned()))
     }
+}
+
+/// A file's length, a SHA-256 of its metadata and a CRC-32 of its weights, which costs no more than reading them: this tells files
+/// apart that were changed or replaced; it is no proof of where they come from.
+fn fingerprint(path: &Path) -> Result<String, LlmError> {
+    use sha2::Digest;
+    let bytes = gguf::map(path)?;
+    let data = gguf::parse(&bytes).map_or(0, |g| g.data as usize).min(bytes.len());
+    let metadata = sha2::Sha256::digest(&bytes[..data]);
+    let hex: String = metadata.iter().map(|b| format!("{b:02x}")).collect();
+    Ok(format!("{} {hex} {:08x}", bytes.len(), crc32fast::hash(&bytes[data..])))
 }
 
 /// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes.

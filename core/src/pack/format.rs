@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::PackError;
-use crate::mapped::Mapped;
+use crate::sys::Mapped;
 
 /// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
 /// accepts exactly its own version, since a pack ships together with the app that reads it.

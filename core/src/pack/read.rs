@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     graph::{EdgesView, FactorsView, MAX_DIMENSION, Tables},
-    mapped::Mapped,
+    sys::Mapped,
 };
 
 /// An item's number in its pack, `0..items`.

@@ -9,7 +9,7 @@ mod error;
 mod keyfile;
 mod migrate;
 mod records;
-mod seal;
+pub(crate) mod seal;
 
 pub use error::StoreError;
 pub use seal::Key;
@@ -23,7 +23,10 @@ use std::{
 use redb::Database;
 use serde::{Deserialize, Serialize};
 
-use crate::interaction::Record;
+use crate::{
+    interaction::Record,
+    session::{self, Sessions},
+};
 use keyfile::KeyFile;
 use records::{Cipher, Records};
 
@@ -31,6 +34,7 @@ use records::{Cipher, Records};
 /// Layout 1 was one redb file in the clear.
 const LAYOUT: u64 = 2;
 const LOCK: &str = "locket.lock";
+const SESSIONS: &str = "sessions";
 
 /// Everything a store holds, as JSON for its owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +59,8 @@ pub struct Store {
     dir: PathBuf,
     generation: u64,
     records: Records,
+    /// For what is cached of the person beside the records.
+    sessions: Key,
     /// Held as long as the store is open.
     lock: File,
 }
@@ -74,7 +80,7 @@ impl Store {
         let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
         create_private(dir).map_err(io("create"))?;
         let lock = lock(dir)?;
-        let (generation, records) = match fs::read(dir.join(keyfile::NAME)) {
+        let (file, records) = match fs::read(dir.join(keyfile::NAME)) {
             Ok(bytes) => {
                 let file = KeyFile::unwrap(&bytes, key, dir)?;
                 let data = dir.join(data_name(file.generation));
@@ -82,21 +88,25 @@ impl Store {
                     return Err(StoreError::Damaged { path: dir.to_path_buf(), what: "its data file is missing" });
                 }
                 let db = Database::open(data).map_err(|e| database_error(e, dir))?;
-                (file.generation, Records::open(db, cipher(&file), dir)?)
+                let records = Records::open(db, cipher(&file), dir)?;
+                (file, records)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // What an interrupted creation or erasure left: without a key file nobody can read it.
                 let old = migrate::read(dir)?;
-                remove_data_but(dir, None).map_err(io("prepare"))?;
-                let (made, lasting) = write_generation(dir, 1, key, &old, step)?;
+                remove_data_but(dir, None)
+                    .and_then(|()| session::remove_all(&dir.join(SESSIONS)))
+                    .map_err(io("prepare"))?;
+                let (file, made, lasting) = write_generation(dir, 1, key, &old, step)?;
                 lasting.map_err(io("write"))?;
-                (1, made)
+                (file, made)
             }
             Err(source) => return Err(io("read the key of")(source)),
         };
         step("cleaning").map_err(io("clean"))?;
-        remove_data_but(dir, Some(generation)).and_then(|()| migrate::remove(dir)).map_err(io("clean"))?;
-        Ok(Self { dir: dir.to_path_buf(), generation, records, lock })
+        remove_data_but(dir, Some(file.generation)).and_then(|()| migrate::remove(dir)).map_err(io("clean"))?;
+        let (generation, sessions) = (file.generation, session_key(&file));
+        Ok(Self { dir: dir.to_path_buf(), generation, records, sessions, lock })
     }
 
     /// A store without encryption and without a key file, to measure what encryption costs.
@@ -113,13 +123,19 @@ impl Store {
         let fresh = !path.exists();
         let db = Database::create(path).map_err(|e| database_error(e, dir))?;
         let make = if fresh { Records::create } else { Records::open };
-        Ok(Self { dir: dir.to_path_buf(), generation: 0, records: make(db, Cipher::Clear, dir)?, lock })
+        let records = make(db, Cipher::Clear, dir)?;
+        Ok(Self { dir: dir.to_path_buf(), generation: 0, records, sessions: Key::generate()?, lock })
     }
 
     /// Whether `dir` already holds a store.
     pub fn exists(dir: impl AsRef<Path>) -> bool {
         let dir = dir.as_ref();
         dir.join(keyfile::NAME).exists() || migrate::found(dir)
+    }
+
+    /// Sessions beside the records, of at most `most` bytes.
+    pub(crate) fn sessions(&self, most: u64) -> Sessions {
+        Sessions::new(self.dir.join(SESSIONS), self.sessions.clone(), most)
     }
 
     /// Where the store lives.
@@ -217,11 +233,15 @@ impl Store {
     fn change_key_by_steps(&mut self, new: &Key, step: Step<'_>) -> Result<(), StoreError> {
         let generation = self.generation + 1;
         let records = self.records()?;
-        let (made, lasting) = write_generation(&self.dir, generation, new, &records, step)?;
-        (self.records, self.generation) = (made, generation);
+        let (file, made, lasting) = write_generation(&self.dir, generation, new, &records, step)?;
+        (self.records, self.generation, self.sessions) = (made, generation, session_key(&file));
         let io = |source| StoreError::Io { action: "clean", path: self.dir.clone(), source };
         // Before the change lasts, the old files may be needed once more.
-        lasting.and_then(|()| step("cleaning")).and_then(|()| remove_data_but(&self.dir, Some(generation))).map_err(io)
+        lasting
+            .and_then(|()| step("cleaning"))
+            .and_then(|()| remove_data_but(&self.dir, Some(generation)))
+            .and_then(|()| session::remove_all(&self.dir.join(SESSIONS)))
+            .map_err(io)
     }
 
     /// Destroys the key, which makes everything unreadable at once, then removes the files, and the directory if
@@ -258,6 +278,7 @@ fn erase(dir: &Path, lock: File, step: Step<'_>) -> Result<(), StoreError> {
         step("the data")?;
         remove_data_but(dir, None)?;
         migrate::remove(dir)?;
+        session::remove_all(&dir.join(SESSIONS))?;
         step("the lock")?;
         remove(&dir.join(LOCK))
     };
@@ -285,6 +306,10 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_path_buf())),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
+}
+
+fn session_key(file: &KeyFile) -> Key {
+    file.key.derive(&file.salt, "locket sessions")
 }
 
 fn cipher(file: &KeyFile) -> Cipher {
@@ -315,7 +340,7 @@ fn write_generation(
     host: &Key,
     records: &[Record],
     step: Step<'_>,
-) -> Result<(Records, io::Result<()>), StoreError> {
+) -> Result<(KeyFile, Records, io::Result<()>), StoreError> {
     let io = |source| StoreError::Io { action: "write", path: dir.to_path_buf(), source };
     let path = dir.join(data_name(generation));
     remove(&path).map_err(io)?;
@@ -330,7 +355,7 @@ fn write_generation(
     step("the key file").map_err(io)?;
     keyfile::sync_dir(dir).map_err(io)?;
     let lasting = file.put(host, dir)?;
-    Ok((made, lasting))
+    Ok((file, made, lasting))
 }
 
 /// Removes all data files but that of one generation, and half-written key files.

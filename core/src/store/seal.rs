@@ -43,7 +43,7 @@ impl Key {
     }
 
     /// A key derived from this one for one purpose.
-    pub(super) fn derive(&self, salt: &[u8], purpose: &str) -> Self {
+    pub(crate) fn derive(&self, salt: &[u8], purpose: &str) -> Self {
         let mut out = [0; 32];
         // Fails for outputs of more than 8,160 bytes only.
         let _ = Hkdf::<Sha256>::new(Some(salt), &self.0).expand(purpose.as_bytes(), &mut out);
@@ -80,7 +80,7 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
 }
 
 /// Nonce, ciphertext and tag of `plain`, bound to `place`.
-pub(super) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
     let nonce = random::<NONCE>()?;
     let mut out = Vec::with_capacity(NONCE + plain.len() + TAG);
     out.extend_from_slice(&nonce);
@@ -94,7 +94,7 @@ pub(super) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, Sto
 }
 
 /// Undoes [`seal`]; none if the bytes or their place are not the ones that were sealed.
-pub(super) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, rest) = sealed.split_first_chunk::<NONCE>()?;
     let (body, tag) = rest.split_last_chunk::<TAG>()?;
     let mut plain = Zeroizing::new(body.to_vec());

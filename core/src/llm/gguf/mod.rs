@@ -26,7 +26,7 @@ pub use tensor::{Tensor, TensorType};
 use std::{fs::File, path::Path};
 
 use super::LlmError;
-use crate::mapped::Mapped;
+use crate::sys::Mapped;
 
 /// Maps `path` for parsing.
 pub(super) fn map(path: &Path) -> Result<Mapped, LlmError> {

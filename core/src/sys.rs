@@ -1,7 +1,9 @@
-//! Memory-mapped files: the only module of the crate that contains `unsafe`.
+//! Memory-mapped files and raw KV state: the only module of the crate that contains `unsafe`.
 #![allow(unsafe_code)]
 
 use std::{fs::File, io, path::Path};
+
+use llama_cpp_2::context::{LlamaContext, session::LlamaStateSeqFlags};
 
 /// A read-only file in memory.
 pub(crate) struct Mapped(memmap2::Mmap);
@@ -40,4 +42,21 @@ impl std::ops::Deref for Mapped {
     fn deref(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// The KV state of one sequence, as llama.cpp writes it.
+pub(crate) fn kv_state(context: &LlamaContext<'_>, sequence: i32) -> Vec<u8> {
+    let flags = LlamaStateSeqFlags::empty();
+    let mut bytes = vec![0; context.state_seq_get_size_ext(sequence, flags)];
+    // SAFETY: the buffer is as long as llama.cpp has just said, and the context is not used in between.
+    let written = unsafe { context.state_seq_get_data_ext(bytes.as_mut_ptr(), sequence, flags) };
+    bytes.truncate(written);
+    bytes
+}
+
+/// Puts a state back; false if llama.cpp does not take it.
+pub(crate) fn set_kv_state(context: &mut LlamaContext<'_>, sequence: i32, bytes: &[u8]) -> bool {
+    // SAFETY: the only caller passes bytes that [`kv_state`] gave for the same model, KV type and build: they come
+    // out of authenticated encryption under a key that nobody else has, bound to all of these.
+    unsafe { context.state_seq_set_data_ext(bytes, sequence, LlamaStateSeqFlags::empty()) }
 }

@@ -1,0 +1,171 @@
+//! Sessions: the KV state of a person's prompt prefix, kept across restarts.
+//!
+//! Prompts begin with the person's history, which changes when something is recorded and not from call to call. Reading it
+//! again costs a second on two cores; putting its state back costs milliseconds. The state is derived from the person's
+//! texts, so it is sealed under a subkey of the store and padded; a file that does not open, or is of another model,
+//! adapter, KV type or build, is no session. A session is a cache: that it cannot be read or written is no error.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    llm::{Decoder, Token},
+    store::{Key, seal},
+};
+
+/// Fewest tokens that are worth a file.
+const WORTH: usize = 64;
+/// Sealed files are multiples of this, so that the length of the history shows roughly only.
+const PAD: usize = 1 << 20;
+/// Part of every session's identity: KV state of another build is not put back.
+const BUILD: &str = concat!("locket session 1, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
+
+/// A store's sessions on disk.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    dir: PathBuf,
+    key: Key,
+    /// Most bytes of all files; the least recently used go first.
+    pub(crate) most: u64,
+    /// What the newest file holds, so that it is not written again: name and tokens.
+    newest: Arc<Mutex<Option<(String, Vec<Token>)>>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(dir: PathBuf, key: Key, most: u64) -> Self {
+        Self { dir, key, most, newest: Arc::default() }
+    }
+
+    /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache. Returns the
+    /// number of tokens that need not be read again.
+    pub(crate) fn restore(&self, decoder: &mut Decoder<'_>, prompt: &[Token]) -> usize {
+        let cached = decoder.cached_prefix(prompt);
+        if self.most == 0 || cached + WORTH > prompt.len() {
+            return cached;
+        }
+        let Some(name) = self.name(decoder) else { return cached };
+        let path = self.dir.join(&name);
+        let known = self.newest().as_ref().filter(|n| n.0 == name).map(|n| common(&n.1, prompt));
+        if known.is_some_and(|k| k <= cached) {
+            return cached;
+        }
+        let Ok(sealed) = fs::read(&path) else { return cached };
+        let plain = seal::open(&self.key, name.as_bytes(), &sealed);
+        let Some((tokens, state)) = plain.as_deref().and_then(|p| parse(p)) else {
+            // Of another key, or damaged: it will never open.
+            let _ = fs::remove_file(&path);
+            return cached;
+        };
+        let shared = common(&tokens, prompt);
+        if shared < WORTH || shared <= cached || !decoder.import_prefix(&tokens, state) {
+            return cached;
+        }
+        // For the order of use; not more than that.
+        let _ = fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(SystemTime::now()));
+        *self.newest() = Some((name, tokens));
+        shared
+    }
+
+    /// Keeps the state of `prefix`, which `decoder` has just read, unless it is kept already.
+    pub(crate) fn keep(&self, decoder: &mut Decoder<'_>, prefix: &[Token]) {
+        if self.most == 0 || prefix.len() < WORTH {
+            return;
+        }
+        let Some(name) = self.name(decoder) else { return };
+        if self.newest().as_ref().is_some_and(|n| n.0 == name && n.1 == prefix) {
+            return;
+        }
+        let Some(state) = decoder.export_prefix(prefix).map(Zeroizing::new) else { return };
+        let plain = Zeroizing::new(write(prefix, &state));
+        if plain.len() as u64 > self.most {
+            return;
+        }
+        let written =
+            seal::seal(&self.key, name.as_bytes(), &plain).ok().and_then(|sealed| self.put(&name, &sealed).ok());
+        if written.is_some() {
+            *self.newest() = Some((name, prefix.to_vec()));
+            self.evict();
+        }
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<(String, Vec<Token>)>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One file for each model, adapter and KV type. The name says nothing about them without the key.
+    fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
+        let identity = format!("{BUILD}, {}, {:?}", decoder.model().identity()?, decoder.options().kv);
+        let key = self.key.derive(identity.as_bytes(), "locket session name");
+        Some(key.as_bytes()[..16].iter().map(|b| format!("{b:02x}")).collect::<String>() + ".kv")
+    }
+
+    /// Whole or not at all. Not synced: what a loss of power leaves does not open, and is removed then.
+    fn put(&self, name: &str, sealed: &[u8]) -> std::io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(sealed)?;
+        file.persist(self.dir.join(name))?;
+        Ok(())
+    }
+
+    /// Removes the files that were not used for longest, until the rest fits.
+    fn evict(&self) {
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.metadata().ok()?.len(), e.path())))
+            .collect();
+        files.sort();
+        let mut total: u64 = files.iter().map(|f| f.1).sum();
+        for (_, length, path) in &files {
+            if total <= self.most {
+                break;
+            }
+            if fs::remove_file(path).is_ok() {
+                total -= length;
+            }
+        }
+    }
+}
+
+/// Removes all sessions below a store's directory.
+pub(crate) fn remove_all(dir: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn common(a: &[Token], b: &[Token]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// Number of tokens, length of the state, tokens, state, padding.
+fn write(tokens: &[Token], state: &[u8]) -> Vec<u8> {
+    let length = (16 + tokens.len() * 4 + state.len()).next_multiple_of(PAD);
+    let mut out = Vec::with_capacity(length);
+    out.extend((tokens.len() as u64).to_le_bytes());
+    out.extend((state.len() as u64).to_le_bytes());
+    tokens.iter().for_each(|t| out.extend(t.0.to_le_bytes()));
+    out.extend(state);
+    out.resize(length, 0);
+    out
+}
+
+fn parse(plain: &[u8]) -> Option<(Vec<Token>, &[u8])> {
+    let (count, rest) = plain.split_first_chunk::<8>()?;
+    let (length, rest) = rest.split_first_chunk::<8>()?;
+    let bytes = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(4)?;
+    let (tokens, rest) = rest.split_at_checked(bytes)?;
+    let state = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let token = |b: &[u8]| Token::new(i32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    Some((tokens.chunks_exact(4).map(token).collect(), state))
+}

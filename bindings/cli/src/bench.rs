@@ -7,8 +7,12 @@ use std::{
 };
 
 use locket::{
+    engine::{Engine, GenerateRequest},
     eval::peak_rss_bytes,
-    llm::{Decoder, DecoderOptions, Model, Phase, Prompt, Request, Sampling},
+    interaction::Interaction,
+    llm::{Decoder, DecoderOptions, LoadOptions, Model, Phase, Prompt, Request, Sampling},
+    prompt::Task,
+    store::Key,
 };
 use serde_json::json;
 
@@ -55,6 +59,10 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     decoder.clear();
     let many = vec![request.clone(); args.sequences];
     let parallel = timed(&mut decoder, &many)?;
+    drop(decoder);
+    // Before a second copy of the model is loaded.
+    let peak = peak_rss_bytes();
+    let (restart_cold, restart_warm, prefix) = restart(&model, args.prompt)?;
     let ms = |d: Duration| d.as_secs_f64() * 1000.0;
     let value = json!({
         "model": model.name(), "parameters": model.parameters(), "weight_bytes": model.bytes(),
@@ -65,7 +73,10 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         "parallel_decode_tps": parallel.rate(args.sequences),
         "ttft_cold_ms": ms(load + cold.first),
         "ttft_warm_ms": ms(warm.first),
-        "peak_rss_bytes": peak_rss_bytes(),
+        "restart_prefix_tokens": prefix,
+        "restart_ttft_cold_ms": ms(restart_cold),
+        "restart_ttft_warm_ms": ms(restart_warm),
+        "peak_rss_bytes": peak,
     });
     if json {
         return ui::print_json(&value);
@@ -76,6 +87,47 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Time to the first token of a text by a person whose history takes about `tokens` tokens, in an engine that was just opened:
+/// without a session and with the one that an earlier engine left. The model is loaded and has read a few tokens before.
+fn restart(model: &Model, tokens: usize) -> anyhow::Result<(Duration, Duration, usize)> {
+    let dir = tempfile::tempdir()?;
+    let key = Key::generate()?;
+    let text = "The kettle boils fast and pours well, but the handle gets warm after a while.";
+    let per_text = model.tokens(text).len() + model.tokens("Title: Fast\nReview:\n\n").len();
+    {
+        let engine = Engine::open(dir.path(), &key)?;
+        // Beyond eight texts the engine chooses by likeness; make them long enough instead.
+        let count = 8.min(tokens / per_text).max(1);
+        for n in 0..count {
+            let times = (tokens / count / per_text).clamp(1, 4);
+            engine.record(Interaction::new(format!("i{n}"), [text].repeat(times).join(" ")).with_title("Fast"))?;
+        }
+    }
+    let first = |sessions: u64| -> anyhow::Result<(Duration, usize)> {
+        let engine = Engine::open(dir.path(), &key)?
+            .with_threads(ui::threads())
+            .with_session_bytes(sessions)
+            .with_model_file(model.path(), LoadOptions::default())?;
+        let mut request = GenerateRequest::new("new", Task::Text);
+        request.title = Some("Fast".into());
+        request.reasoning = false;
+        request.options.text_tokens = 2;
+        let bare = GenerateRequest { personal: false, ..request.clone() };
+        engine.generate(&bare, &mut |_| ui::alive())?;
+        let (started, mut first) = (Instant::now(), None);
+        let written = engine.generate(&request, &mut |event| {
+            if !event.piece.is_empty() {
+                first.get_or_insert_with(|| started.elapsed());
+            }
+            ui::alive()
+        })?;
+        Ok((first.unwrap_or_else(|| started.elapsed()), written.prompt_tokens))
+    };
+    let (cold, prompt) = first(0)?;
+    first(u64::MAX)?;
+    Ok((cold, first(u64::MAX)?.0, prompt))
 }
 
 struct Timing {

@@ -38,7 +38,7 @@ pub struct Model {
     adapter_bytes: u64,
     allowed_bytes: Option<u64>,
     adapter_path: Option<PathBuf>,
-    identity: OnceLock<Option<String>>,
+    identity: Option<String>,
 }
 
 /// What a model is asked to continue, made of trusted and untrusted parts.
@@ -82,6 +82,11 @@ impl Model {
         if needed > allowed {
             return Err(LlmError::WouldNotFit { needed, allowed });
         }
+        // While llama.cpp reads the same pages.
+        let files: Vec<PathBuf> = [Some(path.clone()), options.adapter.clone()].into_iter().flatten().collect();
+        let identity = std::thread::spawn(move || {
+            Some(files.iter().map(|p| fingerprint(p).ok()).collect::<Option<Vec<String>>>()?.join(" with "))
+        });
         let cancelled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let mut params = LlamaModelParams::default();
         if let Some(mut progress) = options.progress {
@@ -109,6 +114,7 @@ impl Model {
         };
         let template = inner.chat_template(None).ok();
         let (allowed_bytes, adapter_path) = (options.allowed_bytes, options.adapter);
+        let identity = identity.join().ok().flatten();
         Ok(Self {
             inner,
             adapter,
@@ -118,7 +124,7 @@ impl Model {
             adapter_bytes,
             allowed_bytes,
             adapter_path,
-            identity: OnceLock::new(),
+            identity,
         })
     }
 
@@ -127,14 +133,9 @@ impl Model {
         (self.path.clone(), self.adapter_path.clone(), self.allowed_bytes)
     }
 
-    /// Differs between models and adapters: KV state of one is nothing to another. None if a file cannot be read any more.
+    /// Differs between models and adapters: KV state of one is nothing to another. None if a file could not be read twice.
     pub(crate) fn identity(&self) -> Option<&str> {
-        let files = || {
-            let files = [Some(&self.path), self.adapter_path.as_ref()];
-            let each = files.into_iter().flatten().map(|p| fingerprint(p).ok());
-            Some(each.collect::<Option<Vec<String>>>()?.join(" with "))
-        };
-        self.identity.get_or_init(files).as_deref()
+        self.identity.as_deref()
     }
 
     /// What the model's file says of it.

@@ -27,6 +27,9 @@ const PAD: usize = 1 << 20;
 /// Part of every session's identity: KV state of another build is not put back.
 const BUILD: &str = concat!("locket session 1, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
 
+/// A file's name and tokens.
+type Held = (String, Vec<Token>);
+
 /// A store's sessions on disk.
 #[derive(Clone)]
 pub(crate) struct Sessions {
@@ -34,8 +37,8 @@ pub(crate) struct Sessions {
     key: Key,
     /// Most bytes of all files; the least recently used go first.
     pub(crate) most: u64,
-    /// What the newest file holds, so that it is not written again: name and tokens.
-    newest: Arc<Mutex<Option<(String, Vec<Token>)>>>,
+    /// What the newest file holds, so that it is not written again.
+    newest: Arc<Mutex<Option<Held>>>,
 }
 
 impl Sessions {
@@ -95,7 +98,7 @@ impl Sessions {
         }
     }
 
-    fn newest(&self) -> std::sync::MutexGuard<'_, Option<(String, Vec<Token>)>> {
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -115,17 +115,7 @@ impl Model {
         let template = inner.chat_template(None).ok();
         let (allowed_bytes, adapter_path) = (options.allowed_bytes, options.adapter);
         let identity = identity.join().ok().flatten();
-        Ok(Self {
-            inner,
-            adapter,
-            path,
-            template,
-            facts,
-            adapter_bytes,
-            allowed_bytes,
-            adapter_path,
-            identity,
-        })
+        Ok(Self { inner, adapter, path, template, facts, adapter_bytes, allowed_bytes, adapter_path, identity })
     }
 
     /// What it was loaded with, to load it again.

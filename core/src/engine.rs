@@ -11,7 +11,10 @@ use crate::{
     graph::{Predictor, Query, Via},
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
-    llm::{DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf, worker::Worker},
+    llm::{
+        DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf,
+        worker::{Priority, Worker},
+    },
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     session::Sessions,
@@ -229,6 +232,21 @@ impl Engine {
         }
     }
 
+    /// Stops decoding between two tokens until [`Engine::resume`], for an app that goes to the background or a device that is too
+    /// warm. Calls wait, and can be cancelled.
+    pub fn pause(&self) {
+        if let Some(worker) = &self.worker {
+            worker.pause(true);
+        }
+    }
+
+    /// Goes on after [`Engine::pause`].
+    pub fn resume(&self) {
+        if let Some(worker) = &self.worker {
+            worker.pause(false);
+        }
+    }
+
     /// Whether the model is in memory now, and whether a decoder (KV cache and intermediate results) is.
     pub fn in_memory(&self) -> (bool, bool) {
         self.worker.as_ref().map_or((false, false), Worker::loaded)
@@ -305,8 +323,9 @@ impl Engine {
         let options = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
         let sequences = jobs.len().clamp(1, 8);
         let decoder = self.decoder_options(&options, sequences);
-        let attempts = worker
-            .call(decoder, on_event, move |decoder, on_event| augment::write(decoder, &jobs, &options, on_event))?;
+        let attempts = worker.call(Priority::Background, decoder, on_event, move |decoder, on_event| {
+            augment::write(decoder, &jobs, &options, on_event)
+        })?;
         let mut done = Augmented::default();
         for attempt in attempts {
             done.kept.extend(attempt.kept);
@@ -328,8 +347,11 @@ impl Engine {
         let worker = self.need_model()?;
         let material = self.material(request)?;
         let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (completion, prompt_tokens, reused_tokens) =
-            worker.call(self.decoder_options(&options, 1), on_event, move |decoder, on_event| {
+        let (completion, prompt_tokens, reused_tokens) = worker.call(
+            Priority::Foreground,
+            self.decoder_options(&options, 1),
+            on_event,
+            move |decoder, on_event| {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
@@ -337,7 +359,8 @@ impl Engine {
                 let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
                 Ok::<_, Error>((completion, request.prompt.len(), reused))
-            })?;
+            },
+        )?;
         Ok(Written { prompt_tokens, reused_tokens, ..generate::read(&material, &completion) })
     }
 

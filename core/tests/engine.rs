@@ -94,3 +94,36 @@ fn cancelled_work_keeps_nothing_and_harms_nothing() {
     engine.erase().unwrap();
     assert!(!dir.path().join("store").exists());
 }
+
+/// A text is written while an augmentation is in progress, and a pause holds up both.
+#[test]
+fn writing_goes_before_augmenting() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_model(model).unwrap();
+    let request = GenerateRequest::new("k1", Task::Text);
+    let alone = engine.generate(&request, &mut quiet).unwrap();
+    let before = engine.history().unwrap().len();
+    std::thread::scope(|scope| {
+        let (begun, wait) = std::sync::mpsc::channel::<()>();
+        let engine = &engine;
+        let background = scope.spawn(move || {
+            engine.augment(4, 1, &mut |_| {
+                let _ = begun.send(());
+                ControlFlow::Continue(())
+            })
+        });
+        wait.recv().unwrap();
+        engine.pause();
+        let mut polls = 0;
+        let paused = engine.generate(&request, &mut |_| {
+            polls += 1;
+            if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(paused, Err(Error::Cancelled)));
+        engine.resume();
+        assert_eq!(engine.generate(&request, &mut quiet).unwrap().text, alone.text);
+        background.join().unwrap().unwrap();
+    });
+    assert!(engine.history().unwrap().len() >= before);
+}

@@ -199,7 +199,15 @@ impl<'m> Decoder<'m> {
             if self.slots.iter().all(|s| s.job.is_none()) {
                 return Ok(());
             }
-            for (n, row) in self.decode_pending()? {
+            let rows = self.decode_pending()?;
+            if rows.is_empty() {
+                // Within a long prompt too there is a chance to stop, and for others to go first.
+                let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
+                if on_event(Event { request, phase: 0, piece: "" }).is_break() {
+                    return Err(LlmError::Cancelled);
+                }
+            }
+            for (n, row) in rows {
                 let logits = self.context.get_logits_ith(row);
                 let slot = &mut self.slots[n];
                 let Some(job) = slot.job.as_mut() else { continue };

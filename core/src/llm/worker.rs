@@ -1,8 +1,9 @@
 //! One thread that owns the model, for any number of callers.
 //!
-//! A model in memory is large and decodes one batch at a time, so callers queue. The thread loads the model when the first
-//! call needs it, keeps one decoder for as long as calls want the same kind, and gives back what it is told to release as
-//! soon as the call in progress has ended; the next call loads again.
+//! A model in memory is large and decodes one batch at a time, so callers queue: those whose user waits before those in the
+//! background, which also step aside between two of their tokens. The thread loads the model when the first call needs it,
+//! keeps one decoder for as long as calls want the same kind, and gives back what it is told to release as soon as the
+//! call in progress has ended; the next call loads again. While it is paused nothing is decoded.
 
 use std::{
     collections::VecDeque,
@@ -31,6 +32,15 @@ pub enum MemoryLevel {
     Model,
 }
 
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// The person, now.
+    Foreground,
+    /// Nobody: its decoder is given up when it is done, so that the foreground's stays.
+    Background,
+}
+
 /// Where the model comes from, each time it is loaded.
 #[derive(Clone)]
 struct Source {
@@ -39,13 +49,22 @@ struct Source {
     allowed_bytes: Option<u64>,
 }
 
-/// What a job is given: the decoder of its kind, or why there is none.
-type Work = Box<dyn for<'a, 'm> FnOnce(Result<(&'m Model, &'a mut Option<Decoder<'m>>), LlmError>) + Send>;
+/// What a job is given: the model, the place of the decoder for its kind, and what to do between two tokens (until the
+/// call is stopped, which the flag tells).
+struct Loaded<'a, 'm> {
+    model: &'m Model,
+    decoder: &'a mut Option<Decoder<'m>>,
+    between: &'a mut dyn FnMut(&AtomicBool),
+}
+
+type Work = Box<dyn for<'a, 'm> FnOnce(Result<Loaded<'a, 'm>, LlmError>) + Send>;
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Work>,
+    foreground: VecDeque<Work>,
+    background: VecDeque<Work>,
     release: Option<MemoryLevel>,
+    paused: bool,
     closed: bool,
     /// What is in memory now: the model, a decoder.
     loaded: (bool, bool),
@@ -58,7 +77,7 @@ struct Shared {
 }
 
 enum Next {
-    Job(Work),
+    Job(Priority, Work),
     Release(MemoryLevel),
     Closed,
 }
@@ -78,10 +97,33 @@ impl Shared {
             if let Some(level) = queue.release.take() {
                 return Next::Release(level);
             }
-            if let Some(job) = queue.jobs.pop_front() {
-                return Next::Job(job);
+            if !queue.paused {
+                if let Some(job) = queue.foreground.pop_front() {
+                    return Next::Job(Priority::Foreground, job);
+                }
+                if let Some(job) = queue.background.pop_front() {
+                    return Next::Job(Priority::Background, job);
+                }
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Between two tokens of a call: waits while everything is paused, and lets the foreground's calls go first if `aside` runs
+    /// them. Returns at once when the call was stopped.
+    fn between(&self, stopped: &AtomicBool, mut aside: Option<&mut dyn FnMut(Work)>) {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        let mut queue = self.queue();
+        while !queue.closed && !stopped.load(Ordering::Relaxed) {
+            if queue.paused {
+                queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            let Some(aside) = aside.as_mut() else { return };
+            let Some(job) = queue.foreground.pop_front() else { return };
+            drop(queue);
+            aside(job);
+            queue = self.queue();
         }
     }
 
@@ -131,15 +173,22 @@ impl Worker {
         self.shared.wake.notify_one();
     }
 
+    /// Stops decoding between two tokens, or goes on. Calls wait meanwhile, and can be cancelled.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.shared.queue().paused = paused;
+        self.shared.wake.notify_one();
+    }
+
     /// Whether the model is in memory, and whether a decoder is.
     pub(crate) fn loaded(&self) -> (bool, bool) {
         self.shared.queue().loaded
     }
 
-    /// Runs `work` on the thread with a decoder opened like `options`, after everything that was asked before. `on_event`
-    /// is called here, also while the call waits, and may stop it.
+    /// Runs `work` on the thread with a decoder opened like `options`, after everything of its priority that was asked before.
+    /// `on_event` is called here, also while the call waits, and may stop it.
     pub(crate) fn call<T, E>(
         &self,
+        priority: Priority,
         options: DecoderOptions,
         on_event: OnEvent<'_>,
         work: impl FnOnce(&mut Decoder<'_>, OnEvent<'_>) -> Result<T, E> + Send + 'static,
@@ -156,13 +205,16 @@ impl Worker {
         let stopped = Arc::new(AtomicBool::new(false));
         let theirs = stopped.clone();
         let job: Work = Box::new(move |loaded| {
-            let result = loaded.map_err(E::from).and_then(|(model, decoder)| {
+            let result = loaded.map_err(E::from).and_then(|Loaded { model, decoder, between }| {
                 if theirs.load(Ordering::Relaxed) {
                     return Err(LlmError::Cancelled.into());
                 }
                 let run = || {
                     let decoder = opened(model, decoder, options)?;
-                    work(decoder, &mut |event| forward(&to_caller, event, &theirs))
+                    work(decoder, &mut |event| {
+                        between(&theirs);
+                        forward(&to_caller, event, &theirs)
+                    })
                 };
                 guarded(run).unwrap_or_else(|e| {
                     // Nobody knows what state it is in.
@@ -174,7 +226,10 @@ impl Worker {
             let _ = to_caller.send(Message::Done(result));
         });
         let mut queue = self.shared.queue();
-        queue.jobs.push_back(job);
+        match priority {
+            Priority::Foreground => queue.foreground.push_back(job),
+            Priority::Background => queue.background.push_back(job),
+        }
         drop(queue);
         self.shared.wake.notify_one();
 
@@ -250,13 +305,13 @@ fn serve(shared: &Shared, source: &Source, mut model: Option<Model>) {
             Next::Closed => return,
             Next::Release(MemoryLevel::Model) => model = None,
             Next::Release(_) => {}
-            Next::Job(job) => {
+            Next::Job(priority, job) => {
                 let loaded = model.take().map_or_else(|| guarded(|| load(source)).and_then(|loaded| loaded), Ok);
                 match loaded {
                     Err(e) => job(Err(e)),
                     Ok(loaded) => {
                         shared.set_loaded(true, false);
-                        if !serve_with(shared, &loaded, job) {
+                        if !serve_with(shared, &loaded, (priority, job)) {
                             model = Some(loaded);
                         }
                     }
@@ -268,23 +323,35 @@ fn serve(shared: &Shared, source: &Source, mut model: Option<Model>) {
 }
 
 /// Jobs on one loaded model, until it is to be released (true) or there are no more.
-fn serve_with(shared: &Shared, model: &Model, first: Work) -> bool {
-    let mut decoder = None;
+fn serve_with(shared: &Shared, model: &Model, first: (Priority, Work)) -> bool {
+    let mut kept = None;
     let mut job = Some(first);
     loop {
-        if let Some(job) = job.take() {
-            job(Ok((model, &mut decoder)));
-            shared.set_loaded(true, decoder.is_some());
+        match job.take() {
+            Some((Priority::Foreground, job)) => foreground(shared, model, &mut kept, job),
+            Some((Priority::Background, job)) => {
+                let mut decoder = None;
+                let mut aside = |job| foreground(shared, model, &mut kept, job);
+                let mut between = |stopped: &AtomicBool| shared.between(stopped, Some(&mut aside));
+                job(Ok(Loaded { model, decoder: &mut decoder, between: &mut between }));
+            }
+            None => {}
         }
+        shared.set_loaded(true, kept.is_some());
         match shared.next() {
-            Next::Job(next) => job = Some(next),
-            Next::Release(MemoryLevel::Sessions) => decoder.iter_mut().for_each(Decoder::clear),
-            Next::Release(MemoryLevel::Kv) => decoder = None,
+            Next::Job(priority, next) => job = Some((priority, next)),
+            Next::Release(MemoryLevel::Sessions) => kept.iter_mut().for_each(Decoder::clear),
+            Next::Release(MemoryLevel::Kv) => kept = None,
             Next::Release(MemoryLevel::Model) => return true,
             Next::Closed => return false,
         }
-        shared.set_loaded(true, decoder.is_some());
+        shared.set_loaded(true, kept.is_some());
     }
+}
+
+fn foreground<'m>(shared: &Shared, model: &'m Model, decoder: &mut Option<Decoder<'m>>, job: Work) {
+    let mut between = |stopped: &AtomicBool| shared.between(stopped, None);
+    job(Ok(Loaded { model, decoder, between: &mut between }));
 }
 
 fn load(source: &Source) -> Result<Model, LlmError> {
@@ -293,78 +360,4 @@ fn load(source: &Source) -> Result<Model, LlmError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn worker(dir: &std::path::Path) -> Worker {
-        Worker::lazy(locket_tests::tiny::write(dir), None, None).unwrap()
-    }
-
-    fn options() -> DecoderOptions {
-        DecoderOptions { context: 64, threads: 1, ..DecoderOptions::default() }
-    }
-
-    fn quiet(_: Event<'_>) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn a_panic_is_an_error_and_the_next_call_works() {
-        let dir = tempfile::tempdir().unwrap();
-        let worker = worker(dir.path());
-        let failed: Result<(), LlmError> = worker.call(options(), &mut quiet, |_, _| panic!("on purpose"));
-        assert!(matches!(failed, Err(LlmError::Failed(what)) if what == "on purpose"));
-        assert_eq!(worker.call(options(), &mut quiet, |d, _| Ok::<_, LlmError>(d.context())).unwrap(), 64);
-    }
-
-    /// Loads on demand, gives back by level, loads again.
-    #[test]
-    fn memory_is_given_back_and_taken_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let worker = worker(dir.path());
-        assert_eq!(worker.loaded(), (false, false));
-        let used = || worker.call(options(), &mut quiet, |d, _| Ok::<_, LlmError>(d.usage().reused)).unwrap();
-        let settled = |level, wanted| {
-            worker.release(level);
-            while worker.loaded() != wanted {
-                std::thread::yield_now();
-            }
-        };
-        for (level, wanted) in [
-            (MemoryLevel::Sessions, (true, true)),
-            (MemoryLevel::Kv, (true, false)),
-            (MemoryLevel::Model, (false, false)),
-            (MemoryLevel::Model, (false, false)),
-        ] {
-            used();
-            assert_eq!(worker.loaded(), (true, true));
-            settled(level, wanted);
-        }
-        std::fs::remove_file(dir.path().join("tiny.gguf")).unwrap();
-        let gone: Result<(), LlmError> = worker.call(options(), &mut quiet, |_, _| Ok(()));
-        assert!(matches!(gone, Err(LlmError::FileMissing(_))));
-    }
-
-    /// A call that waits behind a long one can be cancelled at once.
-    #[test]
-    fn waiting_can_be_cancelled() {
-        let dir = tempfile::tempdir().unwrap();
-        let worker = worker(dir.path());
-        let (go, wait) = mpsc::channel::<()>();
-        std::thread::scope(|scope| {
-            let long = scope.spawn(|| {
-                worker.call(options(), &mut quiet, move |_, _| {
-                    let _ = wait.recv();
-                    Ok::<_, LlmError>(())
-                })
-            });
-            while !worker.loaded().0 {
-                std::thread::yield_now();
-            }
-            let waiting: Result<(), LlmError> = worker.call(options(), &mut |_| ControlFlow::Break(()), |_, _| Ok(()));
-            assert!(matches!(waiting, Err(LlmError::Cancelled)));
-            go.send(()).unwrap();
-            assert!(long.join().unwrap().is_ok());
-        });
-    }
-}
+mod tests;

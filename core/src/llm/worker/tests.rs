@@ -1,0 +1,187 @@
+//! The engine's thread on a tiny model.
+
+use super::*;
+
+fn worker(dir: &std::path::Path) -> Worker {
+    Worker::lazy(locket_tests::tiny::write(dir), None, None).unwrap()
+}
+
+fn options() -> DecoderOptions {
+    DecoderOptions { context: 64, threads: 1, ..DecoderOptions::default() }
+}
+
+fn quiet(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn a_panic_is_an_error_and_the_next_call_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let failed: Result<(), LlmError> =
+        worker.call(Priority::Foreground, options(), &mut quiet, |_, _| panic!("on purpose"));
+    assert!(matches!(failed, Err(LlmError::Failed(what)) if what == "on purpose"));
+    assert_eq!(
+        worker.call(Priority::Foreground, options(), &mut quiet, |d, _| Ok::<_, LlmError>(d.context())).unwrap(),
+        64
+    );
+}
+
+/// Loads on demand, gives back by level, loads again.
+#[test]
+fn memory_is_given_back_and_taken_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    assert_eq!(worker.loaded(), (false, false));
+    let used = || {
+        worker.call(Priority::Foreground, options(), &mut quiet, |d, _| Ok::<_, LlmError>(d.usage().reused)).unwrap()
+    };
+    let until = |wanted| {
+        // The thread says so just after it has answered.
+        while worker.loaded() != wanted {
+            std::thread::yield_now();
+        }
+    };
+    for (level, wanted) in [
+        (MemoryLevel::Sessions, (true, true)),
+        (MemoryLevel::Kv, (true, false)),
+        (MemoryLevel::Model, (false, false)),
+        (MemoryLevel::Model, (false, false)),
+    ] {
+        used();
+        until((true, true));
+        worker.release(level);
+        until(wanted);
+    }
+    std::fs::remove_file(dir.path().join("tiny.gguf")).unwrap();
+    let gone: Result<(), LlmError> = worker.call(Priority::Foreground, options(), &mut quiet, |_, _| Ok(()));
+    assert!(matches!(gone, Err(LlmError::FileMissing(_))));
+}
+
+/// A call that waits behind a long one can be cancelled at once.
+#[test]
+fn waiting_can_be_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let (go, wait) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| {
+            worker.call(Priority::Foreground, options(), &mut quiet, move |_, _| {
+                let _ = wait.recv();
+                Ok::<_, LlmError>(())
+            })
+        });
+        while !worker.loaded().0 {
+            std::thread::yield_now();
+        }
+        let waiting: Result<(), LlmError> =
+            worker.call(Priority::Foreground, options(), &mut |_| ControlFlow::Break(()), |_, _| Ok(()));
+        assert!(matches!(waiting, Err(LlmError::Cancelled)));
+        go.send(()).unwrap();
+        assert!(long.join().unwrap().is_ok());
+    });
+}
+
+/// Writes `tokens` tokens; how the work is split between calls shows in the order in which they are done.
+fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_>) -> Result<String, LlmError> {
+    let sampling = crate::llm::Sampling { temperature: 1.5, ..crate::llm::Sampling::VARIED.with_seed(5) };
+    // Letters only, so that it cannot end early.
+    let grammar = Some("root ::= [a-z]{400}".to_owned());
+    let phase = crate::llm::Phase { lead: String::new(), grammar, stop: Vec::new(), max_tokens: tokens, sampling };
+    let options = DecoderOptions { context: 512, threads: 1, ..DecoderOptions::default() };
+    worker.call(priority, options, on_event, move |decoder, on_event| {
+        let prompt = decoder.model().tokens("a text");
+        let request = crate::llm::Request { prompt, phases: vec![phase] };
+        decoder.run_one(&request, on_event).map(|c| c.phases[0].text.clone())
+    })
+}
+
+/// A background call that goes on until a foreground one was answered: it ends because it steps aside.
+#[test]
+fn the_background_steps_aside_between_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let answered = Arc::new(AtomicBool::new(false));
+    let (begun, wait) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let (seen, worker) = (answered.clone(), &worker);
+        let background = scope.spawn(move || {
+            worker.call(Priority::Background, options(), &mut quiet, move |_, on_event| {
+                let _ = begun.send(());
+                let event = Event { request: 0, phase: 0, piece: "" };
+                let turns = (0..50_000_000u64).take_while(|_| !seen.load(Ordering::Relaxed)).map(|_| on_event(event));
+                Ok::<_, LlmError>(turns.count())
+            })
+        });
+        wait.recv().unwrap();
+        let sets = answered.clone();
+        let foreground = worker.call(Priority::Foreground, options(), &mut quiet, move |_, _| {
+            sets.store(true, Ordering::Relaxed);
+            Ok::<_, LlmError>(())
+        });
+        foreground.unwrap();
+        assert!(background.join().unwrap().unwrap() < 50_000_000, "the foreground waited for all of it");
+    });
+}
+
+/// Calls that take turns write what each writes alone.
+#[test]
+fn stepping_aside_changes_no_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let long = text(&worker, Priority::Background, 400, &mut quiet).unwrap();
+    let short = text(&worker, Priority::Foreground, 20, &mut quiet).unwrap();
+    assert_eq!((long.len(), short.len()), (400, 20));
+    for after in [1, 7, 50] {
+        let (begun, wait) = mpsc::channel::<()>();
+        let (worker, long, short) = (&worker, &long, &short);
+        std::thread::scope(|scope| {
+            let background = scope.spawn(move || {
+                let mut pieces = 0;
+                text(worker, Priority::Background, 400, &mut |e| {
+                    pieces += usize::from(!e.piece.is_empty());
+                    if pieces == after {
+                        let _ = begun.send(());
+                    }
+                    ControlFlow::Continue(())
+                })
+            });
+            wait.recv().unwrap();
+            assert_eq!(&text(worker, Priority::Foreground, 20, &mut quiet).unwrap(), short);
+            assert_eq!(&background.join().unwrap().unwrap(), long);
+        });
+    }
+}
+
+/// Hundreds of pauses at all kinds of moments: nothing is written meanwhile, and the text is the same.
+#[test]
+fn a_pause_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let undisturbed = text(&worker, Priority::Foreground, 200, &mut quiet).unwrap();
+    for round in 0..20u32 {
+        let mut seen = 0;
+        let mut pausing = |e: Event<'_>| {
+            seen += u32::from(!e.piece.is_empty());
+            if seen % (7 + round) == 3 {
+                worker.pause(true);
+                std::thread::sleep(Duration::from_micros(u64::from(round) * 40));
+                worker.pause(false);
+            }
+            ControlFlow::Continue(())
+        };
+        let priority = if round % 2 == 0 { Priority::Foreground } else { Priority::Background };
+        assert_eq!(text(&worker, priority, 200, &mut pausing).unwrap(), undisturbed, "{round}");
+    }
+    // Paused, a call waits and can be cancelled; afterwards everything goes on.
+    worker.pause(true);
+    let mut asked = 0;
+    let waiting = text(&worker, Priority::Foreground, 5, &mut |e| {
+        asked += 1;
+        assert!(e.piece.is_empty());
+        if asked == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(waiting, Err(LlmError::Cancelled)));
+    worker.pause(false);
+    assert_eq!(text(&worker, Priority::Foreground, 200, &mut quiet).unwrap(), undisturbed);
+}

@@ -147,8 +147,11 @@ fn timed(decoder: &mut Decoder<'_>, requests: &[Request]) -> anyhow::Result<Timi
     let before = decoder.usage().written;
     let started = Instant::now();
     let mut first = None;
-    decoder.run(requests, &mut |_| {
-        first.get_or_insert_with(|| started.elapsed());
+    decoder.run(requests, &mut |event| {
+        // Events without text come while the prompt is read.
+        if !event.piece.is_empty() {
+            first.get_or_insert_with(|| started.elapsed());
+        }
         if ui::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let first = first.unwrap_or_default();

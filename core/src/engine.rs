@@ -13,6 +13,7 @@ use crate::{
     interaction::{Interaction, Record},
     llm::{
         DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf,
+        model::Source,
         worker::{Priority, Worker},
     },
     pack::{Pack, author_key},
@@ -180,7 +181,8 @@ impl Engine {
     /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
     pub fn with_model_file(mut self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
         gguf::check_model(path.as_ref())?;
-        self.worker = Some(Worker::lazy(path.as_ref().to_path_buf(), options.adapter, options.allowed_bytes)?);
+        let LoadOptions { adapter, allowed_bytes, .. } = options;
+        self.worker = Some(Worker::lazy(Source { path: path.as_ref().to_path_buf(), adapter, allowed_bytes })?);
         Ok(self)
     }
 

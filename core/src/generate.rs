@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    llm::{Completion, Model, Phase, Request, Sampling, Stop},
+    llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
     text,
@@ -86,10 +86,10 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     });
     let phases = phases.collect();
     let body = prompt.body[..Material::stable_bytes(&prompt.body)].to_owned();
-    let stable = crate::llm::Prompt { body, lead: String::new() };
+    let stable = Prompt { body, lead: String::new() };
     let tokens = model.prompt_tokens(&prompt);
     // Tokens at the cut may differ from those of the whole.
-    let stable = model.prompt_tokens(&stable).iter().zip(&tokens).take_while(|(a, b)| a == b).count();
+    let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     (Request { prompt: tokens, phases }, stable)
 }
 

@@ -8,7 +8,7 @@
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -16,8 +16,9 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
-    llm::{Decoder, Token},
+    llm::{Decoder, Token, common_prefix},
     store::{Key, seal},
+    text,
 };
 
 /// Fewest tokens that are worth a file.
@@ -46,34 +47,32 @@ impl Sessions {
         Self { dir, key, most, newest: Arc::default() }
     }
 
-    /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache. Returns the
-    /// number of tokens that need not be read again.
-    pub(crate) fn restore(&self, decoder: &mut Decoder<'_>, prompt: &[Token]) -> usize {
+    /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache.
+    pub(crate) fn restore(&self, decoder: &mut Decoder<'_>, prompt: &[Token]) {
         let cached = decoder.cached_prefix(prompt);
         if self.most == 0 || cached + WORTH > prompt.len() {
-            return cached;
+            return;
         }
-        let Some(name) = self.name(decoder) else { return cached };
+        let Some(name) = self.name(decoder) else { return };
         let path = self.dir.join(&name);
-        let known = self.newest().as_ref().filter(|n| n.0 == name).map(|n| common(&n.1, prompt));
+        let known = self.newest().as_ref().filter(|n| n.0 == name).map(|n| common_prefix(&n.1, prompt));
         if known.is_some_and(|k| k <= cached) {
-            return cached;
+            return;
         }
-        let Ok(sealed) = fs::read(&path) else { return cached };
+        let Ok(sealed) = fs::read(&path) else { return };
         let plain = seal::open(&self.key, name.as_bytes(), &sealed);
         let Some((tokens, state)) = plain.as_deref().and_then(|p| parse(p)) else {
             // Of another key, or damaged: it will never open.
             let _ = fs::remove_file(&path);
-            return cached;
+            return;
         };
-        let shared = common(&tokens, prompt);
+        let shared = common_prefix(&tokens, prompt);
         if shared < WORTH || shared <= cached || !decoder.import_prefix(&tokens, state) {
-            return cached;
+            return;
         }
         // For the order of use; not more than that.
         let _ = fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(SystemTime::now()));
         *self.newest() = Some((name, tokens));
-        shared
     }
 
     /// Keeps the state of `prefix`, which `decoder` has just read, unless it is kept already.
@@ -106,7 +105,7 @@ impl Sessions {
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
         let identity = format!("{BUILD}, {}, {:?}", decoder.model().identity()?, decoder.options().kv);
         let key = self.key.derive(identity.as_bytes(), "locket session name");
-        Some(key.as_bytes()[..16].iter().map(|b| format!("{b:02x}")).collect::<String>() + ".kv")
+        Some(text::hex(&key.as_bytes()[..16]) + ".kv")
     }
 
     /// Whole or not at all. Not synced: what a loss of power leaves does not open, and is removed then.
@@ -137,18 +136,6 @@ impl Sessions {
             }
         }
     }
-}
-
-/// Removes all sessions below a store's directory.
-pub(crate) fn remove_all(dir: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
-}
-
-fn common(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Number of tokens, length of the state, tokens, state, padding.

@@ -19,12 +19,6 @@ use locket::{
 
 const CALLERS: u64 = 100;
 
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-}
-
 /// For LOCKET_SOAK seconds (else 6) on the tiny model, or on the one that LOCKET_SOAK_MODEL names.
 #[test]
 fn a_hundred_callers() {
@@ -94,7 +88,7 @@ fn a_hundred_callers() {
             }
             std::thread::sleep(Duration::from_millis(if seconds > 60 { 500 } else { 50 }));
             engine.release_memory(levels[n % 3]);
-            samples.push(resident());
+            samples.push(locket_tests::resident_bytes() >> 20);
         }
     });
     let (finished, cancelled) = (finished.into_inner(), cancelled.into_inner());

@@ -7,6 +7,7 @@ use std::{
 };
 
 use locket::llm::{DecoderOptions, KvType, LoadOptions, MemoryBudget, Model, Phase, Request, Sampling, gguf};
+use locket_tests::resident_bytes;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 /// llama.cpp's log.
@@ -39,13 +40,6 @@ impl Log {
         let sizes = text.lines().filter_map(|l| l.split_once("buffer size = ")?.1.trim().split_once(" MiB"));
         sizes.map(|(n, _)| n.parse::<f64>().unwrap() * 1024.0 * 1024.0).sum()
     }
-}
-
-/// Resident memory of this process in bytes.
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0
 }
 
 /// Each size in a process of its own: what one decoder frees, the allocator may keep for the next.
@@ -84,7 +78,7 @@ fn one(path: &std::path::Path, options: DecoderOptions) {
         tracing_subscriber::fmt().with_writer(log.clone()).with_max_level(LevelFilter::INFO).with_ansi(false);
     subscriber.init();
     let budget = MemoryBudget::of(&gguf::check_model(path).unwrap(), 0, &options);
-    let before = resident();
+    let before = resident_bytes();
     let model = Model::load(path, LoadOptions::default()).unwrap();
     let mut decoder = model.decoder(options).unwrap();
     let reported = log.buffers();
@@ -94,6 +88,6 @@ fn one(path: &std::path::Path, options: DecoderOptions) {
         Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 8, sampling: Sampling::GREEDY };
     let request = Request { prompt: tokens[..400].to_vec(), phases: vec![phase] };
     decoder.run_one(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
-    let real = resident() - before;
+    let real = resident_bytes() - before;
     println!("row {} {reported} {} {real}", budget.reserved(), budget.resident());
 }

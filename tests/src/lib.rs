@@ -31,6 +31,13 @@ pub fn model() -> Option<PathBuf> {
     found(dir.join("gemma-3-270m-q4_k_m.gguf"), "the model gemma-3-270m")
 }
 
+/// Resident memory of this process in bytes (Linux).
+pub fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
 fn found(path: PathBuf, what: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);

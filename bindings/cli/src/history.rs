@@ -138,7 +138,7 @@ pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
-    anyhow::ensure!(Store::exists(&args.store), "no store at {}", args.store.display());
+    ui::need_store(&args.store)?;
     let mut store = Store::open(&args.store, &key::read()?)?;
     store.change_key(&key::make_at(&args.new_key_file)?)?;
     let count = store.len()?;
@@ -150,7 +150,7 @@ pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
-    anyhow::ensure!(Store::exists(&args.store), "no store at {}", args.store.display());
+    ui::need_store(&args.store)?;
     // Erasing must work also where nothing can be read any more.
     let opened = key::read().and_then(|key| Ok(Store::open(&args.store, &key)?));
     if let Some(StoreError::Locked(_)) = opened.as_ref().err().and_then(|e| e.downcast_ref()) {

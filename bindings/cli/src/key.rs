@@ -52,8 +52,9 @@ pub fn make_at(file: &Path) -> anyhow::Result<Key> {
     let key = Key::generate()?;
     // Readable by its owner alone, and in place whole: another process may be making one at this moment.
     let mut new = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-    let digits: String = key.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-    writeln!(new, "{digits}").and_then(|()| new.as_file().sync_all()).with_context(failed)?;
+    writeln!(new, "{}", crate::model::hex(key.as_bytes()))
+        .and_then(|()| new.as_file().sync_all())
+        .with_context(failed)?;
     match new.persist_noclobber(file) {
         Ok(_) => Ok(key),
         Err(e) if e.error.kind() == ErrorKind::AlreadyExists => read_from(file)?.with_context(failed),

@@ -240,7 +240,7 @@ fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -117,11 +117,17 @@ pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
 
 /// Opens a store that must exist: reading commands do not create one by a typing error.
 pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
+    need_store(dir)?;
+    Ok(Engine::open(dir, &crate::key::read()?)?.with_threads(threads()))
+}
+
+/// Says how to begin a store where there is none.
+pub fn need_store(dir: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         locket::store::Store::exists(dir),
         "no store at {}: `locket record --store {}` begins one",
         dir.display(),
         dir.display()
     );
-    Ok(Engine::open(dir, &crate::key::read()?)?.with_threads(threads()))
+    Ok(())
 }

@@ -62,9 +62,19 @@ impl MemoryBudget {
         }
     }
 
+    /// Bytes of the model alone that become resident.
+    pub fn model(&self) -> u64 {
+        self.weights + self.repacked + self.adapter + self.vocabulary
+    }
+
+    /// Bytes of a decoder on it that become resident.
+    pub fn decoder(&self) -> u64 {
+        self.kv + self.outputs + self.compute
+    }
+
     /// Bytes that become resident.
     pub fn resident(&self) -> u64 {
-        self.weights + self.repacked + self.adapter + self.vocabulary + self.kv + self.outputs + self.compute
+        self.model() + self.decoder()
     }
 
     /// Bytes of the buffers that llama.cpp reserves and reports: without the vocabulary's tables, with what stays untouched.

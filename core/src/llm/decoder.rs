@@ -14,6 +14,7 @@ use llama_cpp_2::{
 use super::{
     Completion, Event, LlmError, Model, OnEvent, Request, Token,
     candidates::log_prob,
+    common_prefix,
     slot::{Job, Slot},
 };
 use crate::sys;
@@ -238,13 +239,11 @@ impl<'m> Decoder<'m> {
         let prompt = &request.prompt;
         // At least the last token is decoded again: its logits are needed.
         let limit = prompt.len() - 1;
-        let shared = |tokens: &mut dyn Iterator<Item = &Token>| {
-            tokens.zip(prompt).take(limit).take_while(|(a, b)| a == b).count()
-        };
-        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&mut self.slots[n].planned())) else {
+        let shared = |slot: &Slot| common_prefix(slot.planned(), &prompt[..limit]);
+        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
             return Ok(false);
         };
-        let planned = shared(&mut self.slots[source].planned());
+        let planned = shared(&self.slots[source]);
         if planned > self.slots[source].cached.len() {
             return Ok(false);
         }
@@ -365,12 +364,12 @@ impl<'m> Decoder<'m> {
 
     /// How many tokens of `prompt` stand in a sequence's cache.
     pub(crate) fn cached_prefix(&self, prompt: &[Token]) -> usize {
-        self.slots.iter().map(|s| shared(&s.cached, prompt)).max().unwrap_or(0)
+        self.slots.iter().map(|s| common_prefix(&s.cached, prompt)).max().unwrap_or(0)
     }
 
     /// The KV state of `prefix`, if it stands in a cache; what stood behind it there is given up.
     pub(crate) fn export_prefix(&mut self, prefix: &[Token]) -> Option<Vec<u8>> {
-        let n = self.slots.iter().position(|s| s.job.is_none() && shared(&s.cached, prefix) == prefix.len())?;
+        let n = self.slots.iter().position(|s| s.job.is_none() && common_prefix(&s.cached, prefix) == prefix.len())?;
         self.context.kv_cache_seq_rm(n as i32, Some(prefix.len() as u32), None).ok()?;
         self.slots[n].cached.truncate(prefix.len());
         Some(sys::kv_state(&self.context, n as i32))
@@ -397,9 +396,4 @@ impl<'m> Decoder<'m> {
         self.context.clear_kv_cache();
         self.slots.iter_mut().for_each(|s| s.cached.clear());
     }
-}
-
-/// Length of the common beginning.
-fn shared(a: &[Token], b: &[Token]) -> usize {
-    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

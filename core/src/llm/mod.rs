@@ -14,7 +14,7 @@ mod budget;
 mod candidates;
 mod decoder;
 pub mod gguf;
-mod model;
+pub(crate) mod model;
 mod request;
 mod slot;
 pub(crate) mod worker;
@@ -29,6 +29,14 @@ use std::path::PathBuf;
 
 /// A token's number in its model's vocabulary.
 pub type Token = llama_cpp_2::token::LlamaToken;
+
+/// How many tokens two sequences have in common at their beginning.
+pub(crate) fn common_prefix<'a>(
+    a: impl IntoIterator<Item = &'a Token>,
+    b: impl IntoIterator<Item = &'a Token>,
+) -> usize {
+    a.into_iter().zip(b).take_while(|(a, b)| a == b).count()
+}
 
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,7 @@ use llama_cpp_2::{
 };
 
 use super::{DecoderOptions, LlmError, MemoryBudget, Token, gguf, gguf::ModelFacts};
+use crate::text;
 
 /// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
 pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()> + Send>;
@@ -28,16 +29,22 @@ pub struct LoadOptions {
     pub progress: Option<Progress>,
 }
 
+/// Where a model comes from, each time it is loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) adapter: Option<PathBuf>,
+    pub(crate) allowed_bytes: Option<u64>,
+}
+
 /// A loaded model. Weights are memory-mapped and shared by every decoder on it.
 pub struct Model {
     pub(super) inner: LlamaModel,
     pub(super) adapter: Option<Mutex<LlamaLoraAdapter>>,
-    path: PathBuf,
+    source: Source,
     template: Option<LlamaChatTemplate>,
     facts: ModelFacts,
     adapter_bytes: u64,
-    allowed_bytes: Option<u64>,
-    adapter_path: Option<PathBuf>,
     identity: Option<String>,
 }
 
@@ -77,7 +84,7 @@ impl Model {
         };
         // Without any decoder yet: what the model alone will take.
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
-        let needed = budget.weights + budget.repacked + budget.adapter + budget.vocabulary;
+        let needed = budget.model();
         let allowed = options.allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX);
         if needed > allowed {
             return Err(LlmError::WouldNotFit { needed, allowed });
@@ -113,14 +120,14 @@ impl Model {
             }
         };
         let template = inner.chat_template(None).ok();
-        let (allowed_bytes, adapter_path) = (options.allowed_bytes, options.adapter);
+        let source = Source { path, adapter: options.adapter, allowed_bytes: options.allowed_bytes };
         let identity = identity.join().ok().flatten();
-        Ok(Self { inner, adapter, path, template, facts, adapter_bytes, allowed_bytes, adapter_path, identity })
+        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, identity })
     }
 
     /// What it was loaded with, to load it again.
-    pub(crate) fn source(&self) -> (PathBuf, Option<PathBuf>, Option<u64>) {
-        (self.path.clone(), self.adapter_path.clone(), self.allowed_bytes)
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Differs between models and adapters: KV state of one is nothing to another. None if a file could not be read twice.
@@ -141,10 +148,10 @@ impl Model {
     /// Whether a decoder opened like this fits beside the model.
     pub(super) fn check_fit(&self, options: &DecoderOptions) -> Result<(), LlmError> {
         let budget = self.budget(options);
-        let (needed, allowed) = match self.allowed_bytes {
+        let (needed, allowed) = match self.source.allowed_bytes {
             Some(allowed) => (budget.resident(), Some(allowed)),
             // The model is there already, so what is still available is for the decoder.
-            None => (budget.kv + budget.outputs + budget.compute, available_memory()),
+            None => (budget.decoder(), available_memory()),
         };
         match allowed {
             Some(allowed) if needed > allowed => Err(LlmError::WouldNotFit { needed, allowed }),
@@ -158,12 +165,12 @@ impl Model {
 
     /// Where it was loaded from.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.source.path
     }
 
     /// The file's name, for records and reports.
     pub fn name(&self) -> String {
-        self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+        self.path().file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// Bytes of weights.
@@ -226,9 +233,8 @@ fn fingerprint(path: &Path) -> Result<String, LlmError> {
     use sha2::Digest;
     let bytes = gguf::map(path)?;
     let data = gguf::parse(&bytes).map_or(0, |g| g.data as usize).min(bytes.len());
-    let metadata = sha2::Sha256::digest(&bytes[..data]);
-    let hex: String = metadata.iter().map(|b| format!("{b:02x}")).collect();
-    Ok(format!("{} {hex} {:08x}", bytes.len(), crc32fast::hash(&bytes[data..])))
+    let metadata = text::hex(&sha2::Sha256::digest(&bytes[..data]));
+    Ok(format!("{} {metadata} {:08x}", bytes.len(), crc32fast::hash(&bytes[data..])))
 }
 
 /// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes.

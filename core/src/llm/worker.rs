@@ -9,7 +9,6 @@ use std::{
     collections::VecDeque,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent};
+use super::{Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, model::Source};
 
 /// How much memory is to be given back, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,13 +40,8 @@ pub(crate) enum Priority {
     Background,
 }
 
-/// Where the model comes from, each time it is loaded.
-#[derive(Clone)]
-struct Source {
-    path: PathBuf,
-    adapter: Option<PathBuf>,
-    allowed_bytes: Option<u64>,
-}
+/// How often who waits looks whether it still has to.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What a job is given: the model, the place of the decoder for its kind, and what to do between two tokens (until the
 /// call is stopped, which the flag tells).
@@ -112,7 +106,6 @@ impl Shared {
     /// Between two tokens of a call: waits while everything is paused, and lets the foreground's calls go first if `aside` runs
     /// them. Returns at once when the call was stopped.
     fn between(&self, stopped: &AtomicBool, mut aside: Option<&mut dyn FnMut(Work)>) {
-        const PATIENCE: Duration = Duration::from_millis(20);
         let mut queue = self.queue();
         while !queue.closed && !stopped.load(Ordering::Relaxed) {
             if queue.paused {
@@ -147,13 +140,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker that has its model already.
     pub(crate) fn with_model(model: Model) -> Result<Self, LlmError> {
-        let (path, adapter, allowed_bytes) = model.source();
-        Self::start(Source { path, adapter, allowed_bytes }, Some(model))
+        Self::start(model.source().clone(), Some(model))
     }
 
     /// A worker that loads the model when it is first needed.
-    pub(crate) fn lazy(path: PathBuf, adapter: Option<PathBuf>, allowed_bytes: Option<u64>) -> Result<Self, LlmError> {
-        Self::start(Source { path, adapter, allowed_bytes }, None)
+    pub(crate) fn lazy(source: Source) -> Result<Self, LlmError> {
+        Self::start(source, None)
     }
 
     fn start(source: Source, model: Option<Model>) -> Result<Self, LlmError> {
@@ -199,8 +191,6 @@ impl Worker {
     {
         /// How far the thread may run ahead of the caller, in pieces of text.
         const AHEAD: usize = 16;
-        /// How often a caller that waits is asked whether it still does.
-        const PATIENCE: Duration = Duration::from_millis(20);
         let (to_caller, messages) = mpsc::sync_channel(AHEAD);
         let stopped = Arc::new(AtomicBool::new(false));
         let theirs = stopped.clone();

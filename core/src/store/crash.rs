@@ -9,23 +9,16 @@ use std::{
 
 use redb::{Builder, Database, StorageBackend};
 
-use super::{
-    keyfile::KeyFile,
-    records::{Cipher, Records},
-    *,
-};
+use super::{keyfile::KeyFile, records::Records, *};
 use crate::interaction::{Interaction, Origin};
 
-/// SplitMix64: the same sequence from the same seed.
-struct Random(u64);
+/// The same sequence from the same seed.
+struct Random(u64, u64);
 
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
+        self.1 += 1;
+        crate::graph::draw(self.0, self.1) % n
     }
 }
 
@@ -209,10 +202,6 @@ fn apply(model: &mut Vec<Record>, op: &Op) {
     }
 }
 
-fn cipher(file: &KeyFile) -> Cipher {
-    super::cipher(file)
-}
-
 /// Runs the operations until one fails; the number that succeeded.
 fn run(mut store: Records, disk: &Handle, file: &KeyFile, ops: &[Op]) -> usize {
     let dir = Path::new("simulated");
@@ -250,7 +239,7 @@ fn after_any_power_cut_exactly_the_committed_records_are_there() {
     let file = KeyFile::generate(1).unwrap();
     let (mut cuts, mut sequences, mut unfinished_kept) = (0u64, 0u64, 0u64);
     for seed in 0.. {
-        let mut random = Random(seed);
+        let mut random = Random(seed, 0);
         let ops = operations(&mut random);
         // A store that was made and synced is where every sequence begins.
         let disk = Handle::new(Vec::new(), None);
@@ -303,7 +292,7 @@ fn a_failed_write_leaves_what_was() {
     let file = KeyFile::generate(1).unwrap();
     let disk = Handle::new(Vec::new(), None);
     let store = Records::create(disk.database().unwrap(), cipher(&file), dir).unwrap();
-    let mut random = Random(1);
+    let mut random = Random(1, 0);
     let first = record(&mut random, false);
     store.append(std::slice::from_ref(&first)).unwrap();
     let now = disk.disk().changes;
@@ -321,7 +310,7 @@ fn a_lying_disk_is_noticed() {
     let dir = Path::new("simulated");
     let file = KeyFile::generate(1).unwrap();
     let lost = (0..40).filter(|&seed| {
-        let mut random = Random(seed);
+        let mut random = Random(seed, 0);
         let disk = Handle::new(Vec::new(), None);
         let store = Records::create(disk.database().unwrap(), cipher(&file), dir).unwrap();
         disk.disk().lies = true;

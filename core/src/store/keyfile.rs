@@ -15,7 +15,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -119,13 +119,7 @@ fn check_value(host: &Key, salt: &[u8]) -> [u8; 16] {
 pub(super) fn wipe(mut file: File) -> io::Result<()> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
-    let zeros = [0u8; 4096];
-    let mut left = length;
-    while left > 0 {
-        let n = left.min(zeros.len() as u64);
-        file.write_all(&zeros[..n as usize])?;
-        left -= n;
-    }
+    io::copy(&mut io::repeat(0).take(length), &mut file)?;
     file.sync_all()
 }
 

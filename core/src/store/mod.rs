@@ -23,10 +23,7 @@ use std::{
 use redb::Database;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    interaction::Record,
-    session::{self, Sessions},
-};
+use crate::{interaction::Record, session::Sessions};
 use keyfile::KeyFile;
 use records::{Cipher, Records};
 
@@ -94,9 +91,7 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // What an interrupted creation or erasure left: without a key file nobody can read it.
                 let old = migrate::read(dir)?;
-                remove_data_but(dir, None)
-                    .and_then(|()| session::remove_all(&dir.join(SESSIONS)))
-                    .map_err(io("prepare"))?;
+                remove_data_but(dir, None).and_then(|()| remove_sessions(dir)).map_err(io("prepare"))?;
                 let (file, made, lasting) = write_generation(dir, 1, key, &old, step)?;
                 lasting.map_err(io("write"))?;
                 (file, made)
@@ -240,7 +235,7 @@ impl Store {
         lasting
             .and_then(|()| step("cleaning"))
             .and_then(|()| remove_data_but(&self.dir, Some(generation)))
-            .and_then(|()| session::remove_all(&self.dir.join(SESSIONS)))
+            .and_then(|()| remove_sessions(&self.dir))
             .map_err(io)
     }
 
@@ -278,7 +273,7 @@ fn erase(dir: &Path, lock: File, step: Step<'_>) -> Result<(), StoreError> {
         step("the data")?;
         remove_data_but(dir, None)?;
         migrate::remove(dir)?;
-        session::remove_all(&dir.join(SESSIONS))?;
+        remove_sessions(dir)?;
         step("the lock")?;
         remove(&dir.join(LOCK))
     };
@@ -372,11 +367,16 @@ fn remove_data_but(dir: &Path, generation: Option<u64>) -> io::Result<()> {
     Ok(())
 }
 
+fn remove_sessions(dir: &Path) -> io::Result<()> {
+    missing_is_fine(fs::remove_dir_all(dir.join(SESSIONS)))
+}
+
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
-    }
+    missing_is_fine(fs::remove_file(path))
+}
+
+fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
 /// Decodes what a sealed segment could hold; what decodes must encode to bytes that mean the same.

@@ -22,6 +22,10 @@ const SEGMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("segments");
 /// A sealed segment is this much shorter than whole pages, so that redb's leaf around it fills them.
 const LEAF: usize = 96;
 const PAGE: usize = 4096;
+/// What stands around the plain bytes of a segment in its pages.
+const AROUND: usize = LEAF + NONCE + TAG;
+/// Bytes of records that a segment of one page holds: less the length in front and what codec puts around a list.
+const ROOM: usize = PAGE - AROUND - 4 - 8;
 /// Largest encoded record, in bytes.
 const MAX_RECORD: usize = 1 << 20;
 
@@ -230,7 +234,7 @@ impl Records {
             if length > MAX_RECORD {
                 return Err(StoreError::Interaction("a text and its titles may have a megabyte together"));
             }
-            if !open.is_empty() && used + length > room(PAGE) {
+            if !open.is_empty() && used + length > ROOM {
                 self.put(root, segments, &open)?;
                 (open, used) = (Vec::new(), 0);
             }
@@ -257,17 +261,10 @@ impl Records {
     }
 }
 
-/// Bytes of records that a segment of `pages` bytes holds: less nonce, tag, the length in front, and what codec puts
-/// around a list.
-fn room(pages: usize) -> usize {
-    pages - LEAF - NONCE - TAG - 4 - 8
-}
-
 /// The records, encoded and padded so that the sealed segment fills whole pages.
 pub(super) fn pack(records: &Numbered) -> Result<Zeroizing<Vec<u8>>, codec::CodecError> {
     let encoded = Zeroizing::new(codec::encode(records)?);
-    let outer = LEAF + NONCE + TAG;
-    let length = (encoded.len() + 4 + outer).next_multiple_of(PAGE) - outer;
+    let length = (encoded.len() + 4 + AROUND).next_multiple_of(PAGE) - AROUND;
     let mut plain = Zeroizing::new(Vec::with_capacity(length));
     plain.extend_from_slice(&(encoded.len() as u32).to_le_bytes());
     plain.extend_from_slice(&encoded);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn worker(dir: &std::path::Path) -> Worker {
-    Worker::lazy(locket_tests::tiny::write(dir), None, None).unwrap()
+    Worker::lazy(Source { path: locket_tests::tiny::write(dir), adapter: None, allowed_bytes: None }).unwrap()
 }
 
 fn options() -> DecoderOptions {

@@ -6,7 +6,7 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use locket::{
-    engine::{Engine, GenerateRequest, PredictOptions},
+    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
     interaction::Interaction,
     llm::LoadOptions,
     pack::Pack,
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     engine.record(Interaction::new("k1", "It whistles like my grandmother's did.").with_rating(5.0))?;
     let predicted = engine.predict(&PredictOptions::new(3))?;
     let mut go_on = |_: locket::llm::Event<'_>| ControlFlow::Continue(());
-    let augmented = engine.augment(2, 1, &mut go_on)?;
+    let augmented = engine.augment(&AugmentOptions::new(2), &mut go_on)?;
     let mut request = GenerateRequest::new(&predicted[0].item, Task::Text);
     request.options.text_tokens = 24;
     let written = engine.generate(&request, &mut go_on)?;

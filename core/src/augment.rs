@@ -3,20 +3,23 @@
 //! Each is written reasoning first, grounded in the person's own texts and other people's texts on the
 //! item. A [`gate`] then refuses what would do harm in a prompt, and says why.
 
-use serde::Serialize;
+use std::{cell::RefCell, collections::VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Error,
     generate::{self, WriteOptions, Written},
     interaction::{Interaction, Origin, Record},
-    llm::{Decoder, Event, OnEvent},
+    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request},
     pack::hash,
     prompt::{Example, Material},
     reason, text,
 };
 
 /// Why a synthetic text was refused.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Fewer than [`MIN_WORDS`] words.
@@ -59,13 +62,20 @@ pub struct Job {
 }
 
 impl Job {
+    /// Differs between jobs that could be written differently.
+    pub(crate) fn key(&self, model: &str, options: &Options) -> String {
+        let Options { write, candidates, .. } = options;
+        let all = format!("{model}\n{}\n{:?}\n{}\n{write:?}\n{candidates}", self.item, self.material, self.seed);
+        text::hex(&Sha256::digest(all.as_bytes()))
+    }
+
     fn seed(&self, round: u32) -> u32 {
         hash(&format!("{}\n{}\n{round}", self.item, self.seed)) as u32
     }
 }
 
 /// A synthetic text that was not kept.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     /// The item's id.
     pub item: String,
@@ -76,7 +86,7 @@ pub struct Refused {
 }
 
 /// What became of one synthetic interaction.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Attempt {
     /// The record, if a text passed the gate.
     pub kept: Option<Record>,
@@ -86,40 +96,137 @@ pub struct Attempt {
     pub tokens: usize,
 }
 
-/// Writes one synthetic interaction per job, all together; a refused one is tried once more with another seed.
-/// One attempt per job, in order. What one job gets does not depend on the others.
+/// How to augment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// How each text is written.
+    pub write: WriteOptions,
+    /// Texts per item, of which the one is kept that passes the gate and has the highest mean log-probability of a token.
+    pub candidates: usize,
+    /// Most tokens of all texts: none is begun that could go beyond.
+    pub max_tokens: Option<usize>,
+}
+
+impl From<WriteOptions> for Options {
+    fn from(write: WriteOptions) -> Self {
+        Self { write, candidates: 1, max_tokens: None }
+    }
+}
+
+/// Writes one synthetic interaction per job, all together; where every candidate is refused, one more is tried with another
+/// seed. One attempt per job, in order; none for a job that the token budget did not allow. What one job gets does not
+/// depend on the others. `finished` hears of every attempt as soon as it is over.
 ///
 /// # Errors
 /// [`Error::Cancelled`], [`crate::llm::LlmError`].
 pub fn write(
     decoder: &mut Decoder<'_>,
     jobs: &[Job],
-    options: &WriteOptions,
+    options: &Options,
+    finished: &mut dyn FnMut(usize, &Attempt),
     on_event: OnEvent<'_>,
-) -> Result<Vec<Attempt>, Error> {
-    const ROUNDS: u32 = 2;
-    let model = decoder.model();
-    let mut out = vec![Attempt::default(); jobs.len()];
-    for round in 0..ROUNDS {
-        let open: Vec<usize> = (0..jobs.len()).filter(|&n| out[n].kept.is_none()).collect();
-        let one = |&n: &usize| {
-            let options = WriteOptions { sampling: options.sampling.with_seed(jobs[n].seed(round)), ..*options };
-            generate::request(model, &jobs[n].material, &options)
-        };
-        let requests: Vec<_> = open.iter().map(one).collect();
-        let completions = decoder.run(&requests, &mut |e| on_event(Event { request: open[e.request], ..e }))?;
-        for (&n, completion) in open.iter().zip(&completions) {
-            let Job { item, material, .. } = &jobs[n];
-            let written = generate::read(material, completion);
-            out[n].tokens += written.tokens;
-            let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
-            match gate(&written, &shown) {
-                Ok(()) => out[n].kept = Some(synthetic_record(item, material, written, &model.name())),
-                Err(reason) => out[n].refused.push(Refused { item: item.clone(), written, reason }),
+) -> Result<Vec<Option<Attempt>>, Error> {
+    let candidates = options.candidates.max(1) as u32;
+    // All of an item's candidates before the next item's: their prompts are the same.
+    let open = (0..jobs.len()).flat_map(|job| (0..candidates).map(move |candidate| (job, candidate))).collect();
+    let given = RefCell::new(Vec::new());
+    let mut writing = Writing {
+        model: decoder.model(),
+        jobs,
+        options,
+        open,
+        given: &given,
+        reserved: 0,
+        spent: 0,
+        progress: vec![Progress { outstanding: candidates, ..Progress::default() }; jobs.len()],
+        finished,
+    };
+    decoder.run_feed(&mut writing, &mut |e| {
+        let request = given.borrow().get(e.request).map_or(0, |&(job, _)| job);
+        on_event(Event { request, ..e })
+    })?;
+    Ok(writing.progress.into_iter().map(|p| (p.outstanding == 0).then_some(p.attempt)).collect())
+}
+
+/// One job's state.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    attempt: Attempt,
+    /// Score and number of the kept candidate.
+    best: f64,
+    candidate: u32,
+    /// Whether one more was tried because all were refused.
+    retried: bool,
+    /// Texts that are still to come.
+    outstanding: u32,
+}
+
+impl Progress {
+    fn rank(&self) -> (f64, i64) {
+        (self.best, -i64::from(self.candidate))
+    }
+}
+
+/// What a decoder is fed while it augments.
+struct Writing<'a> {
+    model: &'a Model,
+    jobs: &'a [Job],
+    options: &'a Options,
+    /// Jobs and the number of the candidate, which is the round of its seed.
+    open: VecDeque<(usize, u32)>,
+    given: &'a RefCell<Vec<(usize, u32)>>,
+    /// Tokens that the texts in progress may take.
+    reserved: usize,
+    spent: usize,
+    progress: Vec<Progress>,
+    finished: &'a mut dyn FnMut(usize, &Attempt),
+}
+
+impl Feed for Writing<'_> {
+    fn next(&mut self) -> Option<Request> {
+        let most = self.options.write.most_written();
+        let budget = self.options.max_tokens.unwrap_or(usize::MAX);
+        if self.spent + self.reserved + most > budget {
+            return None;
+        }
+        let (job, candidate) = self.open.pop_front()?;
+        self.reserved += most;
+        self.given.borrow_mut().push((job, candidate));
+        let Job { material, .. } = &self.jobs[job];
+        let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
+        Some(generate::request(self.model, material, &WriteOptions { sampling, ..self.options.write }))
+    }
+
+    fn done(&mut self, number: usize, completion: Completion) {
+        let (job, candidate) = self.given.borrow()[number];
+        let Job { item, material, .. } = &self.jobs[job];
+        let written = generate::read(material, &completion);
+        self.reserved -= self.options.write.most_written();
+        self.spent += written.tokens;
+        let progress = &mut self.progress[job];
+        progress.attempt.tokens += written.tokens;
+        progress.outstanding -= 1;
+        let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
+        let score = written.log_prob;
+        match gate(&written, &shown) {
+            // Of equals the earlier candidate, whichever is done first: so that it does not depend on the others.
+            Ok(()) if progress.attempt.kept.is_none() || (score, -i64::from(candidate)) > progress.rank() => {
+                (progress.best, progress.candidate) = (score, candidate);
+                progress.attempt.kept = Some(synthetic_record(item, material, written, &self.model.name()));
             }
+            Ok(()) => {}
+            Err(reason) => progress.attempt.refused.push(Refused { item: item.clone(), written, reason }),
+        }
+        let none_kept = progress.outstanding == 0 && progress.attempt.kept.is_none();
+        if none_kept && !progress.retried {
+            progress.retried = true;
+            progress.outstanding = 1;
+            self.open.push_back((job, self.options.candidates.max(1) as u32));
+        }
+        if progress.outstanding == 0 {
+            (self.finished)(job, &progress.attempt);
         }
     }
-    Ok(out)
 }
 
 fn synthetic_record(item: &str, material: &Material, written: Written, model: &str) -> Record {

@@ -1,6 +1,6 @@
 //! Personalized text, title or rating: from material to a decoder's request, and back.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
@@ -33,12 +33,17 @@ const TITLE_TOKENS: usize = 24;
 impl WriteOptions {
     /// Room that a decoder needs for one sequence of this kind, in tokens.
     pub fn context(&self) -> usize {
-        self.prompt_tokens + PATH_TOKENS + TITLE_TOKENS + self.text_tokens + 64
+        self.prompt_tokens + self.most_written() + 64
+    }
+
+    /// Most tokens that one text takes: path, title and text.
+    pub(crate) fn most_written(&self) -> usize {
+        PATH_TOKENS + TITLE_TOKENS + self.text_tokens
     }
 }
 
 /// What was written.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Written {
     /// The plan, if one was asked for and kept to its grammar.
     pub path: Option<ReasoningPath>,
@@ -90,7 +95,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     let tokens = model.prompt_tokens(&prompt);
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
-    (Request { prompt: tokens, phases }, stable)
+    (Request { prompt: tokens, phases, deadline: None }, stable)
 }
 
 /// What a decoder's answer to [`request`] says.
@@ -119,5 +124,5 @@ pub fn read(material: &Material, completion: &Completion) -> Written {
 /// A text cut off by its length ends with its last whole sentence.
 fn prose(written: &str, stop: Stop) -> String {
     let line = text::one_line(written);
-    if stop == Stop::Length { text::whole_sentences(&line).to_owned() } else { line }
+    if matches!(stop, Stop::Length | Stop::Deadline) { text::whole_sentences(&line).to_owned() } else { line }
 }

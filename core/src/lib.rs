@@ -66,6 +66,7 @@ mod session;
 pub mod store;
 mod sys;
 pub mod text;
+mod unfinished;
 
 pub use error::Error;
 

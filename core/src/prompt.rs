@@ -164,12 +164,14 @@ impl Material {
         Prompt { body, lead: self.lead(0).to_owned() }
     }
 
-    /// How many bytes of a composed body are the person's history: the part that stays from one request to the next.
+    /// How many bytes of a composed body are the person's history and the heading behind it: the part that stays from one
+    /// request to the next.
     pub(crate) fn stable_bytes(body: &str) -> usize {
         if !body.starts_with(HISTORY) {
             return 0;
         }
-        [OTHERS, NEXT].iter().filter_map(|part| body.find(part)).min().unwrap_or(0)
+        let end = |heading: &str| body.find(heading).map(|at| at + heading.len());
+        [OTHERS, NEXT].into_iter().filter_map(end).min().unwrap_or(0)
     }
 
     /// Examples of the form alone, for a reasoned text without any other.

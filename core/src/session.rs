@@ -23,8 +23,12 @@ use crate::{
 
 /// Fewest tokens that are worth a file.
 const WORTH: usize = 64;
+/// How many tokens more than the file has are not worth writing it again.
+const FEW: usize = 16;
 /// Sealed files are multiples of this, so that the length of the history shows roughly only.
 const PAD: usize = 1 << 20;
+/// How their names end.
+const EXTENSION: &str = "kv";
 /// Part of every session's identity: KV state of another build is not put back.
 const BUILD: &str = concat!("locket session 1, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
 
@@ -54,24 +58,45 @@ impl Sessions {
             return;
         }
         let Some(name) = self.name(decoder) else { return };
-        let path = self.dir.join(&name);
         let known = self.newest().as_ref().filter(|n| n.0 == name).map(|n| common_prefix(&n.1, prompt));
         if known.is_some_and(|k| k <= cached) {
             return;
         }
-        let Ok(sealed) = fs::read(&path) else { return };
-        let plain = seal::open(&self.key, name.as_bytes(), &sealed);
-        let Some((tokens, state)) = plain.as_deref().and_then(|p| parse(p)) else {
+        let Some(opened) = self.open(&name) else { return };
+        let Some((tokens, state)) = parse(&opened) else { return };
+        let shared = common_prefix(&tokens, prompt);
+        if shared >= WORTH && shared > cached {
+            self.import(decoder, name, tokens, state);
+        }
+    }
+
+    /// Puts back the whole session, before any prompt is known.
+    pub(crate) fn restore_all(&self, decoder: &mut Decoder<'_>) {
+        let Some(name) = self.name(decoder).filter(|_| self.most > 0) else { return };
+        let Some(opened) = self.open(&name) else { return };
+        let Some((tokens, state)) = parse(&opened) else { return };
+        if decoder.cached_prefix(&tokens) < tokens.len() {
+            self.import(decoder, name, tokens, state);
+        }
+    }
+
+    fn open(&self, name: &str) -> Option<seal::Opened> {
+        let path = self.dir.join(name);
+        let opened = seal::open_in_place(&self.key, name.as_bytes(), fs::read(&path).ok()?);
+        if opened.as_ref().and_then(|plain| parse(plain)).is_none() {
             // Of another key, or damaged: it will never open.
             let _ = fs::remove_file(&path);
-            return;
-        };
-        let shared = common_prefix(&tokens, prompt);
-        if shared < WORTH || shared <= cached || !decoder.import_prefix(&tokens, state) {
+        }
+        opened
+    }
+
+    fn import(&self, decoder: &mut Decoder<'_>, name: String, tokens: Vec<Token>, state: &[u8]) {
+        if !decoder.import_prefix(&tokens, state) {
             return;
         }
         // For the order of use; not more than that.
-        let _ = fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(SystemTime::now()));
+        let path = self.dir.join(&name);
+        let _ = fs::File::options().append(true).open(path).and_then(|f| f.set_modified(SystemTime::now()));
         *self.newest() = Some((name, tokens));
     }
 
@@ -81,7 +106,9 @@ impl Sessions {
             return;
         }
         let Some(name) = self.name(decoder) else { return };
-        if self.newest().as_ref().is_some_and(|n| n.0 == name && n.1 == prefix) {
+        // A few tokens more are not worth megabytes of writing.
+        let known = self.newest().as_ref().filter(|n| n.0 == name).map_or(0, |n| common_prefix(&n.1, prefix));
+        if known + FEW >= prefix.len() {
             return;
         }
         let Some(state) = decoder.export_prefix(prefix).map(Zeroizing::new) else { return };
@@ -105,7 +132,7 @@ impl Sessions {
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
         let identity = format!("{BUILD}, {}, {:?}", decoder.model().identity()?, decoder.options().kv);
         let key = self.key.derive(identity.as_bytes(), "locket session name");
-        Some(text::hex(&key.as_bytes()[..16]) + ".kv")
+        Some(format!("{}.{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }
 
     /// Whole or not at all. Not synced: what a loss of power leaves does not open, and is removed then.
@@ -123,6 +150,7 @@ impl Sessions {
             .into_iter()
             .flatten()
             .flatten()
+            .filter(|e| e.path().extension().is_some_and(|e| e == EXTENSION))
             .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.metadata().ok()?.len(), e.path())))
             .collect();
         files.sort();

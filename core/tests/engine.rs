@@ -1,13 +1,13 @@
 //! The facade on a real store, a real pack and a real (if tiny) model.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use locket::{
     Error,
-    engine::{Engine, GenerateRequest, PredictOptions},
+    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
     interaction::Interaction,
-    llm::{Event, LoadOptions, Model},
+    llm::{Conditions, Event, LlmError, LoadOptions, Model, Thermal},
     pack::{self, BuildOptions, Pack},
     profile::{Profile, Profiles},
     prompt::Task,
@@ -22,14 +22,18 @@ fn marta() -> Profile {
     Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap()
 }
 
-fn engine(dir: &std::path::Path) -> Engine {
-    let out = dir.join("p.pack");
-    let files = [locket_tests::sample()];
-    pack::build(&files, &out, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
-    let engine = Engine::open(dir.join("store"), &Key::new([1; 32]))
+/// The engine that [`engine`] has made before, as a new process would open it.
+fn reopened(dir: &std::path::Path) -> Engine {
+    Engine::open(dir.join("store"), &Key::new([1; 32]))
         .unwrap()
-        .with_pack(Pack::open(out).unwrap())
-        .with_threads(1);
+        .with_pack(Pack::open(dir.join("p.pack")).unwrap())
+        .with_threads(1)
+}
+
+fn engine(dir: &std::path::Path) -> Engine {
+    let files = [locket_tests::sample()];
+    pack::build(&files, &dir.join("p.pack"), &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
+    let engine = reopened(dir);
     for interaction in marta().history {
         engine.record(interaction).unwrap();
     }
@@ -69,7 +73,7 @@ fn what_is_missing_is_named() {
     assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::Missing("pack"))));
     let request = GenerateRequest::new("k1", Task::Text);
     assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Missing("model"))));
-    assert!(matches!(engine.augment(2, 1, &mut quiet), Err(Error::Missing("pack"))));
+    assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut quiet), Err(Error::Missing("pack"))));
     assert!(engine.record(Interaction::new("", "x")).is_err());
     assert!(engine.history().unwrap().is_empty());
 }
@@ -86,7 +90,7 @@ fn cancelled_work_keeps_nothing_and_harms_nothing() {
             seen += 1;
             if seen > stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        assert!(matches!(engine.augment(4, 1, &mut stop), Err(Error::Cancelled)));
+        assert!(matches!(engine.augment(&AugmentOptions::new(4), &mut stop), Err(Error::Cancelled)));
         assert_eq!(engine.export().unwrap(), before);
     }
     let request = GenerateRequest::new("k1", Task::Text);
@@ -108,7 +112,7 @@ fn writing_goes_before_augmenting() {
         let (begun, wait) = std::sync::mpsc::channel::<()>();
         let engine = &engine;
         let background = scope.spawn(move || {
-            engine.augment(4, 1, &mut |_| {
+            engine.augment(&AugmentOptions::new(4), &mut |_| {
                 let _ = begun.send(());
                 ControlFlow::Continue(())
             })
@@ -126,4 +130,79 @@ fn writing_goes_before_augmenting() {
         background.join().unwrap().unwrap();
     });
     assert!(engine.history().unwrap().len() >= before);
+}
+
+/// Cancelled, out of time, out of tokens or ended with its process: what was finished is not written again, and the outcome
+/// is that of a call that nothing disturbed.
+#[test]
+fn an_augmentation_goes_on_where_it_was_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = locket_tests::tiny::write(dir.path());
+    drop(engine(dir.path()));
+    let open = || reopened(dir.path()).with_model_file(&file, LoadOptions::default()).unwrap();
+    // One at a time, so that what is finished at a stop is known; the gate's verdict counts, not what a tiny model writes.
+    let options = AugmentOptions { sequences: 1, candidates: 2, ..AugmentOptions::new(4) };
+    let other = tempfile::tempdir().unwrap();
+    let undisturbed = engine(other.path()).with_threads(1).with_model_file(&file, LoadOptions::default()).unwrap();
+    let expected = undisturbed.augment(&options, &mut quiet).unwrap();
+    assert_eq!((expected.finished, expected.resumed, expected.unfinished), (4, 0, 0));
+
+    let first = open();
+    let before = first.export().unwrap();
+    let mut stop =
+        |event: Event<'_>| if event.request == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    assert!(matches!(first.augment(&options, &mut stop), Err(Error::Cancelled)));
+    assert_eq!(first.export().unwrap(), before);
+    drop(first);
+
+    // No time at all: nothing is written, and nothing lost.
+    let second = open();
+    let late = AugmentOptions { deadline: Some(Duration::ZERO), ..options.clone() };
+    let stopped = second.augment(&late, &mut quiet).unwrap();
+    assert_eq!((stopped.finished, stopped.unfinished), (2, 2));
+    // Tokens for one of two candidates.
+    let some = AugmentOptions { max_tokens: Some(250), ..options.clone() };
+    let stopped = second.augment(&some, &mut quiet).unwrap();
+    assert_eq!((stopped.resumed, stopped.finished, stopped.unfinished), (2, 2, 2), "{stopped:?}");
+    assert_eq!(second.export().unwrap(), before);
+    drop(second);
+
+    let third = open();
+    let done = third.augment(&options, &mut quiet).unwrap();
+    assert_eq!((done.resumed, done.finished, done.unfinished), (2, 4, 0));
+    assert_eq!((&done.kept, &done.refused, done.tokens), (&expected.kept, &expected.refused, expected.tokens));
+    let again = third.augment(&options, &mut quiet).unwrap();
+    assert_eq!(again.resumed, 0, "what is in the store is not unfinished any more");
+}
+
+#[test]
+fn a_warm_device_waits_with_what_nobody_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_threads(2).with_model(model).unwrap();
+    let request = GenerateRequest::new("k1", Task::Text);
+    engine.generate(&request, &mut quiet).unwrap();
+    engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
+    let mut polls = 0;
+    let mut patience = |_: Event<'_>| {
+        polls += 1;
+        if polls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut patience), Err(Error::Cancelled)));
+    // On fewer threads, but the prompt need not be read again.
+    let warm = engine.generate(&request, &mut quiet).unwrap();
+    assert!(warm.reused_tokens > 64, "{warm:?}");
+    engine.set_conditions(Conditions::default());
+    assert_eq!(engine.augment(&AugmentOptions::new(2), &mut quiet).unwrap().finished, 2);
+}
+
+#[test]
+fn a_text_that_is_late_is_short_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_model(model).unwrap();
+    let mut request = GenerateRequest { deadline: Some(Duration::ZERO), ..GenerateRequest::new("k1", Task::Text) };
+    assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Llm(LlmError::Deadline))));
+    request.deadline = Some(Duration::from_secs(3600));
+    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
 }

@@ -311,7 +311,7 @@ fn what_passes_does_not_bring_llama_cpp_down() {
         if prompt.is_empty() {
             continue;
         }
-        let request = Request { prompt, phases: vec![phase] };
+        let request = Request { prompt, phases: vec![phase], deadline: None };
         if decoder.run_one(&request, &mut |_| ControlFlow::Continue(())).is_ok() {
             loaded += 1;
         }

@@ -9,7 +9,7 @@ use std::{
 
 use locket::{
     Error,
-    engine::{Engine, GenerateRequest},
+    engine::{AugmentOptions, Engine, GenerateRequest},
     interaction::Interaction,
     llm::{Event, LlmError, LoadOptions, MemoryLevel},
     pack::{self, BuildOptions, Pack},
@@ -60,7 +60,12 @@ fn a_hundred_callers() {
                         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                     };
                     let result = if draw(20) == 0 {
-                        let done = engine.augment(2, draw(1000) as u32, &mut on_event).map(drop);
+                        let done = engine
+                            .augment(
+                                &AugmentOptions { seed: draw(1000) as u32, ..AugmentOptions::new(2) },
+                                &mut on_event,
+                            )
+                            .map(drop);
                         augmented.fetch_add(u64::from(done.is_ok()), Ordering::Relaxed);
                         done
                     } else {

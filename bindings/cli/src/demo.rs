@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use locket::{
-    engine::{Engine, GenerateRequest, PredictOptions},
+    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
     interaction::{Interaction, Record},
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
@@ -29,7 +29,8 @@ pub struct Args {
     k: usize,
 }
 
-const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
+/// The shipped sample.
+pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let model = match crate::model::resolve(&args.model) {
@@ -68,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?);
 
     heading("3. Synthetic interactions, reasoning first");
-    generate::show(&generate::augment_with_progress(&engine, args.k, 1)?);
+    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k))?);
 
     write_both(&engine, &person)?;
     Ok(())

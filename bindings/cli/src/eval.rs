@@ -136,6 +136,10 @@ pub struct GenerationArgs {
     /// Predictions file, one JSON line per person; an interrupted run continues it
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Instead of scoring, write every text twice, with and without drafts of up to N tokens looked up in the prompt, and
+    /// compare texts and times
+    #[arg(long, value_name = "N", requires = "model", conflicts_with = "out")]
+    drafts: Option<usize>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -287,11 +291,15 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "people");
-    let value = generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut |done, all| {
+    let mut progress = |done: usize, all: usize| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         ui::alive() as ControlFlow<()>
-    });
+    };
+    let value = match (args.drafts, &model) {
+        (Some(draft), Some(model)) => eval::drafts(&args.profiles, pack, model, &settings, draft, &mut progress),
+        _ => generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut progress),
+    };
     bar.finish_and_clear();
     Ok(value?)
 }

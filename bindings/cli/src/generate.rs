@@ -4,11 +4,13 @@ use std::{
     io::IsTerminal,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use anyhow::bail;
 use locket::{
-    engine::{Augmented, Engine, GenerateRequest},
-    llm::Sampling,
+    engine::{AugmentOptions, Augmented, Engine, GenerateRequest},
+    llm::{LlmError, Sampling},
     prompt::Task,
 };
 
@@ -58,6 +60,15 @@ pub struct AugmentArgs {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
+    /// Texts per item, of which the best is kept
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
+    /// Stop after this many seconds; what is finished then is kept, and the same command goes on with the rest
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<f64>,
+    /// Write at most this many tokens; what is left then, the same command goes on with
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
 }
 
 #[derive(clap::Args)]
@@ -108,6 +119,9 @@ pub struct Args {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
+    /// End the text after this many seconds, with its last whole sentence
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<f64>,
 }
 
 /// An engine with everything.
@@ -121,7 +135,10 @@ fn open(store: &Path, pack: &Path, model: &str, adapter: Option<&Path>, user: Op
 
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
     let engine = open(&args.store, &args.pack, &args.model, args.adapter.as_deref(), args.user.as_deref())?;
-    let done = augment_with_progress(&engine, args.k, args.seed)?;
+    let deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
+    let (seed, candidates, max_tokens) = (args.seed, args.candidates, args.max_tokens);
+    let options = AugmentOptions { seed, candidates, deadline, max_tokens, ..AugmentOptions::new(args.k) };
+    let done = augment_with_progress(&engine, &options)?;
     if json {
         return ui::print_json(&done);
     }
@@ -130,14 +147,19 @@ pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
 }
 
 /// Augments with a spinner that counts tokens.
-pub fn augment_with_progress(engine: &Engine, k: usize, seed: u32) -> anyhow::Result<Augmented> {
+pub fn augment_with_progress(engine: &Engine, options: &AugmentOptions) -> anyhow::Result<Augmented> {
     let spinner = ui::spinner("writing synthetic interactions, tokens:");
-    let done = engine.augment(k, seed, &mut |event| {
+    let done = engine.augment(options, &mut |event| {
         spinner.inc(u64::from(!event.piece.is_empty()));
         ui::alive()
     });
     spinner.finish_and_clear();
-    Ok(done?)
+    match done {
+        Err(locket::Error::Cancelled | locket::Error::Llm(LlmError::Cancelled)) => {
+            bail!("stopped; the texts that are finished are kept aside, and the same command goes on with the rest")
+        }
+        done => Ok(done?),
+    }
 }
 
 /// What was written, and what was refused and why.
@@ -153,7 +175,14 @@ pub fn show(done: &Augmented) {
     for refused in &done.refused {
         eprintln!("refused a text on {}: {:?}", refused.item, refused.reason);
     }
-    eprintln!("{} kept, {} refused, {} tokens", done.kept.len(), done.refused.len(), done.tokens);
+    let earlier = match done.resumed {
+        0 => String::new(),
+        n => format!(", {n} finished by an earlier call"),
+    };
+    eprintln!("{} kept, {} refused, {} tokens{earlier}", done.kept.len(), done.refused.len(), done.tokens);
+    if done.unfinished > 0 {
+        eprintln!("{} are still to be written, the store is unchanged: the same command goes on", done.unfinished);
+    }
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
@@ -166,6 +195,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     if args.temperature > 0.0 {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }
+    request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     let streaming = args.stream && !json;
     let last = usize::from(request.reasoning);
     let plan_shown = std::io::stderr().is_terminal();

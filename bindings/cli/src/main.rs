@@ -14,6 +14,7 @@ mod predict;
 mod ui;
 
 use clap::{Parser, Subcommand};
+use locket::llm::Gpu;
 
 /// Text in one person's voice, written on this machine, offline.
 #[derive(Parser)]
@@ -40,6 +41,9 @@ struct Cli {
     /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it
     #[arg(long, global = true, env = "LOCKET_KEY_FILE", value_name = "FILE")]
     key_file: Option<std::path::PathBuf>,
+    /// How much of a model goes to a GPU: auto, off, or a number of layers
+    #[arg(long, global = true, default_value = "auto", env = "LOCKET_GPU", value_parser = ui::parse_gpu)]
+    gpu: Gpu,
     #[command(subcommand)]
     command: Command,
 }
@@ -83,6 +87,7 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     ui::on_ctrl_c();
     ui::set_threads(cli.threads);
+    ui::set_gpu(cli.gpu);
     key::set_file(cli.key_file);
     let json = cli.json;
     let result = match cli.command {

@@ -4,7 +4,10 @@ use std::{
     io::{IsTerminal, Write},
     ops::ControlFlow,
     path::Path,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use locket::{
     engine::Engine,
-    llm::{LoadOptions, Model},
+    llm::{Gpu, LoadOptions, Model},
     pack::Pack,
 };
 
@@ -26,6 +29,27 @@ pub fn set_threads(threads: usize) {
 /// The global option `--threads`.
 pub fn threads() -> usize {
     THREADS.load(Ordering::Relaxed)
+}
+
+static GPU: Mutex<Gpu> = Mutex::new(Gpu::Auto);
+
+/// Notes the global option `--gpu`.
+pub fn set_gpu(gpu: Gpu) {
+    *GPU.lock().unwrap_or_else(PoisonError::into_inner) = gpu;
+}
+
+/// The global option `--gpu`.
+pub fn gpu() -> Gpu {
+    *GPU.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the value of `--gpu`.
+pub fn parse_gpu(value: &str) -> Result<Gpu, String> {
+    match value {
+        "auto" => Ok(Gpu::Auto),
+        "off" => Ok(Gpu::Off),
+        n => n.parse().map(Gpu::Layers).map_err(|_| "auto, off, or a number of layers".into()),
+    }
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -99,6 +123,7 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let shown = bar.clone();
     let options = LoadOptions {
         adapter: adapter.map(Path::to_path_buf),
+        gpu: gpu(),
         allowed_bytes: None,
         progress: Some(Box::new(move |fraction| {
             shown.set_position((fraction * 100.0) as u64);
@@ -107,6 +132,9 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     };
     let model = Model::load(&path, options)?;
     bar.finish_and_clear();
+    if let (Gpu::Layers(1..), Some(why)) = (gpu(), &model.placement().why_no_gpu) {
+        eprintln!("locket: running on the processor, not on a GPU: {why}");
+    }
     Ok(model)
 }
 

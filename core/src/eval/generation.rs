@@ -157,16 +157,7 @@ pub fn generation(
     out: Option<&Path>,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let scratch = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
-    let pack = match pack {
-        Some(pack) => pack,
-        None => {
-            let path = scratch.path().join("eval.pack");
-            let options = BuildOptions { holdout: Holdout::All, ..BuildOptions::default() };
-            pack::build(files, &path, &options, |_| progress(0, 1))?;
-            Pack::open(&path)?
-        }
-    };
+    let (pack, _scratch) = pack_for(files, pack, progress)?;
     let mut predictions = Journal::<Prediction>::open(out, &settings.to_json(files, model))?;
     let people = draw(files, settings)?;
     let done: HashSet<String> = predictions.rows.iter().map(|r| r.user.clone()).collect();
@@ -196,8 +187,24 @@ pub fn generation(
     Ok(summary(&predictions.rows, settings, &meteor))
 }
 
+/// The given pack, or one built from `files` with every target held out, in a folder that lives as long as it is used.
+pub(super) fn pack_for(
+    files: &[PathBuf],
+    pack: Option<Pack>,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<(Pack, Option<tempfile::TempDir>), Error> {
+    if let Some(pack) = pack {
+        return Ok((pack, None));
+    }
+    let scratch = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
+    let path = scratch.path().join("eval.pack");
+    let options = BuildOptions { holdout: Holdout::All, ..BuildOptions::default() };
+    pack::build(files, &path, &options, |_| progress(0, 1))?;
+    Ok((Pack::open(&path)?, Some(scratch)))
+}
+
 /// The evaluated people: those whose task can be scored, in an order drawn by the seed.
-fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
+pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
     let limit = settings.limit.unwrap_or(usize::MAX);
     let key = |user: &str| hash(&format!("{user}\n{}", settings.seed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut best: BinaryHeap<(u64, String)> = BinaryHeap::new();

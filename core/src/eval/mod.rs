@@ -8,6 +8,7 @@
 //! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
 //! targets; other people's texts stay retrievable.
 
+mod drafts;
 mod filters;
 pub mod generation;
 mod journal;
@@ -22,6 +23,7 @@ mod stats;
 mod wordnet;
 mod writer;
 
+pub use drafts::drafts;
 pub use filters::RankBy;
 pub use link::link;
 pub use meteor::Meteor;

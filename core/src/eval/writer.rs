@@ -125,7 +125,7 @@ fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
     &person.history[person.history.len().saturating_sub(cap)..]
 }
 
-fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
+pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
     let target = Target::of(&person.target, settings.task);
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
     let query = target.query();
@@ -156,11 +156,11 @@ fn write_synthetic(
         }
     }
     let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
-    let attempts = augment::write(decoder, &jobs, &options, &mut |_| alive())?;
+    let attempts = augment::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
     let blank =
         |p: &&Profile| Augmentation { user: p.user.clone(), records: Vec::new(), refused: Vec::new(), tokens: 0 };
     let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
-    for (owner, attempt) in owners.into_iter().zip(attempts) {
+    for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
         let row = &mut out[owner];
         row.tokens += attempt.tokens;
         row.records.extend(attempt.kept);

@@ -3,11 +3,7 @@
 //! Two sums: what llama.cpp reserves and reports, and what becomes resident. They differ by the logits: room for a whole
 //! batch of rows is reserved, a few rows are written.
 
-use super::{
-    DecoderOptions, KvType,
-    decoder::{BATCH, cells},
-    gguf::ModelFacts,
-};
+use super::{DecoderOptions, KvType, decoder::cells, gguf::ModelFacts};
 
 /// Bytes of llama.cpp's own tables per token of the vocabulary: text, scores, hash tables, merges. Measured on vocabularies of
 /// 262,144 tokens.
@@ -46,8 +42,9 @@ impl MemoryBudget {
             KvType::Q8 => cells * numbers / 32 * 34,
         };
         let row = u64::from(facts.vocabulary) * 4;
-        let batch = (BATCH as u64).min(cells);
-        let sequences = options.sequences as u64;
+        let batch = (options.batch() as u64).min(cells);
+        // Rows of logits: one per sequence, and one per drafted token.
+        let sequences = (options.sequences * (1 + options.draft)) as u64;
         let masks = if facts.sliding_window { 2 } else { 1 };
         let widths = u64::from(facts.feed_forward) + 2 * u64::from(facts.embedding);
         Self {

@@ -3,7 +3,6 @@
 use std::{num::NonZeroU32, ops::ControlFlow};
 
 use llama_cpp_2::{
-    DecodeError,
     context::{
         LlamaContext,
         params::{KvCacheType, LlamaContextParams},
@@ -12,10 +11,9 @@ use llama_cpp_2::{
 };
 
 use super::{
-    Completion, Event, LlmError, Model, OnEvent, Request, Token,
-    candidates::log_prob,
-    common_prefix,
-    slot::{Job, Slot},
+    Completion, Feed, LlmError, Model, OnEvent, Request, Token, common_prefix,
+    slot::Slot,
+    steps::{List, Outcome, Supply, Work},
 };
 use crate::sys;
 
@@ -40,11 +38,30 @@ pub struct DecoderOptions {
     pub threads: usize,
     /// How keys and values are stored.
     pub kv: KvType,
+    /// Most tokens per call of llama.cpp. Between two calls there is a chance to stop or to let others go first.
+    pub batch: usize,
+    /// Most tokens of a draft looked up in the text itself and checked in one call; 0 decodes token by token.
+    pub draft: usize,
 }
 
 impl Default for DecoderOptions {
     fn default() -> Self {
-        Self { context: 2048, sequences: 1, threads: 0, kv: KvType::F16 }
+        Self { context: 2048, sequences: 1, threads: 0, kv: KvType::F16, batch: BATCH, draft: 0 }
+    }
+}
+
+impl DecoderOptions {
+    /// Threads as a number.
+    pub(super) fn all_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        }
+    }
+
+    /// Tokens per call: at least one for every sequence.
+    pub(super) fn batch(&self) -> usize {
+        self.batch.clamp(1, BATCH).max(self.sequences)
     }
 }
 
@@ -57,19 +74,23 @@ pub struct Usage {
     pub reused: usize,
     /// Tokens written.
     pub written: usize,
+    /// Tokens drafted.
+    pub drafted: usize,
+    /// Of those, how many the model would have written itself.
+    pub held: usize,
 }
 
 /// A context on a model. Runs requests; keeps their KV state for the next ones.
 pub struct Decoder<'m> {
-    model: &'m Model,
-    context: LlamaContext<'m>,
-    batch: LlamaBatch<'static>,
-    slots: Vec<Slot>,
-    options: DecoderOptions,
-    usage: Usage,
+    pub(super) model: &'m Model,
+    pub(super) context: LlamaContext<'m>,
+    pub(super) batch: LlamaBatch<'static>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) options: DecoderOptions,
+    pub(super) usage: Usage,
 }
 
-/// Tokens per call of llama.cpp. It reserves logits for all of them: 512 would take 400 MB more on a vocabulary of 262,144 and
+/// Tokens per call of llama.cpp, unless less is asked for. It reserves logits for all of them: 512 would take 400 MB more on a vocabulary of 262,144 and
 /// prefill 2 % faster.
 pub(super) const BATCH: usize = 128;
 
@@ -88,10 +109,7 @@ impl Model {
             return Err(LlmError::Request("a decoder needs room for at least one token in one sequence"));
         }
         self.check_fit(&options)?;
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
-        } as i32;
+        let threads = options.all_threads() as i32;
         let kv = match options.kv {
             KvType::F16 => KvCacheType::F16,
             KvType::Q8 => KvCacheType::Q8_0,
@@ -99,8 +117,8 @@ impl Model {
         // swa_full: sliding-window layers keep the whole window, or a shared prefix could not be reused.
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(cells(&options)))
-            .with_n_batch(BATCH as u32)
-            .with_n_ubatch(BATCH as u32)
+            .with_n_batch(options.batch() as u32)
+            .with_n_ubatch(options.batch() as u32)
             .with_n_seq_max(options.sequences as u32)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
@@ -114,7 +132,7 @@ impl Model {
             let mut adapter = adapter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| LlmError::Decode(e.to_string()))?;
         }
-        let batch = LlamaBatch::new(BATCH, 1);
+        let batch = LlamaBatch::new(options.batch(), 1);
         let slots = (0..options.sequences).map(|_| Slot::default()).collect();
         Ok(Decoder { model: self, context, batch, slots, options, usage: Usage::default() })
     }
@@ -159,207 +177,89 @@ impl<'m> Decoder<'m> {
     /// [`LlmError::Grammar`], [`LlmError::Cancelled`], [`LlmError::Decode`].
     pub fn run(&mut self, requests: &[Request], on_event: OnEvent<'_>) -> Result<Vec<Completion>, LlmError> {
         requests.iter().try_for_each(|r| self.check(r))?;
-        let mut done: Vec<Option<Completion>> = requests.iter().map(|_| None).collect();
-        let result = self.work(requests, &mut done, on_event);
-        // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
-        for slot in &mut self.slots {
-            slot.job = None;
-            slot.pending.clear();
+        let mut list = List::new(requests.iter().cloned().map(Work::Write));
+        self.work(&mut list, on_event)?;
+        list.all(|o| match o {
+            Outcome::Written(completion) => Some(completion),
+            Outcome::Scored(_) => None,
+        })
+    }
+
+    /// Runs what `feed` gives until it has no more, as many at a time as there are sequences. A finished sequence takes the next
+    /// request at once, also one that an answer has led to.
+    ///
+    /// # Errors
+    /// As [`Decoder::run`]; a request that is too long fails when its turn comes.
+    pub fn run_feed(&mut self, feed: &mut dyn Feed, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+        struct Checked<'f> {
+            feed: &'f mut dyn Feed,
+            check: Box<dyn Fn(&Request) -> Result<(), LlmError> + 'f>,
+            refused: Option<LlmError>,
         }
-        if matches!(result, Err(LlmError::Decode(_))) {
-            self.clear();
+        impl Supply for Checked<'_> {
+            fn next(&mut self) -> Option<Work> {
+                let request = self.feed.next().filter(|_| self.refused.is_none())?;
+                match (self.check)(&request) {
+                    Ok(()) => Some(Work::Write(request)),
+                    Err(e) => {
+                        self.refused = Some(e);
+                        None
+                    }
+                }
+            }
+            fn done(&mut self, number: usize, outcome: Outcome) {
+                if let Outcome::Written(completion) = outcome {
+                    self.feed.done(number, completion);
+                }
+            }
         }
-        result?;
-        done.into_iter().collect::<Option<Vec<_>>>().ok_or(LlmError::Request("a request was not finished"))
+        let (model, context) = (self.model, self.options.context);
+        let check = Box::new(move |request: &Request| check(model, context, request));
+        let mut checked = Checked { feed, check, refused: None };
+        self.work(&mut checked, on_event)?;
+        checked.refused.map_or(Ok(()), Err)
     }
 
     fn check(&self, request: &Request) -> Result<(), LlmError> {
-        if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_tokens == 0) {
-            return Err(LlmError::Request("a request needs a prompt and phases of at least one token"));
-        }
-        let leads: usize = request.phases.iter().skip(1).map(|p| self.model.tokens(&p.lead).len() + 1).sum();
-        let written: usize = request.phases.iter().map(|p| p.max_tokens).sum();
-        let needed = request.prompt.len() + leads + written;
-        if needed > self.options.context {
-            return Err(LlmError::ContextOverflow { needed, context: self.options.context });
-        }
-        Ok(())
-    }
-
-    fn work(
-        &mut self,
-        requests: &[Request],
-        done: &mut [Option<Completion>],
-        on_event: OnEvent<'_>,
-    ) -> Result<(), LlmError> {
-        let mut next = 0;
-        loop {
-            while next < requests.len() && self.start(next, &requests[next])? {
-                next += 1;
-            }
-            if self.slots.iter().all(|s| s.job.is_none()) {
-                return Ok(());
-            }
-            let rows = self.decode_pending()?;
-            if rows.is_empty() {
-                // Within a long prompt too there is a chance to stop, and for others to go first.
-                let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
-                if on_event(Event { request, phase: 0, piece: "" }).is_break() {
-                    return Err(LlmError::Cancelled);
-                }
-            }
-            for (n, row) in rows {
-                let logits = self.context.get_logits_ith(row);
-                let slot = &mut self.slots[n];
-                let Some(job) = slot.job.as_mut() else { continue };
-                let mut go_on = ControlFlow::Continue(());
-                let number = job.number;
-                slot.pending = job.step(self.model, logits, &mut |phase, piece| {
-                    if go_on.is_continue() {
-                        go_on = on_event(Event { request: number, phase, piece });
-                    }
-                })?;
-                self.usage.written += 1;
-                if slot.pending.is_empty() {
-                    done[number] = slot.job.take().map(Job::finish);
-                } else if go_on.is_continue() {
-                    // A chance to stop also where a token brought no text.
-                    go_on = on_event(Event { request: number, phase: job.phase(), piece: "" });
-                }
-                if go_on.is_break() {
-                    return Err(LlmError::Cancelled);
-                }
-            }
-        }
-    }
-
-    /// Gives a request to a free slot; false if it has to wait for one, or for a prefix that another
-    /// slot is just decoding.
-    fn start(&mut self, number: usize, request: &Request) -> Result<bool, LlmError> {
-        let prompt = &request.prompt;
-        // At least the last token is decoded again: its logits are needed.
-        let limit = prompt.len() - 1;
-        let shared = |slot: &Slot| common_prefix(slot.planned(), &prompt[..limit]);
-        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
-            return Ok(false);
-        };
-        let planned = shared(&self.slots[source]);
-        if planned > self.slots[source].cached.len() {
-            return Ok(false);
-        }
-        let free = |n: &usize| self.slots[*n].job.is_none();
-        let reuse_in_place = free(&source);
-        let target = if reuse_in_place {
-            source
-        } else {
-            // The least useful cache is given up.
-            match (0..self.slots.len()).filter(free).min_by_key(|&n| self.slots[n].cached.len()) {
-                Some(n) => n,
-                None => return Ok(false),
-            }
-        };
-        let seq = |n: usize| n as i32;
-        let failed = |e: llama_cpp_2::context::kv_cache::KvCacheConversionError| LlmError::Decode(e.to_string());
-        if reuse_in_place {
-            self.context.kv_cache_seq_rm(seq(target), Some(planned as u32), None).map_err(failed)?;
-            self.slots[target].cached.truncate(planned);
-        } else {
-            self.context.kv_cache_seq_rm(seq(target), None, None).map_err(failed)?;
-            self.slots[target].cached.clear();
-            if planned > 0 {
-                let end = Some(planned as u32);
-                self.context.kv_cache_seq_cp(seq(source), seq(target), Some(0), end).map_err(failed)?;
-                self.slots[target].cached = prompt[..planned].to_vec();
-            }
-        }
-        self.usage.reused += planned;
-        self.usage.prefilled += prompt.len() - planned;
-        let slot = &mut self.slots[target];
-        slot.pending = prompt[planned..].to_vec();
-        slot.job = Some(Job::new(self.model, number, request)?);
-        Ok(true)
-    }
-
-    /// Decodes up to one batch of what is pending. Returns (slot, row of logits) for every slot that
-    /// has nothing pending any more.
-    fn decode_pending(&mut self) -> Result<Vec<(usize, i32)>, LlmError> {
-        self.batch.clear();
-        let mut rows = Vec::new();
-        let mut taken = Vec::new();
-        let mut room = BATCH;
-        // Slots that wait for a single token go first: prefill must not hold up running texts.
-        let mut order: Vec<usize> = (0..self.slots.len()).filter(|&n| self.slots[n].job.is_some()).collect();
-        order.sort_by_key(|&n| self.slots[n].pending.len() > 1);
-        for n in order {
-            let slot = &self.slots[n];
-            let count = slot.pending.len().min(room);
-            for (at, &token) in slot.pending[..count].iter().enumerate() {
-                let last = at + 1 == slot.pending.len();
-                if last {
-                    rows.push((n, self.batch.n_tokens()));
-                }
-                let position = (slot.cached.len() + at) as i32;
-                self.batch.add(token, position, &[n as i32], last).map_err(|e| LlmError::Decode(e.to_string()))?;
-            }
-            taken.push((n, count));
-            room -= count;
-        }
-        self.decode_batch()?;
-        for (n, count) in taken {
-            let slot = &mut self.slots[n];
-            slot.cached.extend(slot.pending.drain(..count));
-        }
-        Ok(rows)
-    }
-
-    fn decode_batch(&mut self) -> Result<(), LlmError> {
-        match self.context.decode(&mut self.batch) {
-            Ok(()) => Ok(()),
-            Err(DecodeError::NoKvCacheSlot) => {
-                // Caches of idle slots are only kept while there is room.
-                for n in (0..self.slots.len()).filter(|&n| self.slots[n].job.is_none()).collect::<Vec<_>>() {
-                    let _ = self.context.kv_cache_seq_rm(n as i32, None, None);
-                    self.slots[n].cached.clear();
-                }
-                self.context.decode(&mut self.batch).map_err(|e| LlmError::Decode(e.to_string()))
-            }
-            Err(e) => Err(LlmError::Decode(e.to_string())),
-        }
+        check(self.model, self.options.context, request)
     }
 
     /// The natural log-probability of each token of `continuation` after `prompt`.
     ///
     /// # Errors
-    /// [`LlmError::ContextOverflow`], [`LlmError::Request`] if either is empty, [`LlmError::Decode`].
+    /// As [`Decoder::score_all`].
     pub fn score(&mut self, prompt: &[Token], continuation: &[Token]) -> Result<Vec<f64>, LlmError> {
-        let (needed, context) = (prompt.len() + continuation.len(), self.options.context);
-        if prompt.is_empty() || continuation.is_empty() {
-            return Err(LlmError::Request("scoring needs a prompt and a continuation"));
-        }
-        if needed > context {
-            return Err(LlmError::ContextOverflow { needed, context });
-        }
-        // Scoring has its own use of sequence 0; what stands there is given up.
-        self.context.kv_cache_seq_rm(0, None, None).map_err(|e| LlmError::Decode(e.to_string()))?;
-        self.slots[0].cached.clear();
-        let tokens = [prompt, continuation].concat();
-        let mut scores = Vec::with_capacity(continuation.len());
-        // Each scored token takes a row of the vocabulary, twice: score in small steps.
-        const STEP: usize = 16;
-        for start in (0..tokens.len() - 1).step_by(STEP) {
-            self.batch.clear();
-            let end = (start + STEP).min(tokens.len() - 1);
-            for (at, &token) in tokens.iter().enumerate().take(end).skip(start) {
-                let wanted = at + 1 >= prompt.len();
-                self.batch.add(token, at as i32, &[0], wanted).map_err(|e| LlmError::Decode(e.to_string()))?;
+        let pair = (prompt.to_vec(), continuation.to_vec());
+        let mut all = self.score_all(vec![pair], &mut |_| ControlFlow::Continue(()))?;
+        all.pop().ok_or(LlmError::Request("nothing to score"))
+    }
+
+    /// The natural log-probability of each token of each continuation after its prompt, many at a time: what prompts have in
+    /// common is read once.
+    ///
+    /// # Errors
+    /// [`LlmError::ContextOverflow`], [`LlmError::Request`] if a prompt or a continuation is empty, [`LlmError::Cancelled`],
+    /// [`LlmError::Decode`].
+    pub fn score_all(
+        &mut self,
+        pairs: Vec<(Vec<Token>, Vec<Token>)>,
+        on_event: OnEvent<'_>,
+    ) -> Result<Vec<Vec<f64>>, LlmError> {
+        for (prompt, continuation) in &pairs {
+            if prompt.is_empty() || continuation.is_empty() {
+                return Err(LlmError::Request("scoring needs a prompt and a continuation"));
             }
-            self.decode_batch()?;
-            self.slots[0].cached.extend(&tokens[start..end]);
-            for at in start.max(prompt.len() - 1)..end {
-                scores.push(log_prob(self.context.get_logits_ith((at - start) as i32), tokens[at + 1]));
+            let (needed, context) = (prompt.len() + continuation.len(), self.options.context);
+            if needed > context {
+                return Err(LlmError::ContextOverflow { needed, context });
             }
         }
-        Ok(scores)
+        let mut list = List::new(pairs.into_iter().map(|(prompt, continuation)| Work::Score(prompt, continuation)));
+        self.work(&mut list, on_event)?;
+        list.all(|o| match o {
+            Outcome::Scored(scores) => Some(scores),
+            Outcome::Written(_) => None,
+        })
     }
 
     /// How many tokens of `prompt` stand in a sequence's cache.
@@ -373,6 +273,13 @@ impl<'m> Decoder<'m> {
         self.context.kv_cache_seq_rm(n as i32, Some(prefix.len() as u32), None).ok()?;
         self.slots[n].cached.truncate(prefix.len());
         Some(sys::kv_state(&self.context, n as i32))
+    }
+
+    /// All that the first sequence has read, with its KV state.
+    pub(crate) fn export_first(&mut self) -> Option<(Vec<Token>, Vec<u8>)> {
+        let tokens = self.slots[0].cached.clone();
+        let state = (!tokens.is_empty()).then(|| self.export_prefix(&tokens))??;
+        Some((tokens, state))
     }
 
     /// Puts the KV state of `tokens` into the first sequence's cache; false, and an empty cache there, if it does not fit.
@@ -391,9 +298,38 @@ impl<'m> Decoder<'m> {
         taken
     }
 
+    /// Decodes one token and forgets it: the first call of llama.cpp fetches the weights and takes several times as long as the
+    /// later ones.
+    ///
+    /// # Errors
+    /// [`LlmError::Decode`].
+    pub(crate) fn warm_up(&mut self) -> Result<(), LlmError> {
+        let (token, position) = (self.model.inner.vocab().bos(), self.slots[0].cached.len());
+        self.batch.clear();
+        let added = self.batch.add(token, position as i32, &[0], true);
+        added.map_err(|e| LlmError::Decode(e.to_string()))?;
+        self.decode_batch()?;
+        self.slots[0].cached.push(token);
+        self.drop_behind(0, position)
+    }
+
     /// Forgets all KV state.
     pub fn clear(&mut self) {
         self.context.clear_kv_cache();
         self.slots.iter_mut().for_each(|s| s.cached.clear());
     }
+}
+
+/// Whether a request can be run at all.
+fn check(model: &Model, context: usize, request: &Request) -> Result<(), LlmError> {
+    if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_tokens == 0) {
+        return Err(LlmError::Request("a request needs a prompt and phases of at least one token"));
+    }
+    let leads: usize = request.phases.iter().skip(1).map(|p| model.tokens(&p.lead).len() + 1).sum();
+    let written: usize = request.phases.iter().map(|p| p.max_tokens).sum();
+    let needed = request.prompt.len() + leads + written;
+    if needed > context {
+        return Err(LlmError::ContextOverflow { needed, context });
+    }
+    Ok(())
 }

@@ -12,17 +12,23 @@
 
 mod budget;
 mod candidates;
+mod conditions;
 mod decoder;
+mod device;
+mod draft;
 pub mod gguf;
 pub(crate) mod model;
 mod request;
 mod slot;
+mod steps;
 pub(crate) mod worker;
 
 pub use budget::MemoryBudget;
+pub use conditions::{Conditions, Power, Thermal};
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
+pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt};
-pub use request::{Completion, Event, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
+pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
 pub use worker::MemoryLevel;
 
 use std::path::PathBuf;
@@ -97,6 +103,9 @@ pub enum LlmError {
     /// The engine's thread failed on this call; the next one starts afresh.
     #[error("the engine failed inside: {0}")]
     Failed(String),
+    /// Nothing was written before [`crate::engine::GenerateRequest::deadline`].
+    #[error("nothing was written before the deadline")]
+    Deadline,
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,

@@ -3,7 +3,10 @@
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use llama_cpp_2::{
@@ -11,7 +14,12 @@ use llama_cpp_2::{
     model::{LlamaChatMessage, LlamaChatTemplate, LlamaLoraAdapter, LlamaModel, params::LlamaModelParams},
 };
 
-use super::{DecoderOptions, LlmError, MemoryBudget, Token, gguf, gguf::ModelFacts};
+use super::{
+    DecoderOptions, Gpu, LlmError, MemoryBudget, Placement, Token,
+    device::{devices, load_kernels, place},
+    gguf,
+    gguf::ModelFacts,
+};
 use crate::text;
 
 /// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
@@ -25,6 +33,8 @@ pub struct LoadOptions {
     /// Most bytes that the model may take together with a decoder on it. Default: what the system has available when
     /// each is opened.
     pub allowed_bytes: Option<u64>,
+    /// How much of it goes to a GPU.
+    pub gpu: Gpu,
     /// Told the fraction loaded.
     pub progress: Option<Progress>,
 }
@@ -35,6 +45,7 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     pub(crate) adapter: Option<PathBuf>,
     pub(crate) allowed_bytes: Option<u64>,
+    pub(crate) gpu: Gpu,
 }
 
 /// A loaded model. Weights are memory-mapped and shared by every decoder on it.
@@ -46,6 +57,7 @@ pub struct Model {
     facts: ModelFacts,
     adapter_bytes: u64,
     identity: Option<String>,
+    placement: Placement,
 }
 
 /// What a model is asked to continue, made of trusted and untrusted parts.
@@ -62,6 +74,7 @@ pub struct Prompt {
 fn backend() -> Result<&'static LlamaBackend, LlmError> {
     static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
+        load_kernels();
         let backend = LlamaBackend::init().ok()?;
         llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         Some(backend)
@@ -75,7 +88,7 @@ impl Model {
     /// # Errors
     /// [`LlmError::FileMissing`], [`LlmError::File`], [`LlmError::WouldNotFit`], [`LlmError::Load`],
     /// [`LlmError::Cancelled`] if the progress callback broke off.
-    pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, LlmError> {
+    pub fn load(path: impl AsRef<Path>, mut options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
         let facts = gguf::check_model(&path)?;
         let adapter_bytes = match &options.adapter {
@@ -94,21 +107,19 @@ impl Model {
         let identity = std::thread::spawn(move || {
             Some(files.iter().map(|p| fingerprint(p).ok()).collect::<Option<Vec<String>>>()?.join(" with "))
         });
-        let cancelled = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let mut params = LlamaModelParams::default();
-        if let Some(mut progress) = options.progress {
-            let cancelled = cancelled.clone();
-            params = params.with_progress_callback(move |fraction| {
-                let go_on = progress(fraction).is_continue();
-                cancelled.store(!go_on, std::sync::atomic::Ordering::Relaxed);
-                go_on
-            });
+        let backend = backend()?;
+        let mut placement = place(options.gpu, devices());
+        let progress = Arc::new(Mutex::new(options.progress.take()));
+        let (mut loaded, mut cancelled) = load_into(backend, &path, placement.gpu_layers, progress.clone());
+        if let (Err(e), false, true) = (&loaded, cancelled, placement.gpu_layers > 0) {
+            // A GPU that is there but too small, or whose driver is at fault, is no reason to write nothing.
+            placement.why_no_gpu = Some(format!("loading to it failed ({e})"));
+            placement.gpu_layers = 0;
+            (loaded, cancelled) = load_into(backend, &path, 0, progress);
         }
-        let mut inner = LlamaModel::load_from_file(backend()?, &path, &params).map_err(|e| {
-            match cancelled.load(std::sync::atomic::Ordering::Relaxed) {
-                true => LlmError::Cancelled,
-                false => LlmError::Load { path: path.clone(), what: e.to_string() },
-            }
+        let mut inner = loaded.map_err(|e| match cancelled {
+            true => LlmError::Cancelled,
+            false => LlmError::Load { path: path.clone(), what: e.to_string() },
         })?;
         let adapter = match options.adapter.clone() {
             None => None,
@@ -120,9 +131,10 @@ impl Model {
             }
         };
         let template = inner.chat_template(None).ok();
-        let source = Source { path, adapter: options.adapter, allowed_bytes: options.allowed_bytes };
+        let LoadOptions { adapter: file, allowed_bytes, gpu, .. } = options;
+        let source = Source { path, adapter: file, allowed_bytes, gpu };
         let identity = identity.join().ok().flatten();
-        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, identity })
+        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, identity, placement })
     }
 
     /// What it was loaded with, to load it again.
@@ -161,6 +173,11 @@ impl Model {
 
     pub(super) fn backend(&self) -> Result<&'static LlamaBackend, LlmError> {
         backend()
+    }
+
+    /// What it runs on.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// Where it was loaded from.
@@ -225,6 +242,25 @@ impl Model {
         let (before, after) = filled.split_once(MARK)?;
         Some((before.to_owned(), after.to_owned()))
     }
+}
+
+/// Loads the file with so many layers on a GPU; the flag tells whether `progress` broke off.
+fn load_into(
+    backend: &LlamaBackend,
+    path: &Path,
+    gpu_layers: u32,
+    progress: Arc<Mutex<Option<Progress>>>,
+) -> (Result<LlamaModel, llama_cpp_2::LlamaModelLoadError>, bool) {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let theirs = cancelled.clone();
+    let params = LlamaModelParams::default().with_n_gpu_layers(gpu_layers).with_progress_callback(move |fraction| {
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let go_on = progress.as_mut().is_none_or(|told| told(fraction).is_continue());
+        theirs.store(!go_on, Ordering::Relaxed);
+        go_on
+    });
+    let loaded = LlamaModel::load_from_file(backend, path, &params);
+    (loaded, cancelled.load(Ordering::Relaxed))
 }
 
 /// A file's length, a SHA-256 of its metadata and a CRC-32 of its weights, which costs no more than reading them: this tells files

@@ -1,6 +1,6 @@
 //! What a decoder is asked and what it answers.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Instant};
 
 use super::Token;
 
@@ -60,6 +60,8 @@ pub struct Request {
     pub prompt: Vec<Token>,
     /// At least one.
     pub phases: Vec<Phase>,
+    /// When to stop: the phase in progress ends there with [`Stop::Deadline`], and later ones are not begun.
+    pub deadline: Option<Instant>,
 }
 
 /// Why a phase ended.
@@ -71,6 +73,8 @@ pub enum Stop {
     Matched,
     /// [`Phase::max_tokens`] were written.
     Length,
+    /// [`Request::deadline`] came.
+    Deadline,
 }
 
 /// What was written in one phase.
@@ -86,11 +90,20 @@ pub struct PhaseOutput {
     pub stop: Stop,
 }
 
-/// The answer to one request: one output per phase.
+/// The answer to one request: one output per phase, fewer if its deadline came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
     /// In the order of [`Request::phases`].
     pub phases: Vec<PhaseOutput>,
+}
+
+/// Where a decoder's requests come from and where their answers go, see [`super::Decoder::run_feed`].
+pub trait Feed {
+    /// The next request, if there is one now. Asked whenever a sequence is free.
+    fn next(&mut self) -> Option<Request>;
+
+    /// The answer to the `number`-th request that was given, counted from 0. May lead to more requests.
+    fn done(&mut self, number: usize, completion: Completion);
 }
 
 /// A piece of text as it is written.

@@ -1,20 +1,43 @@
 //! One sequence of a decoder: what stands in its KV cache, and the request that it is writing.
 
+use std::time::Instant;
+
 use super::{
     LlmError, Model, Phase, Token,
     candidates::{Chooser, log_prob},
+    draft::Pace,
     request::{Completion, PhaseOutput, Request, Stop},
+    steps::Work,
 };
 
-/// A request in progress.
+/// A piece of work in progress.
 pub(super) struct Job {
-    /// Its number among the requests.
+    /// Its number among those that the source gave.
     pub(super) number: usize,
+    pub(super) kind: Kind,
+}
+
+/// What a sequence is doing.
+pub(super) enum Kind {
+    Write(Box<Writer>),
+    Score(Scorer),
+}
+
+/// A text in progress.
+pub(super) struct Writer {
     phases: Vec<Phase>,
     chooser: Chooser,
     current: usize,
     written: Writing,
     done: Vec<PhaseOutput>,
+    deadline: Option<Instant>,
+    pub(super) pace: Pace,
+}
+
+/// A continuation in the course of being scored.
+pub(super) struct Scorer {
+    continuation: Vec<Token>,
+    scores: Vec<f64>,
 }
 
 /// The phase in progress.
@@ -34,7 +57,9 @@ pub(super) struct Slot {
     pub(super) cached: Vec<Token>,
     /// Tokens to decode next.
     pub(super) pending: Vec<Token>,
-    /// What it is writing.
+    /// From which of them on logits are wanted.
+    pub(super) wanted: usize,
+    /// What it is doing.
     pub(super) job: Option<Job>,
 }
 
@@ -43,17 +68,53 @@ impl Slot {
     pub(super) fn planned(&self) -> impl Iterator<Item = &Token> {
         self.cached.iter().chain(&self.pending)
     }
+
+    /// Whether what is pending behind the first wanted token is a guess.
+    pub(super) fn drafting(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Write(_)))
+    }
 }
 
 impl Job {
-    pub(super) fn new(model: &Model, number: usize, request: &Request) -> Result<Self, LlmError> {
-        let chooser = Chooser::new(model, &request.phases[0])?;
-        let (phases, written, done) = (request.phases.clone(), Writing::default(), Vec::new());
-        Ok(Self { number, phases, chooser, current: 0, written, done })
+    pub(super) fn new(model: &Model, number: usize, work: Work, draft: usize) -> Result<Self, LlmError> {
+        let kind = match work {
+            Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, draft)?)),
+            Work::Score(_, continuation) => Kind::Score(Scorer { continuation, scores: Vec::new() }),
+        };
+        Ok(Self { number, kind })
+    }
+}
+
+impl Scorer {
+    /// Takes the logits in front of the next token.
+    pub(super) fn step(&mut self, logits: &[f32]) {
+        if let Some(&token) = self.continuation.get(self.scores.len()) {
+            self.scores.push(log_prob(logits, token));
+        }
+    }
+
+    /// The scores, if every token has one.
+    pub(super) fn finish(&mut self) -> Option<Vec<f64>> {
+        (self.scores.len() == self.continuation.len()).then(|| std::mem::take(&mut self.scores))
+    }
+}
+
+impl Writer {
+    fn new(model: &Model, request: Request, draft: usize) -> Result<Self, LlmError> {
+        let Request { phases, deadline, .. } = request;
+        let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
+        let chooser = Chooser::new(model, first)?;
+        let (written, done, pace) = (Writing::default(), Vec::new(), Pace::new(draft));
+        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace })
     }
 
     pub(super) fn phase(&self) -> usize {
         self.current
+    }
+
+    /// How many tokens the phase in progress may still take.
+    pub(super) fn room(&self) -> usize {
+        self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens)
     }
 
     /// Chooses the next token, passes on the text that is certain, and returns the tokens to decode
@@ -81,10 +142,7 @@ impl Job {
             }
         };
         let Some(stop) = stop else { return Ok(vec![token]) };
-        self.written.flush(stop, |piece| emit(self.current, piece));
-        let Writing { text, tokens, log_prob, .. } = std::mem::take(&mut self.written);
-        self.done.push(PhaseOutput { text, tokens, log_prob, stop });
-        self.current += 1;
+        self.end_phase(stop, emit);
         let Some(next) = self.phases.get(self.current) else { return Ok(Vec::new()) };
         self.chooser = Chooser::new(model, next)?;
         // A stopped token is not kept: the next lead takes its place. A token cut off by length is.
@@ -93,8 +151,27 @@ impl Job {
         Ok(tokens)
     }
 
-    pub(super) fn finish(self) -> Completion {
-        Completion { phases: self.done }
+    fn end_phase(&mut self, stop: Stop, emit: &mut dyn FnMut(usize, &str)) {
+        self.written.flush(stop, |piece| emit(self.current, piece));
+        let Writing { text, tokens, log_prob, .. } = std::mem::take(&mut self.written);
+        self.done.push(PhaseOutput { text, tokens, log_prob, stop });
+        self.current += 1;
+    }
+
+    /// Whether its deadline has come.
+    pub(super) fn late(&self) -> bool {
+        self.deadline.is_some_and(|d| Instant::now() >= d)
+    }
+
+    /// Ends the text where it is.
+    pub(super) fn expire(&mut self, emit: &mut dyn FnMut(usize, &str)) {
+        if self.written.tokens > 0 {
+            self.end_phase(Stop::Deadline, emit);
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> Completion {
+        Completion { phases: std::mem::take(&mut self.done) }
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, model::Source};
+use super::{Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, model::Source};
 
 /// How much memory is to be given back, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// call is stopped, which the flag tells).
 struct Loaded<'a, 'm> {
     model: &'m Model,
+    conditions: Conditions,
     decoder: &'a mut Option<Decoder<'m>>,
     between: &'a mut dyn FnMut(&AtomicBool),
 }
@@ -58,6 +59,7 @@ struct Queue {
     foreground: VecDeque<Work>,
     background: VecDeque<Work>,
     release: Option<MemoryLevel>,
+    conditions: Conditions,
     paused: bool,
     closed: bool,
     /// What is in memory now: the model, a decoder.
@@ -95,7 +97,8 @@ impl Shared {
                 if let Some(job) = queue.foreground.pop_front() {
                     return Next::Job(Priority::Foreground, job);
                 }
-                if let Some(job) = queue.background.pop_front() {
+                let background = queue.conditions.background();
+                if let Some(job) = queue.background.pop_front_if(|_| background) {
                     return Next::Job(Priority::Background, job);
                 }
             }
@@ -103,20 +106,25 @@ impl Shared {
         }
     }
 
-    /// Between two tokens of a call: waits while everything is paused, and lets the foreground's calls go first if `aside` runs
-    /// them. Returns at once when the call was stopped.
+    /// Between two tokens of a call: waits while everything is paused. A call in the background has `aside`, with which it
+    /// lets those of the foreground go first, and waits while the conditions are against it. Returns at once when the call was
+    /// stopped.
     fn between(&self, stopped: &AtomicBool, mut aside: Option<&mut dyn FnMut(Work)>) {
         let mut queue = self.queue();
         while !queue.closed && !stopped.load(Ordering::Relaxed) {
-            if queue.paused {
-                queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-                continue;
+            if !queue.paused {
+                let Some(aside) = aside.as_mut() else { return };
+                if let Some(job) = queue.foreground.pop_front() {
+                    drop(queue);
+                    aside(job);
+                    queue = self.queue();
+                    continue;
+                }
+                if queue.conditions.background() {
+                    return;
+                }
             }
-            let Some(aside) = aside.as_mut() else { return };
-            let Some(job) = queue.foreground.pop_front() else { return };
-            drop(queue);
-            aside(job);
-            queue = self.queue();
+            queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -171,6 +179,12 @@ impl Worker {
         self.shared.wake.notify_one();
     }
 
+    /// Takes note of how the device is.
+    pub(crate) fn set_conditions(&self, conditions: Conditions) {
+        self.shared.queue().conditions = conditions;
+        self.shared.wake.notify_one();
+    }
+
     /// Whether the model is in memory, and whether a decoder is.
     pub(crate) fn loaded(&self) -> (bool, bool) {
         self.shared.queue().loaded
@@ -195,12 +209,13 @@ impl Worker {
         let stopped = Arc::new(AtomicBool::new(false));
         let theirs = stopped.clone();
         let job: Work = Box::new(move |loaded| {
-            let result = loaded.map_err(E::from).and_then(|Loaded { model, decoder, between }| {
+            let result = loaded.map_err(E::from).and_then(|Loaded { model, conditions, decoder, between }| {
                 if theirs.load(Ordering::Relaxed) {
                     return Err(LlmError::Cancelled.into());
                 }
                 let run = || {
-                    let decoder = opened(model, decoder, options)?;
+                    let threads = conditions.threads(options.all_threads());
+                    let decoder = opened(model, decoder, DecoderOptions { threads, ..options })?;
                     work(decoder, &mut |event| {
                         between(&theirs);
                         forward(&to_caller, event, &theirs)
@@ -273,9 +288,15 @@ fn opened<'a, 'm>(
     options: DecoderOptions,
 ) -> Result<&'a mut Decoder<'m>, LlmError> {
     if kept.as_ref().is_none_or(|d| d.options() != options) {
-        // First the old one goes: both may not fit.
-        *kept = None;
-        *kept = Some(model.decoder(options)?);
+        // First the old one goes: both may not fit. What it has read is kept if only the threads change.
+        let threads = options.threads;
+        let old = kept.take().filter(|d| DecoderOptions { threads, ..d.options() } == options);
+        let read = old.and_then(|mut d| d.export_first());
+        let mut new = model.decoder(options)?;
+        if let Some((tokens, state)) = read {
+            new.import_prefix(&tokens, &state);
+        }
+        *kept = Some(new);
     }
     kept.as_mut().ok_or(LlmError::Request("there is no decoder"))
 }
@@ -323,7 +344,8 @@ fn serve_with(shared: &Shared, model: &Model, first: (Priority, Work)) -> bool {
                 let mut decoder = None;
                 let mut aside = |job| foreground(shared, model, &mut kept, job);
                 let mut between = |stopped: &AtomicBool| shared.between(stopped, Some(&mut aside));
-                job(Ok(Loaded { model, decoder: &mut decoder, between: &mut between }));
+                let conditions = shared.queue().conditions;
+                job(Ok(Loaded { model, conditions, decoder: &mut decoder, between: &mut between }));
             }
             None => {}
         }
@@ -341,12 +363,13 @@ fn serve_with(shared: &Shared, model: &Model, first: (Priority, Work)) -> bool {
 
 fn foreground<'m>(shared: &Shared, model: &'m Model, decoder: &mut Option<Decoder<'m>>, job: Work) {
     let mut between = |stopped: &AtomicBool| shared.between(stopped, None);
-    job(Ok(Loaded { model, decoder, between: &mut between }));
+    let conditions = shared.queue().conditions;
+    job(Ok(Loaded { model, conditions, decoder, between: &mut between }));
 }
 
 fn load(source: &Source) -> Result<Model, LlmError> {
-    let Source { path, adapter, allowed_bytes } = source.clone();
-    Model::load(path, LoadOptions { adapter, allowed_bytes, progress: None })
+    let Source { path, adapter, allowed_bytes, gpu } = source.clone();
+    Model::load(path, LoadOptions { adapter, allowed_bytes, gpu, progress: None })
 }
 
 #[cfg(test)]

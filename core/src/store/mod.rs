@@ -23,7 +23,7 @@ use std::{
 use redb::Database;
 use serde::{Deserialize, Serialize};
 
-use crate::{interaction::Record, session::Sessions};
+use crate::{interaction::Record, session::Sessions, unfinished::Unfinished};
 use keyfile::KeyFile;
 use records::{Cipher, Records};
 
@@ -131,6 +131,11 @@ impl Store {
     /// Sessions beside the records, of at most `most` bytes.
     pub(crate) fn sessions(&self, most: u64) -> Sessions {
         Sessions::new(self.dir.join(SESSIONS), self.sessions.clone(), most)
+    }
+
+    /// What an augmentation has finished before it was stopped; it goes with the sessions.
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        Unfinished::new(self.dir.join(SESSIONS).join("unfinished"), self.sessions.clone())
     }
 
     /// Where the store lives.

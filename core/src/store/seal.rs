@@ -103,6 +103,27 @@ pub(crate) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<V
     Some(plain)
 }
 
+/// What was opened where it lay. Wiped when it is dropped.
+pub(crate) struct Opened(Zeroizing<Vec<u8>>);
+
+impl std::ops::Deref for Opened {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0[NONCE..self.0.len() - TAG]
+    }
+}
+
+/// As [`open`], without a second copy: for megabytes.
+pub(crate) fn open_in_place(key: &Key, place: &[u8], sealed: Vec<u8>) -> Option<Opened> {
+    let mut sealed = Zeroizing::new(sealed);
+    let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>()?;
+    let (body, tag) = rest.split_last_chunk_mut::<TAG>()?;
+    let (nonce, tag) = (XNonce::from(*nonce), Tag::from(*tag));
+    key.cipher().decrypt_inout_detached(&nonce, place, InOutBuf::from(body), &tag).ok()?;
+    Some(Opened(sealed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +144,7 @@ mod tests {
             "c0875924c1c7987947deafd8780acf49"
         ));
         let plain = open(&key, &hex("50515253c0c1c2c3c4c5c6c7"), &sealed).unwrap();
+        assert_eq!(*open_in_place(&key, &hex("50515253c0c1c2c3c4c5c6c7"), sealed.clone()).unwrap(), plain[..]);
         assert!(plain.starts_with(b"Ladies and Gentlemen of the class of '99"), "{:?}", &plain[..]);
         let other = Key::new([1; 32]);
         assert!(open(&other, &hex("50515253c0c1c2c3c4c5c6c7"), &sealed).is_none());

@@ -1,9 +1,11 @@
 //! The engine's thread on a tiny model.
 
 use super::*;
+use crate::llm::Gpu;
 
 fn worker(dir: &std::path::Path) -> Worker {
-    Worker::lazy(Source { path: locket_tests::tiny::write(dir), adapter: None, allowed_bytes: None }).unwrap()
+    Worker::lazy(Source { path: locket_tests::tiny::write(dir), adapter: None, allowed_bytes: None, gpu: Gpu::Off })
+        .unwrap()
 }
 
 fn options() -> DecoderOptions {
@@ -91,7 +93,7 @@ fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_
     let options = DecoderOptions { context: 512, threads: 1, ..DecoderOptions::default() };
     worker.call(priority, options, on_event, move |decoder, on_event| {
         let prompt = decoder.model().tokens("a text");
-        let request = crate::llm::Request { prompt, phases: vec![phase] };
+        let request = crate::llm::Request { prompt, phases: vec![phase], deadline: None };
         decoder.run_one(&request, on_event).map(|c| c.phases[0].text.clone())
     })
 }

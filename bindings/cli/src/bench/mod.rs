@@ -1,5 +1,7 @@
 //! `locket bench`
 
+mod whole;
+
 use std::{
     ops::ControlFlow,
     path::PathBuf,
@@ -7,14 +9,10 @@ use std::{
 };
 
 use locket::{
-    engine::{Engine, GenerateRequest},
     eval::peak_rss_bytes,
-    interaction::Interaction,
-    llm::{Decoder, DecoderOptions, LoadOptions, Model, Phase, Prompt, Request, Sampling},
-    prompt::Task,
-    store::Key,
+    llm::{Decoder, DecoderOptions, Model, Phase, Prompt, Request, Sampling},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::ui;
 
@@ -36,6 +34,18 @@ pub struct Args {
     /// Sequences decoded together
     #[arg(long, default_value_t = 8)]
     sequences: usize,
+    /// Drafted tokens per step, see `locket eval generation --drafts`; 0 decodes token by token
+    #[arg(long, default_value_t = 0)]
+    draft: usize,
+    /// Restarts of the engine to measure the first token after; 0 leaves them out
+    #[arg(long, default_value_t = 5)]
+    restarts: usize,
+    /// Texts in the person's history, for the measures of the whole engine
+    #[arg(long, default_value_t = 8)]
+    history: usize,
+    /// Synthetic interactions to write, for the measures of the whole engine; 0 leaves these out
+    #[arg(long, default_value_t = 8)]
+    augment: usize,
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
@@ -46,6 +56,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         context: args.prompt + args.tokens + 8,
         sequences: args.sequences,
         threads: ui::threads(),
+        draft: args.draft,
         ..DecoderOptions::default()
     };
     let mut decoder = model.decoder(options)?;
@@ -62,9 +73,11 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     drop(decoder);
     // Before a second copy of the model is loaded.
     let peak = peak_rss_bytes();
-    let (restart_cold, restart_warm, prefix) = restart(&model, args.prompt)?;
-    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
-    let value = json!({
+    let restart = match args.restarts {
+        0 => json!({}),
+        times => whole::restart(&model, args.prompt, times)?,
+    };
+    let mut value = json!({
         "model": model.name(), "parameters": model.parameters(), "weight_bytes": model.bytes(),
         "prompt_tokens": request.prompt.len(), "written_tokens": args.tokens, "sequences": args.sequences,
         "load_ms": ms(load),
@@ -73,61 +86,32 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         "parallel_decode_tps": parallel.rate(args.sequences),
         "ttft_cold_ms": ms(load + cold.first),
         "ttft_warm_ms": ms(warm.first),
-        "restart_prefix_tokens": prefix,
-        "restart_ttft_cold_ms": ms(restart_cold),
-        "restart_ttft_warm_ms": ms(restart_warm),
         "peak_rss_bytes": peak,
+        "devices": model.placement(),
     });
+    extend(&mut value, restart);
+    if args.augment > 0 {
+        extend(&mut value, whole::augmentation(model, args.history, args.augment)?);
+    }
     if json {
         return ui::print_json(&value);
     }
     if let Some(map) = value.as_object() {
         for (key, value) in map {
-            println!("{key:<20} {value}");
+            println!("{key:<24} {value}");
         }
     }
     Ok(())
 }
 
-/// Time to the first token of a text by a person whose history takes about `tokens` tokens, in an engine that was just opened:
-/// without a session and with the one that an earlier engine left. The model is loaded and has read a few tokens before.
-fn restart(model: &Model, tokens: usize) -> anyhow::Result<(Duration, Duration, usize)> {
-    let dir = tempfile::tempdir()?;
-    let key = Key::generate()?;
-    let text = "The kettle boils fast and pours well, but the handle gets warm after a while.";
-    let per_text = model.tokens(text).len() + model.tokens("Title: Fast\nReview:\n\n").len();
-    {
-        let engine = Engine::open(dir.path(), &key)?;
-        // Beyond eight texts the engine chooses by likeness; make them long enough instead.
-        let count = 8.min(tokens / per_text).max(1);
-        for n in 0..count {
-            let times = (tokens / count / per_text).clamp(1, 4);
-            engine.record(Interaction::new(format!("i{n}"), [text].repeat(times).join(" ")).with_title("Fast"))?;
-        }
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn extend(value: &mut Value, with: Value) {
+    if let (Value::Object(into), Value::Object(more)) = (value, with) {
+        into.extend(more);
     }
-    let first = |sessions: u64| -> anyhow::Result<(Duration, usize)> {
-        let engine = Engine::open(dir.path(), &key)?
-            .with_threads(ui::threads())
-            .with_session_bytes(sessions)
-            .with_model_file(model.path(), LoadOptions::default())?;
-        let mut request = GenerateRequest::new("new", Task::Text);
-        request.title = Some("Fast".into());
-        request.reasoning = false;
-        request.options.text_tokens = 2;
-        let bare = GenerateRequest { personal: false, ..request.clone() };
-        engine.generate(&bare, &mut |_| ui::alive())?;
-        let (started, mut first) = (Instant::now(), None);
-        let written = engine.generate(&request, &mut |event| {
-            if !event.piece.is_empty() {
-                first.get_or_insert_with(|| started.elapsed());
-            }
-            ui::alive()
-        })?;
-        Ok((first.unwrap_or_else(|| started.elapsed()), written.prompt_tokens))
-    };
-    let (cold, prompt) = first(0)?;
-    first(u64::MAX)?;
-    Ok((cold, first(u64::MAX)?.0, prompt))
 }
 
 struct Timing {
@@ -167,5 +151,5 @@ fn request(model: &Model, prompt: usize, tokens: usize) -> anyhow::Result<Reques
     // A grammar-free phase that cannot end early would need a model without an end token; a rare stop is fine.
     let phase =
         Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: tokens, sampling: Sampling::GREEDY };
-    Ok(Request { prompt: all, phases: vec![phase] })
+    Ok(Request { prompt: all, phases: vec![phase], deadline: None })
 }

@@ -1,18 +1,23 @@
 //! The facade: one person's store, with a pack and a model where they are needed.
 
-use std::path::Path;
+mod augmenting;
+mod predicting;
 
-use serde::Serialize;
+pub use augmenting::{AugmentOptions, Augmented};
+pub use predicting::{PredictOptions, Predicted, Reason};
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Error,
-    augment::{self, Refused},
     generate::{self, WriteOptions, Written},
-    graph::{Predictor, Query, Via},
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{
-        DecoderOptions, LoadOptions, MemoryLevel, Model, OnEvent, Sampling, gguf,
+        Conditions, DecoderOptions, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Request, gguf,
         model::Source,
         worker::{Priority, Worker},
     },
@@ -37,80 +42,6 @@ pub struct Engine {
     sessions: Sessions,
 }
 
-/// A predicted item, with ids and names instead of numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Predicted {
-    /// The item's id.
-    pub item: String,
-    /// Its name, if the catalogue has one.
-    pub item_title: Option<String>,
-    /// Higher is likelier; comparable within one call only.
-    pub score: f32,
-    /// Why, the largest share first; empty unless asked for.
-    pub paths: Vec<Reason>,
-}
-
-/// One reason for a prediction.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reason {
-    /// The history item's id; none for popularity.
-    pub from: Option<String>,
-    /// What links it to the predicted item.
-    pub via: Via,
-    /// Part of the score; a prediction's shares add up to 1.
-    pub share: f32,
-}
-
-/// What an augmentation did.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Augmented {
-    /// Synthetic records that were kept, in the store now.
-    pub kept: Vec<Record>,
-    /// Texts that the gate refused, each with its reason.
-    pub refused: Vec<Refused>,
-    /// Tokens written, refused texts included.
-    pub tokens: usize,
-}
-
-/// What to predict, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PredictOptions {
-    /// How many items.
-    pub k: usize,
-    /// Whether to say why.
-    pub explain: bool,
-    /// Ids of items that must not be predicted, beside those that the person has met.
-    pub exclude: Vec<String>,
-    /// Factor on the weight of popularity, -10 to 10: 1 as learned, 0 for the person's own taste alone.
-    pub popularity: f32,
-    /// How much likeness among the predictions is avoided, 0 to 1.
-    pub diversity: f32,
-    /// Weight of a synthetic interaction beside a real one, 0 to 1. Synthetic ones rest on earlier predictions, so by default
-    /// they do not count.
-    pub synthetic_weight: f32,
-}
-
-impl PredictOptions {
-    /// `k` items, everything else by default.
-    pub fn new(k: usize) -> Self {
-        Self { k, explain: false, exclude: Vec::new(), popularity: 1.0, diversity: 0.0, synthetic_weight: 0.0 }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let controls = [
-            ("popularity", self.popularity, -10.0..=10.0),
-            ("diversity", self.diversity, 0.0..=1.0),
-            ("synthetic_weight", self.synthetic_weight, 0.0..=1.0),
-        ];
-        match controls.into_iter().find(|(_, value, range)| !range.contains(value)) {
-            Some((name, value, range)) => {
-                Err(Error::Argument(format!("{name} must lie in {} to {}, not {value}", range.start(), range.end())))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
 /// A request for a text, a title or a rating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
@@ -130,6 +61,8 @@ pub struct GenerateRequest {
     pub personal: bool,
     /// How to write.
     pub options: WriteOptions,
+    /// How long the call may take. A text ends there with its last whole sentence.
+    pub deadline: Option<Duration>,
 }
 
 impl GenerateRequest {
@@ -144,6 +77,7 @@ impl GenerateRequest {
             reasoning: true,
             personal: true,
             options: WriteOptions::default(),
+            deadline: None,
         }
     }
 }
@@ -181,8 +115,9 @@ impl Engine {
     /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
     pub fn with_model_file(mut self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
         gguf::check_model(path.as_ref())?;
-        let LoadOptions { adapter, allowed_bytes, .. } = options;
-        self.worker = Some(Worker::lazy(Source { path: path.as_ref().to_path_buf(), adapter, allowed_bytes })?);
+        let LoadOptions { adapter, allowed_bytes, gpu, .. } = options;
+        let path = path.as_ref().to_path_buf();
+        self.worker = Some(Worker::lazy(Source { path, adapter, allowed_bytes, gpu })?);
         Ok(self)
     }
 
@@ -234,6 +169,20 @@ impl Engine {
         }
     }
 
+    /// Loads the model and puts back what an earlier process has read of the person's history, so that a text that is asked for
+    /// later begins at once. To be called when it becomes likely that one will be: a field gets the focus, a sheet opens.
+    /// `options` are those of the coming request.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without a model, [`Error::Cancelled`], [`crate::llm::LlmError`].
+    pub fn prewarm(&self, options: &WriteOptions, on_event: OnEvent<'_>) -> Result<(), Error> {
+        let (worker, sessions) = (self.need_model()?, self.sessions.clone());
+        worker.call(Priority::Foreground, self.decoder_options(options, 1), on_event, move |decoder, _| {
+            sessions.restore_all(decoder);
+            Ok(decoder.warm_up()?)
+        })
+    }
+
     /// Stops decoding between two tokens until [`Engine::resume`], for an app that goes to the background or a device that is too
     /// warm. Calls wait, and can be cancelled.
     pub fn pause(&self) {
@@ -246,6 +195,14 @@ impl Engine {
     pub fn resume(&self) {
         if let Some(worker) = &self.worker {
             worker.pause(false);
+        }
+    }
+
+    /// Tells the engine how the device is. Calls that begin later take fewer threads on a warm device, and augmentation waits
+    /// until it may go on, see [`Conditions`].
+    pub fn set_conditions(&self, conditions: Conditions) {
+        if let Some(worker) = &self.worker {
+            worker.set_conditions(conditions);
         }
     }
 
@@ -275,78 +232,15 @@ impl Engine {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
     }
 
-    /// The items that the person would likely meet next, best first.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] without a pack; [`Error::Argument`] for a control out of its range.
-    pub fn predict(&self, options: &PredictOptions) -> Result<Vec<Predicted>, Error> {
-        options.check()?;
-        let pack = self.need_pack()?;
-        let predictor = Predictor::new(pack);
-        let records = self.history()?;
-        let exclude = options.exclude.iter().filter_map(|id| pack.find(id)).collect();
-        let (popularity, diversity) = (options.popularity, options.diversity);
-        let query =
-            Query { exclude, popularity, diversity, ..ground::query_records(pack, &records, options.synthetic_weight) };
-        let reason = |p: crate::graph::Path| Reason {
-            from: p.from.map(|i| pack.item(i).to_owned()),
-            via: p.via,
-            share: p.share,
-        };
-        let named = |p: crate::graph::Prediction| Predicted {
-            item: pack.item(p.item).to_owned(),
-            item_title: pack.item_title(p.item).map(str::to_owned),
-            score: p.score,
-            paths: if options.explain {
-                predictor.explain(&query, p.item).into_iter().map(reason).collect()
-            } else {
-                Vec::new()
-            },
-        };
-        Ok(predictor.predict(&query, options.k).into_iter().map(named).collect())
-    }
-
-    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones; if the
-    /// gate keeps none, those stay. Until it returns, the store is untouched. `Event::request` counts the items.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
-    pub fn augment(&self, k: usize, seed: u32, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
-        let (pack, worker) = (self.need_pack()?, self.need_model()?);
-        let real = self.real()?;
-        let predictor = Predictor::new(pack);
-        let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), k);
-        let grounding = Grounding::new(pack, self.me);
-        let job = |&i: &u32| {
-            let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
-            augment::Job { item: pack.item(i).to_owned(), material: grounding.synthetic(i, history), seed }
-        };
-        let jobs: Vec<augment::Job> = items.iter().map(job).collect();
-        let options = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
-        let sequences = jobs.len().clamp(1, 8);
-        let decoder = self.decoder_options(&options, sequences);
-        let attempts = worker.call(Priority::Background, decoder, on_event, move |decoder, on_event| {
-            augment::write(decoder, &jobs, &options, on_event)
-        })?;
-        let mut done = Augmented::default();
-        for attempt in attempts {
-            done.kept.extend(attempt.kept);
-            done.refused.extend(attempt.refused);
-            done.tokens += attempt.tokens;
-        }
-        if !done.kept.is_empty() {
-            self.store.replace_synthetic(&done.kept)?;
-        }
-        Ok(done)
-    }
-
     /// Writes a text, a title or a rating.
     ///
     /// # Errors
     /// [`Error::Missing`] without a model, [`Error::Argument`] if the task lacks what it is given,
-    /// [`Error::Cancelled`], [`crate::llm::LlmError`].
+    /// [`crate::llm::LlmError::Deadline`] if the deadline came before the text began, [`Error::Cancelled`],
+    /// [`crate::llm::LlmError`].
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
+        let deadline = request.deadline.map(|d| Instant::now() + d);
         let material = self.material(request)?;
         let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
         let (completion, prompt_tokens, reused_tokens) = worker.call(
@@ -355,6 +249,7 @@ impl Engine {
             on_event,
             move |decoder, on_event| {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
+                let request = Request { deadline, ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
                 let completion = decoder.run_one(&request, on_event)?;
@@ -363,6 +258,10 @@ impl Engine {
                 Ok::<_, Error>((completion, request.prompt.len(), reused))
             },
         )?;
+        let phases = usize::from(material.reasoning) + 1;
+        if completion.phases.len() < phases {
+            return Err(LlmError::Deadline.into());
+        }
         Ok(Written { prompt_tokens, reused_tokens, ..generate::read(&material, &completion) })
     }
 

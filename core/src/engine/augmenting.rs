@@ -1,0 +1,169 @@
+//! Synthetic interactions for the person, written in the background.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use super::{Engine, OWN_TEXTS};
+use crate::{
+    Error,
+    augment::{self, Attempt, Refused},
+    generate::WriteOptions,
+    graph::Predictor,
+    ground::{self, Grounding},
+    interaction::Record,
+    llm::{Decoder, DecoderOptions, Event, LlmError, OnEvent, Sampling, worker::Priority},
+    unfinished::Unfinished,
+};
+
+/// Texts written together by default. More give little: the vocabulary's matrix then takes most of the time.
+const SEQUENCES: usize = 8;
+/// Most tokens per call of llama.cpp, so that who comes in the foreground waits for no more. 128 would read prompts 7 % faster.
+const BACKGROUND_BATCH: usize = 32;
+
+/// What an augmentation did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Augmented {
+    /// Synthetic records that the gate let pass. They are in the store now if nothing is left to write.
+    pub kept: Vec<Record>,
+    /// Texts that the gate refused, each with its reason.
+    pub refused: Vec<Refused>,
+    /// Tokens written, refused texts included.
+    pub tokens: usize,
+    /// Items that were written about, refused texts included.
+    pub finished: usize,
+    /// Items whose texts an earlier, stopped call had finished.
+    pub resumed: usize,
+    /// Items that the deadline or the token budget left to the next call. While there are any, the store is unchanged.
+    pub unfinished: usize,
+}
+
+/// How to augment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AugmentOptions {
+    /// How many items.
+    pub k: usize,
+    /// Seed of sampling.
+    pub seed: u32,
+    /// Texts per item, of which the best is kept, see [`augment::Options::candidates`].
+    pub candidates: usize,
+    /// Items written together, each with its part of the KV cache; 0 writes up to 8.
+    pub sequences: usize,
+    /// How long the call may take; what is finished then is kept for the next one.
+    pub deadline: Option<Duration>,
+    /// Most tokens that the call writes; a text that could go beyond is left to the next one.
+    pub max_tokens: Option<usize>,
+}
+
+impl AugmentOptions {
+    /// `k` items, everything else by default.
+    pub fn new(k: usize) -> Self {
+        Self { k, seed: 1, candidates: 1, sequences: 0, deadline: None, max_tokens: None }
+    }
+
+    fn writing(&self) -> augment::Options {
+        let write = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
+        augment::Options { write, candidates: self.candidates, max_tokens: self.max_tokens }
+    }
+
+    fn sequences(&self, jobs: usize) -> usize {
+        let wanted = if self.sequences == 0 { SEQUENCES } else { self.sequences };
+        wanted.min(jobs * self.candidates.max(1)).max(1)
+    }
+}
+
+impl Engine {
+    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones; if the
+    /// gate keeps none, those stay. Until it returns, the records are untouched. `Event::request` counts the items that are
+    /// still to be written.
+    ///
+    /// Finished texts are kept aside: a call that was cancelled, ran into its deadline or died with its process is continued by
+    /// the next one with the same options on the same history.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
+    pub fn augment(&self, options: &AugmentOptions, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
+        let (pack, worker) = (self.need_pack()?, self.need_model()?);
+        let deadline = options.deadline.map(|d| Instant::now() + d);
+        let real = self.real()?;
+        let predictor = Predictor::new(pack);
+        let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), options.k);
+        let grounding = Grounding::new(pack, self.me);
+        let job = |&i: &u32| {
+            let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
+            augment::Job {
+                item: pack.item(i).to_owned(),
+                material: grounding.synthetic(i, history),
+                seed: options.seed,
+            }
+        };
+        let jobs: Vec<augment::Job> = items.iter().map(job).collect();
+        let count = jobs.len();
+        let (unfinished, how) = (self.store.unfinished(), options.writing());
+        let decoder =
+            DecoderOptions { batch: BACKGROUND_BATCH, ..self.decoder_options(&how.write, options.sequences(count)) };
+        let mut late = false;
+        let mut on_event = |event: Event<'_>| {
+            late = deadline.is_some_and(|d| Instant::now() >= d);
+            if late { ControlFlow::Break(()) } else { on_event(event) }
+        };
+        let kept = unfinished.clone();
+        let outcome = worker.call(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
+            resume(decoder, &jobs, &how, &kept, on_event)
+        });
+        let (attempts, resumed) = match outcome {
+            Ok(outcome) => outcome,
+            Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)) if late => {
+                (unfinished.read().into_values().map(Some).collect(), 0)
+            }
+            Err(e) => return Err(e),
+        };
+        let mut done = Augmented { resumed, ..Augmented::default() };
+        for attempt in attempts.into_iter().flatten() {
+            done.finished += 1;
+            done.kept.extend(attempt.kept);
+            done.refused.extend(attempt.refused);
+            done.tokens += attempt.tokens;
+        }
+        done.unfinished = count - done.finished.min(count);
+        if done.unfinished == 0 {
+            if !done.kept.is_empty() {
+                self.store.replace_synthetic(&done.kept)?;
+            }
+            unfinished.clear();
+        }
+        Ok(done)
+    }
+}
+
+/// What the jobs gave, in order and as far as they are finished, and how many of them an earlier call had finished.
+type Resumed = (Vec<Option<Attempt>>, usize);
+
+/// Writes what is not in `unfinished` yet and keeps it there.
+fn resume(
+    decoder: &mut Decoder<'_>,
+    jobs: &[augment::Job],
+    how: &augment::Options,
+    unfinished: &Unfinished,
+    on_event: OnEvent<'_>,
+) -> Result<Resumed, Error> {
+    let model = decoder.model().identity().map_or_else(|| decoder.model().name(), str::to_owned);
+    let keys: Vec<String> = jobs.iter().map(|job| job.key(&model, how)).collect();
+    let mut kept = unfinished.read();
+    let before = kept.len();
+    kept.retain(|key, _| keys.contains(key));
+    if kept.len() < before {
+        unfinished.write(&kept);
+    }
+    let open: Vec<usize> = (0..jobs.len()).filter(|&n| !kept.contains_key(&keys[n])).collect();
+    let todo: Vec<augment::Job> = open.iter().map(|&n| jobs[n].clone()).collect();
+    let mut finished = |n: usize, attempt: &Attempt| {
+        kept.insert(keys[open[n]].clone(), attempt.clone());
+        unfinished.write(&kept);
+    };
+    augment::write(decoder, &todo, how, &mut finished, on_event)?;
+    Ok((keys.iter().map(|key| kept.remove(key)).collect(), jobs.len() - todo.len()))
+}

@@ -1,0 +1,336 @@
+//! The decoder's loop: requests into free sequences, one batch, then a step of every sequence that has logits.
+
+use std::ops::{ControlFlow, Range};
+
+use llama_cpp_2::DecodeError;
+
+use super::{
+    Completion, Decoder, Event, LlmError, OnEvent, Request, Token, common_prefix, draft,
+    slot::{Job, Kind, Slot},
+};
+
+/// What a sequence can be given to do.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    /// Text to write.
+    Write(Request),
+    /// A continuation to score after a prompt.
+    Score(Vec<Token>, Vec<Token>),
+}
+
+impl Work {
+    fn prompt(&self) -> &[Token] {
+        match self {
+            Self::Write(request) => &request.prompt,
+            Self::Score(prompt, _) => prompt,
+        }
+    }
+}
+
+/// What came of it.
+pub(super) enum Outcome {
+    Written(Completion),
+    Scored(Vec<f64>),
+}
+
+/// Where a decoder's work comes from and where what came of it goes.
+pub(super) trait Supply {
+    /// The next piece of work, if there is one now. Asked whenever a sequence is free.
+    fn next(&mut self) -> Option<Work>;
+    /// What came of the `number`-th piece of work that was given. May lead to more.
+    fn done(&mut self, number: usize, outcome: Outcome);
+}
+
+/// Work that is all known beforehand.
+pub(super) struct List<I> {
+    work: I,
+    outcomes: Vec<Option<Outcome>>,
+}
+
+impl<I: Iterator<Item = Work>> List<I> {
+    pub(super) fn new(work: I) -> Self {
+        Self { work, outcomes: Vec::new() }
+    }
+
+    /// What came of all of it, in order.
+    pub(super) fn all<T>(self, read: impl Fn(Outcome) -> Option<T>) -> Result<Vec<T>, LlmError> {
+        let all: Option<Vec<T>> = self.outcomes.into_iter().map(|o| o.and_then(&read)).collect();
+        all.ok_or(LlmError::Request("a request was not finished"))
+    }
+}
+
+impl<I: Iterator<Item = Work>> Supply for List<I> {
+    fn next(&mut self) -> Option<Work> {
+        let work = self.work.next()?;
+        self.outcomes.push(None);
+        Some(work)
+    }
+
+    fn done(&mut self, number: usize, outcome: Outcome) {
+        self.outcomes[number] = Some(outcome);
+    }
+}
+
+/// Most rows of logits in one batch for sequences that score: each row takes the vocabulary once more.
+const SCORED_ROWS: usize = 16;
+
+/// A sequence and its rows of logits in the batch, for its last tokens in the cache.
+type Rows = (usize, Range<i32>);
+
+impl Decoder<'_> {
+    /// Runs everything that `supply` gives, as many at a time as there are sequences. The decoder stays usable after every error.
+    pub(super) fn work(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+        let result = self.steps(supply, on_event);
+        // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
+        for n in 0..self.slots.len() {
+            self.slots[n].job = None;
+            self.slots[n].pending.clear();
+        }
+        if matches!(result, Err(LlmError::Decode(_))) {
+            self.clear();
+        }
+        result
+    }
+
+    fn steps(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+        let mut given = 0;
+        let mut waiting: Option<Work> = None;
+        loop {
+            while self.slots.iter().any(|s| s.job.is_none()) {
+                let Some(work) = waiting.take().or_else(|| supply.next()) else { break };
+                if let Some(work) = self.start(given, work)? {
+                    waiting = Some(work);
+                    break;
+                }
+                given += 1;
+            }
+            if self.slots.iter().all(|s| s.job.is_none()) {
+                return Ok(());
+            }
+            if self.finish_late(supply, on_event) {
+                // Sequences have become free.
+                continue;
+            }
+            let rows = self.decode_pending()?;
+            if rows.is_empty() {
+                // Within a long prompt too there is a chance to stop, and for others to go first.
+                let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
+                if on_event(Event { request, phase: 0, piece: "" }).is_break() {
+                    return Err(LlmError::Cancelled);
+                }
+            }
+            for (n, rows) in rows {
+                let Some(mut job) = self.slots[n].job.take() else { continue };
+                let number = job.number;
+                match self.advance(n, rows, &mut job, on_event)? {
+                    None => self.slots[n].job = Some(job),
+                    Some(outcome) => supply.done(number, outcome),
+                }
+            }
+        }
+    }
+
+    /// Steps one sequence through its rows of logits, as far as its draft holds; what came of its work if that is finished.
+    fn advance(
+        &mut self,
+        n: usize,
+        rows: Range<i32>,
+        job: &mut Job,
+        on_event: OnEvent<'_>,
+    ) -> Result<Option<Outcome>, LlmError> {
+        let count = rows.len();
+        let number = job.number;
+        let writer = match &mut job.kind {
+            Kind::Score(scorer) => {
+                for row in rows {
+                    scorer.step(self.context.get_logits_ith(row));
+                }
+                if on_event(Event { request: number, phase: 0, piece: "" }).is_break() {
+                    return Err(LlmError::Cancelled);
+                }
+                return Ok(scorer.finish().map(Outcome::Scored));
+            }
+            Kind::Write(writer) => writer,
+        };
+        // Where the token of the first row stands in the cache.
+        let first = self.slots[n].cached.len() - count;
+        let mut held = 0;
+        for row in rows {
+            let phase = writer.phase();
+            let mut go_on = ControlFlow::Continue(());
+            let next = writer.step(self.model, self.context.get_logits_ith(row), &mut |phase, piece| {
+                if go_on.is_continue() {
+                    go_on = on_event(Event { request: number, phase, piece });
+                }
+            })?;
+            self.usage.written += 1;
+            // A chance to stop also where a token brought no text.
+            if go_on.is_continue() && !next.is_empty() {
+                go_on = on_event(Event { request: number, phase: writer.phase(), piece: "" });
+            }
+            if go_on.is_break() {
+                self.drop_behind(n, first + held + 1)?;
+                return Err(LlmError::Cancelled);
+            }
+            let guessed = self.slots[n].cached.get(first + held + 1);
+            if writer.phase() == phase && next.len() == 1 && guessed == next.first() {
+                held += 1;
+                continue;
+            }
+            self.drop_behind(n, first + held + 1)?;
+            self.slots[n].pending = next;
+            break;
+        }
+        self.usage.drafted += count - 1;
+        self.usage.held += held;
+        writer.pace.judge(count - 1, held);
+        let slot = &mut self.slots[n];
+        if slot.pending.is_empty() {
+            return Ok(Some(Outcome::Written(writer.finish())));
+        }
+        slot.wanted = slot.pending.len() - 1;
+        let most = writer.pace.next().min(writer.room().saturating_sub(1));
+        if slot.pending.len() == 1 && self.options.draft > 0 && most > 0 {
+            let text = [&slot.cached[..], &slot.pending].concat();
+            slot.pending.extend(draft::lookup(&text, most));
+        }
+        Ok(None)
+    }
+
+    /// Ends every text whose deadline has come; whether there were any.
+    fn finish_late(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> bool {
+        let mut any = false;
+        for slot in &mut self.slots {
+            let late = slot.job.take_if(|job| matches!(&job.kind, Kind::Write(writer) if writer.late()));
+            let Some(Job { number, kind: Kind::Write(mut writer) }) = late else { continue };
+            slot.pending.clear();
+            // It has ended: there is nothing left to stop.
+            writer.expire(&mut |phase, piece| {
+                let _ = on_event(Event { request: number, phase, piece });
+            });
+            supply.done(number, Outcome::Written(writer.finish()));
+            any = true;
+        }
+        any
+    }
+
+    /// Gives up what stands in a sequence's cache behind its first `keep` tokens.
+    pub(super) fn drop_behind(&mut self, n: usize, keep: usize) -> Result<(), LlmError> {
+        if keep < self.slots[n].cached.len() {
+            let from = Some(keep as u32);
+            self.context.kv_cache_seq_rm(n as i32, from, None).map_err(|e| LlmError::Decode(e.to_string()))?;
+            self.slots[n].cached.truncate(keep);
+        }
+        Ok(())
+    }
+
+    /// Gives a piece of work to a free slot; gives it back if it has to wait for one, or for a prefix that another
+    /// slot is just decoding.
+    fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
+        let prompt = work.prompt();
+        // At least the last token is decoded again: its logits are needed.
+        let limit = prompt.len() - 1;
+        let shared = |slot: &Slot| common_prefix(slot.planned(), &prompt[..limit]);
+        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
+            return Ok(Some(work));
+        };
+        let planned = shared(&self.slots[source]);
+        if planned > self.slots[source].cached.len() {
+            return Ok(Some(work));
+        }
+        let free = |n: &usize| self.slots[*n].job.is_none();
+        let target = if free(&source) {
+            source
+        } else {
+            // The least useful cache is given up.
+            match (0..self.slots.len()).filter(free).min_by_key(|&n| self.slots[n].cached.len()) {
+                Some(n) => n,
+                None => return Ok(Some(work)),
+            }
+        };
+        if target == source {
+            self.drop_behind(target, planned)?;
+        } else {
+            self.drop_behind(target, 0)?;
+            if planned > 0 {
+                let (from, to, end) = (source as i32, target as i32, Some(planned as u32));
+                let copied = self.context.kv_cache_seq_cp(from, to, Some(0), end);
+                copied.map_err(|e| LlmError::Decode(e.to_string()))?;
+                self.slots[target].cached = prompt[..planned].to_vec();
+            }
+        }
+        self.usage.reused += planned;
+        self.usage.prefilled += prompt.len() - planned;
+        let slot = &mut self.slots[target];
+        slot.pending = prompt[planned..].to_vec();
+        slot.wanted = slot.pending.len() - 1;
+        if let Work::Score(_, continuation) = &work {
+            slot.pending.extend(&continuation[..continuation.len() - 1]);
+        }
+        slot.job = Some(Job::new(self.model, number, work, self.options.draft)?);
+        Ok(None)
+    }
+
+    /// Decodes up to one batch of what is pending. Returns the rows of logits of every slot that has any.
+    fn decode_pending(&mut self) -> Result<Vec<Rows>, LlmError> {
+        self.batch.clear();
+        let mut rows = Vec::new();
+        let mut taken = Vec::new();
+        let mut room = self.options.batch();
+        // Slots that wait for a token go first: prefill must not hold up running texts.
+        let mut order: Vec<usize> = (0..self.slots.len()).filter(|&n| self.slots[n].job.is_some()).collect();
+        order.sort_by_key(|&n| self.slots[n].wanted > 0);
+        let mut scored = SCORED_ROWS;
+        // A draft is tried as far as the batch has room: every other sequence's own token goes first.
+        let mut others = order.len();
+        for n in order {
+            others -= 1;
+            let slot = &self.slots[n];
+            let mut count = slot.pending.len().min(room);
+            if slot.wanted == 0 {
+                count = count.min((room.saturating_sub(others)).max(1)).min(room);
+            }
+            if slot.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Score(_))) {
+                count = count.min(slot.wanted + scored);
+                scored -= count.saturating_sub(slot.wanted);
+            }
+            let first = self.batch.n_tokens() + slot.wanted as i32;
+            for (at, &token) in slot.pending[..count].iter().enumerate() {
+                let position = (slot.cached.len() + at) as i32;
+                let wanted = at >= slot.wanted;
+                self.batch.add(token, position, &[n as i32], wanted).map_err(|e| LlmError::Decode(e.to_string()))?;
+            }
+            if count > slot.wanted {
+                rows.push((n, first..self.batch.n_tokens()));
+            }
+            taken.push((n, count));
+            room -= count;
+        }
+        self.decode_batch()?;
+        for (n, count) in taken {
+            let slot = &mut self.slots[n];
+            slot.cached.extend(slot.pending.drain(..count));
+            if count > slot.wanted && slot.drafting() {
+                // What is left of a draft that found no room.
+                slot.pending.clear();
+            }
+            slot.wanted = slot.wanted.saturating_sub(count);
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn decode_batch(&mut self) -> Result<(), LlmError> {
+        match self.context.decode(&mut self.batch) {
+            Ok(()) => Ok(()),
+            Err(DecodeError::NoKvCacheSlot) => {
+                // Caches of idle slots are only kept while there is room.
+                for n in (0..self.slots.len()).filter(|&n| self.slots[n].job.is_none()).collect::<Vec<_>>() {
+                    let _ = self.context.kv_cache_seq_rm(n as i32, None, None);
+                    self.slots[n].cached.clear();
+                }
+                self.context.decode(&mut self.batch).map_err(|e| LlmError::Decode(e.to_string()))
+            }
+            Err(e) => Err(LlmError::Decode(e.to_string())),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an augmentation has finished before it was stopped, so that the next one need not write it again.
+//!
+//! A text on a phone takes seconds and a system may end a process at any time. Each finished attempt is therefore kept in one
+//! sealed file until the whole augmentation is in the store. It is a cache, under a key of everything that an attempt depends
+//! on: that it cannot be read or written is no error, and another history, model or seed finds nothing in it.
+
+use std::{collections::HashMap, fs, io::Write, path::PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    augment::Attempt,
+    store::{Key, seal},
+};
+
+/// Sealed files are multiples of this, so that the number of texts shows roughly only.
+const PAD: usize = 1 << 12;
+/// What the file is bound to.
+const NAME: &str = "unfinished augmentation 1";
+
+/// A store's file of finished attempts.
+#[derive(Clone)]
+pub(crate) struct Unfinished {
+    path: PathBuf,
+    key: Key,
+}
+
+impl Unfinished {
+    pub(crate) fn new(path: PathBuf, key: Key) -> Self {
+        Self { path, key }
+    }
+
+    /// The attempts by their jobs' keys.
+    pub(crate) fn read(&self) -> HashMap<String, Attempt> {
+        let plain = fs::read(&self.path).ok().and_then(|sealed| seal::open(&self.key, NAME.as_bytes(), &sealed));
+        // The padding is white space.
+        plain.and_then(|plain| serde_json::from_slice(&plain).ok()).unwrap_or_default()
+    }
+
+    /// Replaces them, whole or not at all.
+    pub(crate) fn write(&self, attempts: &HashMap<String, Attempt>) {
+        let _ = self.try_write(attempts);
+    }
+
+    fn try_write(&self, attempts: &HashMap<String, Attempt>) -> Option<()> {
+        let json = Zeroizing::new(serde_json::to_vec(attempts).ok()?);
+        let mut plain = Zeroizing::new(Vec::with_capacity(json.len().next_multiple_of(PAD)));
+        plain.extend(json.iter());
+        plain.resize(json.len().next_multiple_of(PAD), b' ');
+        let sealed = seal::seal(&self.key, NAME.as_bytes(), &plain).ok()?;
+        let dir = self.path.parent()?;
+        fs::create_dir_all(dir).ok()?;
+        let mut file = tempfile::NamedTempFile::new_in(dir).ok()?;
+        file.write_all(&sealed).ok()?;
+        file.persist(&self.path).ok()?;
+        Some(())
+    }
+
+    /// Forgets them.
+    pub(crate) fn clear(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_under_one_key_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::generate().unwrap();
+        let file = Unfinished::new(dir.path().join("sessions/unfinished"), key.clone());
+        assert!(file.read().is_empty());
+        let all = HashMap::from([("a job".to_owned(), Attempt { tokens: 7, ..Attempt::default() })]);
+        file.write(&all);
+        assert_eq!(file.read(), all);
+        assert_eq!((fs::metadata(&file.path).unwrap().len() - 40) % PAD as u64, 0);
+        let other = Unfinished::new(file.path.clone(), Key::generate().unwrap());
+        assert!(other.read().is_empty());
+        fs::write(&file.path, b"damaged").unwrap();
+        assert!(file.read().is_empty());
+        file.clear();
+        assert!(!file.path.exists());
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
     Error,
     generate::{self, WriteOptions, Written},
     interaction::{Interaction, Origin, Record},
-    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request},
+    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, common_prefix},
     pack::hash,
     prompt::{Example, Material},
     reason, text,
@@ -146,6 +146,15 @@ pub fn write(
         on_event(Event { request, ..e })
     })?;
     Ok(writing.progress.into_iter().map(|p| (p.outstanding == 0).then_some(p.attempt)).collect())
+}
+
+/// The context that a decoder needs for these jobs, and how many tokens all of them begin with.
+pub(crate) fn room(model: &Model, jobs: &[Job], options: &WriteOptions) -> (usize, usize) {
+    let prompts: Vec<_> = jobs.iter().map(|job| generate::request(model, &job.material, options).prompt).collect();
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let Some((first, others)) = prompts.split_first() else { return (options.context(), 0) };
+    let shared = others.iter().map(|p| common_prefix(first, p)).min().unwrap_or(0);
+    (options.context() - options.prompt_tokens + longest, shared)
 }
 
 /// One job's state.

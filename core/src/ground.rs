@@ -5,7 +5,7 @@ use crate::{
     interaction::{Interaction, Record},
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
-    retrieve::{Neighbour, Retriever, score_texts},
+    retrieve::{Neighbour, Retriever},
 };
 
 /// The item that is to be written on.
@@ -151,18 +151,4 @@ pub fn query_records(pack: &Pack, records: &[Record], synthetic_weight: f32) -> 
 pub fn predict_written(pack: &Pack, predictor: &Predictor<'_>, query: &Query<'_>, k: usize) -> Vec<ItemId> {
     let ranked = predictor.predict(query, pack.items());
     ranked.into_iter().map(|p| p.item).filter(|&i| pack.texts(i).len() > 0).take(k).collect()
-}
-
-/// The person's own texts that match `query` best (BM25), the best last; all of them in order if there are at
-/// most `k`.
-pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
-    if history.len() <= k {
-        return history.iter().map(Example::from).collect();
-    }
-    let texts = history.iter().map(|i| (i.title.as_deref().unwrap_or_default(), i.text.as_str()));
-    let scores = score_texts(texts, query);
-    let mut order: Vec<usize> = (0..history.len()).collect();
-    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(b.cmp(&a)));
-    order.truncate(k);
-    order.iter().rev().map(|&n| Example::from(&history[n])).collect()
 }

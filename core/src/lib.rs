@@ -47,6 +47,7 @@
 #![cfg_attr(not(feature = "build"), allow(dead_code, unused_imports))]
 
 pub mod augment;
+pub mod choose;
 mod codec;
 pub mod engine;
 mod error;

@@ -9,7 +9,7 @@ use std::{
 
 use locket::{
     engine::{Engine, GenerateRequest},
-    generate::Written,
+    generate::{WriteOptions, Written},
     interaction::Interaction,
     llm::{Event, LoadOptions},
     prompt::Task,
@@ -52,6 +52,12 @@ fn warm_and_cold(model: &Path, dir: &Path) {
     let warm = write(&engine(dir, model, None));
     assert_eq!((&warm.text, &warm.path), (&cold.text, &cold.path));
     assert!(warm.reused_tokens > 64 && warm.reused_tokens < warm.prompt_tokens, "{warm:?}");
+    let prewarmed = engine(dir, model, None);
+    let options = WriteOptions { text_tokens: 24, ..WriteOptions::default() };
+    prewarmed.prewarm(&options, &mut |_: Event<'_>| ControlFlow::Continue(())).unwrap();
+    // From now on no file is read: what was put back stands in the cache.
+    let ready = write(&prewarmed.with_session_bytes(0));
+    assert_eq!((&ready.text, ready.reused_tokens), (&cold.text, warm.reused_tokens));
     let without = write(&engine(dir, model, None).with_session_bytes(0));
     assert_eq!((without.text, without.reused_tokens), (cold.text.clone(), 0));
 

@@ -140,6 +140,9 @@ pub struct GenerationArgs {
     /// compare texts and times
     #[arg(long, value_name = "N", requires = "model", conflicts_with = "out")]
     drafts: Option<usize>,
+    /// Instead of writing, score the real text after prompts with N of the person's own texts, chosen in different ways
+    #[arg(long, value_name = "N", requires = "model", conflicts_with_all = ["out", "drafts"])]
+    packing: Option<usize>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -296,8 +299,9 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
         bar.set_position(done as u64);
         ui::alive() as ControlFlow<()>
     };
-    let value = match (args.drafts, &model) {
-        (Some(draft), Some(model)) => eval::drafts(&args.profiles, pack, model, &settings, draft, &mut progress),
+    let value = match (args.drafts, args.packing, &model) {
+        (_, Some(k), Some(model)) => eval::packing(&args.profiles, pack, model, &settings, k, &mut progress),
+        (Some(draft), _, Some(model)) => eval::drafts(&args.profiles, pack, model, &settings, draft, &mut progress),
         _ => generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut progress),
     };
     bar.finish_and_clear();

@@ -2,6 +2,7 @@
 
 use std::{
     ops::ControlFlow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,11 +12,12 @@ use super::{Engine, OWN_TEXTS};
 use crate::{
     Error,
     augment::{self, Attempt, Refused},
+    choose,
     generate::WriteOptions,
     graph::Predictor,
     ground::{self, Grounding},
     interaction::Record,
-    llm::{Decoder, DecoderOptions, Event, LlmError, OnEvent, Sampling, worker::Priority},
+    llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Sampling, worker::Priority},
     unfinished::Unfinished,
 };
 
@@ -93,7 +95,7 @@ impl Engine {
         let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), options.k);
         let grounding = Grounding::new(pack, self.me);
         let job = |&i: &u32| {
-            let history = ground::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
+            let history = choose::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
             augment::Job {
                 item: pack.item(i).to_owned(),
                 material: grounding.synthetic(i, history),
@@ -105,13 +107,19 @@ impl Engine {
         let (unfinished, how) = (self.store.unfinished(), options.writing());
         let decoder =
             DecoderOptions { batch: BACKGROUND_BATCH, ..self.decoder_options(&how.write, options.sequences(count)) };
+        let jobs = Arc::new(jobs);
+        let sized = jobs.clone();
+        let decoder = move |model: &Model| {
+            let (context, shared) = augment::room(model, &sized, &how.write);
+            DecoderOptions { context, shared, ..decoder }
+        };
         let mut late = false;
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late { ControlFlow::Break(()) } else { on_event(event) }
         };
         let kept = unfinished.clone();
-        let outcome = worker.call(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
+        let outcome = worker.call_with(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
             resume(decoder, &jobs, &how, &kept, on_event)
         });
         let (attempts, resumed) = match outcome {

@@ -12,9 +12,9 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Error, choose,
     generate::{self, WriteOptions, Written},
-    ground::{self, Grounding, NEIGHBOURS, Target},
+    ground::{Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{
         Conditions, DecoderOptions, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Request, gguf,
@@ -313,7 +313,7 @@ impl Engine {
         let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
         let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| !known(&i.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
-        history.extend(ground::own_texts(&real, &target.query(), OWN_TEXTS));
+        history.extend(choose::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(history)
     }
 

@@ -12,9 +12,10 @@ use super::{
 use crate::{
     Error,
     augment::{self, Job},
+    choose::matching_texts,
     generate::{self, WriteOptions},
     graph::Predictor,
-    ground::{self, Grounding, NEIGHBOURS, Target, own_texts},
+    ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{Decoder, DecoderOptions, Model, Sampling},
     pack::{Pack, author_key, hash},
@@ -131,7 +132,7 @@ pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synth
     let query = target.query();
     let mut history = synthetic;
     if settings.method != Method::None {
-        history.extend(own_texts(capped(settings, person), &query, NEIGHBOURS));
+        history.extend(matching_texts(capped(settings, person), &query, NEIGHBOURS));
     }
     let grounded = settings.method == Method::Graph || settings.method.augments();
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
@@ -184,7 +185,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     let seed = hash(&format!("{}\n{}", person.user, settings.seed)) as u32;
     let job = |item| Job {
         item: pack.item(item).to_owned(),
-        material: grounding.synthetic(item, own_texts(history, &words, NEIGHBOURS)),
+        material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
         seed,
     };
     items.into_iter().map(job).collect()

@@ -34,6 +34,9 @@ pub struct DecoderOptions {
     pub context: usize,
     /// Sequences decoded together.
     pub sequences: usize,
+    /// Tokens at the beginning that all sequences have in common: they take their part of the KV cache once. Requests that have
+    /// less in common may then not fit.
+    pub shared: usize,
     /// Threads; 0 takes what the machine has.
     pub threads: usize,
     /// How keys and values are stored.
@@ -46,7 +49,7 @@ pub struct DecoderOptions {
 
 impl Default for DecoderOptions {
     fn default() -> Self {
-        Self { context: 2048, sequences: 1, threads: 0, kv: KvType::F16, batch: BATCH, draft: 0 }
+        Self { context: 2048, sequences: 1, shared: 0, threads: 0, kv: KvType::F16, batch: BATCH, draft: 0 }
     }
 }
 
@@ -96,7 +99,8 @@ pub(super) const BATCH: usize = 128;
 
 /// Cells of the KV cache, shared by all sequences.
 pub(super) fn cells(options: &DecoderOptions) -> u32 {
-    options.context.saturating_mul(options.sequences).min(1 << 22) as u32
+    let own = options.context.saturating_sub(options.shared);
+    own.saturating_mul(options.sequences).saturating_add(options.context - own).min(1 << 22) as u32
 }
 
 impl Model {

@@ -203,6 +203,21 @@ impl Worker {
         T: Send + 'static,
         E: From<LlmError> + Send + 'static,
     {
+        self.call_with(priority, move |_| options, on_event, work)
+    }
+
+    /// The same where how the decoder is opened depends on the model.
+    pub(crate) fn call_with<T, E>(
+        &self,
+        priority: Priority,
+        options: impl FnOnce(&Model) -> DecoderOptions + Send + 'static,
+        on_event: OnEvent<'_>,
+        work: impl FnOnce(&mut Decoder<'_>, OnEvent<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<LlmError> + Send + 'static,
+    {
         /// How far the thread may run ahead of the caller, in pieces of text.
         const AHEAD: usize = 16;
         let (to_caller, messages) = mpsc::sync_channel(AHEAD);
@@ -214,6 +229,7 @@ impl Worker {
                     return Err(LlmError::Cancelled.into());
                 }
                 let run = || {
+                    let options = options(model);
                     let threads = conditions.threads(options.all_threads());
                     let decoder = opened(model, decoder, DecoderOptions { threads, ..options })?;
                     work(decoder, &mut |event| {

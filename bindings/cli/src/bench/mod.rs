@@ -43,7 +43,7 @@ pub struct Args {
     /// Texts in the person's history, for the measures of the whole engine
     #[arg(long, default_value_t = 8)]
     history: usize,
-    /// Synthetic interactions to write, for the measures of the whole engine; 0 leaves these out
+    /// Synthetic interactions to write; 0 leaves them out
     #[arg(long, default_value_t = 8)]
     augment: usize,
 }
@@ -52,47 +52,18 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = ui::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
-    let options = DecoderOptions {
-        context: args.prompt + args.tokens + 8,
-        sequences: args.sequences,
-        threads: ui::threads(),
-        draft: args.draft,
-        ..DecoderOptions::default()
-    };
-    let mut decoder = model.decoder(options)?;
-    let request = request(&model, args.prompt, args.tokens)?;
-    // One short run first, so that the pages of the weights are in memory for what follows.
-    let warm_up = Request { prompt: request.prompt[..8].to_vec(), ..request.clone() };
-    timed(&mut decoder, std::slice::from_ref(&warm_up))?;
-    decoder.clear();
-    let cold = timed(&mut decoder, std::slice::from_ref(&request))?;
-    let warm = timed(&mut decoder, std::slice::from_ref(&request))?;
-    decoder.clear();
-    let many = vec![request.clone(); args.sequences];
-    let parallel = timed(&mut decoder, &many)?;
-    drop(decoder);
+    // On a thread of its own, as an engine has one: OpenMP keeps a team for every thread that ever decoded, and makes all of
+    // them wait with system calls once there are more than processors.
+    let decoding = std::thread::scope(|scope| scope.spawn(|| decoding(&model, load, args)).join());
+    let mut value = decoding.map_err(|_| anyhow::anyhow!("the measurement failed"))??;
     // Before a second copy of the model is loaded.
-    let peak = peak_rss_bytes();
+    extend(&mut value, json!({"peak_rss_bytes": peak_rss_bytes()}));
     let restart = match args.restarts {
         0 => json!({}),
         times => whole::restart(&model, args.prompt, times)?,
     };
-    let mut value = json!({
-        "model": model.name(), "parameters": model.parameters(), "weight_bytes": model.bytes(),
-        "prompt_tokens": request.prompt.len(), "written_tokens": args.tokens, "sequences": args.sequences,
-        "load_ms": ms(load),
-        "prefill_tps": request.prompt.len() as f64 / cold.first.as_secs_f64(),
-        "decode_tps": cold.rate(1),
-        "parallel_decode_tps": parallel.rate(args.sequences),
-        "ttft_cold_ms": ms(load + cold.first),
-        "ttft_warm_ms": ms(warm.first),
-        "peak_rss_bytes": peak,
-        "devices": model.placement(),
-    });
     extend(&mut value, restart);
-    if args.augment > 0 {
-        extend(&mut value, whole::augmentation(model, args.history, args.augment)?);
-    }
+    extend(&mut value, whole::engine(model, args.history, args.augment)?);
     if json {
         return ui::print_json(&value);
     }
@@ -102,6 +73,39 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What one decoder does.
+fn decoding(model: &Model, load: Duration, args: &Args) -> anyhow::Result<Value> {
+    let options = DecoderOptions {
+        context: args.prompt + args.tokens + 8,
+        sequences: args.sequences,
+        threads: ui::threads(),
+        draft: args.draft,
+        ..DecoderOptions::default()
+    };
+    let mut decoder = model.decoder(options)?;
+    let request = request(model, args.prompt, args.tokens)?;
+    // One short run first, so that the pages of the weights are in memory for what follows.
+    let warm_up = Request { prompt: request.prompt[..8].to_vec(), ..request.clone() };
+    timed(&mut decoder, std::slice::from_ref(&warm_up))?;
+    decoder.clear();
+    let cold = timed(&mut decoder, std::slice::from_ref(&request))?;
+    let warm = timed(&mut decoder, std::slice::from_ref(&request))?;
+    decoder.clear();
+    let many = vec![request.clone(); args.sequences];
+    let parallel = timed(&mut decoder, &many)?;
+    Ok(json!({
+        "model": model.name(), "parameters": model.parameters(), "weight_bytes": model.bytes(),
+        "prompt_tokens": request.prompt.len(), "written_tokens": args.tokens, "sequences": args.sequences,
+        "load_ms": ms(load),
+        "prefill_tps": request.prompt.len() as f64 / cold.first.as_secs_f64(),
+        "decode_tps": cold.rate(1),
+        "parallel_decode_tps": parallel.rate(args.sequences),
+        "ttft_cold_ms": ms(load + cold.first),
+        "ttft_warm_ms": ms(warm.first),
+        "devices": model.placement(),
+    }))
 }
 
 fn ms(duration: Duration) -> f64 {

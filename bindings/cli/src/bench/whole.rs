@@ -1,8 +1,9 @@
 //! The whole engine: the first text after a restart, augmentation, and a text that is asked for meanwhile.
 
 use std::{
+    collections::HashMap,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -108,9 +109,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// One text for a person with `history` texts, `k` synthetic interactions for them together and one at a time, and texts that
-/// are asked for while they are written.
-pub fn augmentation(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
+/// One text for a person with `history` texts and, if `k` is not 0, `k` synthetic interactions for them.
+pub fn engine(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
     let dir = tempfile::tempdir()?;
     let (sample, pack) = (dir.path().join("sample.jsonl"), dir.path().join("sample.pack"));
     std::fs::write(&sample, SAMPLE)?;
@@ -128,30 +128,49 @@ pub fn augmentation(model: Model, history: usize, k: usize) -> anyhow::Result<Va
     let started = Instant::now();
     let (warm, _) = first(&engine, &asked)?;
     let generate = started.elapsed();
-    let steps = AtomicUsize::new(0);
-    let augment = |sequences: usize, seed: u32| -> anyhow::Result<(f64, f64, usize)> {
-        let options = AugmentOptions { sequences, seed, ..AugmentOptions::new(k) };
-        let started = Instant::now();
-        let done = engine.augment(&options, &mut |_| {
-            steps.fetch_add(1, Ordering::Relaxed);
-            ui::alive()
-        })?;
-        Ok((started.elapsed().as_secs_f64(), done.tokens as f64, done.finished))
-    };
-    let (together, tokens, finished) = augment(0, 1)?;
+    let mut value = json!({
+        "history": history,
+        "history_prompt_tokens": prompt,
+        "history_ttft_cold_ms": ms(cold),
+        "history_ttft_warm_ms": ms(warm),
+        "generate_ms": ms(generate),
+        "history_peak_rss_bytes": peak_rss_bytes(),
+    });
+    if k > 0 {
+        super::extend(&mut value, augmentation(&engine, &asked, k)?);
+    }
+    Ok(value)
+}
+
+/// `k` synthetic interactions, together and one at a time, and texts that are asked for while they are written.
+fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::Result<Value> {
+    // Together, in turn in one decoder that keeps the common prefix, and each by a call of its own.
+    let mut together = Run::default();
+    together.add(engine, k, 0, 1)?;
     let peak = peak_rss_bytes();
-    let (alone, tokens_alone, _) = augment(1, 1)?;
+    let mut in_turn = Run::default();
+    in_turn.add(engine, k, 1, 1)?;
+    let mut alone = Run::default();
+    for seed in 0..together.finished {
+        alone.add(engine, 1, 1, seed as u32)?;
+    }
     // Idle, then while an augmentation is in progress; each time with the prompt in the cache.
-    let idle = median((0..5).map(|_| Ok(ms(first(&engine, &asked)?.0))).collect::<anyhow::Result<Vec<_>>>()?);
+    let idle = median((0..5).map(|_| Ok(ms(first(engine, asked)?.0))).collect::<anyhow::Result<Vec<_>>>()?);
+    let begun = AtomicBool::new(false);
     let waits: anyhow::Result<Vec<f64>> = std::thread::scope(|scope| {
-        let background = scope.spawn(|| augment(0, 2));
+        let background = scope.spawn(|| {
+            engine.augment(&AugmentOptions { seed: 2, ..AugmentOptions::new(k) }, &mut |_| {
+                begun.store(true, Ordering::Relaxed);
+                ui::alive()
+            })
+        });
         let mut waits = Vec::new();
         while !background.is_finished() && waits.len() < 40 {
-            std::thread::sleep(Duration::from_millis(37));
-            let before = steps.load(Ordering::Relaxed);
-            let took = ms(first(&engine, &asked)?.0);
-            // Only what met a running augmentation counts.
-            if before > 0 && !background.is_finished() {
+            // Not in step with the background's steps.
+            std::thread::sleep(Duration::from_millis(23 + 17 * (waits.len() as u64 % 5)));
+            let meets_it = begun.load(Ordering::Relaxed);
+            let took = ms(first(engine, asked)?.0);
+            if meets_it && !background.is_finished() {
                 waits.push((took - idle).max(0.0));
             }
         }
@@ -159,24 +178,60 @@ pub fn augmentation(model: Model, history: usize, k: usize) -> anyhow::Result<Va
         Ok(waits)
     });
     let waits = waits?;
-    let (rate, rate_alone) = (tokens / together, tokens_alone / alone);
-    // What one token of the text that is asked for takes, and one of each that is written meanwhile.
+    let token = together.token_ms();
     Ok(json!({
-        "history": history,
-        "history_prompt_tokens": prompt,
-        "history_ttft_cold_ms": ms(cold),
-        "history_ttft_warm_ms": ms(warm),
-        "generate_ms": ms(generate),
-        "augment_items": finished,
-        "augment_seconds": together,
-        "augment_tps": rate,
-        "augment_alone_seconds": alone,
-        "augment_alone_tps": rate_alone,
-        "augment_speedup": rate / rate_alone,
+        "augment_items": together.finished,
+        "augment_tokens": together.tokens,
+        "augment_seconds": together.seconds,
+        "augment_tps": together.rate(),
+        "augment_in_turn_tps": in_turn.rate(),
+        "augment_alone_tps": alone.rate(),
+        "augment_speedup": together.rate() / alone.rate(),
+        "augment_in_turn_speedup": together.rate() / in_turn.rate(),
         "augment_peak_rss_bytes": peak,
+        "augment_token_ms": token,
         "foreground_ttft_idle_ms": idle,
+        "foreground_waits": waits.len(),
         "foreground_wait_ms": median(waits.clone()),
         "foreground_wait_max_ms": waits.iter().copied().fold(0.0, f64::max),
-        "foreground_waits": waits.len(),
+        "foreground_wait_tokens": median(waits) / token,
     }))
+}
+
+/// Augmentations, timed.
+#[derive(Default)]
+struct Run {
+    seconds: f64,
+    tokens: usize,
+    finished: usize,
+    /// Times between two tokens of one text.
+    steps: Vec<f64>,
+}
+
+impl Run {
+    fn add(&mut self, engine: &Engine, k: usize, sequences: usize, seed: u32) -> anyhow::Result<()> {
+        let options = AugmentOptions { sequences, seed, ..AugmentOptions::new(k) };
+        let started = Instant::now();
+        let mut latest: HashMap<usize, Instant> = HashMap::new();
+        let done = engine.augment(&options, &mut |event| {
+            if !event.piece.is_empty()
+                && let Some(before) = latest.insert(event.request, Instant::now())
+            {
+                self.steps.push(ms(before.elapsed()));
+            }
+            ui::alive()
+        })?;
+        self.seconds += started.elapsed().as_secs_f64();
+        self.tokens += done.tokens;
+        self.finished += done.finished;
+        Ok(())
+    }
+
+    fn rate(&self) -> f64 {
+        self.tokens as f64 / self.seconds
+    }
+
+    fn token_ms(&self) -> f64 {
+        median(self.steps.clone())
+    }
 }

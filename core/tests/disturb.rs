@@ -1,0 +1,179 @@
+//! Whatever is cancelled, paused, restarted, released or late: the next text is that of an engine that nothing disturbed.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use locket::{
+    Error,
+    engine::{AugmentOptions, Engine, GenerateRequest},
+    llm::{Conditions, Event, LlmError, LoadOptions, MemoryLevel, Power, Thermal},
+    pack::{self, BuildOptions, Pack},
+    profile::Profiles,
+    prompt::Task,
+    store::Key,
+};
+
+const KINDS: [&str; 8] = [
+    "cancelled text",
+    "cancelled augmentation",
+    "pause",
+    "restart",
+    "release",
+    "deadline",
+    "both at once",
+    "warm device",
+];
+
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+fn quiet(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Stops at the `n`-th event.
+fn stop_at(n: u64) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+    let mut seen = 0;
+    move |_| {
+        seen += 1;
+        if seen > n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn open(dir: &Path, model: &Path) -> Engine {
+    Engine::open(dir.join("store"), &Key::new([1; 32]))
+        .unwrap()
+        .with_pack(Pack::open(dir.join("p.pack")).unwrap())
+        .with_threads(1)
+        .with_model_file(model, LoadOptions::default())
+        .unwrap()
+}
+
+/// An error that the disturbance is meant to cause.
+fn expected<T>(result: Result<T, Error>) -> bool {
+    match result {
+        Ok(_) => false,
+        Err(Error::Cancelled | Error::Llm(LlmError::Cancelled | LlmError::Deadline)) => true,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut Draw) {
+    let augment = AugmentOptions { seed: draw.below(1 << 30) as u32, ..AugmentOptions::new(2) };
+    match kind {
+        0 => drop(expected(engine.generate(request, &mut stop_at(draw.below(30))))),
+        1 => drop(expected(engine.augment(&augment, &mut stop_at(draw.below(40))))),
+        2 => std::thread::scope(|scope| {
+            let stop = draw.below(30);
+            let running = scope.spawn(move || expected(engine.generate(request, &mut stop_at(stop))));
+            for _ in 0..3 {
+                std::thread::sleep(Duration::from_micros(draw.below(2000)));
+                engine.pause();
+                std::thread::sleep(Duration::from_micros(draw.below(500)));
+                engine.resume();
+            }
+            running.join().unwrap();
+        }),
+        4 => {
+            let levels = [MemoryLevel::Sessions, MemoryLevel::Kv, MemoryLevel::Model];
+            engine.release_memory(levels[draw.below(3) as usize]);
+        }
+        5 => {
+            let deadline = Some(Duration::from_micros(draw.below(20_000)));
+            expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }, &mut quiet));
+            expected(engine.augment(&AugmentOptions { deadline, max_tokens: Some(1), ..augment }, &mut quiet));
+        }
+        6 => std::thread::scope(|scope| {
+            let stop = draw.below(60);
+            let running = scope.spawn(move || expected(engine.augment(&augment, &mut stop_at(stop))));
+            expected(engine.generate(request, &mut stop_at(draw.below(60))));
+            running.join().unwrap();
+        }),
+        _ => {
+            let thermal = [Thermal::Fair, Thermal::Serious, Thermal::Critical][draw.below(3) as usize];
+            engine.set_conditions(Conditions { thermal, power: Power::Low });
+            expected(engine.generate(request, &mut stop_at(draw.below(10))));
+            engine.set_conditions(Conditions::default());
+        }
+    }
+}
+
+/// LOCKET_DISTURB points (else 1,000) on the tiny model, or on the one that LOCKET_DISTURB_MODEL names.
+#[test]
+fn the_next_text_is_that_of_an_undisturbed_engine() {
+    let points: usize = std::env::var("LOCKET_DISTURB").ok().and_then(|s| s.parse().ok()).unwrap_or(1000);
+    let dir = tempfile::tempdir().unwrap();
+    pack::build(&[locket_tests::sample()], &dir.path().join("p.pack"), &BuildOptions::default(), |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let model =
+        std::env::var_os("LOCKET_DISTURB_MODEL").map_or_else(|| locket_tests::tiny::write(dir.path()), Into::into);
+    let mut engine = open(dir.path(), &model);
+    let marta =
+        Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
+    marta.history.into_iter().take(3).for_each(|i| engine.record(i).unwrap());
+    let requests: Vec<GenerateRequest> = ["k1", "k5", "elsewhere"]
+        .into_iter()
+        .map(|item| {
+            let mut request = GenerateRequest::new(item, Task::Text);
+            request.title = Some("Every day".into());
+            request.reasoning = item != "k5";
+            request.options.text_tokens = 12;
+            request
+        })
+        .collect();
+    let write = |engine: &Engine, n: usize| {
+        let written = engine.generate(&requests[n], &mut quiet).unwrap();
+        (written.path, written.text)
+    };
+    // A new engine for each, without a session.
+    let alone: Vec<_> = (0..requests.len()).map(|n| write(&open_without(&mut engine, dir.path(), &model), n)).collect();
+
+    let mut draw = Draw(0x5eed_1e55_c0ff_ee11);
+    let (mut hit, begun) = ([0usize; KINDS.len()], Instant::now());
+    for point in 0..points {
+        let (kind, n) = (draw.below(KINDS.len() as u64) as usize, draw.below(requests.len() as u64) as usize);
+        if kind == 3 {
+            drop(engine);
+            engine = open(dir.path(), &model);
+        } else {
+            disturb(&engine, &requests[draw.below(requests.len() as u64) as usize], kind, &mut draw);
+        }
+        hit[kind] += 1;
+        assert_eq!(write(&engine, n), alone[n], "point {point}, after: {}", KINDS[kind]);
+        // What an augmentation that was not stopped in time has stored would change the prompt.
+        if engine.history().unwrap().iter().any(locket::interaction::Record::is_synthetic) {
+            panic!("point {point}: an augmentation was finished");
+        }
+    }
+    println!(
+        "{points} points, every text the same: {:?}, {:.0?}",
+        KINDS.iter().zip(hit).collect::<Vec<_>>(),
+        begun.elapsed()
+    );
+}
+
+/// The store opens once at a time: the engine gives way to one without sessions.
+fn open_without(engine: &mut Engine, dir: &Path, model: &Path) -> Engine {
+    let other = dir.join("other");
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::copy(dir.join("p.pack"), other.join("p.pack")).unwrap();
+    let alone = open(&other, model).with_session_bytes(0);
+    if alone.history().unwrap().is_empty() {
+        engine.history().unwrap().into_iter().for_each(|r| alone.record(r.interaction).unwrap());
+    }
+    alone
+}

@@ -78,7 +78,7 @@ def main():
 
     sizes = ["--model", str(args.model), "--threads", str(args.threads), "--prompt", str(args.prompt), "--tokens", str(args.tokens)]
     engines = {
-        "locket": [str(args.locket), "bench", "--json", "--sequences", "1", "--augment", "0", "--restarts", "0", *sizes],
+        "locket": [str(args.locket), "bench", "--json", "--sequences", "1", "--decoder-only", *sizes],
         "python": [sys.executable, __file__, "--peer", "python", *sizes],
         "bare": [sys.executable, __file__, "--peer", "bare", *sizes],
     }

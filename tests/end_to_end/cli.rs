@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-use common::{json, run};
+use common::{fails, json, run};
 use serde_json::Value;
 
 fn prepared() -> tempfile::TempDir {
@@ -55,6 +55,13 @@ fn pack_predict_and_explain() {
 fn augment_and_generate() {
     let dir = prepared();
     let model = "--model {}/tiny.gguf --pack {}/p.pack --store {}/me";
+    // Without time or tokens nothing is written, and nothing changed.
+    for nothing in ["--deadline 0", "--max-tokens 1"] {
+        let stopped = json(dir.path(), &format!("augment {model} -k 3 {nothing}"));
+        assert_eq!((&stopped["finished"], &stopped["unfinished"]), (&0.into(), &3.into()), "{stopped}");
+    }
+    assert!(fails(dir.path(), &format!("augment {model} --deadline=-1")).contains("negative"));
+    assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2);
     let done = json(dir.path(), &format!("augment {model} -k 3"));
     // Random weights write noise, which the gate refuses with a reason; what it keeps is in the store.
     let kept = done["kept"].as_array().unwrap().len();
@@ -62,6 +69,7 @@ fn augment_and_generate() {
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2 + kept);
     let text = json(dir.path(), &format!("generate {model} --item k1 --task text --title 'My new kettle'"));
     assert!(text["text"].is_string() && text["tokens"].as_u64().unwrap() > 0, "{text}");
+    assert!(fails(dir.path(), &format!("generate {model} --item k1 --task text --deadline 0")).contains("deadline"));
     let rated = json(
         dir.path(),
         &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"),
@@ -121,7 +129,8 @@ fn link_graph_bench_and_models() {
     for key in ["recall", "ndcg", "seconds", "peak_rss_bytes"] {
         assert!(graph[key].is_number(), "{key}");
     }
-    let bench = json(dir.path(), "bench --model {}/tiny.gguf --prompt 64 --tokens 8 --sequences 2");
+    let bench =
+        json(dir.path(), "bench --model {}/tiny.gguf --prompt 64 --tokens 8 --sequences 2 --restarts 1 --augment 2");
     let keys = [
         "load_ms",
         "prefill_tps",
@@ -130,6 +139,13 @@ fn link_graph_bench_and_models() {
         "ttft_cold_ms",
         "ttft_warm_ms",
         "peak_rss_bytes",
+        "restart_ttft_cold_ms",
+        "restart_ttft_warm_ms",
+        "restart_ttft_prewarmed_ms",
+        "generate_ms",
+        "augment_tps",
+        "augment_in_turn_tps",
+        "augment_alone_tps",
     ];
     for key in keys {
         assert!(bench[key].as_f64().unwrap() > 0.0, "{key}: {bench}");

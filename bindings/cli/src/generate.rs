@@ -1,11 +1,6 @@
 //! `locket augment | generate`
 
-use std::{
-    io::IsTerminal,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
 use locket::{
@@ -36,9 +31,9 @@ impl From<TaskArg> for Task {
     }
 }
 
+/// What an engine is made of.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  locket augment --store me --pack shop.pack --model gemma-3-270m -k 4")]
-pub struct AugmentArgs {
+struct Parts {
     /// The person's store directory
     #[arg(long)]
     store: PathBuf,
@@ -54,6 +49,13 @@ pub struct AugmentArgs {
     /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'
     #[arg(long)]
     user: Option<String>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  locket augment --store me --pack shop.pack --model gemma-3-270m -k 4")]
+pub struct AugmentArgs {
+    #[command(flatten)]
+    parts: Parts,
     /// How many predicted items to write about
     #[arg(short, default_value_t = 4)]
     k: usize,
@@ -77,21 +79,8 @@ Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
 pub struct Args {
-    /// The person's store directory
-    #[arg(long)]
-    store: PathBuf,
-    /// The population pack
-    #[arg(long)]
-    pack: PathBuf,
-    /// Model: a name from `locket model list`, or a GGUF file
-    #[arg(long)]
-    model: String,
-    /// LoRA adapter (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
-    /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'
-    #[arg(long)]
-    user: Option<String>,
+    #[command(flatten)]
+    parts: Parts,
     /// The item to write on
     #[arg(long)]
     item: String,
@@ -125,16 +114,17 @@ pub struct Args {
 }
 
 /// An engine with everything.
-fn open(store: &Path, pack: &Path, model: &str, adapter: Option<&Path>, user: Option<&str>) -> anyhow::Result<Engine> {
-    let engine = ui::open_store(store)?.with_pack(ui::open_pack(pack)?).with_model(ui::load_model(model, adapter)?)?;
-    Ok(match user {
+fn open(parts: &Parts) -> anyhow::Result<Engine> {
+    let model = ui::load_model(&parts.model, parts.adapter.as_deref())?;
+    let engine = ui::open_store(&parts.store)?.with_pack(ui::open_pack(&parts.pack)?).with_model(model)?;
+    Ok(match &parts.user {
         Some(user) => engine.with_user(user),
         None => engine,
     })
 }
 
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.store, &args.pack, &args.model, args.adapter.as_deref(), args.user.as_deref())?;
+    let engine = open(&args.parts)?;
     let deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     let (seed, candidates, max_tokens) = (args.seed, args.candidates, args.max_tokens);
     let options = AugmentOptions { seed, candidates, deadline, max_tokens, ..AugmentOptions::new(args.k) };
@@ -186,7 +176,7 @@ pub fn show(done: &Augmented) {
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.store, &args.pack, &args.model, args.adapter.as_deref(), args.user.as_deref())?;
+    let engine = open(&args.parts)?;
     let mut request = GenerateRequest::new(&args.item, args.task.into());
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);

@@ -37,6 +37,9 @@ pub struct Args {
     /// Drafted tokens per step, see `locket eval generation --drafts`; 0 decodes token by token
     #[arg(long, default_value_t = 0)]
     draft: usize,
+    /// Leave out the measures of the whole engine
+    #[arg(long)]
+    decoder_only: bool,
     /// Restarts of the engine to measure the first token after; 0 leaves them out
     #[arg(long, default_value_t = 5)]
     restarts: usize,
@@ -58,12 +61,12 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let mut value = decoding.map_err(|_| anyhow::anyhow!("the measurement failed"))??;
     // Before a second copy of the model is loaded.
     extend(&mut value, json!({"peak_rss_bytes": peak_rss_bytes()}));
-    let restart = match args.restarts {
-        0 => json!({}),
-        times => whole::restart(&model, args.prompt, times)?,
-    };
-    extend(&mut value, restart);
-    extend(&mut value, whole::engine(model, args.history, args.augment)?);
+    if !args.decoder_only {
+        if args.restarts > 0 {
+            extend(&mut value, whole::restart(&model, args.prompt, args.restarts)?);
+        }
+        extend(&mut value, whole::engine(model, args.history, args.augment)?);
+    }
     if json {
         return ui::print_json(&value);
     }

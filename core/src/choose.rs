@@ -4,7 +4,7 @@
 //! read again (its KV state is kept). So most places go to a base that does not depend on the request, chosen by marginal value:
 //! each text counts for what it adds to those chosen before. The last places, nearest to the request, go to the best matches.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{interaction::Interaction, prompt::Example, retrieve::score_texts, text};
 
@@ -46,8 +46,9 @@ fn best_matches(history: &[Interaction], query: &str) -> Vec<usize> {
 /// for its length. A word gains less each time that it is covered again (the square root of its count), which makes the value
 /// submodular and the greedy choice at least 63 % of the best one (Nemhauser et al., 1978). Of equals the later text.
 fn base(history: &[Interaction], k: usize) -> Vec<usize> {
-    let words: Vec<HashSet<String>> =
-        history.iter().map(|i| text::words(&text::clip_words(&i.text, CLIP)).collect()).collect();
+    // In a fixed order: sums of floats depend on it, and the base must be the same in every call.
+    let distinct = |i: &Interaction| text::words(&text::clip_words(&i.text, CLIP)).collect::<BTreeSet<String>>();
+    let words: Vec<BTreeSet<String>> = history.iter().map(distinct).collect();
     let mut covered: HashMap<&str, f32> = HashMap::new();
     let mut chosen: Vec<usize> = Vec::new();
     while chosen.len() < k.min(history.len()) {
@@ -68,3 +69,49 @@ fn base(history: &[Interaction], k: usize) -> Vec<usize> {
 const CLIP: usize = 60;
 /// What an example costs beside its text, in words: item, title, labels. Keeps texts of two words from looking like bargains.
 const OVERHEAD: f32 = 20.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(n: usize) -> Vec<Interaction> {
+        let text = |n| {
+            let [what, how] = [["kettle", "lamp", "mug"][n % 3], ["fast", "well", "often", "late"][n % 4]];
+            format!("The {what} works {how} and looks good, but number {n} gets warm after a while.")
+        };
+        (0..n).map(|n| Interaction::new(format!("i{n}"), text(n))).collect()
+    }
+
+    fn texts(examples: &[Example]) -> Vec<&str> {
+        examples.iter().map(|e| e.text.as_str()).collect()
+    }
+
+    #[test]
+    fn the_base_is_the_same_for_every_request_and_call() {
+        let mut history = history(200);
+        history[3].text = "Nobody ever answers the telephone in this hotel at night".into();
+        let first = own_texts(&history, "a lamp that works late", 8);
+        for query in ["a lamp that works late", "telephone", "", "number 150"] {
+            let again = own_texts(&history, query, 8);
+            assert_eq!(texts(&again)[..6], texts(&first)[..6], "{query}");
+            let mut distinct = texts(&again);
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), 8, "{query}");
+        }
+        // What nothing else says is part of it; what matches best stands last.
+        assert!(texts(&first)[..6].contains(&history[3].text.as_str()));
+        assert_eq!(own_texts(&history, "number 150", 8)[7].text, history[150].text);
+        assert_eq!(matching_texts(&history, "number 150", 3)[2].text, history[150].text);
+    }
+
+    #[test]
+    fn few_texts_are_all_shown_in_order() {
+        let history = history(5);
+        let all: Vec<&str> = history.iter().map(|i| i.text.as_str()).collect();
+        assert_eq!(texts(&own_texts(&history, "lamp", 8)), all);
+        assert_eq!(texts(&own_texts(&history, "lamp", 5)), all);
+        assert_eq!(own_texts(&history, "lamp", 1).len(), 1);
+        assert!(own_texts(&[], "lamp", 8).is_empty());
+    }
+}

@@ -2,7 +2,7 @@
 """What history and synthetic interactions cost: time and memory against their number, drawn into docs/cost.svg.
 
     python3 -m venv V && V/bin/pip install matplotlib
-    V/bin/python3 tests/bench/curves.py --out docs [--model gemma-3-270m] [--threads 2] [--times 3]
+    V/bin/python3 tests/bench/curves.py --out docs --points FILE [--model gemma-3-270m] [--threads 2] [--times 3]
 
 Every point is a process of its own (`locket bench`), run several times; lines join the medians.
 """
@@ -26,12 +26,19 @@ def bench(args, **options):
 
 
 def points(args, name, values, **options):
+    """The medians for every value; those that stand in --points already are not measured again."""
+    known = [json.loads(line) for line in args.points.read_text().splitlines()] if args.points.exists() else []
     rows = []
     for value in values:
+        row = next((row for of, at, row in known if (of, at) == (name, value)), None)
+        if row:
+            rows.append(row)
+            continue
         runs = [bench(args, **{name: value}, **options) for _ in range(args.times)]
         keys = [key for key, seen in runs[0].items() if isinstance(seen, (int, float))]
         rows.append({key: statistics.median(run[key] for run in runs) for key in keys})
-        print(name, value, json.dumps(rows[-1]), flush=True)
+        with args.points.open("a") as file:
+            file.write(json.dumps([name, value, rows[-1]]) + "\n")
     return rows
 
 
@@ -42,11 +49,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--points", type=Path, required=True, help="file of what was measured; a stopped run goes on from it")
     args = parser.parse_args()
     history = points(args, "history", HISTORY, augment=0)
     augment = points(args, "augment", K)
 
     import matplotlib
+    import matplotlib.ticker
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "locket"
@@ -54,20 +63,26 @@ def main():
 
     figure, axes = plt.subplots(2, 2, figsize=(10, 6.4))
     (time, memory), (seconds, more) = axes
+    # Most of it are few texts.
+    time.set_xscale("symlog", base=2)
+    memory.set_xscale("symlog", base=2)
     time.plot(HISTORY, [r["history_ttft_cold_ms"] for r in history], "o-", label="first token, prompt not read before")
     time.plot(HISTORY, [r["history_ttft_warm_ms"] for r in history], "s-", label="first token, history read before")
     time.plot(HISTORY, [r["generate_ms"] for r in history], "^-", label="a text of 32 tokens, history read before")
-    time.set(xlabel="texts in the history", ylabel="ms", ylim=(0, None))
+    time.set(xlabel="texts in the history", ylabel="ms")
     memory.plot(HISTORY, [r["history_peak_rss_bytes"] / 1e6 for r in history], "o-")
-    memory.set(xlabel="texts in the history", ylabel="peak resident, MB", ylim=(0, None))
+    memory.set(xlabel="texts in the history", ylabel="peak resident, MB")
     seconds.plot(K, [r["augment_seconds"] for r in augment], "o-", label="together")
     seconds.plot(K, [r["augment_tokens"] / r["augment_in_turn_tps"] for r in augment], "s-", label="in turn, history read once")
     seconds.plot(K, [r["augment_tokens"] / r["augment_alone_tps"] for r in augment], "^-", label="a call for each")
-    seconds.set(xlabel="synthetic interactions", ylabel="s", ylim=(0, None))
+    seconds.set(xlabel="synthetic interactions", ylabel="s")
     more.plot(K, [r["augment_peak_rss_bytes"] / 1e6 for r in augment], "o-")
-    more.set(xlabel="synthetic interactions", ylabel="peak resident, MB", ylim=(0, None))
+    more.set(xlabel="synthetic interactions", ylabel="peak resident, MB")
     for axis in axes.flat:
         axis.grid(alpha=0.3)
+        axis.set_ylim(0, 1.08 * max(max(line.get_ydata()) for line in axis.lines))
+    for axis in axes[0]:
+        axis.xaxis.set_major_formatter(matplotlib.ticker.ScalarFormatter())
     time.legend()
     seconds.legend()
     figure.suptitle(f"{args.model}, {args.threads} threads")

@@ -16,11 +16,13 @@ use crate::{
     Error, generate,
     llm::{Decoder, DecoderOptions, Model, Usage},
     pack::Pack,
+    profile::Profile,
 };
 
 /// Writes the text of every drawn person twice, token by token and with drafts of up to `draft` tokens, and compares texts and
 /// times from the first token on. Keys: `n`, `same` (share of equal texts), `speedup` (median over texts), `total_speedup` (of
-/// the summed times), `tokens_per_call`, `held` (share of drafted tokens that held).
+/// the summed times), `tokens_per_call`, `held` (share of drafted tokens that held),
+/// `noise` (how much a token's log-probability depends on how many are decoded at once).
 ///
 /// # Errors
 /// [`crate::llm::LlmError`], [`Error::Cancelled`].
@@ -69,6 +71,7 @@ pub fn drafts(
         }
     }
     ratios.sort_by(f64::total_cmp);
+    let noise = noise(&pack, model, settings, &people)?;
     let Usage { written, drafted: guessed, held, .. } = drafted.usage();
     Ok(json!({
         "n": people.len(),
@@ -80,5 +83,25 @@ pub fn drafts(
         "tokens_per_call": written as f64 / (written - held).max(1) as f64,
         "drafted": guessed,
         "held": held as f64 / guessed.max(1) as f64,
+        "noise": noise,
     }))
+}
+
+/// The largest difference in a token's log-probability between decoding one token per call and several, on the real texts of
+/// two people: sums in another order, by other kernels. Where the two likeliest tokens are closer than that, texts part.
+fn noise(pack: &Pack, model: &Model, settings: &Settings, people: &[Profile]) -> Result<f64, Error> {
+    let mut most: f64 = 0.0;
+    for person in people.iter().take(2) {
+        let prompt = generate::request(model, &material(pack, settings, person, Vec::new()), &settings.options).prompt;
+        let mut text = model.tokens(&crate::text::quoted(&person.target.text, 60));
+        text.truncate(100);
+        let score = |batch| {
+            let (context, threads) = (settings.options.context(), settings.threads);
+            let options = DecoderOptions { context, threads, batch, ..DecoderOptions::default() };
+            model.decoder(options)?.score(&prompt, &text)
+        };
+        let (one, many) = (score(1)?, score(8)?);
+        most = one.iter().zip(&many).map(|(a, b)| (a - b).abs()).fold(most, f64::max);
+    }
+    Ok(most)
 }

@@ -5,7 +5,7 @@ VENV        = target/venv
 # llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: demo test setup venv build lint deny model offline fuzz clean
+.PHONY: demo test setup venv build lint deny model offline bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
@@ -37,6 +37,11 @@ offline:
 	cp target/release/examples/offline target/offline
 	cargo tree --locked -p locket --no-default-features -e normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' \
 		| cut -d' ' -f1 | LC_ALL=C sort -u | diff tests/dependencies.txt -
+
+# What is shipped for Linux, with kernels for every kind of processor, and a check that each gets its own. Compiles llama.cpp
+# once more, with all of them: about 20 minutes; not part of the tests.
+bundle:
+	tests/variants.sh
 
 # Ten million inputs for every parser. Takes about an hour; not part of the tests.
 fuzz:

@@ -180,7 +180,7 @@ impl<'m> Decoder<'m> {
     /// [`LlmError::ContextOverflow`] before anything is decoded if one request is too long,
     /// [`LlmError::Grammar`], [`LlmError::Cancelled`], [`LlmError::Decode`].
     pub fn run(&mut self, requests: &[Request], on_event: OnEvent<'_>) -> Result<Vec<Completion>, LlmError> {
-        requests.iter().try_for_each(|r| self.check(r))?;
+        requests.iter().try_for_each(|r| check(self.model, self.options.context, r))?;
         let mut list = List::new(requests.iter().cloned().map(Work::Write));
         self.work(&mut list, on_event)?;
         list.all(|o| match o {
@@ -197,13 +197,14 @@ impl<'m> Decoder<'m> {
     pub fn run_feed(&mut self, feed: &mut dyn Feed, on_event: OnEvent<'_>) -> Result<(), LlmError> {
         struct Checked<'f> {
             feed: &'f mut dyn Feed,
-            check: Box<dyn Fn(&Request) -> Result<(), LlmError> + 'f>,
+            model: &'f Model,
+            context: usize,
             refused: Option<LlmError>,
         }
         impl Supply for Checked<'_> {
             fn next(&mut self) -> Option<Work> {
                 let request = self.feed.next().filter(|_| self.refused.is_none())?;
-                match (self.check)(&request) {
+                match check(self.model, self.context, &request) {
                     Ok(()) => Some(Work::Write(request)),
                     Err(e) => {
                         self.refused = Some(e);
@@ -218,14 +219,9 @@ impl<'m> Decoder<'m> {
             }
         }
         let (model, context) = (self.model, self.options.context);
-        let check = Box::new(move |request: &Request| check(model, context, request));
-        let mut checked = Checked { feed, check, refused: None };
+        let mut checked = Checked { feed, model, context, refused: None };
         self.work(&mut checked, on_event)?;
         checked.refused.map_or(Ok(()), Err)
-    }
-
-    fn check(&self, request: &Request) -> Result<(), LlmError> {
-        check(self.model, self.options.context, request)
     }
 
     /// The natural log-probability of each token of `continuation` after `prompt`.

@@ -2,7 +2,7 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -118,14 +118,18 @@ impl Engine {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late { ControlFlow::Break(()) } else { on_event(event) }
         };
-        let kept = unfinished.clone();
+        // Known once the call's turn has come: they depend on the model.
+        let keys = Arc::new(OnceLock::new());
+        let (kept, theirs) = (unfinished.clone(), keys.clone());
         let outcome = worker.call_with(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
-            resume(decoder, &jobs, &how, &kept, on_event)
+            resume(decoder, &jobs, &how, &kept, &theirs, on_event)
         });
         let (attempts, resumed) = match outcome {
             Ok(outcome) => outcome,
             Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)) if late => {
-                (unfinished.read().into_values().map(Some).collect(), 0)
+                // Only what belongs to this call: the file may still hold another's.
+                let mut finished = unfinished.read();
+                (keys.get().into_iter().flatten().map(|key: &String| finished.remove(key)).collect(), 0)
             }
             Err(e) => return Err(e),
         };
@@ -150,16 +154,17 @@ impl Engine {
 /// What the jobs gave, in order and as far as they are finished, and how many of them an earlier call had finished.
 type Resumed = (Vec<Option<Attempt>>, usize);
 
-/// Writes what is not in `unfinished` yet and keeps it there.
+/// Writes what is not in `unfinished` yet and keeps it there, each attempt under its job's key.
 fn resume(
     decoder: &mut Decoder<'_>,
     jobs: &[augment::Job],
     how: &augment::Options,
     unfinished: &Unfinished,
+    keys: &OnceLock<Vec<String>>,
     on_event: OnEvent<'_>,
 ) -> Result<Resumed, Error> {
     let model = decoder.model().identity().map_or_else(|| decoder.model().name(), str::to_owned);
-    let keys: Vec<String> = jobs.iter().map(|job| job.key(&model, how)).collect();
+    let keys = keys.get_or_init(|| jobs.iter().map(|job| job.key(&model, how)).collect());
     let mut kept = unfinished.read();
     let before = kept.len();
     kept.retain(|key, _| keys.contains(key));

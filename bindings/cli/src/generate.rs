@@ -146,7 +146,7 @@ pub fn augment_with_progress(engine: &Engine, options: &AugmentOptions) -> anyho
     spinner.finish_and_clear();
     match done {
         Err(locket::Error::Cancelled | locket::Error::Llm(LlmError::Cancelled)) => {
-            bail!("stopped; the texts that are finished are kept aside, and the same command goes on with the rest")
+            bail!("cancelled; the texts that are finished are kept aside, and the same command goes on with the rest")
         }
         done => Ok(done?),
     }

@@ -74,9 +74,10 @@ pub struct Prompt {
 fn backend() -> Result<&'static LlamaBackend, LlmError> {
     static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
+        // First, so that nothing of what follows is printed.
+        llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         load_kernels();
         let backend = LlamaBackend::init().ok()?;
-        llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         Some(backend)
     });
     backend.as_ref().ok_or(LlmError::Request("llama.cpp is already in use by other code in this process"))

@@ -101,7 +101,7 @@ pub fn restart(model: &Model, tokens: usize, times: usize) -> anyhow::Result<Val
 
 fn open(dir: &Path, key: &Key, model: &Model) -> anyhow::Result<Engine> {
     let engine = Engine::open(dir, key)?.with_threads(ui::threads());
-    Ok(engine.with_model_file(model.path(), LoadOptions::default())?)
+    Ok(engine.with_model_file(model.path(), LoadOptions { gpu: ui::gpu(), ..LoadOptions::default() })?)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -8,7 +8,7 @@
 use std::{
     fs,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -62,41 +62,33 @@ impl Sessions {
         if known.is_some_and(|k| k <= cached) {
             return;
         }
-        let Some(opened) = self.open(&name) else { return };
-        let Some((tokens, state)) = parse(&opened) else { return };
-        let shared = common_prefix(&tokens, prompt);
-        if shared >= WORTH && shared > cached {
-            self.import(decoder, name, tokens, state);
-        }
+        self.import(decoder, name, |_, tokens| {
+            let shared = common_prefix(tokens, prompt);
+            shared >= WORTH && shared > cached
+        });
     }
 
     /// Puts back the whole session, before any prompt is known.
     pub(crate) fn restore_all(&self, decoder: &mut Decoder<'_>) {
         let Some(name) = self.name(decoder).filter(|_| self.most > 0) else { return };
-        let Some(opened) = self.open(&name) else { return };
-        let Some((tokens, state)) = parse(&opened) else { return };
-        if decoder.cached_prefix(&tokens) < tokens.len() {
-            self.import(decoder, name, tokens, state);
-        }
+        self.import(decoder, name, |decoder, tokens| decoder.cached_prefix(tokens) < tokens.len());
     }
 
-    fn open(&self, name: &str) -> Option<seal::Opened> {
-        let path = self.dir.join(name);
-        let opened = seal::open_in_place(&self.key, name.as_bytes(), fs::read(&path).ok()?);
-        if opened.as_ref().and_then(|plain| parse(plain)).is_none() {
+    /// Opens a session and puts it back if its tokens are `wanted`.
+    fn import(&self, decoder: &mut Decoder<'_>, name: String, wanted: impl FnOnce(&Decoder<'_>, &[Token]) -> bool) {
+        let path = self.dir.join(&name);
+        let Ok(sealed) = fs::read(&path) else { return };
+        let opened = seal::open_in_place(&self.key, name.as_bytes(), sealed);
+        let Some((tokens, state)) = opened.as_ref().and_then(|plain| parse(plain)) else {
             // Of another key, or damaged: it will never open.
             let _ = fs::remove_file(&path);
-        }
-        opened
-    }
-
-    fn import(&self, decoder: &mut Decoder<'_>, name: String, tokens: Vec<Token>, state: &[u8]) {
-        if !decoder.import_prefix(&tokens, state) {
+            return;
+        };
+        if !wanted(decoder, &tokens) || !decoder.import_prefix(&tokens, state) {
             return;
         }
         // For the order of use; not more than that.
-        let path = self.dir.join(&name);
-        let _ = fs::File::options().append(true).open(path).and_then(|f| f.set_modified(SystemTime::now()));
+        let _ = fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(SystemTime::now()));
         *self.newest() = Some((name, tokens));
     }
 
@@ -116,8 +108,9 @@ impl Sessions {
         if plain.len() as u64 > self.most {
             return;
         }
-        let written =
-            seal::seal(&self.key, name.as_bytes(), &plain).ok().and_then(|sealed| self.put(&name, &sealed).ok());
+        let written = seal::seal(&self.key, name.as_bytes(), &plain)
+            .ok()
+            .and_then(|sealed| replace(&self.dir.join(&name), &sealed).ok());
         if written.is_some() {
             *self.newest() = Some((name, prefix.to_vec()));
             self.evict();
@@ -133,15 +126,6 @@ impl Sessions {
         let identity = format!("{BUILD}, {}, {:?}", decoder.model().identity()?, decoder.options().kv);
         let key = self.key.derive(identity.as_bytes(), "locket session name");
         Some(format!("{}.{EXTENSION}", text::hex(&key.as_bytes()[..16])))
-    }
-
-    /// Whole or not at all. Not synced: what a loss of power leaves does not open, and is removed then.
-    fn put(&self, name: &str, sealed: &[u8]) -> std::io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(sealed)?;
-        file.persist(self.dir.join(name))?;
-        Ok(())
     }
 
     /// Removes the files that were not used for longest, until the rest fits.
@@ -164,6 +148,17 @@ impl Sessions {
             }
         }
     }
+}
+
+/// Puts a cache's file in place, whole or not at all. Not synced: what a loss of power leaves does not open, and is removed or
+/// replaced then.
+pub(crate) fn replace(path: &Path, sealed: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(sealed)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Number of tokens, length of the state, tokens, state, padding.

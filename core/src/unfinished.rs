@@ -4,12 +4,13 @@
 //! sealed file until the whole augmentation is in the store. It is a cache, under a key of everything that an attempt depends
 //! on: that it cannot be read or written is no error, and another history, model or seed finds nothing in it.
 
-use std::{collections::HashMap, fs, io::Write, path::PathBuf};
+use std::{collections::HashMap, fs, path::PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::{
     augment::Attempt,
+    session,
     store::{Key, seal},
 };
 
@@ -48,12 +49,7 @@ impl Unfinished {
         plain.extend(json.iter());
         plain.resize(json.len().next_multiple_of(PAD), b' ');
         let sealed = seal::seal(&self.key, NAME.as_bytes(), &plain).ok()?;
-        let dir = self.path.parent()?;
-        fs::create_dir_all(dir).ok()?;
-        let mut file = tempfile::NamedTempFile::new_in(dir).ok()?;
-        file.write_all(&sealed).ok()?;
-        file.persist(&self.path).ok()?;
-        Some(())
+        session::replace(&self.path, &sealed).ok()
     }
 
     /// Forgets them.

@@ -16,6 +16,7 @@ use locket::{
     prompt::Task,
     store::Key,
 };
+use locket_tests::Draw;
 
 const KINDS: [&str; 8] = [
     "cancelled text",
@@ -27,17 +28,6 @@ const KINDS: [&str; 8] = [
     "both at once",
     "warm device",
 ];
-
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -52,8 +42,8 @@ fn stop_at(n: u64) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
     }
 }
 
-fn open(dir: &Path, model: &Path) -> Engine {
-    Engine::open(dir.join("store"), &Key::new([1; 32]))
+fn open(dir: &Path, store: &str, model: &Path) -> Engine {
+    Engine::open(dir.join(store), &Key::new([1; 32]))
         .unwrap()
         .with_pack(Pack::open(dir.join("p.pack")).unwrap())
         .with_threads(1)
@@ -121,7 +111,7 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
     .unwrap();
     let model =
         std::env::var_os("LOCKET_DISTURB_MODEL").map_or_else(|| locket_tests::tiny::write(dir.path()), Into::into);
-    let mut engine = open(dir.path(), &model);
+    let mut engine = open(dir.path(), "store", &model);
     let marta =
         Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
     marta.history.into_iter().take(3).for_each(|i| engine.record(i).unwrap());
@@ -140,7 +130,9 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
         (written.path, written.text)
     };
     // A new engine for each, without a session.
-    let alone: Vec<_> = (0..requests.len()).map(|n| write(&open_without(&mut engine, dir.path(), &model), n)).collect();
+    let other = || open(dir.path(), "other", &model).with_session_bytes(0);
+    engine.history().unwrap().into_iter().for_each(|r| other().record(r.interaction).unwrap());
+    let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n)).collect();
 
     let mut draw = Draw(0x5eed_1e55_c0ff_ee11);
     let (mut hit, begun) = ([0usize; KINDS.len()], Instant::now());
@@ -148,32 +140,19 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
         let (kind, n) = (draw.below(KINDS.len() as u64) as usize, draw.below(requests.len() as u64) as usize);
         if kind == 3 {
             drop(engine);
-            engine = open(dir.path(), &model);
+            engine = open(dir.path(), "store", &model);
         } else {
             disturb(&engine, &requests[draw.below(requests.len() as u64) as usize], kind, &mut draw);
         }
         hit[kind] += 1;
         assert_eq!(write(&engine, n), alone[n], "point {point}, after: {}", KINDS[kind]);
         // What an augmentation that was not stopped in time has stored would change the prompt.
-        if engine.history().unwrap().iter().any(locket::interaction::Record::is_synthetic) {
-            panic!("point {point}: an augmentation was finished");
-        }
+        let finished = engine.history().unwrap().iter().any(locket::interaction::Record::is_synthetic);
+        assert!(!finished, "point {point}: an augmentation was finished");
     }
     println!(
         "{points} points, every text the same: {:?}, {:.0?}",
         KINDS.iter().zip(hit).collect::<Vec<_>>(),
         begun.elapsed()
     );
-}
-
-/// The store opens once at a time: the engine gives way to one without sessions.
-fn open_without(engine: &mut Engine, dir: &Path, model: &Path) -> Engine {
-    let other = dir.join("other");
-    std::fs::create_dir_all(&other).unwrap();
-    std::fs::copy(dir.join("p.pack"), other.join("p.pack")).unwrap();
-    let alone = open(&other, model).with_session_bytes(0);
-    if alone.history().unwrap().is_empty() {
-        engine.history().unwrap().into_iter().for_each(|r| alone.record(r.interaction).unwrap());
-    }
-    alone
 }

@@ -274,13 +274,8 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     let data = gguf::parse(&whole).unwrap().data as usize;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("m.gguf");
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
-    let mut draw = |below: usize| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random % below as u64) as usize
-    };
+    let mut random = locket_tests::Draw(0x9e37_79b9_7f4a_7c15);
+    let mut draw = |below: usize| random.below(below as u64) as usize;
     let (mut passed, mut loaded) = (0, 0);
     for round in 0..3000 {
         let mut bytes = whole.clone();

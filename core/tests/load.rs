@@ -44,13 +44,8 @@ fn a_hundred_callers() {
         for caller in 0..CALLERS {
             let (engine, finished, cancelled, augmented) = (&engine, &finished, &cancelled, &augmented);
             scope.spawn(move || {
-                let mut random = caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-                let mut draw = move |below: u64| {
-                    random ^= random << 13;
-                    random ^= random >> 7;
-                    random ^= random << 17;
-                    random % below
-                };
+                let mut random = locket_tests::Draw(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                let mut draw = move |below| random.below(below);
                 while Instant::now() < end {
                     // Half of the calls are cancelled, after some pieces or while they wait.
                     let mut left = if draw(2) == 0 { draw(60) } else { u64::MAX };

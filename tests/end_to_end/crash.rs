@@ -38,16 +38,14 @@ fn killed_at_any_moment() {
     let mut expected = vec!["first".to_owned()];
     let batch = |n: usize| (0..60).map(|m| format!("batch {n}, text {m}, {}", "word ".repeat(40))).collect::<Vec<_>>();
     let (mut key, mut killed, mut whole) = ("a", 0, 0);
-    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut draw = locket_tests::Draw(0x2545_f491_4f6c_dd1d);
     // How long each kind of command takes undisturbed, so that kills fall into all of it.
     let mut takes = [Duration::from_millis(30); 3];
     for n in 0.. {
         if killed >= kills {
             break;
         }
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
+        let random = draw.bits();
         let kind = n % 3;
         let added = match kind {
             0 => vec![format!("text {n}")],

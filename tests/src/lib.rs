@@ -31,6 +31,24 @@ pub fn model() -> Option<PathBuf> {
     found(dir.join("gemma-3-270m-q4_k_m.gguf"), "the model gemma-3-270m")
 }
 
+/// Random numbers that are the same on every machine and in every run: xorshift64 (Marsaglia, 2003). The seed must not be 0.
+pub struct Draw(pub u64);
+
+impl Draw {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.bits() % n
+    }
+}
+
 /// Resident memory of this process in bytes (Linux).
 pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

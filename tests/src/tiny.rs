@@ -169,13 +169,10 @@ fn gguf(metadata: Vec<(&'static str, Value)>, tensors: Vec<(String, Vec<u64>)>) 
         offset += (shape.iter().product::<u64>() * 4).next_multiple_of(32);
     }
     out.resize(out.len().next_multiple_of(32), 0);
-    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut random = crate::Draw(0x2545_f491_4f6c_dd1d);
     for (name, shape) in &tensors {
         for _ in 0..shape.iter().product::<u64>() {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            let uniform = (random >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
+            let uniform = (random.bits() >> 40) as f32 / (1u64 << 24) as f32 - 0.5;
             let weight = if name.contains("norm") { 1.0 } else { uniform };
             out.extend(weight.to_le_bytes());
         }

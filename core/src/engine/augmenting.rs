@@ -140,7 +140,7 @@ impl Engine {
             done.refused.extend(attempt.refused);
             done.tokens += attempt.tokens;
         }
-        done.unfinished = count - done.finished.min(count);
+        done.unfinished = count - done.finished;
         if done.unfinished == 0 {
             if !done.kept.is_empty() {
                 self.store.replace_synthetic(&done.kept)?;

@@ -203,7 +203,10 @@ impl<'m> Decoder<'m> {
         }
         impl Supply for Checked<'_> {
             fn next(&mut self) -> Option<Work> {
-                let request = self.feed.next().filter(|_| self.refused.is_none())?;
+                if self.refused.is_some() {
+                    return None;
+                }
+                let request = self.feed.next()?;
                 match check(self.model, self.context, &request) {
                     Ok(()) => Some(Work::Write(request)),
                     Err(e) => {
@@ -270,8 +273,7 @@ impl<'m> Decoder<'m> {
     /// The KV state of `prefix`, if it stands in a cache; what stood behind it there is given up.
     pub(crate) fn export_prefix(&mut self, prefix: &[Token]) -> Option<Vec<u8>> {
         let n = self.slots.iter().position(|s| s.job.is_none() && common_prefix(&s.cached, prefix) == prefix.len())?;
-        self.context.kv_cache_seq_rm(n as i32, Some(prefix.len() as u32), None).ok()?;
-        self.slots[n].cached.truncate(prefix.len());
+        self.drop_behind(n, prefix.len()).ok()?;
         Some(sys::kv_state(&self.context, n as i32))
     }
 

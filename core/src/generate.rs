@@ -95,7 +95,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     let tokens = model.prompt_tokens(&prompt);
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
-    (Request { prompt: tokens, phases, deadline: None }, stable)
+    (Request { prompt: tokens, phases, deadline: None, boundary: None }, stable)
 }
 
 /// What a decoder's answer to [`request`] says.

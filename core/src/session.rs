@@ -30,7 +30,7 @@ const PAD: usize = 1 << 20;
 /// How their names end.
 const EXTENSION: &str = "kv";
 /// Part of every session's identity: KV state of another build is not put back.
-const BUILD: &str = concat!("locket session 1, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
+const BUILD: &str = concat!("locket session 2, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
 
 /// A file's name and tokens.
 type Held = (String, Vec<Token>);
@@ -123,7 +123,8 @@ impl Sessions {
 
     /// One file for each model, adapter and KV type. The name says nothing about them without the key.
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
-        let identity = format!("{BUILD}, {}, {:?}", decoder.model().identity()?, decoder.options().kv);
+        let identity =
+            format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.piece());
         let key = self.key.derive(identity.as_bytes(), "locket session name");
         Some(format!("{}.{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }

@@ -17,7 +17,7 @@ fn tiny() -> (tempfile::TempDir, Model) {
 fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
     let phase = Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 24, sampling };
     let prompt = model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() });
-    Request { prompt, phases: vec![phase], deadline: None }
+    Request { prompt, phases: vec![phase], deadline: None, boundary: None }
 }
 
 fn options(sequences: usize) -> DecoderOptions {
@@ -62,6 +62,36 @@ fn many_at_once_write_what_each_writes_alone() {
     assert_eq!(texts(&together.run(&requests, &mut quiet).unwrap()), texts(&alone));
     // Every request after the first found the shared beginning in the cache.
     assert!(together.usage().reused >= 6 * prefix.len(), "{:?}", together.usage());
+}
+
+#[test]
+fn a_boundary_takes_over_whole_pieces_and_a_finished_prompt() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let history = "a history of some length that stays the same from one request to the next one, ".repeat(2);
+    let boundary = model.prompt_tokens(&Prompt { body: history.clone(), lead: String::new() }).len();
+    let asked = |what: &str| {
+        let plain = request(&model, &format!("{history}{what}"), Sampling::GREEDY);
+        Request { boundary: Some(boundary), ..plain }
+    };
+    let read = |decoder: &mut Decoder<'_>, request: &Request| {
+        let before = decoder.usage();
+        let text = run(decoder, request).phases[0].text.clone();
+        (text, decoder.usage().prefilled - before.prefilled, decoder.usage().reused - before.reused)
+    };
+    let (first, second) = (asked("the first"), asked("the other"));
+    let (text, prefilled, reused) = read(&mut decoder, &first);
+    assert_eq!((prefilled, reused), (first.prompt.len(), 0));
+    assert_eq!(read(&mut decoder, &first), (text.clone(), 0, first.prompt.len()), "the same prompt is not read again");
+    let (_, prefilled, reused) = read(&mut decoder, &second);
+    assert_eq!((prefilled, reused), (second.prompt.len() - boundary, boundary));
+    // Written or read in other pieces: not taken over.
+    let other = Request { boundary: Some(boundary - 10), ..first.clone() };
+    assert_eq!(read(&mut decoder, &other).2 % 64, 0);
+    let unsplit = Request { boundary: None, ..first.clone() };
+    assert!(read(&mut decoder, &unsplit).2 >= boundary - 10);
+    let (again, _, reused) = read(&mut decoder, &first);
+    assert_eq!((again, reused % 64), (text, 0));
 }
 
 #[test]

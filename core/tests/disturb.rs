@@ -100,18 +100,27 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
     }
 }
 
-/// LOCKET_DISTURB points (else 1,000) on the tiny model, or on the one that LOCKET_DISTURB_MODEL names.
 #[test]
 fn the_next_text_is_that_of_an_undisturbed_engine() {
-    let points: usize = std::env::var("LOCKET_DISTURB").ok().and_then(|s| s.parse().ok()).unwrap_or(1000);
+    let dir = tempfile::tempdir().unwrap();
+    disturb_everywhere(&locket_tests::tiny::write(dir.path()), 1000);
+}
+
+/// On a quantized model the split of a prompt shows in its numbers. LOCKET_DISTURB is the number of points.
+#[test]
+fn the_next_text_is_that_of_an_undisturbed_engine_on_the_default_model() {
+    let Some(model) = locket_tests::model() else { return };
+    let points = std::env::var("LOCKET_DISTURB").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
+    disturb_everywhere(&model, points);
+}
+
+fn disturb_everywhere(model: &Path, points: usize) {
     let dir = tempfile::tempdir().unwrap();
     pack::build(&[locket_tests::sample()], &dir.path().join("p.pack"), &BuildOptions::default(), |_| {
         ControlFlow::Continue(())
     })
     .unwrap();
-    let model =
-        std::env::var_os("LOCKET_DISTURB_MODEL").map_or_else(|| locket_tests::tiny::write(dir.path()), Into::into);
-    let mut engine = open(dir.path(), "store", &model);
+    let mut engine = open(dir.path(), "store", model);
     let marta =
         Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
     marta.history.into_iter().take(3).for_each(|i| engine.record(i).unwrap());
@@ -130,7 +139,7 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
         (written.path, written.text)
     };
     // A new engine for each, without a session.
-    let other = || open(dir.path(), "other", &model).with_session_bytes(0);
+    let other = || open(dir.path(), "other", model).with_session_bytes(0);
     engine.history().unwrap().into_iter().for_each(|r| other().record(r.interaction).unwrap());
     let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n)).collect();
 
@@ -140,7 +149,7 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
         let (kind, n) = (draw.below(KINDS.len() as u64) as usize, draw.below(requests.len() as u64) as usize);
         if kind == 3 {
             drop(engine);
-            engine = open(dir.path(), "store", &model);
+            engine = open(dir.path(), "store", model);
         } else {
             disturb(&engine, &requests[draw.below(requests.len() as u64) as usize], kind, &mut draw);
         }

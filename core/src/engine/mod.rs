@@ -249,7 +249,7 @@ impl Engine {
             on_event,
             move |decoder, on_event| {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
-                let request = Request { deadline, ..request };
+                let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
                 let completion = decoder.run_one(&request, on_event)?;

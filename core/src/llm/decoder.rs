@@ -12,6 +12,7 @@ use llama_cpp_2::{
 
 use super::{
     Completion, Feed, LlmError, Model, OnEvent, Request, Token, common_prefix,
+    pieces::{Grid, PIECE},
     slot::Slot,
     steps::{List, Outcome, Supply, Work},
 };
@@ -158,6 +159,11 @@ impl<'m> Decoder<'m> {
         self.options
     }
 
+    /// Most tokens of a piece, where prompts are read in pieces.
+    pub(crate) fn piece(&self) -> usize {
+        PIECE.min(self.options.batch())
+    }
+
     /// What was decoded so far.
     pub fn usage(&self) -> Usage {
         self.usage
@@ -265,35 +271,43 @@ impl<'m> Decoder<'m> {
         })
     }
 
-    /// How many tokens of `prompt` stand in a sequence's cache.
+    /// How many tokens of `prompt` were read in pieces and stand in a sequence's cache.
     pub(crate) fn cached_prefix(&self, prompt: &[Token]) -> usize {
-        self.slots.iter().map(|s| common_prefix(&s.cached, prompt)).max().unwrap_or(0)
+        self.slots.iter().map(|s| common_prefix(&s.cached[..s.read.tokens], prompt)).max().unwrap_or(0)
     }
 
-    /// The KV state of `prefix`, if it stands in a cache; what stood behind it there is given up.
+    /// The KV state of `prefix`, if a prompt with its boundary there was read; what stood behind it is given up.
     pub(crate) fn export_prefix(&mut self, prefix: &[Token]) -> Option<Vec<u8>> {
-        let n = self.slots.iter().position(|s| s.job.is_none() && common_prefix(&s.cached, prefix) == prefix.len())?;
+        let read = |s: &Slot| {
+            let boundary = s.read.grid.is_some_and(|g| g.boundary == prefix.len());
+            s.job.is_none() && boundary && s.cached[..s.read.tokens].starts_with(prefix)
+        };
+        let n = self.slots.iter().position(read)?;
         self.drop_behind(n, prefix.len()).ok()?;
         Some(sys::kv_state(&self.context, n as i32))
     }
 
-    /// All that the first sequence has read, with its KV state.
+    /// What the first sequence has read up to its boundary, with its KV state.
     pub(crate) fn export_first(&mut self) -> Option<(Vec<Token>, Vec<u8>)> {
-        let tokens = self.slots[0].cached.clone();
+        let slot = &self.slots[0];
+        let tokens = slot.cached[..slot.read.tokens].get(..slot.read.grid?.boundary)?.to_vec();
         let state = (!tokens.is_empty()).then(|| self.export_prefix(&tokens))??;
         Some((tokens, state))
     }
 
-    /// Puts the KV state of `tokens` into the first sequence's cache; false, and an empty cache there, if it does not fit.
+    /// Puts the KV state of `tokens`, read with their boundary at the end, into the first sequence's cache; false, and an empty
+    /// cache there, if it does not fit.
     pub(crate) fn import_prefix(&mut self, tokens: &[Token], state: &[u8]) -> bool {
         let cleared = self.context.kv_cache_seq_rm(0, None, None).is_ok();
-        self.slots[0].cached.clear();
+        self.slots[0].truncate(0);
         let taken = cleared
             && tokens.len() < self.options.context
             && self.slots[0].job.is_none()
             && sys::set_kv_state(&mut self.context, 0, state);
         if taken {
+            let grid = Grid { boundary: tokens.len(), piece: self.piece() };
             self.slots[0].cached = tokens.to_vec();
+            self.slots[0].begin(Some(grid), tokens.len(), tokens.len());
         } else {
             let _ = self.context.kv_cache_seq_rm(0, None, None);
         }
@@ -318,7 +332,7 @@ impl<'m> Decoder<'m> {
     /// Forgets all KV state.
     pub fn clear(&mut self) {
         self.context.clear_kv_cache();
-        self.slots.iter_mut().for_each(|s| s.cached.clear());
+        self.slots.iter_mut().for_each(|s| s.truncate(0));
     }
 }
 

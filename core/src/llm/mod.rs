@@ -18,6 +18,7 @@ mod device;
 mod draft;
 pub mod gguf;
 pub(crate) mod model;
+mod pieces;
 mod request;
 mod slot;
 mod steps;

@@ -216,6 +216,11 @@ impl Model {
         self.inner.vocab().tokenize(text.as_bytes(), false, false)
     }
 
+    /// Appends what a token stands for; nothing for a special one.
+    pub(crate) fn spell(&self, token: Token, out: &mut Vec<u8>) {
+        self.inner.vocab().token_to_piece_into(token, out, false, None);
+    }
+
     /// A prompt as tokens: body and lead for a base model; for a chat model the body as the user's turn in
     /// the model's own template and the lead as the beginning of the answer.
     pub fn prompt_tokens(&self, prompt: &Prompt) -> Vec<Token> {

@@ -62,6 +62,11 @@ pub struct Request {
     pub phases: Vec<Phase>,
     /// When to stop: the phase in progress ends there with [`Stop::Deadline`], and later ones are not begun.
     pub deadline: Option<Instant>,
+    /// Where the beginning that later prompts have in common with this one ends, in tokens. With it a decoder of one sequence
+    /// writes what it would with an empty cache: it splits the prompt at fixed places, at the boundary among them, and takes
+    /// over whole pieces only. Without it every token in common is taken over, and the model's numbers can differ slightly
+    /// with what was.
+    pub boundary: Option<usize>,
 }
 
 /// Why a phase ended.

@@ -6,6 +6,7 @@ use super::{
     LlmError, Model, Phase, Token,
     candidates::{Chooser, log_prob},
     draft::Pace,
+    pieces::{Grid, Read},
     request::{Completion, PhaseOutput, Request, Stop},
     steps::Work,
 };
@@ -59,6 +60,12 @@ pub(super) struct Slot {
     pub(super) pending: Vec<Token>,
     /// From which of them on logits are wanted.
     pub(super) wanted: usize,
+    /// How many tokens the prompt has.
+    pub(super) end: usize,
+    /// Whether it is read in pieces.
+    pub(super) exact: bool,
+    /// What the cache holds of a prompt read in pieces.
+    pub(super) read: Read,
     /// What it is doing.
     pub(super) job: Option<Job>,
 }
@@ -67,6 +74,43 @@ impl Slot {
     /// What the cache will hold once everything pending is decoded.
     pub(super) fn planned(&self) -> impl Iterator<Item = &Token> {
         self.cached.iter().chain(&self.pending)
+    }
+
+    /// Whether the cache and the logits behind it are those of `prompt`.
+    pub(super) fn has_read(&self, prompt: &[Token], grid: Grid) -> bool {
+        let Read { grid: read, tokens, logits } = &self.read;
+        self.job.is_none() && logits.is_some() && *read == Some(grid) && self.cached.get(..*tokens) == Some(prompt)
+    }
+
+    /// Begins a prompt of `end` tokens, of which `planned` stand in the cache.
+    pub(super) fn begin(&mut self, grid: Option<Grid>, planned: usize, end: usize) {
+        self.read.truncate(planned);
+        if grid.is_some() {
+            let logits = self.read.logits.take().filter(|_| planned == end);
+            self.read = Read { grid, tokens: planned, logits };
+        }
+        (self.exact, self.end) = (grid.is_some(), end);
+    }
+
+    /// Whether the cache holds nothing but (part of) a prompt that is read in pieces.
+    pub(super) fn reading(&self) -> bool {
+        self.exact && self.cached.len() <= self.end
+    }
+
+    /// Most tokens of the next call.
+    pub(super) fn piece(&self) -> usize {
+        match self.read.grid {
+            Some(grid) if self.exact && self.cached.len() < self.end => {
+                grid.after(self.cached.len()) - self.cached.len()
+            }
+            _ => usize::MAX,
+        }
+    }
+
+    /// Gives up all but the first `keep` tokens.
+    pub(super) fn truncate(&mut self, keep: usize) {
+        self.cached.truncate(keep);
+        self.read.truncate(keep);
     }
 
     /// Whether what is pending behind the first wanted token is a guess.
@@ -133,7 +177,7 @@ impl Writer {
         let stop = if vocab.is_eog(token) {
             Some(Stop::End)
         } else {
-            vocab.token_to_piece_into(token, &mut self.written.held, false, None);
+            model.spell(token, &mut self.written.held);
             let matched = self.written.release(&phase.stop, |piece| emit(self.current, piece));
             if matched {
                 Some(Stop::Matched)

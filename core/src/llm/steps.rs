@@ -6,6 +6,7 @@ use llama_cpp_2::DecodeError;
 
 use super::{
     Completion, Decoder, Event, LlmError, OnEvent, Request, Token, common_prefix, draft,
+    pieces::Grid,
     slot::{Job, Kind, Slot},
 };
 
@@ -24,6 +25,12 @@ impl Work {
             Self::Write(request) => &request.prompt,
             Self::Score(prompt, _) => prompt,
         }
+    }
+
+    /// Where the prompt is split, if it is to be read in the same pieces always.
+    fn grid(&self, piece: usize) -> Option<Grid> {
+        let Self::Write(Request { boundary, .. }) = self else { return None };
+        boundary.map(|boundary| Grid { boundary, piece })
     }
 }
 
@@ -74,6 +81,9 @@ impl<I: Iterator<Item = Work>> Supply for List<I> {
 /// Most rows of logits in one batch for sequences that score: each row takes the vocabulary once more.
 const SCORED_ROWS: usize = 16;
 
+/// The row of logits that a slot keeps behind a prompt.
+const KEPT: i32 = -1;
+
 /// A sequence and its rows of logits in the batch, for its last tokens in the cache.
 type Rows = (usize, Range<i32>);
 
@@ -111,7 +121,10 @@ impl Decoder<'_> {
                 // Sequences have become free.
                 continue;
             }
-            let rows = self.decode_pending()?;
+            let rows = match self.kept_logits() {
+                Some(rows) => rows,
+                None => self.decode_pending()?,
+            };
             if rows.is_empty() {
                 // Within a long prompt too there is a chance to stop, and for others to go first.
                 let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
@@ -158,7 +171,9 @@ impl Decoder<'_> {
         for row in rows {
             let phase = writer.phase();
             let mut go_on = ControlFlow::Continue(());
-            let next = writer.step(self.model, self.context.get_logits_ith(row), &mut |phase, piece| {
+            let kept = self.slots[n].read.logits.as_deref().filter(|_| row == KEPT);
+            let logits = kept.unwrap_or_else(|| self.context.get_logits_ith(row));
+            let next = writer.step(self.model, logits, &mut |phase, piece| {
                 if go_on.is_continue() {
                     go_on = on_event(Event { request: number, phase, piece });
                 }
@@ -219,7 +234,7 @@ impl Decoder<'_> {
         if keep < self.slots[n].cached.len() {
             let from = Some(keep as u32);
             self.context.kv_cache_seq_rm(n as i32, from, None).map_err(|e| LlmError::Decode(e.to_string()))?;
-            self.slots[n].cached.truncate(keep);
+            self.slots[n].truncate(keep);
         }
         Ok(())
     }
@@ -228,9 +243,14 @@ impl Decoder<'_> {
     /// slot is just decoding.
     fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
         let prompt = work.prompt();
-        // At least the last token is decoded again: its logits are needed.
+        let grid = work.grid(self.piece());
+        // At least the last token is decoded again, because its logits are needed, unless they were kept.
         let limit = prompt.len() - 1;
-        let shared = |slot: &Slot| common_prefix(slot.planned(), &prompt[..limit]);
+        let shared = |slot: &Slot| match grid {
+            None => common_prefix(slot.planned(), &prompt[..limit]),
+            Some(grid) if slot.has_read(prompt, grid) => prompt.len(),
+            Some(grid) => slot.read.usable(grid, common_prefix(&slot.cached, &prompt[..limit])),
+        };
         let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
             return Ok(Some(work));
         };
@@ -262,8 +282,9 @@ impl Decoder<'_> {
         self.usage.reused += planned;
         self.usage.prefilled += prompt.len() - planned;
         let slot = &mut self.slots[target];
+        slot.begin(grid, planned, prompt.len());
         slot.pending = prompt[planned..].to_vec();
-        slot.wanted = slot.pending.len() - 1;
+        slot.wanted = slot.pending.len().saturating_sub(1);
         if let Work::Score(_, continuation) = &work {
             slot.pending.extend(&continuation[..continuation.len() - 1]);
         }
@@ -286,7 +307,7 @@ impl Decoder<'_> {
         for n in order {
             others -= 1;
             let slot = &self.slots[n];
-            let mut count = slot.pending.len().min(room);
+            let mut count = slot.pending.len().min(room).min(slot.piece());
             if slot.wanted == 0 {
                 count = count.min((room.saturating_sub(others)).max(1)).min(room);
             }
@@ -310,6 +331,12 @@ impl Decoder<'_> {
         for (n, count) in taken {
             let slot = &mut self.slots[n];
             slot.cached.extend(slot.pending.drain(..count));
+            if slot.reading() {
+                slot.read.tokens = slot.cached.len();
+                if let Some((_, row)) = rows.iter().find(|r| r.0 == n) {
+                    slot.read.logits = Some(self.context.get_logits_ith(row.start).to_vec());
+                }
+            }
             if count > slot.wanted && slot.drafting() {
                 // What is left of a draft that found no room.
                 slot.pending.clear();
@@ -319,6 +346,13 @@ impl Decoder<'_> {
         Ok(rows)
     }
 
+    /// The rows of the slots that need not read their prompt, if there are any.
+    fn kept_logits(&self) -> Option<Vec<Rows>> {
+        let kept = |n: &usize| self.slots[*n].job.is_some() && self.slots[*n].pending.is_empty();
+        let rows: Vec<Rows> = (0..self.slots.len()).filter(kept).map(|n| (n, KEPT..KEPT + 1)).collect();
+        (!rows.is_empty()).then_some(rows)
+    }
+
     pub(super) fn decode_batch(&mut self) -> Result<(), LlmError> {
         match self.context.decode(&mut self.batch) {
             Ok(()) => Ok(()),
@@ -326,7 +360,7 @@ impl Decoder<'_> {
                 // Caches of idle slots are only kept while there is room.
                 for n in (0..self.slots.len()).filter(|&n| self.slots[n].job.is_none()).collect::<Vec<_>>() {
                     let _ = self.context.kv_cache_seq_rm(n as i32, None, None);
-                    self.slots[n].cached.clear();
+                    self.slots[n].truncate(0);
                 }
                 self.context.decode(&mut self.batch).map_err(|e| LlmError::Decode(e.to_string()))
             }

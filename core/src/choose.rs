@@ -4,7 +4,7 @@
 //! read again (its KV state is kept). So most places go to a base that does not depend on the request, chosen by marginal value:
 //! each text counts for what it adds to those chosen before. The last places, nearest to the request, go to the best matches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{interaction::Interaction, prompt::Example, retrieve::score_texts, text};
 
@@ -14,27 +14,37 @@ const MATCHING: usize = 2;
 /// Up to `k` of the person's texts for a request that says `query`: the base in the order in which it was written, then those
 /// that match best, the best last. All of them in order if there are at most `k`.
 pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
+    let history = &distinct(history);
     if history.len() <= k {
-        return history.iter().map(Example::from).collect();
+        return history.iter().copied().map(Example::from).collect();
     }
     let mut base = base(history, k.saturating_sub(MATCHING));
     base.sort_unstable();
     let matching = best_matches(history, query).into_iter().filter(|n| !base.contains(n)).take(k - base.len());
     let matching: Vec<usize> = matching.collect();
-    base.iter().chain(matching.iter().rev()).map(|&n| Example::from(&history[n])).collect()
+    base.iter().chain(matching.iter().rev()).map(|&n| Example::from(history[n])).collect()
 }
 
 /// The `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them; all in order if there are at most `k`.
 pub fn matching_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
+    let history = &distinct(history);
     if history.len() <= k {
-        return history.iter().map(Example::from).collect();
+        return history.iter().copied().map(Example::from).collect();
     }
     let mut order = best_matches(history, query);
     order.truncate(k);
-    order.iter().rev().map(|&n| Example::from(&history[n])).collect()
+    order.iter().rev().map(|&n| Example::from(history[n])).collect()
 }
 
-fn best_matches(history: &[Interaction], query: &str) -> Vec<usize> {
+/// Without the texts that the person has written again, word for word, later.
+fn distinct(history: &[Interaction]) -> Vec<&Interaction> {
+    let mut seen = HashSet::new();
+    let mut kept: Vec<&Interaction> = history.iter().rev().filter(|i| seen.insert((&i.title, &i.text))).collect();
+    kept.reverse();
+    kept
+}
+
+fn best_matches(history: &[&Interaction], query: &str) -> Vec<usize> {
     let texts = history.iter().map(|i| (i.title.as_deref().unwrap_or_default(), i.text.as_str()));
     let scores = score_texts(texts, query);
     let mut order: Vec<usize> = (0..history.len()).collect();
@@ -45,9 +55,9 @@ fn best_matches(history: &[Interaction], query: &str) -> Vec<usize> {
 /// `k` texts that together show most of how and about what the person writes: greedily, each time the one with the largest gain
 /// for its length. A word gains less each time that it is covered again (the square root of its count), which makes the value
 /// submodular and the greedy choice at least 63 % of the best one (Nemhauser et al., 1978). Of equals the later text.
-fn base(history: &[Interaction], k: usize) -> Vec<usize> {
+fn base(history: &[&Interaction], k: usize) -> Vec<usize> {
     // In a fixed order: sums of floats depend on it, and the base must be the same in every call.
-    let distinct = |i: &Interaction| text::words(&text::clip_words(&i.text, CLIP)).collect::<BTreeSet<String>>();
+    let distinct = |i: &&Interaction| text::words(&text::clip_words(&i.text, CLIP)).collect::<BTreeSet<String>>();
     let words: Vec<BTreeSet<String>> = history.iter().map(distinct).collect();
     let mut covered: HashMap<&str, f32> = HashMap::new();
     let mut chosen: Vec<usize> = Vec::new();

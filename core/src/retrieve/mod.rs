@@ -3,6 +3,8 @@
 
 mod bm25;
 
+use std::collections::HashSet;
+
 pub use bm25::{Bm25, score_texts};
 
 use crate::pack::{ItemId, Pack, PublicText};
@@ -67,7 +69,9 @@ impl<'a> Retriever<'a> {
             candidates.into_iter().zip(scores).map(|((item, text), score)| Neighbour { item, text, score }).collect();
         // A stable sort: equal scores keep the pack's order.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
-        ranked.truncate(k);
+        // The same words a second time say nothing new.
+        let mut seen = HashSet::new();
+        ranked.retain(|n| seen.len() < k && seen.insert(n.text.text));
         ranked
     }
 }

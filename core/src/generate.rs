@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    consensus::consensus,
     llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
@@ -18,11 +19,14 @@ pub struct WriteOptions {
     pub text_tokens: usize,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// Texts to write, of which the one that agrees most with the others is taken ([`consensus`](crate::consensus)): the first
+    /// with [`WriteOptions::sampling`], the rest varied.
+    pub candidates: usize,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY }
+        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY, candidates: 1 }
     }
 }
 
@@ -96,6 +100,29 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     (Request { prompt: tokens, phases, deadline: None, boundary: None }, stable)
+}
+
+/// The requests for all candidates of a text: alike but for how tokens are chosen.
+pub fn candidates(request: &Request, options: &WriteOptions) -> Vec<Request> {
+    let varied = |n: usize| {
+        let mut other = request.clone();
+        if n > 0 {
+            let seed = options.sampling.seed.wrapping_add(n as u32);
+            other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
+        }
+        other
+    };
+    (0..options.candidates.max(1)).map(varied).collect()
+}
+
+/// What the candidate says that agrees most with the others; `tokens` counts what all of them took.
+pub fn read_best(material: &Material, completions: &[Completion]) -> Written {
+    let mut all: Vec<Written> = completions.iter().map(|c| read(material, c)).collect();
+    let tokens = all.iter().map(|w| w.tokens).sum();
+    match consensus(&all) {
+        Some(best) => Written { tokens, ..all.swap_remove(best) },
+        None => Written::default(),
+    }
 }
 
 /// What a decoder's answer to [`request`] says.

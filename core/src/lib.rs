@@ -46,9 +46,12 @@
 // What only writes packs is dead without the builder.
 #![cfg_attr(not(feature = "build"), allow(dead_code, unused_imports))]
 
+#[cfg(feature = "eval")]
+pub mod align;
 pub mod augment;
 pub mod choose;
 mod codec;
+pub mod consensus;
 pub mod engine;
 mod error;
 #[cfg(feature = "eval")]

@@ -93,7 +93,7 @@ pub struct Material {
 }
 
 /// Longest excerpt of an example's text and title, in words.
-const TEXT_WORDS: usize = 60;
+pub(crate) const TEXT_WORDS: usize = 60;
 const TITLE_WORDS: usize = 14;
 const ITEM_WORDS: usize = 14;
 /// Longest text that a title or rating is asked for, in words.

@@ -124,9 +124,15 @@ pub struct GenerationArgs {
     /// Evaluate at most this many people, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
+    /// Evaluate only this part of the people, whom an adapter trained with the same share has not learnt from
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
     /// Seed of the draw and of sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Texts to write, of which the one that agrees most with the others is taken
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
     /// Synthetic interactions per person (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
@@ -289,7 +295,9 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
     let mut settings = Settings::new(args.task.into(), method);
     settings.history_cap = args.history_cap;
     settings.limit = args.limit;
+    settings.validation = args.validation.map(locket::align::Share);
     settings.seed = args.seed;
+    settings.options.candidates = args.candidates;
     settings.synthetic = args.synthetic;
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);

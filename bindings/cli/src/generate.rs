@@ -108,6 +108,9 @@ pub struct Args {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
+    /// Texts to write, of which the one that agrees most with the others is taken; it is not streamed then
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
     /// End the text after this many seconds, with its last whole sentence
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
@@ -182,6 +185,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.title.clone_from(&args.title);
     request.text.clone_from(&args.text);
     request.reasoning = !args.no_reasoning;
+    request.options.candidates = args.candidates;
     if args.temperature > 0.0 {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }

@@ -1,6 +1,7 @@
 //! The command `locket`: the engine from a shell. One file per subcommand.
 #![allow(clippy::print_stdout)]
 
+mod align;
 mod bench;
 mod demo;
 mod eval;
@@ -74,6 +75,9 @@ enum Command {
     Rekey(history::RekeyArgs),
     /// Delete everything that is kept of the person
     Erase(history::EraseArgs),
+    /// Prepare what a model is fitted on
+    #[command(subcommand)]
+    Align(align::Command),
     /// Measure quality
     #[command(subcommand)]
     Eval(eval::Command),
@@ -102,6 +106,7 @@ fn main() -> std::process::ExitCode {
         Command::Import(a) => history::import(&a, json),
         Command::Rekey(a) => history::rekey(&a, json),
         Command::Erase(a) => history::erase(&a, json),
+        Command::Align(c) => align::run(c, json),
         Command::Eval(c) => eval::run(c, json),
         Command::Bench(a) => bench::run(&a, json),
         Command::Demo(a) => demo::run(&a),

@@ -17,7 +17,7 @@ use crate::{
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{
-        Conditions, DecoderOptions, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Request, gguf,
+        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Request, gguf,
         model::Source,
         worker::{Priority, Worker},
     },
@@ -29,6 +29,8 @@ use crate::{
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
 const OWN_TEXTS: usize = 8;
+/// Most candidates of a text that are written together.
+const CANDIDATES: usize = 8;
 /// Most bytes of sessions, unless the app says otherwise.
 const SESSION_BYTES: u64 = 64 << 20;
 
@@ -243,26 +245,33 @@ impl Engine {
         let deadline = request.deadline.map(|d| Instant::now() + d);
         let material = self.material(request)?;
         let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (completion, prompt_tokens, reused_tokens) = worker.call(
+        let (mut completions, prompt_tokens, reused_tokens) = worker.call(
             Priority::Foreground,
-            self.decoder_options(&options, 1),
+            self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
             move |decoder, on_event| {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
-                let completion = decoder.run_one(&request, on_event)?;
+                let completions = if options.candidates > 1 {
+                    // Pieces of several texts at once are of no use to anybody.
+                    let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
+                    decoder.run(&generate::candidates(&request, &options), &mut alive)?
+                } else {
+                    vec![decoder.run_one(&request, on_event)?]
+                };
                 let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
-                Ok::<_, Error>((completion, request.prompt.len(), reused))
+                Ok::<_, Error>((completions, request.prompt.len(), reused))
             },
         )?;
         let phases = usize::from(material.reasoning) + 1;
-        if completion.phases.len() < phases {
+        completions.retain(|c| c.phases.len() == phases);
+        if completions.is_empty() {
             return Err(LlmError::Deadline.into());
         }
-        Ok(Written { prompt_tokens, reused_tokens, ..generate::read(&material, &completion) })
+        Ok(Written { prompt_tokens, reused_tokens, ..generate::read_best(&material, &completions) })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {

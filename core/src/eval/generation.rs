@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Error,
+    align::Share,
     generate::WriteOptions,
     interaction::Interaction,
     llm::{Model, Sampling},
@@ -64,6 +65,8 @@ pub struct Settings {
     pub history_cap: Option<usize>,
     /// At most this many people, drawn by `seed`.
     pub limit: Option<usize>,
+    /// Only people whom an adapter trained with the same share has not learnt from.
+    pub validation: Option<Share>,
     /// Seed of the draw and of sampling.
     pub seed: u64,
     /// Synthetic interactions per person for the methods that augment.
@@ -87,6 +90,7 @@ impl Settings {
             method,
             history_cap: None,
             limit: None,
+            validation: None,
             seed: 1,
             synthetic: 2,
             synthetic_file: None,
@@ -111,7 +115,7 @@ impl Settings {
     fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         json!({
             "files": files, "model": model.map(Model::name), "task": format!("{:?}", self.task),
-            "method": format!("{:?}", self.method), "history_cap": self.history_cap, "limit": self.limit,
+            "method": format!("{:?}", self.method), "history_cap": self.history_cap, "limit": self.limit, "validation": self.validation.map(|s| s.0),
             "seed": self.seed, "synthetic": self.synthetic, "options": format!("{:?}", self.options),
         })
     }
@@ -212,7 +216,8 @@ pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile
     for file in files {
         for profile in Profiles::open(file)? {
             let profile = profile?;
-            if reference(&profile.target, settings.task).is_empty() {
+            let learnt = settings.validation.is_some_and(|share| !share.validates(&profile.user));
+            if learnt || reference(&profile.target, settings.task).is_empty() {
                 continue;
             }
             best.push((key(&profile.user), profile.user.clone()));

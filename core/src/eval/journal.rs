@@ -13,16 +13,16 @@ use serde_json::Value;
 use crate::Error;
 
 /// The file behind a run: a line with its settings, then one line per person.
-pub(super) struct Journal<T> {
+pub(crate) struct Journal<T> {
     file: File,
     path: PathBuf,
-    pub(super) rows: Vec<T>,
+    pub(crate) rows: Vec<T>,
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Opens `path`, or a scratch file. An existing file must stem from the same settings; a line that a
     /// kill cut off is taken away.
-    pub(super) fn open(path: Option<&Path>, settings: &Value) -> Result<Self, Error> {
+    pub(crate) fn open(path: Option<&Path>, settings: &Value) -> Result<Self, Error> {
         let Some(path) = path else {
             let file = tempfile::tempfile().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
             return Ok(Self { file, path: PathBuf::from("scratch file"), rows: Vec::new() });
@@ -70,7 +70,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         self.file.write_all(&line).map_err(|e| Error::io("write", &self.path, e))
     }
 
-    pub(super) fn push(&mut self, row: T) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, row: T) -> Result<(), Error> {
         self.line(&row)?;
         self.rows.push(row);
         Ok(())

@@ -26,6 +26,7 @@ mod writer;
 
 pub use drafts::drafts;
 pub use filters::RankBy;
+pub(crate) use journal::Journal;
 pub use link::link;
 pub use meteor::Meteor;
 pub use packing::packing;

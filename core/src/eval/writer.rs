@@ -94,10 +94,13 @@ impl<'a> Writer<'a> {
             .zip(synthetic)
             .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
             .collect();
-        let requests: Vec<_> = materials.iter().map(|m| generate::request(model, m, &self.settings.options)).collect();
+        let options = &self.settings.options;
+        let request = |m: &Material| generate::candidates(&generate::request(model, m, options), options);
+        let requests: Vec<_> = materials.iter().flat_map(request).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
-        for ((row, material), completion) in rows.iter_mut().zip(&materials).zip(&completions) {
-            let written = generate::read(material, completion);
+        let completions = completions.chunks(options.candidates.max(1));
+        for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
+            let written = generate::read_best(material, completions);
             row.tokens += written.tokens;
             row.path = written.path.map(|p| p.to_string());
             let rating = written.rating.map(|r| r.to_string());

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Fits a LoRA adapter to the examples of `locket align`, and writes it as a GGUF file for llama.cpp.
+
+    train.py --model gemma.gguf --examples a.jsonl b.jsonl --run RUN --minutes 60 --out adapter.gguf
+
+The base is the dequantized GGUF file itself, so that the adapter fits the very weights that run on the device. RUN
+keeps checkpoints and the log; the same command goes on where an interrupted one stopped. The loss is the mean negative
+log-likelihood of the tokens that the examples mark, taken over the vocabulary that occurs in them: the full softmax over
+262,144 tokens would be most of the work, and tokens that no review contains are unlikely before training already.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import time
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from transformers import AutoModelForCausalLM, GgufConfig
+
+import adapter
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--model", required=True, type=Path, help="the base model, a GGUF file")
+    p.add_argument("--examples", required=True, nargs="+", type=Path, help="files of `locket align`")
+    p.add_argument("--run", required=True, type=Path, help="folder for checkpoints and the log")
+    p.add_argument("--out", type=Path, help="adapter to write at the end")
+    p.add_argument("--init", type=Path, help="begin with the weights of another run's folder, not its optimizer")
+    p.add_argument("--minutes", type=float, help="time to train, over all calls")
+    p.add_argument("--steps", type=int, help="or the number of steps")
+    p.add_argument("--rank", type=int, default=16)
+    p.add_argument("--alpha", type=int, default=32)
+    p.add_argument("--rate", type=float, default=8e-4, help="highest learning rate; cosine to a twentieth")
+    p.add_argument("--step-tokens", type=int, default=4800, help="tokens per step of the optimizer")
+    p.add_argument("--batch-tokens", type=int, default=2400, help="tokens per forward pass, padding included")
+    p.add_argument("--held-out", type=int, default=48, help="examples (of other people) for the validation loss")
+    p.add_argument("--save-minutes", type=float, default=5)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on CUDA, else float32")
+    args = p.parse_args()
+    if (args.minutes is None) == (args.steps is None):
+        p.error("give --minutes or --steps")
+    return args
+
+
+def read(files):
+    """Examples as (user, tokens, positions whose token is learnt)."""
+    examples = []
+    for file in files:
+        for line in file.open():
+            e = json.loads(line)
+            if "tokens" not in e:
+                continue  # the settings in front of a search's examples
+            learn = [i for span in e["learn"] for i in range(span["start"], span["end"])]
+            examples.append((e["user"], e["tokens"], learn))
+    return examples
+
+
+def load(path, rank, alpha, dtype, device):
+    quantized = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, quantization_config=quantized, dtype=dtype, attn_implementation="sdpa"
+    )
+    model.requires_grad_(False)
+    model.config.use_cache = False
+    lora = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS, task_type="CAUSAL_LM")
+    return get_peft_model(model, lora).to(device)
+
+
+class Objective:
+    """The loss of a batch, over the vocabulary that occurs."""
+
+    def __init__(self, model, examples):
+        base = model.get_base_model()
+        self.body, self.device = base.model, model.device
+        occurring = torch.tensor(sorted({t for _, tokens, _ in examples for t in tokens}))
+        self.place = torch.full((base.config.vocab_size,), -1, dtype=torch.long)
+        self.place[occurring] = torch.arange(len(occurring))
+        self.place = self.place.to(self.device)
+        self.head = base.lm_head.weight[occurring.to(self.device)].detach()
+
+    def __call__(self, batch):
+        """Summed loss and number of learnt tokens. Padding stands behind, where causal attention does not look."""
+        longest = max(len(tokens) for _, tokens, _ in batch)
+        ids = torch.zeros(len(batch), longest, dtype=torch.long)
+        rows, columns = [], []
+        for n, (_, tokens, learn) in enumerate(batch):
+            ids[n, : len(tokens)] = torch.tensor(tokens)
+            rows += [n] * len(learn)
+            columns += learn
+        ids = ids.to(self.device)
+        rows, columns = torch.tensor(rows, device=self.device), torch.tensor(columns, device=self.device)
+        hidden = self.body(input_ids=ids).last_hidden_state
+        logits = torch.nn.functional.linear(hidden[rows, columns - 1], self.head).float()
+        wanted = self.place[ids[rows, columns]]
+        return torch.nn.functional.cross_entropy(logits, wanted, reduction="sum"), len(rows)
+
+
+def batches(examples, limit):
+    """Examples of like length together, up to `limit` tokens with padding."""
+    batch, longest = [], 0
+    for e in sorted(examples, key=lambda e: len(e[1])):
+        longest = max(longest, len(e[1]))
+        if batch and longest * (len(batch) + 1) > limit:
+            yield batch
+            batch, longest = [], len(e[1])
+        batch.append(e)
+    if batch:
+        yield batch
+
+
+def steps(examples, at, tokens, seed):
+    """Endless groups of examples for one step each, from the `at`-th example on; every pass in an order of its own."""
+    while True:
+        epoch, first = divmod(at, len(examples))
+        order = list(range(len(examples)))
+        random.Random(f"{seed} {epoch}").shuffle(order)
+        group, size = [], 0
+        for n in order[first:]:
+            group.append(examples[n])
+            size += len(examples[n][1])
+            at += 1
+            if size >= tokens:
+                yield at, group
+                group, size = [], 0
+        if group:
+            yield at, group
+
+
+def main():
+    args = arguments()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = getattr(torch, args.dtype or ("bfloat16" if device == "cuda" else "float32"))
+    args.run.mkdir(parents=True, exist_ok=True)
+
+    everything = read(args.examples)
+    people = sorted({e[0] for e in everything})
+    random.Random(args.seed).shuffle(people)
+    held, unseen = set(), []
+    for person in people:
+        if len(unseen) >= args.held_out:
+            break
+        held.add(person)
+        unseen += [e for e in everything if e[0] == person]
+    examples = [e for e in everything if e[0] not in held]
+
+    model = load(args.model, args.rank, args.alpha, dtype, device)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    objective = Objective(model, everything)
+    optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
+    done = {"step": 0, "at": 0, "seconds": 0.0, "tokens": 0, "learnt": 0}
+    checkpoint = args.run / "checkpoint.pt"
+    if args.init and not checkpoint.exists():
+        begun = torch.load(args.init / "checkpoint.pt", map_location=device, weights_only=True)
+        set_peft_model_state_dict(model, begun["adapter"])
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        set_peft_model_state_dict(model, saved["adapter"])
+        optimizer.load_state_dict(saved["optimizer"])
+        done = saved["done"]
+
+    def save():
+        state = {"adapter": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict(), "done": done}
+        torch.save(state, args.run / "checkpoint.new")
+        os.replace(args.run / "checkpoint.new", checkpoint)
+
+    def log(**values):
+        line = json.dumps({**done, **values})
+        print(line, flush=True)
+        with (args.run / "log.jsonl").open("a") as f:
+            f.write(line + "\n")
+
+    @torch.no_grad()
+    def validate():
+        model.eval()
+        sums = [objective(b) for b in batches(unseen, args.batch_tokens)]
+        model.train()
+        return sum(s.item() for s, _ in sums) / sum(n for _, n in sums)
+
+    def fraction():
+        return done["step"] / args.steps if args.steps else done["seconds"] / 60 / args.minutes
+
+    clock = saved_at = time.monotonic()
+    if done["step"] == 0:
+        log(validation=round(validate(), 4), examples=len(examples), vocabulary=len(objective.head))
+    model.train()
+    smooth = None
+    for at, group in steps(examples, done["at"], args.step_tokens, args.seed):
+        if fraction() >= 1:
+            break
+        rate = args.rate * min(1, (done["step"] + 1) / 20) * max(0.05, 0.5 * (1 + math.cos(math.pi * fraction())))
+        for g in optimizer.param_groups:
+            g["lr"] = rate
+        learnt, total = sum(len(e[2]) for e in group), 0.0
+        for batch in batches(group, args.batch_tokens):
+            loss, _ = objective(batch)
+            (loss / learnt).backward()
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        now = time.monotonic()
+        done["seconds"] += now - clock
+        clock = now
+        done["step"], done["at"] = done["step"] + 1, at
+        done["tokens"] += sum(len(e[1]) for e in group)
+        done["learnt"] += learnt
+        smooth = total / learnt if smooth is None else 0.9 * smooth + 0.1 * total / learnt
+        if done["step"] % 10 == 0:
+            log(loss=round(smooth, 4), rate=round(rate, 6), tokens_per_second=round(done["tokens"] / done["seconds"]))
+        if now - saved_at > 60 * args.save_minutes:
+            save()
+            log(validation=round(validate(), 4))
+            clock = saved_at = time.monotonic()
+    save()
+    log(validation=round(validate(), 4))
+    if args.out:
+        adapter.write(args.out, get_peft_model_state_dict(model), args.alpha, model.config.model_type)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,16 +2,18 @@
 
 CARGO_FLAGS = --release --locked
 VENV        = target/venv
+VENV_ALIGN  = target/venv-align
 # llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: demo test setup venv build lint deny model offline bundle fuzz clean
+.PHONY: demo test setup venv venv-align build lint deny model offline bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
 
-test: setup venv build lint deny model offline
-	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 cargo test $(CARGO_FLAGS) --workspace
+test: setup venv venv-align build lint deny model offline
+	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \
+		cargo test $(CARGO_FLAGS) --workspace
 
 # Compilers, strace and WordNet. Says what it installs; does nothing where everything is there.
 setup:
@@ -53,6 +55,13 @@ venv: $(VENV)/.ready
 $(VENV)/.ready: tests/metrics/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# The trainer's packages (PyTorch brings 5 GB).
+venv-align: $(VENV_ALIGN)/.ready
+$(VENV_ALIGN)/.ready: models/align/requirements.txt
+	python3 -m venv $(VENV_ALIGN)
+	$(VENV_ALIGN)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 model: build

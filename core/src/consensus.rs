@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(consensus(&[]), None);
         let same = vec![text("the same"); 3];
         assert_eq!(consensus(&same), Some(0), "of equals the first");
-        assert_eq!(consensus(&[text(""), text("something"), text("something else")]), Some(1));
+        assert_eq!(consensus(&[text(""), text("something"), text("something else")]), Some(2));
     }
 
     #[test]

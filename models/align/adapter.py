@@ -24,6 +24,24 @@ NAMES = {
 ARCHITECTURES = {"gemma3_text": "gemma3"}
 
 
+def file_name(name):
+    layer, module, side = re.search(r"layers\.(\d+)\.(.+)\.lora_([AB])\.weight$", name).groups()
+    return f"blk.{layer}.{NAMES[module]}.weight.lora_{side.lower()}"
+
+
+def read(path, like):
+    """The weights of an adapter file under PEFT's names, those of `like`."""
+    tensors = {t.name: t for t in gguf.GGUFReader(str(path)).tensors}
+
+    def weights(name, tensor):
+        data = torch.from_numpy(np.array(tensors[file_name(name)].data, dtype=np.float32))
+        if data.shape != tensor.shape:
+            raise SystemExit(f"{path}: {name} is {tuple(data.shape)}, not {tuple(tensor.shape)}: another --rank?")
+        return data.to(tensor.dtype)
+
+    return {name: weights(name, tensor) for name, tensor in like.items()}
+
+
 def write(path, state, alpha, model_type="gemma3_text", kind=np.float16):
     """`state`: PEFT's names to tensors; A is (rank, in), B is (out, rank)."""
     writer = gguf.GGUFWriter(str(path), ARCHITECTURES[model_type])
@@ -31,9 +49,7 @@ def write(path, state, alpha, model_type="gemma3_text", kind=np.float16):
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", float(alpha))
     for name, tensor in sorted(state.items()):
-        layer, module, side = re.search(r"layers\.(\d+)\.(.+)\.lora_([AB])\.weight$", name).groups()
-        data = tensor.detach().float().cpu().numpy().astype(kind)
-        writer.add_tensor(f"blk.{layer}.{NAMES[module]}.weight.lora_{side.lower()}", data)
+        writer.add_tensor(file_name(name), tensor.detach().float().cpu().numpy().astype(kind))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -32,7 +32,7 @@ def arguments():
     p.add_argument("--examples", required=True, nargs="+", type=Path, help="files of `locket align`")
     p.add_argument("--run", required=True, type=Path, help="folder for checkpoints and the log")
     p.add_argument("--out", type=Path, help="adapter to write at the end")
-    p.add_argument("--init", type=Path, help="begin with the weights of another run's folder, not its optimizer")
+    p.add_argument("--init", type=Path, help="adapter (GGUF) to begin with: the round before")
     p.add_argument("--minutes", type=float, help="time to train, over all calls")
     p.add_argument("--steps", type=int, help="or the number of steps")
     p.add_argument("--rank", type=int, default=16)
@@ -73,6 +73,12 @@ def load(path, rank, alpha, dtype, device):
     model.config.use_cache = False
     lora = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS, task_type="CAUSAL_LM")
     return get_peft_model(model, lora).to(device)
+
+
+def with_adapter(model, path):
+    """The model with the weights of an adapter file."""
+    set_peft_model_state_dict(model, adapter.read(path, get_peft_model_state_dict(model)))
+    return model
 
 
 class Objective:
@@ -161,8 +167,7 @@ def main():
     done = {"step": 0, "at": 0, "seconds": 0.0, "tokens": 0, "learnt": 0}
     checkpoint = args.run / "checkpoint.pt"
     if args.init and not checkpoint.exists():
-        begun = torch.load(args.init / "checkpoint.pt", map_location=device, weights_only=True)
-        set_peft_model_state_dict(model, begun["adapter"])
+        with_adapter(model, args.init)
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         set_peft_model_state_dict(model, saved["adapter"])

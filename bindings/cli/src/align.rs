@@ -1,6 +1,6 @@
 //! `locket align examples | paths`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use locket::align::{self, ExampleOptions, Judge, SearchOptions, Share};
 use serde_json::json;
@@ -75,8 +75,9 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         Command::Examples(args) => (args, None),
         Command::Paths { args, adapter, n, rationalised, judge } => (args, Some((adapter, n, rationalised, judge))),
     };
-    let adapter = search.as_ref().and_then(|s| s.0.as_deref());
-    let model = ui::load_model(&args.model, adapter)?;
+    // A first round begins with the bare model.
+    let adapter = search.as_ref().and_then(|s| s.0.as_deref()).unwrap_or(Path::new("none"));
+    let model = ui::load_model(&args.model, Some(adapter))?;
     let examples = ExampleOptions {
         validation: Share(args.validation),
         per_person: args.per_person,

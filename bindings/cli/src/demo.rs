@@ -18,7 +18,7 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long, default_value = "gemma-3-270m")]
     model: String,
-    /// LoRA adapter (GGUF)
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Whose text to write: a user of the sample

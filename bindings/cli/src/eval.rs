@@ -1,4 +1,4 @@
-//! `locket eval graph | link | generation`
+//! `locket eval graph | link | generation | report`
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -10,7 +10,7 @@ use locket::{
     },
     graph::{FitOptions, Mixture},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{generate::TaskArg, ui};
 
@@ -96,6 +96,18 @@ Example:
       --limit 200 --seed 1 --out full.jsonl --json
 A run that was stopped goes on when it is called again with the same --out.")]
     Generation(GenerationArgs),
+    /// What the predictions of many runs say together: tables, paired differences, plots, samples
+    #[command(after_help = "\
+Example:
+  locket eval report --runs runs --out docs/report")]
+    Report {
+        /// Folder with the predictions files (--out) of `eval generation`
+        #[arg(long)]
+        runs: PathBuf,
+        /// Folder for report.md and index.html
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -109,7 +121,7 @@ pub struct GenerationArgs {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: Option<String>,
-    /// LoRA adapter (GGUF)
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// What to write
@@ -277,6 +289,9 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             value?
         }
         Command::Generation(args) => run_generation(&args)?,
+        Command::Report { runs, out } => {
+            json!({ "runs": eval::report(&runs, &out)?, "report": out.join("report.md"), "page": out.join("index.html") })
+        }
     };
     if json {
         return ui::print_json(&value);

@@ -43,7 +43,7 @@ struct Parts {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// LoRA adapter (GGUF)
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Meteor,
+    Authors, Meteor,
     journal::Journal,
     rouge_l, rouge1,
     stats::Sample,
@@ -107,16 +107,16 @@ impl Settings {
     /// What synthetic interactions depend on.
     fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         json!({
-            "files": files, "model": model.map(Model::name), "task": format!("{:?}", self.task),
+            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity), "task": format!("{:?}", self.task),
             "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
         })
     }
 
     fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         json!({
-            "files": files, "model": model.map(Model::name), "task": format!("{:?}", self.task),
+            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity), "task": format!("{:?}", self.task),
             "method": format!("{:?}", self.method), "history_cap": self.history_cap, "limit": self.limit, "validation": self.validation.map(|s| s.0),
-            "seed": self.seed, "synthetic": self.synthetic, "options": format!("{:?}", self.options),
+            "seed": self.seed, "synthetic": self.synthetic, "options": format!("{:?}", self.options), "candidates": self.options.candidates,
         })
     }
 }
@@ -148,7 +148,7 @@ pub struct Prediction {
 /// may stop the run; what is done then stays in `out`.
 ///
 /// JSON: `n`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se`, the same under `history0` and
-/// `history1plus`, `tokens_per_user`, and in `refused` how many synthetic texts the gate refused for which reason.
+/// `history1plus`, `tokens_per_user`, for texts of people with histories `author_mrr` ([`Authors`]), and in `refused` how many synthetic texts the gate refused for which reason.
 ///
 /// # Errors
 /// [`Error::Missing`] without a model for a method that writes, [`Error::Argument`] for a foreign predictions file,
@@ -168,7 +168,7 @@ pub fn generation(
     let open: Vec<&Profile> = people.iter().filter(|p| !done.contains(&p.user)).collect();
     let meteor = Meteor::new();
     // Scored again, so that what an earlier build wrote is measured by this one.
-    predictions.rows.iter_mut().for_each(|row| row.scores = scores(row, settings.task, &meteor));
+    predictions.rows.iter_mut().for_each(|row| row.scores = score(row, settings.task, &meteor));
     let journal = match (&settings.synthetic_file, settings.method.augments()) {
         (Some(path), true) => Some(path.as_path()),
         _ => None,
@@ -181,14 +181,54 @@ pub fn generation(
         let rows = writer.write(chunk, &mut || progress(finished, total))?;
         for (profile, mut row) in chunk.iter().zip(rows) {
             row.reference = reference(&profile.target, settings.task);
-            row.scores = scores(&row, settings.task, &meteor);
+            row.scores = score(&row, settings.task, &meteor);
             predictions.push(row)?;
         }
         if progress(predictions.rows.len(), total).is_break() {
             return Err(Error::Cancelled);
         }
     }
-    Ok(summary(&predictions.rows, settings, &meteor))
+    let mut out = summary(&predictions.rows, settings, &meteor);
+    if settings.task == Task::Text {
+        identification(files, &people, &predictions.rows, &mut out)?;
+    }
+    Ok(Value::Object(out))
+}
+
+/// Fewest people with a history among whom an author can be looked for.
+const AUTHORS: usize = 100;
+
+/// How often the author is found by the text: written, real (the ceiling), and by the title alone (the floor); among any authors,
+/// and among those of the same category.
+fn identification(
+    files: &[PathBuf],
+    people: &[Profile],
+    rows: &[Prediction],
+    out: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    let mut all = Vec::new();
+    for file in files {
+        for profile in Profiles::open(file)? {
+            all.push(profile?);
+        }
+    }
+    let authors = Authors::new(&all);
+    if authors.len() < AUTHORS {
+        return Ok(());
+    }
+    let title = |p: &Profile| p.target.title.clone().unwrap_or_default();
+    let titles: HashMap<&str, String> = people.iter().map(|p| (p.user.as_str(), title(p))).collect();
+    for (alike, suffix) in [(false, ""), (true, "_alike")] {
+        authors
+            .mrr(rows.iter().map(|r| (r.user.as_str(), r.prediction.as_str())), alike)
+            .write(&format!("author_mrr{suffix}"), out);
+        authors
+            .mrr(rows.iter().map(|r| (r.user.as_str(), r.reference.as_str())), alike)
+            .write(&format!("author_real{suffix}"), out);
+        let by_title = rows.iter().filter_map(|r| Some((r.user.as_str(), titles.get(r.user.as_str())?.as_str())));
+        authors.mrr(by_title, alike).write(&format!("author_title{suffix}"), out);
+    }
+    Ok(())
 }
 
 /// The given pack, or one built from `files` with every target held out, in a folder that lives as long as it is used.
@@ -240,7 +280,8 @@ fn reference(target: &Interaction, task: Task) -> String {
     }
 }
 
-fn scores(row: &Prediction, task: Task, meteor: &Meteor) -> Vec<f64> {
+/// ROUGE-1, ROUGE-L and METEOR of a text, or the absolute error of a rating.
+pub(super) fn score(row: &Prediction, task: Task, meteor: &Meteor) -> Vec<f64> {
     let (prediction, reference) = (&row.prediction, &row.reference);
     match task {
         Task::Rating => vec![(number(prediction) - number(reference)).abs()],
@@ -252,7 +293,7 @@ fn number(text: &str) -> f64 {
     text.parse().unwrap_or(0.0)
 }
 
-fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Value {
+fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Map<String, Value> {
     let mut out = Map::new();
     metrics(rows.iter(), settings.task, &mut out);
     for (name, with_history) in [("history0", false), ("history1plus", true)] {
@@ -272,7 +313,7 @@ fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Value {
     out.insert("words".into(), json!(mean(|r| text::word_count(&r.prediction))));
     out.insert("words_true".into(), json!(mean(|r| text::word_count(&r.reference))));
     out.insert("seed".into(), json!(settings.seed));
-    Value::Object(out)
+    out
 }
 
 fn metrics<'r>(rows: impl Iterator<Item = &'r Prediction> + Clone, task: Task, out: &mut Map<String, Value>) {

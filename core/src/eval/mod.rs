@@ -8,6 +8,7 @@
 //! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
 //! targets; other people's texts stay retrievable.
 
+mod author;
 mod drafts;
 mod filters;
 pub mod generation;
@@ -16,14 +17,17 @@ mod lightgcn;
 mod link;
 mod meteor;
 mod packing;
+mod plot;
 mod porter;
 mod ranking;
+mod report;
 mod rouge;
 mod scale;
 mod stats;
 mod wordnet;
 mod writer;
 
+pub use author::Authors;
 pub use drafts::drafts;
 pub use filters::RankBy;
 pub(crate) use journal::Journal;
@@ -32,6 +36,7 @@ pub use meteor::Meteor;
 pub use packing::packing;
 pub use porter::stem;
 pub use ranking::{Split, graph};
+pub use report::report;
 pub use rouge::{rouge_l, rouge1};
 pub use scale::{from_edges, generate, scale};
 pub use stats::{Sample, peak_rss_bytes};

@@ -186,9 +186,13 @@ impl Model {
         &self.source.path
     }
 
-    /// The file's name, for records and reports.
+    /// The file's name, and the adapter's if there is one, for records and reports.
     pub fn name(&self) -> String {
-        self.path().file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+        let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        match &self.source.adapter {
+            Some(adapter) => format!("{} + {}", name(self.path()), name(adapter)),
+            None => name(self.path()),
+        }
     }
 
     /// Bytes of weights.

@@ -22,7 +22,7 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// LoRA adapter (GGUF)
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Tokens of the prompt

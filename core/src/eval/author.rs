@@ -1,0 +1,157 @@
+//! Author identification: does a text sound like the person it was written for?
+//!
+//! The text is compared with what its author and 99 others wrote before, by the cosine of character 3- to 5-grams (log tf x idf,
+//! lower-cased, white space folded: the usual features of authorship attribution). The measure is the mean reciprocal rank of the
+//! true author. A real text of the author is the ceiling; the title that was given, which says what the person writes about but
+//! nothing of how, is the floor. Against authors of the same category the topic helps less.
+
+use std::collections::HashMap;
+
+use super::Sample;
+use crate::{interaction::Interaction, pack::hash, profile::Profile, text};
+
+/// How many of a person's latest texts say how they write.
+const TEXTS: usize = 8;
+/// The others that the true author is ranked among.
+const OTHERS: usize = 99;
+
+/// A sparse unit vector: n-grams by their hash.
+type Style = HashMap<u64, f64>;
+
+/// The styles of all people who have written before.
+pub struct Authors {
+    idf: HashMap<u64, f64>,
+    people: Vec<Author>,
+    place: HashMap<String, usize>,
+}
+
+struct Author {
+    user: String,
+    category: String,
+    style: Style,
+}
+
+impl Authors {
+    /// Everybody with a history.
+    pub fn new<'p>(profiles: impl IntoIterator<Item = &'p Profile>) -> Self {
+        let with_history: Vec<&Profile> = profiles.into_iter().filter(|p| !p.history.is_empty()).collect();
+        let counts: Vec<HashMap<u64, f64>> = with_history.iter().map(|p| grams(&latest(&p.history))).collect();
+        let mut seen: HashMap<u64, f64> = HashMap::new();
+        counts.iter().flat_map(HashMap::keys).for_each(|gram| *seen.entry(*gram).or_default() += 1.0);
+        let n = counts.len() as f64;
+        let idf: HashMap<u64, f64> =
+            seen.into_iter().map(|(gram, df)| (gram, ((1.0 + n) / (1.0 + df)).ln() + 1.0)).collect();
+        let author = |(p, counts): (&&Profile, HashMap<u64, f64>)| Author {
+            user: p.user.clone(),
+            category: common_category(&p.history),
+            style: weighed(counts, &idf),
+        };
+        let people: Vec<Author> = with_history.iter().zip(counts).map(author).collect();
+        let place = people.iter().enumerate().map(|(n, a)| (a.user.clone(), n)).collect();
+        Self { idf, people, place }
+    }
+
+    /// Number of people with a history.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether nobody has one.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    /// The reciprocal rank of `user` as the author of `text`, among 99 others, or, `alike`, among 99 of whom as many as there are
+    /// write in the same category. `None` without a history.
+    pub fn reciprocal_rank(&self, user: &str, text: &str, alike: bool) -> Option<f64> {
+        let me = *self.place.get(user)?;
+        let style = weighed(grams(text), &self.idf);
+        let mut others: Vec<usize> = (0..self.people.len()).filter(|&n| n != me).collect();
+        // The same others for every text on this person.
+        let drawn = |n: usize| hash(&format!("{user}\n{}", self.people[n].user)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let elsewhere = |n: usize| alike && self.people[n].category != self.people[me].category;
+        others.sort_by_cached_key(|&n| (elsewhere(n), drawn(n)));
+        others.truncate(OTHERS);
+        let mine = cosine(&style, &self.people[me].style);
+        let scores: Vec<f64> = others.iter().map(|&n| cosine(&style, &self.people[n].style)).collect();
+        let better = scores.iter().filter(|s| **s > mine).count() as f64;
+        let equal = scores.iter().filter(|s| **s == mine).count() as f64;
+        // Of equals the middle: a text that says nothing ranks by chance.
+        Some(1.0 / (1.0 + better + equal / 2.0))
+    }
+
+    /// Mean reciprocal rank over (user, text).
+    pub fn mrr<'t>(&self, texts: impl IntoIterator<Item = (&'t str, &'t str)>, alike: bool) -> Sample {
+        texts.into_iter().filter_map(|(user, text)| self.reciprocal_rank(user, text, alike)).collect()
+    }
+}
+
+fn latest(history: &[Interaction]) -> String {
+    history[history.len().saturating_sub(TEXTS)..].iter().map(|i| i.text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// The category that a person writes most about; of equals the first by name.
+fn common_category(history: &[Interaction]) -> String {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    history.iter().filter_map(|i| i.category.as_deref()).for_each(|c| *counts.entry(c).or_default() += 1);
+    let most = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    most.map(|m| m.0.to_owned()).unwrap_or_default()
+}
+
+fn grams(said: &str) -> HashMap<u64, f64> {
+    let folded: Vec<char> = text::one_line(said).to_lowercase().chars().collect();
+    let mut counts = HashMap::new();
+    for n in 3..=5 {
+        for gram in folded.windows(n) {
+            *counts.entry(hash(&gram.iter().collect::<String>())).or_default() += 1.0;
+        }
+    }
+    counts
+}
+
+/// Log tf x idf, of unit length. What no history contains says nothing about whose it is.
+fn weighed(counts: HashMap<u64, f64>, idf: &HashMap<u64, f64>) -> Style {
+    let mut style: Style =
+        counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf.get(&gram)?))).collect();
+    let mut squares: Vec<f64> = style.values().map(|v| v * v).collect();
+    // In a fixed order: sums of floats depend on it.
+    squares.sort_by(f64::total_cmp);
+    let length = squares.iter().sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    style.values_mut().for_each(|v| *v /= length);
+    style
+}
+
+fn cosine(a: &Style, b: &Style) -> f64 {
+    let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
+    products.sort_by(f64::total_cmp);
+    products.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(user: &str, category: &str, text: &str) -> Profile {
+        let interaction =
+            |text: &str| Interaction { category: Some(category.into()), ..Interaction::new("item", text) };
+        Profile { user: user.into(), history: vec![interaction(text)], target: interaction(text) }
+    }
+
+    #[test]
+    fn authors_are_known_by_how_they_write() {
+        let people = [
+            person("a", "tea", "OMG!!! sooo good, love love love it!!!"),
+            person("b", "tea", "The item arrived on time; it performs as described."),
+            person("c", "tea", "meh. its ok i guess. whatever"),
+            person("d", "mugs", "Dear reader, allow me to elaborate upon this vessel."),
+        ];
+        let authors = Authors::new(&people);
+        assert_eq!(authors.reciprocal_rank("a", "OMG this is sooo good!!!", false), Some(1.0));
+        assert_eq!(authors.reciprocal_rank("b", "The parcel arrived on time; works as described.", false), Some(1.0));
+        assert_eq!(authors.reciprocal_rank("c", "its ok, whatever", true), Some(1.0));
+        assert!(authors.reciprocal_rank("a", "The item arrived on time", false).unwrap() < 1.0);
+        // Nothing to go by: the middle of four.
+        assert_eq!(authors.reciprocal_rank("a", "", false), Some(0.4));
+        assert_eq!(authors.reciprocal_rank("nobody", "text", false), None);
+    }
+}

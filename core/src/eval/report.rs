@@ -1,0 +1,247 @@
+//! The evaluation report: what the predictions files of many runs say together, as Markdown and as a page with plots.
+//!
+//! Runs on the same people, task and history cap are one comparison: their scores are paired by person. Intervals are bootstrap
+//! percentiles over people (1,000 resamples, 95 %).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::{
+    Meteor, Sample,
+    generation::{Prediction, score},
+    plot::{Bar, bars},
+};
+use crate::{Error, prompt::Task, text};
+
+/// One run: a predictions file.
+struct Run {
+    method: String,
+    model: String,
+    candidates: u64,
+    rows: HashMap<String, Prediction>,
+}
+
+/// Runs that can be compared: the same people, task and cap.
+type Comparisons = BTreeMap<String, Vec<Run>>;
+
+/// Reads every predictions file in `runs` and writes `report.md` and `index.html` to `out`; how many runs there were.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Argument`] if `runs` holds none.
+pub fn report(runs: &Path, out: &Path) -> Result<usize, Error> {
+    let comparisons = read(runs)?;
+    let count = comparisons.values().map(Vec::len).sum();
+    if count == 0 {
+        return Err(Error::Argument(format!(
+            "no predictions in {}: `locket eval generation --out FILE.jsonl` writes them",
+            runs.display()
+        )));
+    }
+    let mut markdown = String::from(
+        "# How well it writes\n\nPaired by person; ± is one standard error, brackets are 95 % bootstrap intervals over people. Made by \
+         `locket eval report` from the predictions of `locket eval generation`.\n",
+    );
+    let mut page = String::from(PAGE);
+    for (title, runs) in &comparisons {
+        let (table, differences, samples) = (table(runs), differences(runs), samples(runs));
+        let _ = write!(markdown, "\n## {title}\n\n{table}{differences}");
+        let plot = bars(title, &runs.iter().map(bar).collect::<Vec<_>>());
+        let _ = write!(page, "<h2>{}</h2>{plot}<pre>{}</pre>{samples}", escape(title), escape(&(table + &differences)));
+    }
+    fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
+    for (name, said) in [("report.md", markdown), ("index.html", page)] {
+        let path = out.join(name);
+        fs::write(&path, said).map_err(|e| Error::io("write", &path, e))?;
+    }
+    Ok(count)
+}
+
+const PAGE: &str = "<!doctype html><meta charset=utf-8><title>How well it writes</title>\
+<style>body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}pre{overflow:auto;background:#f6f6f6;\
+padding:1em}td{vertical-align:top;padding:.3em .8em .3em 0;border-top:1px solid #ddd}</style><h1>How well it writes</h1>";
+
+fn read(runs: &Path) -> Result<Comparisons, Error> {
+    let meteor = Meteor::new();
+    let mut out = Comparisons::new();
+    let mut files: Vec<PathBuf> = fs::read_dir(runs)
+        .map_err(|e| Error::io("read", runs, e))?
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "jsonl"))
+        .collect();
+    files.sort();
+    for file in files {
+        let whole = fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let mut lines = whole.lines();
+        let Some(head) = lines.next().and_then(|l| serde_json::from_str::<Value>(l).ok()) else { continue };
+        // Files of synthetic texts lie beside those of predictions.
+        let (Some(method), Some(task)) = (head["method"].as_str(), head["task"].as_str()) else { continue };
+        let rating = task == format!("{:?}", Task::Rating);
+        let rows = lines.filter_map(|l| serde_json::from_str::<Prediction>(l).ok()).map(|mut row| {
+            row.scores = score(&row, if rating { Task::Rating } else { Task::Text }, &meteor);
+            (row.user.clone(), row)
+        });
+        let set = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(set_name);
+        let mut title = format!("{}, {}", set.collect::<Vec<_>>().join(" + "), task.to_lowercase());
+        if let Some(cap) = head["history_cap"].as_u64() {
+            let _ = write!(title, ", history cut to {cap}");
+        }
+        let run = Run {
+            method: method.to_lowercase(),
+            model: head["model"].as_str().unwrap_or("no model").replace(".gguf", ""),
+            candidates: head["candidates"].as_u64().unwrap_or(1),
+            rows: rows.collect(),
+        };
+        out.entry(title).or_default().push(run);
+    }
+    Ok(out)
+}
+
+/// `pgraphrag/amazon_dev.jsonl.zst` is amazon, `amazon23/profiles_dev.jsonl.zst` is amazon23.
+fn set_name(file: &str) -> String {
+    let path = Path::new(file);
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.split(['.', '_']).next().unwrap_or_default().to_owned();
+    let folder = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
+    if name == "profiles" { folder.unwrap_or(name) } else { name }
+}
+
+impl Run {
+    fn name(&self) -> String {
+        let aligned = if self.model.contains(" + ") { ", aligned" } else { "" };
+        let best = if self.candidates > 1 { format!(", best of {}", self.candidates) } else { String::new() };
+        format!("{}{aligned}{best}", self.method)
+    }
+
+    fn scores(&self, n: usize) -> Sample {
+        self.ordered().filter_map(|r| r.scores.get(n).copied()).collect()
+    }
+
+    /// By user: sums of floats depend on the order.
+    fn ordered(&self) -> impl Iterator<Item = &Prediction> {
+        let mut rows: Vec<&Prediction> = self.rows.values().collect();
+        rows.sort_by(|a, b| a.user.cmp(&b.user));
+        rows.into_iter()
+    }
+
+    fn rates(&self) -> bool {
+        self.rows.values().next().is_some_and(|r| r.scores.len() == 1)
+    }
+}
+
+fn shown(sample: &Sample) -> String {
+    format!("{:.3} ± {:.3}", sample.mean(), sample.standard_error())
+}
+
+fn table(runs: &[Run]) -> String {
+    let mean = |run: &Run, f: &dyn Fn(&Prediction) -> f64| run.ordered().map(f).collect::<Sample>().mean();
+    if runs.iter().all(Run::rates) {
+        let mut out = String::from("| method | n | MAE | RMSE |\n|---|---|---|---|\n");
+        for run in runs {
+            let rmse = mean(run, &|r| r.scores.first().map_or(0.0, |e| e * e)).sqrt();
+            let _ = writeln!(out, "| {} | {} | {} | {rmse:.3} |", run.name(), run.rows.len(), shown(&run.scores(0)));
+        }
+        return out;
+    }
+    let mut out = String::from(
+        "| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens |\n|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for run in runs {
+        let words = |s: &str| text::word_count(s) as f64;
+        let off = |r: &Prediction| (words(&r.prediction).max(1.0) / words(&r.reference).max(1.0)).ln().abs();
+        let (low, high) = run.scores(0).interval();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} |",
+            run.name(),
+            run.rows.len(),
+            shown(&run.scores(0)),
+            shown(&run.scores(1)),
+            shown(&run.scores(2)),
+            mean(run, &|r| words(&r.prediction)),
+            mean(run, &|r| words(&r.reference)),
+            mean(run, &off),
+            distinct(run),
+            mean(run, &|r| r.tokens as f64),
+        );
+    }
+    out
+}
+
+/// Share of different pairs of words among all that were written.
+fn distinct(run: &Run) -> f64 {
+    let mut pairs: Vec<[String; 2]> = Vec::new();
+    for row in run.rows.values() {
+        let words: Vec<String> = text::words(&row.prediction).collect();
+        pairs.extend(words.windows(2).map(|w| [w[0].clone(), w[1].clone()]));
+    }
+    let all = pairs.len().max(1) as f64;
+    pairs.sort();
+    pairs.dedup();
+    pairs.len() as f64 / all
+}
+
+/// Every run against the last one of the same comparison, by person.
+fn differences(runs: &[Run]) -> String {
+    let best = |run: &&Run| (run.method == "full", run.model.contains(" + "), run.candidates);
+    let Some(first) = runs.iter().max_by_key(best).filter(|_| runs.len() > 1) else { return String::new() };
+    let what = if first.rates() { "absolute error" } else { "ROUGE-1" };
+    let mut out = format!(
+        "\n{what}, {} minus the others, by person:\n\n| against | n | difference | 95 % |\n|---|---|---|---|\n",
+        first.name()
+    );
+    for run in runs.iter().filter(|r| !std::ptr::eq(*r, first)) {
+        let pairs = first.ordered().filter_map(|a| {
+            let b = run.rows.get(&a.user)?;
+            Some(a.scores.first()? - b.scores.first()?)
+        });
+        let sample: Sample = pairs.collect();
+        let (low, high) = sample.interval();
+        let (mean, error) = (sample.mean(), sample.standard_error());
+        let _ =
+            writeln!(out, "| {} | {} | {mean:+.3} ± {error:.3} | [{low:+.3}, {high:+.3}] |", run.name(), sample.n());
+    }
+    out
+}
+
+fn bar(run: &Run) -> Bar {
+    let sample = run.scores(0);
+    Bar { label: run.name(), value: sample.mean(), error: sample.standard_error() }
+}
+
+/// Three of the best and three of the worst texts of the fullest method.
+fn samples(runs: &[Run]) -> String {
+    let Some(run) = runs.iter().filter(|r| !r.rates()).max_by_key(|r| (r.method == "full", r.model.contains(" + ")))
+    else {
+        return String::new();
+    };
+    let mut rows: Vec<&Prediction> = run.ordered().filter(|r| !r.scores.is_empty()).collect();
+    rows.sort_by(|a, b| b.scores[0].total_cmp(&a.scores[0]));
+    let ends = rows.iter().take(3).chain(rows.iter().rev().take(3));
+    let mut out =
+        format!("<p>Best and worst of {}:</p><table><tr><td>ROUGE-1<td>written<td>true</tr>", escape(&run.name()));
+    for row in ends {
+        let path = row.path.as_deref().map(|p| format!("<i>{}</i><br>", escape(p))).unwrap_or_default();
+        let _ = write!(
+            out,
+            "<tr><td>{:.2}<td>{path}{}<td>{}</tr>",
+            row.scores[0],
+            escape(&row.prediction),
+            escape(&text::clip_words(&row.reference, 80))
+        );
+    }
+    out + "</table>"
+}
+
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests;

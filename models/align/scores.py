@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""What the trainer's own model says: the log-probability of every learnt token, to compare with llama.cpp.
+
+    scores.py --model gemma.gguf --adapter adapter.gguf --examples a.jsonl --limit 8 > scores.jsonl
+
+One line per example: its tokens, the places that are learnt, their natural log-probabilities over the whole vocabulary.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+import train
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--model", required=True, type=Path)
+    p.add_argument("--adapter", type=Path, help="without one: the base model")
+    p.add_argument("--examples", required=True, nargs="+", type=Path)
+    p.add_argument("--limit", type=int, default=8)
+    p.add_argument("--rank", type=int, default=16)
+    p.add_argument("--alpha", type=int, default=32)
+    args = p.parse_args()
+    model = train.load(args.model, args.rank, args.alpha, torch.float32, "cpu")
+    if args.adapter:
+        train.with_adapter(model, args.adapter)
+    base = model.get_base_model()
+    for _, tokens, learn in train.read(args.examples)[: args.limit]:
+        with torch.no_grad():
+            hidden = base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0]
+            logits = base.lm_head(hidden[torch.tensor(learn) - 1]).float()
+        all_scores = torch.log_softmax(logits, dim=-1)
+        scores = all_scores[torch.arange(len(learn)), torch.tensor([tokens[i] for i in learn])]
+        print(json.dumps({"tokens": tokens, "learn": learn, "scores": [round(s, 5) for s in scores.tolist()]}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+//! Alignment from end to end: examples, a few steps of training, an adapter that llama.cpp loads and that says what the
+//! trainer's own model says.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod common;
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::{fails, json};
+use locket::llm::{DecoderOptions, LoadOptions, Model, Token};
+use serde_json::Value;
+
+/// A Python with the trainer's packages, or none with a line that says so.
+fn python() -> Option<PathBuf> {
+    let python = std::env::var_os("LOCKET_ALIGN_PYTHON").map(PathBuf::from).filter(|p| p.exists());
+    if python.is_none() {
+        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "LOCKET_ALIGN_PYTHON names no Python");
+        println!("skipped: no Python with PyTorch (make venv-align; LOCKET_ALIGN_PYTHON)");
+    }
+    python
+}
+
+fn script(python: &Path, name: &str, args: &[&str]) -> Vec<Value> {
+    let script = locket_tests::root().join("models/align").join(name);
+    let out = Command::new(python).arg(script).args(args).output().unwrap();
+    assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    let lines = String::from_utf8(out.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Mean and largest difference between two models' log-probabilities of the same tokens.
+fn difference(rows: &[Value], model: &Model) -> (f64, f64) {
+    let mut decoder = model.decoder(DecoderOptions { context: 1024, threads: 2, ..DecoderOptions::default() }).unwrap();
+    let (mut sum, mut worst, mut n) = (0.0, 0.0f64, 0);
+    for row in rows {
+        let numbers = |key: &str| row[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
+        let tokens: Vec<Token> = numbers("tokens").iter().map(|&t| Token::new(t as i32)).collect();
+        let all =
+            decoder.score_all(vec![(tokens[..1].to_vec(), tokens[1..].to_vec())], &mut |_| ControlFlow::Continue(()));
+        let ours = &all.unwrap()[0];
+        for (place, theirs) in numbers("learn").iter().zip(numbers("scores")) {
+            let d = (ours[*place as usize - 1] - theirs).abs();
+            (sum, worst, n) = (sum + d, worst.max(d), n + 1);
+        }
+    }
+    (sum / f64::from(n), worst)
+}
+
+#[test]
+fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
+    let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::copy(locket_tests::sample(), at("sample.jsonl")).unwrap();
+    let model_path = model.display().to_string();
+    let made = json(
+        dir.path(),
+        &format!("align examples --profiles {{}}/sample.jsonl --model {model_path} --out {{}}/e.jsonl"),
+    );
+    assert!(made["examples"].as_u64().unwrap() > 60, "{made}");
+
+    let (examples, run, adapter) = (at("e.jsonl"), at("run"), at("a.gguf"));
+    let mut args = vec!["--model", &model_path, "--examples", &examples, "--run", &run, "--out", &adapter];
+    args.extend([
+        "--step-tokens",
+        "600",
+        "--batch-tokens",
+        "800",
+        "--held-out",
+        "3",
+        "--threads",
+        "2",
+        "--rate",
+        "2e-3",
+    ]);
+    let first = script(&python, "train.py", &[&args[..], &["--steps", "3"]].concat());
+    let begun = first[0]["validation"].as_f64().unwrap();
+    // The same command goes on where it stopped.
+    let log = script(&python, "train.py", &[&args[..], &["--steps", "12"]].concat());
+    let ended = log.last().unwrap();
+    assert_eq!(ended["step"], 12);
+    assert!(log.iter().all(|l| l["step"].as_u64().unwrap() > 3), "{log:?}");
+    assert!(ended["validation"].as_f64().unwrap() < begun - 0.1, "{begun} -> {ended}");
+
+    let scores = ["--model", &model_path, "--examples", &examples, "--limit", "6"];
+    let trained = script(&python, "scores.py", &[&scores[..], &["--adapter", &adapter]].concat());
+    let load = |adapter: Option<&str>| {
+        Model::load(&model, LoadOptions { adapter: adapter.map(PathBuf::from), ..LoadOptions::default() }).unwrap()
+    };
+    let (mean, worst) = difference(&trained, &load(Some(&adapter)));
+    let (without, _) = difference(&trained, &load(None));
+    println!(
+        "log-probabilities, llama.cpp against PyTorch: {mean:.3} apart on average, at most {worst:.2}; without the adapter {without:.3}"
+    );
+    assert!(mean < 0.1 && worst < 2.0, "{mean} {worst}");
+    assert!(without > 2.0 * mean, "the adapter hardly changes anything: {without} against {mean}");
+}
+
+#[test]
+fn golden_paths_are_found_again() {
+    let Some(model) = locket_tests::model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let args = format!(
+        "align paths --profiles {{}}/sample.jsonl --model {} -n 3 --limit 6 --rationalised --threads 2 --out {{}}",
+        model.display()
+    );
+    let first = json(dir.path(), &format!("{args}/a.jsonl"));
+    assert!(first["golden"].as_f64().unwrap() > first["sampled"].as_f64().unwrap(), "{first}");
+    let whole = fs::read_to_string(dir.path().join("a.jsonl")).unwrap();
+    // A search that was cut off in the middle of a line ends with the same file.
+    fs::write(dir.path().join("b.jsonl"), &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(json(dir.path(), &format!("{args}/b.jsonl")), first);
+    assert_eq!(fs::read_to_string(dir.path().join("b.jsonl")).unwrap(), whole);
+    let line = fails(dir.path(), &format!("{args}/a.jsonl --seed 2"));
+    assert!(line.contains("a.jsonl"), "{line}");
+}

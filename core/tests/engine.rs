@@ -211,3 +211,25 @@ fn a_text_that_is_late_is_short_or_none() {
     request.deadline = Some(Duration::from_secs(3600));
     assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
 }
+
+#[test]
+fn of_several_candidates_one_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_model(model).unwrap();
+    let mut request = GenerateRequest::new("k1", Task::Text);
+    request.options.text_tokens = 12;
+    let one = engine.generate(&request, &mut quiet).unwrap();
+    request.options.candidates = 5;
+    let mut heard = String::new();
+    let mut hear = |e: Event<'_>| {
+        heard.push_str(e.piece);
+        ControlFlow::Continue(())
+    };
+    let best = engine.generate(&request, &mut hear).unwrap();
+    assert!(best.tokens > 3 * one.tokens, "{} {}", best.tokens, one.tokens);
+    assert!(best.text.is_some() && heard.is_empty(), "pieces of several texts are of no use: {heard:?}");
+    // Nothing is left of it in the next text alone.
+    request.options.candidates = 1;
+    assert_eq!(engine.generate(&request, &mut quiet).unwrap().text, one.text);
+}

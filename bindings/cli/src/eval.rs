@@ -9,10 +9,11 @@ use locket::{
         generation::{Method, Settings, generation},
     },
     graph::{FitOptions, Mixture},
+    prompt::Task,
 };
 use serde_json::{Value, json};
 
-use crate::{generate::TaskArg, ui};
+use crate::ui;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -126,7 +127,7 @@ pub struct GenerationArgs {
     adapter: Option<PathBuf>,
     /// What to write
     #[arg(long, value_enum)]
-    task: TaskArg,
+    task: EvalTask,
     /// How
     #[arg(long, value_enum)]
     method: MethodArg,
@@ -161,6 +162,30 @@ pub struct GenerationArgs {
     /// Instead of writing, score the real text after prompts with N of the person's own texts, chosen in different ways
     #[arg(long, value_name = "N", requires = "model", conflicts_with_all = ["out", "drafts"])]
     packing: Option<usize>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum EvalTask {
+    /// Title in, text out
+    Text,
+    /// Text in, title out
+    Title,
+    /// Title and text in, 1 to 5 out
+    Rating,
+    /// Nothing but the item in, as for a synthetic interaction, compared with what the person really wrote about it; copy takes
+    /// anybody's text on the item
+    Synthetic,
+}
+
+impl From<EvalTask> for Task {
+    fn from(arg: EvalTask) -> Self {
+        match arg {
+            EvalTask::Text => Self::Text,
+            EvalTask::Title => Self::Title,
+            EvalTask::Rating => Self::Rating,
+            EvalTask::Synthetic => Self::Synthetic,
+        }
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]

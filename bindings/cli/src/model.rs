@@ -225,7 +225,7 @@ fn is_whole(path: &Path, bytes: u64, sha: &str, bar: &ProgressBar) -> anyhow::Re
     Ok(fs::metadata(path).is_ok_and(|m| m.len() == bytes) && sha256(path, bar)? == sha)
 }
 
-fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
+pub fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut sum = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

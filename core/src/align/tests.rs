@@ -8,3 +8,52 @@ fn shares() {
     // Who is left out of a small share is left out of a larger one.
     assert!((0..1000).map(|n| n.to_string()).all(|u| !Share(0.2).validates(&u) || Share(0.3).validates(&u)));
 }
+
+fn shown(title: &str, text: &str) -> crate::prompt::Example {
+    crate::prompt::Example { item_title: None, title: Some(title.into()), text: text.into(), stars: Some(4) }
+}
+
+/// What an example would have learnt, stretch by stretch.
+fn learnt(model: &Model, example: &Example) -> Vec<String> {
+    let spell = |range: &std::ops::Range<usize>| {
+        let mut bytes = Vec::new();
+        example.tokens[range.clone()].iter().for_each(|&t| model.spell(crate::llm::Token::new(t), &mut bytes));
+        // Two line ends are one token in some vocabularies, two in others, of which one is learnt.
+        String::from_utf8(bytes).unwrap().replace("\n\n", "\n")
+    };
+    example.learn.iter().map(spell).collect()
+}
+
+#[test]
+fn answers_are_learnt_and_what_is_given_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = locket_tests::tiny::write(dir.path());
+    let model = Model::load(path, crate::llm::LoadOptions::default()).unwrap();
+    let long = "word ".repeat(TEXT_WORDS + 20);
+    let mut material = Material {
+        task: Task::Text,
+        reasoning: false,
+        history: vec![shown("Mine", "An own text.")],
+        neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
+        ask: crate::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
+    };
+    let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };
+    let taboo = |text: &str| text.starts_with("Of a judged");
+    let made = |m: &Material, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
+    let clipped = format!(" {}", text::quoted(&long, TEXT_WORDS));
+    assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
+    // Of an answer that is too long no end is learnt.
+    assert!(!made(&material, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
+
+    material.reasoning = true;
+    let path = "4 stars, warm, brief: tea";
+    let all = made(&material, &answer(&[path, "The true text."], 99));
+    assert_eq!(all.len(), 6, "{all:?}");
+    assert!(all[0].starts_with(" 4 stars, warm, brief:") && all[0].ends_with('\n'), "{all:?}");
+    assert_eq!(all[4..], [format!(" {path}\n"), " The true text.\n".to_owned()]);
+
+    material.task = Task::Title;
+    material.reasoning = false;
+    let titles = made(&material, &answer(&["The true title"], 99));
+    assert_eq!(titles, [" Mine\n", " Best\n", " The true title\n"]);
+}

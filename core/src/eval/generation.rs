@@ -189,7 +189,7 @@ pub fn generation(
         }
     }
     let mut out = summary(&predictions.rows, settings, &meteor);
-    if settings.task == Task::Text {
+    if matches!(settings.task, Task::Text | Task::Synthetic) {
         identification(files, &people, &predictions.rows, &mut out)?;
     }
     Ok(Value::Object(out))

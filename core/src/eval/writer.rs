@@ -137,6 +137,9 @@ pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synth
     if settings.method != Method::None {
         history.extend(matching_texts(capped(settings, person), &query, NEIGHBOURS));
     }
+    if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
+        return grounding.synthetic(item, history);
+    }
     let grounded = settings.method == Method::Graph || settings.method.augments();
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
     grounding.material(settings.task, settings.reasoning(), history, &target, neighbours)
@@ -208,7 +211,14 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
             stars.sort_unstable();
             stars.get(stars.len() / 2).copied().unwrap_or(5).to_string()
         }
-        _ => format!(
+        // What stands for the person's own text without any model: anybody's.
+        Task::Synthetic => {
+            let others = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
+            let others: Vec<_> = others.filter(|t| t.author != author_key(&person.user)).collect();
+            let drawn = hash(&person.user).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+            others.get(drawn as usize % others.len().max(1)).map(|t| t.text.to_owned()).unwrap_or_default()
+        }
+        Task::Text => format!(
             "{} {}",
             target.title.unwrap_or_default(),
             neighbours.first().map(|n| n.text.text).unwrap_or_default()

@@ -21,7 +21,7 @@ def bench(args, **options):
     # A small decoder first, so that the peak is that of the engine.
     options = dict(prompt=32, tokens=2, sequences=1, restarts=0, threads=args.threads) | options
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run([args.locket, "bench", "--json", "--model", args.model, *words], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([args.locket, "bench", "--json", "--model", args.model, "--adapter", "none", *words], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 
 

@@ -20,7 +20,7 @@ CAPS = [0, 2, 4]
 def run(args, name, synthetic, profiles, method, limit, extra=()):
     """One cell: the JSON summary of its evaluation."""
     command = [
-        args.locket, "eval", "generation", "--profiles", profiles, "--model", args.model, "--task", "text",
+        args.locket, "eval", "generation", "--profiles", profiles, "--model", args.model, "--adapter", args.adapter, "--task", "text",
         "--method", method, "--limit", str(limit), "--seed", "1", "--json",
         "--out", os.path.join(args.out, f"{name}.jsonl"),
         "--synthetic-file", os.path.join(args.out, f"{synthetic}.syn.jsonl"), *extra,
@@ -41,6 +41,7 @@ def main():
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--caps-limit", type=int, default=60)
     parser.add_argument("--model", default="gemma-3-270m")
+    parser.add_argument("--adapter", default="none")
     parser.add_argument("--locket", default=os.path.join(os.path.dirname(__file__), "../../target/release/locket"))
     args = parser.parse_args()
     args.out, args.locket = os.path.abspath(args.out), os.path.abspath(args.locket)

@@ -8,11 +8,15 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
 };
 
 use common::{fails, json};
 use locket::llm::{DecoderOptions, LoadOptions, Model, Token};
 use serde_json::Value;
+
+/// Each takes all cores.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A Python with the trainer's packages, or none with a line that says so.
 fn python() -> Option<PathBuf> {
@@ -53,6 +57,7 @@ fn difference(rows: &[Value], model: &Model) -> (f64, f64) {
 #[test]
 fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
     let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
+    let _alone = ALONE.lock();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
     fs::copy(locket_tests::sample(), at("sample.jsonl")).unwrap();
@@ -103,6 +108,7 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
 #[test]
 fn golden_paths_are_found_again() {
     let Some(model) = locket_tests::model() else { return };
+    let _alone = ALONE.lock();
     let dir = tempfile::tempdir().unwrap();
     fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
     let args = format!(

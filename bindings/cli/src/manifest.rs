@@ -1,6 +1,9 @@
 //! The models that are known by name: models/manifest.toml, compiled in.
 
-use std::path::PathBuf;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,51 @@ pub struct Entry {
     pub about: String,
     pub card: String,
     pub part: Vec<Part>,
+    /// What the model is aligned with unless another adapter is asked for.
+    pub adapter: Option<Adapter>,
+}
+
+/// An adapter that comes with the command.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Adapter {
+    pub file: String,
+    pub sha256: String,
+}
+
+impl Adapter {
+    /// Its file in `dir`, put there if it is not there yet.
+    fn place(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+        // The name carries the contents' hash, so that another version's file is never taken for it.
+        let path = dir.join(format!("{}-{}", &self.sha256[..8], self.file));
+        if std::fs::metadata(&path).is_ok_and(|m| m.len() == ALIGNED.len() as u64) {
+            return Ok(path);
+        }
+        let put = || {
+            std::fs::create_dir_all(dir)?;
+            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            file.write_all(ALIGNED)?;
+            file.persist(&path)?;
+            Ok::<_, std::io::Error>(())
+        };
+        put().with_context(|| format!("cannot write the adapter {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// The adapter of the default model.
+const ALIGNED: &[u8] = include_bytes!("../../../models/gemma-3-270m-locket.gguf");
+
+/// The adapter to load with the model `name`: the one that was asked for, none at all for `none`, else the one that comes with a
+/// known model. A model given as a file has none.
+pub fn adapter(name: &str, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    match asked {
+        Some(path) if path == Path::new("none") => Ok(None),
+        Some(path) => Ok(Some(path.to_path_buf())),
+        None => match entries()?.into_iter().find(|e| e.name == name).and_then(|e| e.adapter) {
+            Some(adapter) => adapter.place(&models_dir()?).map(Some),
+            None => Ok(None),
+        },
+    }
 }
 
 /// A piece of a model file inside a Python package.
@@ -54,4 +102,30 @@ pub fn models_dir() -> anyhow::Result<PathBuf> {
         .or_else(|| env("XDG_CACHE_HOME").map(|d| d.join("locket/models")))
         .or_else(|| env("HOME").map(|d| d.join(".cache/locket/models")))
         .context("no place for models: set LOCKET_MODELS or HOME")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_adapter_is_the_one_of_the_manifest_and_is_put_in_place() {
+        let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = adapter.place(&dir.path().join("new")).unwrap();
+        let sum = |path: &Path| crate::model::sha256(path, &indicatif::ProgressBar::hidden()).unwrap();
+        assert_eq!(sum(&path), adapter.sha256);
+        // A file that was cut off is put there again.
+        std::fs::write(&path, b"GGUF").unwrap();
+        assert_eq!(sum(&adapter.place(&dir.path().join("new")).unwrap()), adapter.sha256);
+    }
+
+    #[test]
+    fn none_and_files_go_without() {
+        assert_eq!(super::adapter("gemma-3-270m", Some(Path::new("none"))).unwrap(), None);
+        assert_eq!(super::adapter("some/file.gguf", None).unwrap(), None);
+        let own = Path::new("own.gguf");
+        assert_eq!(super::adapter("gemma-3-270m", Some(own)).unwrap(), Some(own.to_path_buf()));
+    }
 }

@@ -122,7 +122,7 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let bar = if std::io::stderr().is_terminal() { bar(100, "loading model") } else { ProgressBar::hidden() };
     let shown = bar.clone();
     let options = LoadOptions {
-        adapter: adapter.map(Path::to_path_buf),
+        adapter: crate::manifest::adapter(name, adapter)?,
         gpu: gpu(),
         allowed_bytes: None,
         progress: Some(Box::new(move |fraction| {

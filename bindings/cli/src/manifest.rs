@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn none_and_files_go_without() {
-        assert_eq!(super::adapter("gemma-3-270m", Some(Path::new("none"))).unwrap(), None);
-        assert_eq!(super::adapter("some/file.gguf", None).unwrap(), None);
+        assert_eq!(adapter("gemma-3-270m", Some(Path::new("none"))).unwrap(), None);
+        assert_eq!(adapter("some/file.gguf", None).unwrap(), None);
         let own = Path::new("own.gguf");
-        assert_eq!(super::adapter("gemma-3-270m", Some(own)).unwrap(), Some(own.to_path_buf()));
+        assert_eq!(adapter("gemma-3-270m", Some(own)).unwrap(), Some(own.to_path_buf()));
     }
 }

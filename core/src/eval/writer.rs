@@ -105,6 +105,10 @@ impl<'a> Writer<'a> {
             row.path = written.path.map(|p| p.to_string());
             let rating = written.rating.map(|r| r.to_string());
             row.prediction = written.text.or(written.title).or(rating).unwrap_or_default();
+            if completions.len() > 1 {
+                let all = completions.iter().map(|c| generate::read(material, c));
+                row.candidates = all.map(|w| w.text.or(w.title).unwrap_or_default()).collect();
+            }
         }
         Ok(rows)
     }
@@ -120,6 +124,7 @@ impl<'a> Writer<'a> {
             synthetic: 0,
             refused: Vec::new(),
             tokens: 0,
+            candidates: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ fn write_run(dir: &Path, name: &str, method: &str, texts: &[(&str, &str, &str)])
             synthetic: 0,
             refused: Vec::new(),
             tokens: 5,
+            candidates: Vec::new(),
         };
         out += &serde_json::to_string(&row).unwrap();
         out.push('\n');

@@ -98,6 +98,17 @@ impl Profiles {
         Ok(Self { path, reader, line: 0, done: false })
     }
 
+    /// All profiles of several files, each opened when its turn comes.
+    pub fn of_all(files: &[PathBuf]) -> impl Iterator<Item = Result<Profile, ProfileError>> {
+        files.iter().flat_map(|file| {
+            let (open, failed) = match Self::open(file) {
+                Ok(open) => (Some(open), None),
+                Err(e) => (None, Some(Err(e))),
+            };
+            open.into_iter().flatten().chain(failed)
+        })
+    }
+
     fn parse(&self, bytes: &[u8]) -> Result<Profile, ProfileError> {
         Profile::from_json(bytes).map_err(|what| ProfileError::Line { path: self.path.clone(), line: self.line, what })
     }

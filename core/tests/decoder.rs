@@ -95,6 +95,19 @@ fn a_boundary_takes_over_whole_pieces_and_a_finished_prompt() {
 }
 
 #[test]
+fn a_prompt_with_a_boundary_is_read_once_for_many() {
+    let (_dir, model) = tiny();
+    let body = "a history of some length that stays the same from one request to the next; ".repeat(2);
+    let one = Request { boundary: Some(100), ..request(&model, &body, Sampling::GREEDY) };
+    let alone = run(&mut model.decoder(options(1)).unwrap(), &one).phases[0].text.clone();
+    let mut together = model.decoder(options(4)).unwrap();
+    let all = together.run(&vec![one.clone(); 4], &mut quiet).unwrap();
+    assert!(all.iter().all(|c| c.phases[0].text == alone));
+    // The others read only the last piece, whose logits they need.
+    assert!(together.usage().prefilled <= one.prompt.len() + 3 * 64, "{:?}", together.usage());
+}
+
+#[test]
 fn a_cancelled_run_leaves_the_decoder_as_good_as_new() {
     let (_dir, model) = tiny();
     let wanted = request(&model, "undisturbed", Sampling::GREEDY);

@@ -31,7 +31,7 @@ use crate::{
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::Interaction,
     llm::Model,
-    pack::{BuildOptions, Holdout, Pack, author_key, build, hash},
+    pack::{BuildOptions, Holdout, Pack, author_key, build, hash, spread},
     profile::{Profile, Profiles},
     prompt::{Material, TEXT_WORDS, Task},
     reason::ReasoningPath,
@@ -47,11 +47,6 @@ impl Share {
     pub fn validates(self, user: &str) -> bool {
         ((spread(&format!("{user}\nvalidation")) >> 11) as f64) < self.0 * (1u64 << 53) as f64
     }
-}
-
-/// A hash whose upper bits change with every character (FNV's hardly do with the last ones of short ids).
-fn spread(text: &str) -> u64 {
-    hash(text).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// What to make examples of.
@@ -94,7 +89,7 @@ pub struct Made {
     pub people: [usize; 2],
     /// Number of examples.
     pub examples: usize,
-    /// Their tokens, and how many of those are learnt.
+    /// Their tokens.
     pub tokens: usize,
     /// Tokens that are learnt.
     pub learnt: usize,
@@ -165,7 +160,7 @@ impl<'o> Corpus<'o> {
         let pack = Pack::open(&path)?;
         let taboo = taboo(files, options.validation)?;
         let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, options };
-        for profile in files.iter().map(Profiles::open).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        for profile in Profiles::of_all(files) {
             let profile = profile?;
             let left_out = options.validation.validates(&profile.user);
             this.people[usize::from(left_out)] += 1;
@@ -203,7 +198,7 @@ impl<'o> Corpus<'o> {
 /// The texts that must not be learnt, as they stand in prompts.
 fn taboo(files: &[PathBuf], validation: Share) -> Result<HashSet<u64>, Error> {
     let mut all = HashSet::new();
-    for profile in files.iter().map(Profiles::open).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+    for profile in Profiles::of_all(files) {
         let profile = profile?;
         if validation.validates(&profile.user) {
             all.extend(profile.interactions().map(|(i, _)| hash(&text::quoted(&i.text, TEXT_WORDS))));

@@ -2,7 +2,7 @@
 //! sampling, selecting and fitting in turn is the EM of REST-PG).
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -10,12 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made, spread};
+use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made};
 use crate::{
     Error,
     eval::{Journal, Meteor, rouge1},
     generate::{self, WriteOptions},
-    llm::{Decoder, DecoderOptions, Model, OnEvent, Request, Sampling, Token},
+    llm::{Decoder, DecoderOptions, Model, OnEvent, Phase, Request, Sampling, Token},
+    pack::spread,
     prompt::{Material, Task},
     text,
 };
@@ -81,6 +82,12 @@ struct Candidate {
     overlap: f64,
 }
 
+impl Candidate {
+    fn new(path: String, blind: bool) -> Self {
+        Self { path, prior: 0.0, blind, likelihood: 0.0, overlap: 0.0 }
+    }
+}
+
 /// Examples decoded together.
 const TOGETHER: usize = 4;
 
@@ -102,17 +109,16 @@ pub fn search(
     let write = WriteOptions { prompt_tokens: options.examples.tokens.0, ..WriteOptions::default() };
     let sequences = TOGETHER * options.paths.max(1);
     let context = write.context() + options.examples.tokens.1;
-    let (threads, shared) = (options.threads, 0);
-    let mut decoder =
-        model.decoder(DecoderOptions { context, sequences, threads, shared, ..DecoderOptions::default() })?;
+    let threads = options.threads;
+    let mut decoder = model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?;
     let meteor = Meteor::new();
-    let known: HashMap<(String, String), ()> =
-        journal.rows.iter().map(|r| ((r.example.user.clone(), r.item.clone()), ())).collect();
+    let known: HashSet<(String, String)> =
+        journal.rows.iter().map(|r| (r.example.user.clone(), r.item.clone())).collect();
     let total = corpus.drafts.len();
     // The same groups in a continued search: rounding depends on what is decoded together.
     for group in corpus.drafts.chunks(TOGETHER) {
-        let new = |d: &&Draft| !known.contains_key(&(d.user.clone(), d.item.clone()));
-        if group.iter().filter(new).count() == 0 {
+        let new = |d: &&Draft| !known.contains(&(d.user.clone(), d.item.clone()));
+        if !group.iter().any(|d| new(&d)) {
             continue;
         }
         let done = journal.rows.len();
@@ -166,13 +172,12 @@ fn golden(
             let Some(path) = completion.phases.first().map(|p| p.text.trim().to_owned()) else { continue };
             let all = &mut candidates[n / options.paths.max(1)];
             if !all.iter().any(|c| c.path == path) && path.parse::<crate::reason::ReasoningPath>().is_ok() {
-                all.push(Candidate { path, prior: 0.0, blind: !seeing, likelihood: 0.0, overlap: 0.0 });
+                all.push(Candidate::new(path, !seeing));
             }
         }
     }
     for (draft, all) in group.iter().zip(&mut candidates) {
-        let path = draft.answer.phases[0].clone();
-        all.push(Candidate { path, prior: 0.0, blind: false, likelihood: 0.0, overlap: 0.0 });
+        all.push(Candidate::new(draft.answer.phases[0].clone(), false));
     }
     judge(decoder, group, &mut candidates, options, write, meteor, on_event)?;
     let best = |(draft, all): (&Draft, Vec<Candidate>)| {
@@ -187,16 +192,11 @@ fn golden(
         let some_blind = !sampled.is_empty();
         let open = all.into_iter().filter(|c| options.rationalised || c.blind || !some_blind);
         let best = open.max_by(|a, b| value(a).total_cmp(&value(b)));
-        let best = best.unwrap_or_else(|| unplanned(draft));
+        let best = best.unwrap_or_else(|| Candidate::new(draft.answer.phases[0].clone(), false));
         let scores = [read_off, mean, best.likelihood];
         (best, scores)
     };
     Ok(group.iter().zip(candidates).map(best).collect())
-}
-
-fn unplanned(draft: &Draft) -> Candidate {
-    let path = draft.answer.phases[0].clone();
-    Candidate { path, prior: 0.0, blind: false, likelihood: 0.0, overlap: 0.0 }
 }
 
 /// The request for a path: as it is written, or, `seeing` the true text, as for a title that is asked for a text.
@@ -246,25 +246,20 @@ fn judge(
             let mut given = phases[..last].to_vec();
             given[0].clone_from(&candidate.path);
             let front = behind(model, &draft.material, &request.prompt, &given);
-            priors.push((request.prompt.clone(), model.tokens(&format!(" {}", candidate.path))));
-            requests.push(Request {
-                prompt: front.clone(),
-                phases: request.phases[last..]
-                    .iter()
-                    .map(|p| crate::llm::Phase { lead: String::new(), ..p.clone() })
-                    .collect(),
-                ..request.clone()
-            });
+            if options.rationalised {
+                priors.push((request.prompt.clone(), model.tokens(&format!(" {}", candidate.path))));
+            }
+            if options.judge == Judge::Overlap {
+                let phases = request.phases[last..].iter().map(|p| Phase { lead: String::new(), ..p.clone() });
+                requests.push(Request { prompt: front.clone(), phases: phases.collect(), ..request.clone() });
+            }
             pairs.push((front, truth.clone()));
         }
     }
     let lengths: Vec<usize> = pairs.iter().map(|p| p.1.len()).collect();
     let likelihoods = decoder.score_all(pairs, on_event)?;
-    let priors = if options.rationalised { decoder.score_all(priors, on_event)? } else { Vec::new() };
-    let written = match options.judge {
-        Judge::Likelihood => Vec::new(),
-        Judge::Overlap => decoder.run(&requests, on_event)?,
-    };
+    let priors = decoder.score_all(priors, on_event)?;
+    let written = decoder.run(&requests, on_event)?;
     let all = group.iter().zip(candidates).flat_map(|(draft, all)| all.iter_mut().map(move |c| (draft, c)));
     for (n, (draft, candidate)) in all.enumerate() {
         candidate.likelihood = likelihoods[n].iter().sum::<f64>() / lengths[n].max(1) as f64;

@@ -8,7 +8,12 @@
 use std::collections::HashMap;
 
 use super::Sample;
-use crate::{interaction::Interaction, pack::hash, profile::Profile, text};
+use crate::{
+    interaction::Interaction,
+    pack::{hash, spread},
+    profile::Profile,
+    text,
+};
 
 /// How many of a person's latest texts say how they write.
 const TEXTS: usize = 8;
@@ -68,7 +73,7 @@ impl Authors {
         let style = weighed(grams(text), &self.idf);
         let mut others: Vec<usize> = (0..self.people.len()).filter(|&n| n != me).collect();
         // The same others for every text on this person.
-        let drawn = |n: usize| hash(&format!("{user}\n{}", self.people[n].user)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let drawn = |n: usize| spread(&format!("{user}\n{}", self.people[n].user));
         let elsewhere = |n: usize| alike && self.people[n].category != self.people[me].category;
         others.sort_by_cached_key(|&n| (elsewhere(n), drawn(n)));
         others.truncate(OTHERS);

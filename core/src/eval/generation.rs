@@ -21,7 +21,7 @@ use crate::{
     generate::WriteOptions,
     interaction::Interaction,
     llm::{Model, Sampling},
-    pack::{self, BuildOptions, Holdout, Pack, hash},
+    pack::{self, BuildOptions, Holdout, Pack, spread},
     profile::{Profile, Profiles},
     prompt::Task,
     text,
@@ -107,16 +107,17 @@ impl Settings {
     /// What synthetic interactions depend on.
     fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         json!({
-            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity), "task": format!("{:?}", self.task),
-            "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
+            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
+            "task": format!("{:?}", self.task), "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
         })
     }
 
     fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         json!({
-            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity), "task": format!("{:?}", self.task),
-            "method": format!("{:?}", self.method), "history_cap": self.history_cap, "limit": self.limit, "validation": self.validation.map(|s| s.0),
-            "seed": self.seed, "synthetic": self.synthetic, "options": format!("{:?}", self.options), "candidates": self.options.candidates,
+            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
+            "task": format!("{:?}", self.task), "method": format!("{:?}", self.method), "history_cap": self.history_cap,
+            "limit": self.limit, "validation": self.validation.map(|s| s.0), "seed": self.seed, "synthetic": self.synthetic,
+            "options": format!("{:?}", self.options), "candidates": self.options.candidates,
         })
     }
 }
@@ -151,7 +152,8 @@ pub struct Prediction {
 /// may stop the run; what is done then stays in `out`.
 ///
 /// JSON: `n`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se`, the same under `history0` and
-/// `history1plus`, `tokens_per_user`, for texts of people with histories `author_mrr` ([`Authors`]), and in `refused` how many synthetic texts the gate refused for which reason.
+/// `history1plus`, `tokens_per_user`, for texts of people with histories `author_mrr` ([`Authors`]), and in `refused` how many
+/// synthetic texts the gate refused for which reason.
 ///
 /// # Errors
 /// [`Error::Missing`] without a model for a method that writes, [`Error::Argument`] for a foreign predictions file,
@@ -209,12 +211,7 @@ fn identification(
     rows: &[Prediction],
     out: &mut Map<String, Value>,
 ) -> Result<(), Error> {
-    let mut all = Vec::new();
-    for file in files {
-        for profile in Profiles::open(file)? {
-            all.push(profile?);
-        }
-    }
+    let all: Vec<Profile> = Profiles::of_all(files).collect::<Result<_, _>>()?;
     let authors = Authors::new(&all);
     if authors.len() < AUTHORS {
         return Ok(());
@@ -253,23 +250,21 @@ pub(super) fn pack_for(
 /// The evaluated people: those whose task can be scored, in an order drawn by the seed.
 pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
     let limit = settings.limit.unwrap_or(usize::MAX);
-    let key = |user: &str| hash(&format!("{user}\n{}", settings.seed)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let key = |user: &str| spread(&format!("{user}\n{}", settings.seed));
     let mut best: BinaryHeap<(u64, String)> = BinaryHeap::new();
     let mut kept: HashMap<String, Profile> = HashMap::new();
-    for file in files {
-        for profile in Profiles::open(file)? {
-            let profile = profile?;
-            let learnt = settings.validation.is_some_and(|share| !share.validates(&profile.user));
-            if learnt || reference(&profile.target, settings.task).is_empty() {
-                continue;
-            }
-            best.push((key(&profile.user), profile.user.clone()));
-            kept.insert(profile.user.clone(), profile);
-            if best.len() > limit
-                && let Some((_, user)) = best.pop()
-            {
-                kept.remove(&user);
-            }
+    for profile in Profiles::of_all(files) {
+        let profile = profile?;
+        let learnt = settings.validation.is_some_and(|share| !share.validates(&profile.user));
+        if learnt || reference(&profile.target, settings.task).is_empty() {
+            continue;
+        }
+        best.push((key(&profile.user), profile.user.clone()));
+        kept.insert(profile.user.clone(), profile);
+        if best.len() > limit
+            && let Some((_, user)) = best.pop()
+        {
+            kept.remove(&user);
         }
     }
     Ok(best.into_sorted_vec().into_iter().filter_map(|(_, user)| kept.remove(&user)).collect())

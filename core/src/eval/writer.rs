@@ -18,7 +18,7 @@ use crate::{
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{Decoder, DecoderOptions, Model, Sampling},
-    pack::{Pack, author_key, hash},
+    pack::{Pack, author_key, hash, spread},
     profile::Profile,
     prompt::{Example, Material, Task},
     text,
@@ -220,7 +220,7 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
         Task::Synthetic => {
             let others = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
             let others: Vec<_> = others.filter(|t| t.author != author_key(&person.user)).collect();
-            let drawn = hash(&person.user).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+            let drawn = spread(&person.user) >> 33;
             others.get(drawn as usize % others.len().max(1)).map(|t| t.text.to_owned()).unwrap_or_default()
         }
         Task::Text => format!(

@@ -40,9 +40,8 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// How many tokens of a prompt that is split by `grid` and has `common` tokens in common with the cache need not be read.
+    /// How many tokens of a prompt that is split by `grid` and has `common` tokens in common with what was read need not be read.
     pub(super) fn usable(&self, grid: Grid, common: usize) -> usize {
-        let common = common.min(self.tokens);
         match self.grid {
             Some(old) if old == grid => grid.before(common),
             // In front of both boundaries both are split alike.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{
     LlmError, Model, Phase, Token,
     candidates::{Chooser, log_prob},
+    common_prefix,
     draft::Pace,
     pieces::{Grid, Read},
     request::{Completion, PhaseOutput, Request, Stop},
@@ -60,10 +61,8 @@ pub(super) struct Slot {
     pub(super) pending: Vec<Token>,
     /// From which of them on logits are wanted.
     pub(super) wanted: usize,
-    /// How many tokens the prompt has.
+    /// How many tokens the prompt has, if it is read in pieces; else 0.
     pub(super) end: usize,
-    /// Whether it is read in pieces.
-    pub(super) exact: bool,
     /// What the cache holds of a prompt read in pieces.
     pub(super) read: Read,
     /// What it is doing.
@@ -82,6 +81,12 @@ impl Slot {
         self.job.is_none() && logits.is_some() && *read == Some(grid) && self.cached.get(..*tokens) == Some(prompt)
     }
 
+    /// How many tokens of `prompt`, split by `grid`, need not be read once this slot has read what it is reading.
+    pub(super) fn usable(&self, prompt: &[Token], grid: Grid) -> usize {
+        let reads = if self.job.is_some() { self.end } else { 0 };
+        self.read.usable(grid, common_prefix(self.planned().take(reads.max(self.read.tokens)), prompt))
+    }
+
     /// Begins a prompt of `end` tokens, of which `planned` stand in the cache.
     pub(super) fn begin(&mut self, grid: Option<Grid>, planned: usize, end: usize) {
         self.read.truncate(planned);
@@ -89,20 +94,18 @@ impl Slot {
             let logits = self.read.logits.take().filter(|_| planned == end);
             self.read = Read { grid, tokens: planned, logits };
         }
-        (self.exact, self.end) = (grid.is_some(), end);
+        self.end = if grid.is_some() { end } else { 0 };
     }
 
     /// Whether the cache holds nothing but (part of) a prompt that is read in pieces.
     pub(super) fn reading(&self) -> bool {
-        self.exact && self.cached.len() <= self.end
+        self.cached.len() <= self.end
     }
 
     /// Most tokens of the next call.
     pub(super) fn piece(&self) -> usize {
         match self.read.grid {
-            Some(grid) if self.exact && self.cached.len() < self.end => {
-                grid.after(self.cached.len()) - self.cached.len()
-            }
+            Some(grid) if self.cached.len() < self.end => grid.after(self.cached.len()) - self.cached.len(),
             _ => usize::MAX,
         }
     }

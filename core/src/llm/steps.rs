@@ -249,7 +249,7 @@ impl Decoder<'_> {
         let shared = |slot: &Slot| match grid {
             None => common_prefix(slot.planned(), &prompt[..limit]),
             Some(grid) if slot.has_read(prompt, grid) => prompt.len(),
-            Some(grid) => slot.read.usable(grid, common_prefix(&slot.cached, &prompt[..limit])),
+            Some(grid) => slot.usable(&prompt[..limit], grid),
         };
         let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
             return Ok(Some(work));

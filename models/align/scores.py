@@ -28,7 +28,7 @@ def main():
     if args.adapter:
         train.with_adapter(model, args.adapter)
     base = model.get_base_model()
-    for _, tokens, learn in train.read(args.examples)[: args.limit]:
+    for _, tokens, learn, _ in train.read(args.examples)[: args.limit]:
         with torch.no_grad():
             hidden = base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0]
             logits = base.lm_head(hidden[torch.tensor(learn) - 1]).float()

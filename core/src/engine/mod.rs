@@ -8,6 +8,7 @@ pub use predicting::{PredictOptions, Predicted, Reason};
 
 use std::{
     path::Path,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use crate::{
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{
-        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Request, gguf,
+        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request, gguf,
         model::Source,
         worker::{Priority, Worker},
     },
@@ -38,7 +39,7 @@ const SESSION_BYTES: u64 = 64 << 20;
 pub struct Engine {
     store: Store,
     pack: Option<Pack>,
-    worker: Option<Worker>,
+    worker: RwLock<Option<Arc<Worker>>>,
     threads: usize,
     me: Option<u64>,
     sessions: Sessions,
@@ -92,7 +93,7 @@ impl Engine {
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
         let store = Store::open(dir, key)?;
         let sessions = store.sessions(SESSION_BYTES);
-        Ok(Self { store, pack: None, worker: None, threads: 0, me: None, sessions })
+        Ok(Self { store, pack: None, worker: RwLock::default(), threads: 0, me: None, sessions })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -106,8 +107,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`crate::llm::LlmError::Failed`] if the system gives no thread.
-    pub fn with_model(mut self, model: Model) -> Result<Self, Error> {
-        self.worker = Some(Worker::with_model(model)?);
+    pub fn with_model(self, model: Model) -> Result<Self, Error> {
+        self.set_worker(Worker::with_model(model)?);
         Ok(self)
     }
 
@@ -115,12 +116,22 @@ impl Engine {
     ///
     /// # Errors
     /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
-    pub fn with_model_file(mut self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
+    pub fn with_model_file(self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
+        self.use_model_file(path, options)?;
+        Ok(self)
+    }
+
+    /// Takes a model file from the next call on: one that arrived after the engine was opened, or another one. Calls in progress
+    /// end with the model that they began with.
+    ///
+    /// # Errors
+    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
+    pub fn use_model_file(&self, path: impl AsRef<Path>, options: LoadOptions) -> Result<(), Error> {
         gguf::check_model(path.as_ref())?;
         let LoadOptions { adapter, allowed_bytes, gpu, .. } = options;
         let path = path.as_ref().to_path_buf();
-        self.worker = Some(Worker::lazy(Source { path, adapter, allowed_bytes, gpu })?);
-        Ok(self)
+        self.set_worker(Worker::lazy(Source { path, adapter, allowed_bytes, gpu })?);
+        Ok(())
     }
 
     /// The same engine decoding on this many threads; 0, the default, takes what the machine has.
@@ -160,13 +171,26 @@ impl Engine {
         self.pack.as_ref().ok_or(Error::Missing("pack"))
     }
 
-    fn need_model(&self) -> Result<&Worker, Error> {
-        self.worker.as_ref().ok_or(Error::Missing("model"))
+    fn worker(&self) -> Option<Arc<Worker>> {
+        self.worker.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_worker(&self, worker: Worker) {
+        if let Some(old) = self.worker() {
+            worker.follow(&old);
+        }
+        let old = self.worker.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(worker));
+        // Outside the lock: it waits for the thread's last call.
+        drop(old);
+    }
+
+    fn need_model(&self) -> Result<Arc<Worker>, Error> {
+        self.worker().ok_or(Error::Missing("model"))
     }
 
     /// Gives memory back. Returns at once: a call in progress ends first, and the next one loads what it needs again.
     pub fn release_memory(&self, level: MemoryLevel) {
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker() {
             worker.release(level);
         }
     }
@@ -188,14 +212,14 @@ impl Engine {
     /// Stops decoding between two tokens until [`Engine::resume`], for an app that goes to the background or a device that is too
     /// warm. Calls wait, and can be cancelled.
     pub fn pause(&self) {
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker() {
             worker.pause(true);
         }
     }
 
     /// Goes on after [`Engine::pause`].
     pub fn resume(&self) {
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker() {
             worker.pause(false);
         }
     }
@@ -203,14 +227,19 @@ impl Engine {
     /// Tells the engine how the device is. Calls that begin later take fewer threads on a warm device, and augmentation waits
     /// until it may go on, see [`Conditions`].
     pub fn set_conditions(&self, conditions: Conditions) {
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker() {
             worker.set_conditions(conditions);
         }
     }
 
     /// Whether the model is in memory now, and whether a decoder (KV cache and intermediate results) is.
     pub fn in_memory(&self) -> (bool, bool) {
-        self.worker.as_ref().map_or((false, false), Worker::loaded)
+        self.worker().map_or((false, false), |worker| worker.loaded())
+    }
+
+    /// What the model runs on; none before it was first loaded.
+    pub fn placement(&self) -> Option<Placement> {
+        self.worker()?.placement()
     }
 
     /// Keeps a text that the person wrote. When this returns, it is on disk.

@@ -28,7 +28,7 @@ pub use budget::MemoryBudget;
 pub use conditions::{Conditions, Power, Thermal};
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use device::{Device, Gpu, Placement, kernels_in};
-pub use model::{LoadOptions, Model, Prompt};
+pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
 pub use worker::MemoryLevel;
 

@@ -83,6 +83,38 @@ fn backend() -> Result<&'static LlamaBackend, LlmError> {
     backend.as_ref().ok_or(LlmError::Request("llama.cpp is already in use by other code in this process"))
 }
 
+/// What the files of a model and its adapter say of them, if they can be trusted.
+fn examine(path: &Path, adapter: Option<&Path>) -> Result<(ModelFacts, u64), LlmError> {
+    let facts = gguf::check_model(path)?;
+    let adapter = adapter.map_or(Ok(0), |adapter| check_adapter(adapter, path))?;
+    Ok((facts, adapter))
+}
+
+/// Whether a model and a decoder on it could be loaded now, without loading anything: what they would take.
+///
+/// # Errors
+/// [`LlmError::FileMissing`], [`LlmError::File`], [`LlmError::WouldNotFit`].
+pub fn would_fit(
+    path: impl AsRef<Path>,
+    adapter: Option<&Path>,
+    allowed_bytes: Option<u64>,
+    decoder: &DecoderOptions,
+) -> Result<MemoryBudget, LlmError> {
+    let (facts, adapter) = examine(path.as_ref(), adapter)?;
+    let budget = MemoryBudget::of(&facts, adapter, decoder);
+    let (needed, allowed) = (budget.resident(), allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX));
+    if needed > allowed { Err(LlmError::WouldNotFit { needed, allowed }) } else { Ok(budget) }
+}
+
+/// What a model would run on here.
+///
+/// # Errors
+/// [`LlmError::Request`] if other code in this process uses llama.cpp.
+pub fn placement(gpu: Gpu) -> Result<Placement, LlmError> {
+    backend()?;
+    Ok(place(gpu, devices()))
+}
+
 impl Model {
     /// Loads `path`.
     ///
@@ -91,11 +123,7 @@ impl Model {
     /// [`LlmError::Cancelled`] if the progress callback broke off.
     pub fn load(path: impl AsRef<Path>, mut options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
-        let facts = gguf::check_model(&path)?;
-        let adapter_bytes = match &options.adapter {
-            Some(adapter) => check_adapter(adapter, &path)?,
-            None => 0,
-        };
+        let (facts, adapter_bytes) = examine(&path, options.adapter.as_deref())?;
         // Without any decoder yet: what the model alone will take.
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
         let needed = budget.model();

@@ -5,20 +5,23 @@
 //! keeps one decoder for as long as calls want the same kind, and gives back what it is told to release as soon as the
 //! call in progress has ended; the next call loads again. While it is paused nothing is decoded.
 
+mod queue;
+
 use std::{
-    collections::VecDeque,
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError, SyncSender},
     },
     thread::JoinHandle,
-    time::Duration,
 };
 
-use super::{Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, model::Source};
+use super::{
+    Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, Placement, model::Source,
+};
+use queue::{Loaded, Next, PATIENCE, Shared, Work};
 
 /// How much memory is to be given back, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,99 +41,6 @@ pub(crate) enum Priority {
     Foreground,
     /// Nobody: its decoder is given up when it is done, so that the foreground's stays.
     Background,
-}
-
-/// How often who waits looks whether it still has to.
-const PATIENCE: Duration = Duration::from_millis(20);
-
-/// What a job is given: the model, the place of the decoder for its kind, and what to do between two tokens (until the
-/// call is stopped, which the flag tells).
-struct Loaded<'a, 'm> {
-    model: &'m Model,
-    conditions: Conditions,
-    decoder: &'a mut Option<Decoder<'m>>,
-    between: &'a mut dyn FnMut(&AtomicBool),
-}
-
-type Work = Box<dyn for<'a, 'm> FnOnce(Result<Loaded<'a, 'm>, LlmError>) + Send>;
-
-#[derive(Default)]
-struct Queue {
-    foreground: VecDeque<Work>,
-    background: VecDeque<Work>,
-    release: Option<MemoryLevel>,
-    conditions: Conditions,
-    paused: bool,
-    closed: bool,
-    /// What is in memory now: the model, a decoder.
-    loaded: (bool, bool),
-}
-
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-}
-
-enum Next {
-    Job(Priority, Work),
-    Release(MemoryLevel),
-    Closed,
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for something to do. Releasing goes before the next job.
-    fn next(&self) -> Next {
-        let mut queue = self.queue();
-        loop {
-            if queue.closed {
-                return Next::Closed;
-            }
-            if let Some(level) = queue.release.take() {
-                return Next::Release(level);
-            }
-            if !queue.paused {
-                if let Some(job) = queue.foreground.pop_front() {
-                    return Next::Job(Priority::Foreground, job);
-                }
-                let background = queue.conditions.background();
-                if let Some(job) = queue.background.pop_front_if(|_| background) {
-                    return Next::Job(Priority::Background, job);
-                }
-            }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Between two tokens of a call: waits while everything is paused. A call in the background has `aside`, with which it
-    /// lets those of the foreground go first, and waits while the conditions are against it. Returns at once when the call was
-    /// stopped.
-    fn between(&self, stopped: &AtomicBool, mut aside: Option<&mut dyn FnMut(Work)>) {
-        let mut queue = self.queue();
-        while !queue.closed && !stopped.load(Ordering::Relaxed) {
-            if !queue.paused {
-                let Some(aside) = aside.as_mut() else { return };
-                if let Some(job) = queue.foreground.pop_front() {
-                    drop(queue);
-                    aside(job);
-                    queue = self.queue();
-                    continue;
-                }
-                if queue.conditions.background() {
-                    return;
-                }
-            }
-            queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn set_loaded(&self, model: bool, decoder: bool) {
-        self.queue().loaded = (model, decoder);
-    }
 }
 
 /// What the thread tells a caller.
@@ -185,9 +95,24 @@ impl Worker {
         self.shared.wake.notify_one();
     }
 
+    /// Is paused, and under the conditions, as `other` is.
+    pub(crate) fn follow(&self, other: &Self) {
+        let (paused, conditions) = {
+            let queue = other.shared.queue();
+            (queue.paused, queue.conditions)
+        };
+        self.pause(paused);
+        self.set_conditions(conditions);
+    }
+
     /// Whether the model is in memory, and whether a decoder is.
     pub(crate) fn loaded(&self) -> (bool, bool) {
         self.shared.queue().loaded
+    }
+
+    /// What the model runs on, once it was loaded.
+    pub(crate) fn placement(&self) -> Option<Placement> {
+        self.shared.queue().placement.clone()
     }
 
     /// Runs `work` on the thread with a decoder opened like `options`, after everything of its priority that was asked before.
@@ -351,6 +276,7 @@ fn serve(shared: &Shared, source: &Source, mut model: Option<Model>) {
 
 /// Jobs on one loaded model, until it is to be released (true) or there are no more.
 fn serve_with(shared: &Shared, model: &Model, first: (Priority, Work)) -> bool {
+    shared.queue().placement = Some(model.placement().clone());
     let mut kept = None;
     let mut job = Some(first);
     loop {

@@ -1,0 +1,75 @@
+package dev.locket.android
+
+import android.content.Context
+import android.net.Uri
+import android.os.ParcelFileDescriptor
+import dev.locket.Locket
+import dev.locket.ModelImport
+import dev.locket.ffi.EngineConfig
+import dev.locket.ffi.ModelConfig
+import dev.locket.ffi.setKernelDir
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
+import java.io.File
+import java.io.FileNotFoundException
+import java.io.InputStream
+
+/** Locket where an Android app keeps things. */
+public object LocketAndroid {
+    /**
+     * Opens the person's store in the app's private files, with a key from Android's Keystore. One engine per store: keep it in
+     * the `Application`.
+     */
+    public suspend fun open(
+        context: Context,
+        model: ModelConfig? = null,
+        pack: File? = null,
+        userId: String? = null,
+    ): Locket = withContext(Dispatchers.IO) {
+        setKernelDir(context.applicationInfo.nativeLibraryDir)
+        val store = File(context.noBackupFilesDir, "locket")
+        val config = EngineConfig(storeDir = store.path, packPath = pack?.path, model = model, userId = userId)
+        val key = KeystoreKey(context).get()
+        try {
+            Locket.open(config, key)
+        } finally {
+            key.fill(0)
+        }
+    }
+
+    /** Copies a model out of the app's assets (store it uncompressed: `androidResources { noCompress += "gguf" }`). */
+    public suspend fun importAsset(
+        context: Context,
+        asset: String,
+        sha256: String,
+        onProgress: (Long) -> Unit = {},
+    ): File = import(context, asset.substringAfterLast('/'), sha256, onProgress) { context.assets.open(asset) }
+
+    /** Copies a model that the person chose or the system downloaded (`DownloadManager.getUriForDownloadedFile`). */
+    public suspend fun importUri(
+        context: Context,
+        uri: Uri,
+        name: String,
+        sha256: String,
+        onProgress: (Long) -> Unit = {},
+    ): File = import(context, name, sha256, onProgress) {
+        context.contentResolver.openInputStream(uri) ?: throw FileNotFoundException(uri.toString())
+    }
+
+    /** Copies a model from an open file; the descriptor is closed. */
+    public suspend fun importDescriptor(
+        context: Context,
+        descriptor: ParcelFileDescriptor,
+        name: String,
+        sha256: String,
+        onProgress: (Long) -> Unit = {},
+    ): File = import(context, name, sha256, onProgress) { ParcelFileDescriptor.AutoCloseInputStream(descriptor) }
+
+    private suspend fun import(
+        context: Context,
+        name: String,
+        sha256: String,
+        onProgress: (Long) -> Unit,
+        open: () -> InputStream,
+    ): File = ModelImport.copy(File(context.noBackupFilesDir, "models/$name"), sha256, onProgress, open)
+}

@@ -1,0 +1,98 @@
+package dev.locket.sample
+
+import android.app.Activity
+import android.os.Bundle
+import android.view.ViewGroup.LayoutParams
+import android.widget.Button
+import android.widget.EditText
+import android.widget.LinearLayout
+import android.widget.ScrollView
+import android.widget.TextView
+import dev.locket.Locket
+import dev.locket.Phase
+import dev.locket.Writing
+import dev.locket.android.DeviceWatcher
+import dev.locket.android.LocketAndroid
+import dev.locket.ffi.GenerateRequest
+import dev.locket.ffi.Interaction
+import dev.locket.ffi.LocketException
+import dev.locket.ffi.ModelConfig
+import dev.locket.ffi.WritingTask
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.launch
+import java.io.IOException
+
+/** Write three reviews, get a fourth. */
+class MainActivity : Activity() {
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
+    private var locket: Locket? = null
+    private var watcher: DeviceWatcher? = null
+    private lateinit var page: LinearLayout
+    private lateinit var answer: TextView
+
+    override fun onCreate(state: Bundle?) {
+        super.onCreate(state)
+        page = LinearLayout(this).apply { orientation = LinearLayout.VERTICAL }
+        val reviews = List(REVIEWS) { field("Review ${it + 1}, about something you own") }
+        val item = field("What shall the next one be about?")
+        val write = Button(this).apply { text = "Write it as I would" }
+        answer = TextView(this)
+        page.addView(write)
+        page.addView(answer)
+        setContentView(ScrollView(this).apply { addView(page) })
+        write.setOnClickListener {
+            val texts = reviews.map { it.text.toString() }.filter(String::isNotBlank)
+            scope.launch { write(texts, item.text.toString()) }
+        }
+    }
+
+    override fun onDestroy() {
+        scope.cancel()
+        watcher?.close()
+        val open = locket
+        // Not in the scope that has just ended.
+        if (open != null) CoroutineScope(Dispatchers.Default).launch { open.close() }
+        super.onDestroy()
+    }
+
+    private fun field(prompt: String): EditText = EditText(this).apply {
+        hint = prompt
+        page.addView(this, LayoutParams.MATCH_PARENT, LayoutParams.WRAP_CONTENT)
+    }
+
+    private suspend fun opened(): Locket = locket ?: run {
+        answer.text = "Preparing the model…"
+        val model = LocketAndroid.importAsset(this, MODEL, MODEL_SHA256)
+        val adapter = LocketAndroid.importAsset(this, ADAPTER, ADAPTER_SHA256)
+        LocketAndroid.open(this, ModelConfig(model.path, adapter.path)).also {
+            locket = it
+            watcher = DeviceWatcher(this, it)
+        }
+    }
+
+    private suspend fun write(texts: List<String>, item: String) = try {
+        val locket = opened()
+        texts.forEachIndexed { n, text -> locket.record(Interaction("own-${n + 1}", text)) }
+        answer.text = ""
+        locket.stream(GenerateRequest(item, WritingTask.TEXT, itemTitle = item)).collect { writing ->
+            if (writing is Writing.Token && writing.phase == Phase.TEXT) answer.append(writing.text)
+        }
+    } catch (e: LocketException) {
+        answer.text = e.message
+    } catch (e: IOException) {
+        answer.text = e.message
+    }
+
+    private companion object {
+        const val REVIEWS = 3
+        const val MODEL = "gemma-3-270m-q4_k_m.gguf"
+        const val ADAPTER = "gemma-3-270m-locket.gguf"
+
+        // As in models/manifest.toml.
+        const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+        const val ADAPTER_SHA256 = "3450c098204fe75132541865b8f16260c6005d11d818e18f8d87d7eafc1f39de"
+    }
+}

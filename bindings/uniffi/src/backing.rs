@@ -1,0 +1,32 @@
+//! What stands behind an engine: the real one or a fake.
+
+use crate::{
+    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
+    ModelConfig, Power, PredictRequest, Prediction, Record, TextListener, Thermal, Written, task::Stop,
+};
+
+pub(crate) type Listener<'a> = Option<&'a dyn TextListener>;
+
+/// The calls of an engine, each of which may block.
+pub(crate) trait Backing: Send + Sync {
+    fn availability(&self) -> Availability;
+    fn backend(&self) -> Result<Backend, LocketError>;
+    fn use_model(&self, model: ModelConfig) -> Result<(), LocketError>;
+    fn record(&self, interaction: Interaction) -> Result<(), LocketError>;
+    fn history(&self) -> Result<Vec<Record>, LocketError>;
+    fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError>;
+    fn augment(
+        &self,
+        request: AugmentRequest,
+        listener: Listener<'_>,
+        stop: &Stop,
+    ) -> Result<Augmented, LocketError>;
+    fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError>;
+    fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError>;
+    fn export(&self) -> Result<String, LocketError>;
+    fn erase(self: Box<Self>) -> Result<(), LocketError>;
+    fn release_memory(&self, level: MemoryLevel);
+    fn pause(&self);
+    fn resume(&self);
+    fn set_conditions(&self, thermal: Thermal, power: Power);
+}

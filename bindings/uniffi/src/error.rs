@@ -1,0 +1,131 @@
+//! The one error that apps see: stable cases, messages that say what to do.
+
+use locket::{Error, llm::LlmError, pack::PackError, store::StoreError};
+
+/// What went wrong. The cases are stable, the messages are for developers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+#[uniffi(flat_error)]
+pub enum LocketError {
+    /// The engine was opened without a model and none was given since. Predictions and history work without one.
+    #[error("{0}")]
+    NoModel(String),
+    /// The engine was opened without a pack: there is nothing to predict from.
+    #[error("{0}")]
+    NoPack(String),
+    /// There is no file at the model's (or the adapter's) path. Import it first.
+    #[error("{0}")]
+    ModelMissing(String),
+    /// The model's or the adapter's file is damaged, does not have the checksum that it should, or is of a kind that llama.cpp
+    /// does not know. Import it again.
+    #[error("{0}")]
+    ModelUnusable(String),
+    /// Model and decoder would need more memory than there is. Nothing was loaded.
+    #[error("{0}")]
+    WouldNotFit(String),
+    /// The key is not the one that the store was made with. Nothing was touched.
+    #[error("{0}")]
+    WrongKey(String),
+    /// The store is open already, in another engine or another process.
+    #[error("{0}")]
+    StoreLocked(String),
+    /// The store's files are damaged or were tampered with.
+    #[error("{0}")]
+    StoreDamaged(String),
+    /// The store was written by a newer version of the app.
+    #[error("{0}")]
+    StoreTooNew(String),
+    /// The pack is missing, damaged, or built for another version.
+    #[error("{0}")]
+    PackUnusable(String),
+    /// An argument makes no sense; the message says which.
+    #[error("{0}")]
+    BadInput(String),
+    /// The deadline came before anything was written.
+    #[error("{0}")]
+    Deadline(String),
+    /// The call was cancelled. Nothing was kept of it.
+    #[error("{0}")]
+    Cancelled(String),
+    /// The engine was shut down or erased.
+    #[error("{0}")]
+    Closed(String),
+    /// The app's own listener threw. The call was stopped.
+    #[error("{0}")]
+    ListenerFailed(String),
+    /// The file system failed: full, or no permission.
+    #[error("{0}")]
+    Storage(String),
+    /// A fault of Locket's own, or one that no other case names. The next call starts afresh.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl LocketError {
+    pub(crate) fn cancelled() -> Self {
+        Error::Cancelled.into()
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::Closed("the engine was shut down or erased: open it again".into())
+    }
+}
+
+impl From<Error> for LocketError {
+    fn from(error: Error) -> Self {
+        let what = error.to_string();
+        match error {
+            Error::Store(e) => store(&e, what),
+            Error::Pack(_) => Self::PackUnusable(what),
+            Error::Llm(e) => llm(&e, what),
+            Error::Io { .. } => Self::Storage(what),
+            Error::Missing("model") => Self::NoModel(what),
+            Error::Missing(_) => Self::NoPack(what),
+            Error::Argument(_) | Error::Profile(_) => Self::BadInput(what),
+            Error::Cancelled => Self::Cancelled(what),
+            _ => Self::Internal(what),
+        }
+    }
+}
+
+impl From<StoreError> for LocketError {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<LlmError> for LocketError {
+    fn from(error: LlmError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<PackError> for LocketError {
+    fn from(error: PackError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+fn store(error: &StoreError, what: String) -> LocketError {
+    match error {
+        StoreError::Locked(_) => LocketError::StoreLocked(what),
+        StoreError::Layout(_) => LocketError::StoreTooNew(what),
+        StoreError::WrongKey(_) => LocketError::WrongKey(what),
+        StoreError::Interaction(_) | StoreError::KeyLength(_) | StoreError::Export(_) => LocketError::BadInput(what),
+        StoreError::Io { .. } | StoreError::Database(_) => LocketError::Storage(what),
+        StoreError::Random(_) => LocketError::Internal(what),
+        // Among them what a part says that does not pass its authentication.
+        _ => LocketError::StoreDamaged(what),
+    }
+}
+
+fn llm(error: &LlmError, what: String) -> LocketError {
+    match error {
+        LlmError::FileMissing(path) => LocketError::ModelMissing(format!("no model file at {}", path.display())),
+        LlmError::Io { .. } | LlmError::File { .. } | LlmError::Load { .. } => LocketError::ModelUnusable(what),
+        LlmError::WouldNotFit { .. } => LocketError::WouldNotFit(what),
+        LlmError::ContextOverflow { .. } | LlmError::Grammar(_) => LocketError::BadInput(what),
+        LlmError::Deadline => LocketError::Deadline(what),
+        LlmError::Cancelled => LocketError::Cancelled(what),
+        _ => LocketError::Internal(what),
+    }
+}

@@ -1,0 +1,262 @@
+//! An engine for tests of apps: it keeps records in memory and writes what it was told to, without model, pack or files.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use locket::{
+    interaction,
+    llm::Event,
+    store::{Export, StoreError},
+};
+
+use crate::{
+    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
+    ModelConfig, Power, PredictRequest, Prediction, Record, TextListener, Thermal, WritingTask, Written,
+    backing::{Backing, Listener},
+    task::Stop,
+};
+
+/// What a fake engine does.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct FakeScript {
+    /// What it writes for every request, word by word.
+    #[uniffi(default = "A text that was not written by a model.")]
+    pub text: String,
+    /// What it rates everything.
+    #[uniffi(default = 5)]
+    pub rating: u8,
+    /// What it predicts, in this order.
+    #[uniffi(default = [])]
+    pub items: Vec<String>,
+    /// How long every word takes.
+    #[uniffi(default = 0)]
+    pub word_ms: u32,
+    /// What `availability` says.
+    pub availability: Availability,
+    /// With what every call fails, to test what an app does then.
+    #[uniffi(default)]
+    pub fails: Option<Failure>,
+}
+
+/// The cases of [`LocketError`], to choose one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Failure {
+    /// [`LocketError::NoModel`]
+    NoModel,
+    /// [`LocketError::NoPack`]
+    NoPack,
+    /// [`LocketError::ModelMissing`]
+    ModelMissing,
+    /// [`LocketError::ModelUnusable`]
+    ModelUnusable,
+    /// [`LocketError::WouldNotFit`]
+    WouldNotFit,
+    /// [`LocketError::WrongKey`]
+    WrongKey,
+    /// [`LocketError::StoreLocked`]
+    StoreLocked,
+    /// [`LocketError::StoreDamaged`]
+    StoreDamaged,
+    /// [`LocketError::StoreTooNew`]
+    StoreTooNew,
+    /// [`LocketError::PackUnusable`]
+    PackUnusable,
+    /// [`LocketError::BadInput`]
+    BadInput,
+    /// [`LocketError::Deadline`]
+    Deadline,
+    /// [`LocketError::Cancelled`]
+    Cancelled,
+    /// [`LocketError::Closed`]
+    Closed,
+    /// [`LocketError::ListenerFailed`]
+    ListenerFailed,
+    /// [`LocketError::Storage`]
+    Storage,
+    /// [`LocketError::Internal`], by a panic.
+    Internal,
+}
+
+pub(crate) struct Fake {
+    script: FakeScript,
+    records: Mutex<Vec<Record>>,
+    paused: AtomicBool,
+}
+
+impl Fake {
+    pub(crate) fn new(script: FakeScript) -> Self {
+        Self { script, records: Mutex::default(), paused: AtomicBool::new(false) }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[allow(clippy::panic)]
+    fn may_fail(&self) -> Result<(), LocketError> {
+        let said = |case: fn(String) -> LocketError| Err(case("the fake engine was told to fail like this".into()));
+        match self.script.fails {
+            None => Ok(()),
+            Some(Failure::NoModel) => said(LocketError::NoModel),
+            Some(Failure::NoPack) => said(LocketError::NoPack),
+            Some(Failure::ModelMissing) => said(LocketError::ModelMissing),
+            Some(Failure::ModelUnusable) => said(LocketError::ModelUnusable),
+            Some(Failure::WouldNotFit) => said(LocketError::WouldNotFit),
+            Some(Failure::WrongKey) => said(LocketError::WrongKey),
+            Some(Failure::StoreLocked) => said(LocketError::StoreLocked),
+            Some(Failure::StoreDamaged) => said(LocketError::StoreDamaged),
+            Some(Failure::StoreTooNew) => said(LocketError::StoreTooNew),
+            Some(Failure::PackUnusable) => said(LocketError::PackUnusable),
+            Some(Failure::BadInput) => said(LocketError::BadInput),
+            Some(Failure::Deadline) => said(LocketError::Deadline),
+            Some(Failure::Cancelled) => said(LocketError::Cancelled),
+            Some(Failure::Closed) => said(LocketError::Closed),
+            Some(Failure::ListenerFailed) => said(LocketError::ListenerFailed),
+            Some(Failure::Storage) => said(LocketError::Storage),
+            // Through the same net as a real one.
+            Some(Failure::Internal) => panic!("the fake engine was told to fail like this"),
+        }
+    }
+
+    /// Writes `text` as the item's phase, word by word.
+    fn write(
+        &self,
+        (item, phase): (usize, usize),
+        text: &str,
+        listener: Option<&dyn TextListener>,
+        stop: &Stop,
+    ) -> Result<u32, LocketError> {
+        stop.listen(listener, |on_event| {
+            let mut words = 0;
+            for piece in text.split_inclusive(' ') {
+                thread::sleep(Duration::from_millis(self.script.word_ms.into()));
+                while self.paused.load(Ordering::Relaxed) && !stop.is_set() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                if on_event(Event { request: item, phase, piece }).is_break() {
+                    return Err(LocketError::cancelled());
+                }
+                words += 1;
+            }
+            Ok(words)
+        })
+    }
+}
+
+impl Backing for Fake {
+    fn availability(&self) -> Availability {
+        self.script.availability.clone()
+    }
+
+    fn backend(&self) -> Result<Backend, LocketError> {
+        self.may_fail()?;
+        let why = Some("a fake engine runs on nothing".to_owned());
+        let nothing = locket::llm::Placement { devices: Vec::new(), gpu_layers: 0, why_no_gpu: why };
+        Ok(Backend::of(nothing, (false, false)))
+    }
+
+    fn use_model(&self, _: ModelConfig) -> Result<(), LocketError> {
+        self.may_fail()
+    }
+
+    fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
+        self.may_fail()?;
+        let real = interaction::Interaction::from(interaction);
+        if let Some(defect) = real.defect() {
+            return Err(StoreError::Interaction(defect).into());
+        }
+        self.records().push(interaction::Record::real(real).into());
+        Ok(())
+    }
+
+    fn history(&self) -> Result<Vec<Record>, LocketError> {
+        self.may_fail()?;
+        Ok(self.records().clone())
+    }
+
+    fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError> {
+        self.may_fail()?;
+        let wanted = self.script.items.iter().filter(|item| !request.exclude.contains(item));
+        let prediction = |(n, item): (usize, &String)| Prediction {
+            item: item.clone(),
+            item_title: None,
+            score: 1.0 / (n + 1) as f32,
+            reasons: Vec::new(),
+        };
+        Ok(wanted.take(request.count as usize).enumerate().map(prediction).collect())
+    }
+
+    fn augment(
+        &self,
+        request: AugmentRequest,
+        listener: Listener<'_>,
+        stop: &Stop,
+    ) -> Result<Augmented, LocketError> {
+        self.may_fail()?;
+        let mut done = Augmented { kept: Vec::new(), refused: 0, tokens: 0, resumed: 0, unfinished: 0 };
+        for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {
+            done.tokens += self.write((n, 2), &self.script.text, listener, stop)?;
+            let interaction =
+                Interaction { item: item.clone(), text: self.script.text.clone(), ..Interaction::default() };
+            done.kept.push(Record { interaction, synthetic: true, plan: None });
+        }
+        let mut records = self.records();
+        records.retain(|r| !r.synthetic);
+        records.extend(done.kept.clone());
+        Ok(done)
+    }
+
+    fn prewarm(&self, _: GenerateRequest, _: &Stop) -> Result<(), LocketError> {
+        self.may_fail()
+    }
+
+    fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
+        self.may_fail()?;
+        let said = match request.task {
+            WritingTask::Rating => self.script.rating.to_string(),
+            _ => self.script.text.clone(),
+        };
+        let tokens = self.write((0, usize::from(request.reasoning)), &said, listener, stop)?;
+        Ok(Written {
+            plan: None,
+            text: (request.task == WritingTask::Text).then(|| said.clone()),
+            title: (request.task == WritingTask::Title).then_some(said),
+            rating: (request.task == WritingTask::Rating).then_some(self.script.rating),
+            tokens,
+            prompt_tokens: 0,
+            reused_tokens: 0,
+            log_prob: 0.0,
+        })
+    }
+
+    fn export(&self) -> Result<String, LocketError> {
+        self.may_fail()?;
+        let records = self.records().clone();
+        let real = records.into_iter().filter(|r| !r.synthetic);
+        let records = real.map(|r| interaction::Record::real(r.interaction.into())).collect();
+        let export = Export { format: "locket-export".into(), version: 1, records };
+        serde_json::to_string_pretty(&export).map_err(|e| LocketError::Internal(e.to_string()))
+    }
+
+    fn erase(self: Box<Self>) -> Result<(), LocketError> {
+        self.may_fail()
+    }
+
+    fn release_memory(&self, _: MemoryLevel) {}
+
+    fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    fn set_conditions(&self, _: Thermal, _: Power) {}
+}

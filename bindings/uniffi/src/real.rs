@@ -1,0 +1,204 @@
+//! The real engine behind the calls.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use locket::{
+    engine::{Engine, GenerateRequest as CoreRequest},
+    llm::{self, DecoderOptions, LlmError},
+    pack::Pack,
+    store::Key,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
+    MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Record, Thermal, Written,
+    backing::{Backing, Listener},
+    config::{conditions, not_a_checksum},
+    task::Stop,
+};
+
+pub(crate) struct Real {
+    engine: Engine,
+    model: Mutex<Chosen>,
+}
+
+/// The model that the app named.
+#[derive(Default)]
+struct Chosen {
+    config: Option<ModelConfig>,
+    /// Whether the engine has it: a file that was not there yet may be there now.
+    taken: bool,
+    /// What its file's checksum is, once it was asked.
+    checksum: Option<String>,
+}
+
+impl Real {
+    pub(crate) fn open(config: EngineConfig, key: &[u8]) -> Result<Self, LocketError> {
+        let EngineConfig { store_dir, pack_path, model, user_id, threads, session_bytes } = config;
+        check(model.as_ref())?;
+        // The pack first: where it cannot be opened no store is made.
+        let pack = pack_path.map(Pack::open).transpose()?;
+        let mut engine = Engine::open(store_dir, &Key::try_from(key)?)?;
+        if let Some(pack) = pack {
+            engine = engine.with_pack(pack);
+        }
+        if let Some(user) = user_id {
+            engine = engine.with_user(&user);
+        }
+        let engine = engine.with_threads(threads as usize).with_session_bytes(session_bytes);
+        let chosen = Chosen { config: model, ..Chosen::default() };
+        Ok(Self { engine, model: Mutex::new(chosen) })
+    }
+
+    /// Sees to it that the engine has the model that the app named.
+    fn need_model(&self) -> Result<(), LocketError> {
+        let mut chosen = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (false, Some(config)) = (chosen.taken, &chosen.config) {
+            self.engine.use_model_file(&config.path, config.options())?;
+            chosen.taken = true;
+        }
+        Ok(())
+    }
+
+    fn checksum(&self, path: &str) -> io::Result<String> {
+        let mut chosen = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &chosen.checksum {
+            return Ok(known.clone());
+        }
+        let sum = sha256(Path::new(path))?;
+        chosen.checksum = Some(sum.clone());
+        Ok(sum)
+    }
+}
+
+fn check(model: Option<&ModelConfig>) -> Result<(), LocketError> {
+    model.and_then(|m| m.sha256.as_deref()).and_then(not_a_checksum).map_or(Ok(()), Err)
+}
+
+/// The file's SHA-256 in hexadecimal digits.
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut sum = Sha256::new();
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            n => sum.update(&chunk[..n]),
+        }
+    }
+    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+impl Backing for Real {
+    fn availability(&self) -> Availability {
+        let config = self.model.lock().unwrap_or_else(PoisonError::into_inner).config.clone();
+        let Some(config) = config else { return Availability::NoModel };
+        let unusable = |reason: String| Availability::ModelUnusable { reason };
+        let missing = |path: &str| Availability::ModelMissing { path: path.to_owned() };
+        for path in [Some(&config.path), config.adapter_path.as_ref()].into_iter().flatten() {
+            if !Path::new(path).exists() {
+                return missing(path);
+            }
+        }
+        if let Some(expected) = &config.sha256 {
+            match self.checksum(&config.path) {
+                Ok(actual) if actual.eq_ignore_ascii_case(expected) => {}
+                Ok(actual) => return Availability::BadChecksum { expected: expected.clone(), actual },
+                Err(e) => return unusable(format!("cannot read {}: {e}", config.path)),
+            }
+        }
+        let adapter = config.adapter_path.as_ref().map(PathBuf::from);
+        let loaded = self.engine.in_memory().0;
+        // What is loaded already does not need to be there once more.
+        let allowed = config.max_memory_bytes.or(loaded.then_some(u64::MAX));
+        let decoder = DecoderOptions {
+            context: locket::generate::WriteOptions::default().context(),
+            ..DecoderOptions::default()
+        };
+        match llm::would_fit(&config.path, adapter.as_deref(), allowed, &decoder) {
+            Ok(budget) => Availability::Available { needed_bytes: budget.resident() },
+            Err(LlmError::WouldNotFit { needed, allowed }) => {
+                Availability::WouldNotFit { needed_bytes: needed, allowed_bytes: allowed }
+            }
+            Err(LlmError::FileMissing(path)) => missing(&path.to_string_lossy()),
+            Err(e) => unusable(e.to_string()),
+        }
+    }
+
+    fn backend(&self) -> Result<Backend, LocketError> {
+        let wanted = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = wanted.config.as_ref().map_or(llm::Gpu::Auto, ModelConfig::use_of_gpu);
+        let placement = self.engine.placement().map_or_else(|| llm::placement(wanted), Ok)?;
+        Ok(Backend::of(placement, self.engine.in_memory()))
+    }
+
+    fn use_model(&self, model: ModelConfig) -> Result<(), LocketError> {
+        check(Some(&model))?;
+        *self.model.lock().unwrap_or_else(PoisonError::into_inner) =
+            Chosen { config: Some(model), ..Chosen::default() };
+        self.need_model()
+    }
+
+    fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
+        Ok(self.engine.record(interaction.into())?)
+    }
+
+    fn history(&self) -> Result<Vec<Record>, LocketError> {
+        Ok(self.engine.history()?.into_iter().map(Record::from).collect())
+    }
+
+    fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError> {
+        Ok(self.engine.predict(&request.into())?.into_iter().map(Prediction::from).collect())
+    }
+
+    fn augment(
+        &self,
+        request: AugmentRequest,
+        listener: Listener<'_>,
+        stop: &Stop,
+    ) -> Result<Augmented, LocketError> {
+        self.need_model()?;
+        stop.listen(listener, |on_event| Ok(self.engine.augment(&request.into(), on_event)?.into()))
+    }
+
+    fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError> {
+        self.need_model()?;
+        let request = CoreRequest::from(request);
+        stop.listen(None, |on_event| Ok(self.engine.prewarm(&request.options, on_event)?))
+    }
+
+    fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
+        self.need_model()?;
+        stop.listen(listener, |on_event| Ok(self.engine.generate(&request.into(), on_event)?.into()))
+    }
+
+    fn export(&self) -> Result<String, LocketError> {
+        serde_json::to_string_pretty(&self.engine.export()?).map_err(|e| LocketError::Internal(e.to_string()))
+    }
+
+    fn erase(self: Box<Self>) -> Result<(), LocketError> {
+        Ok(self.engine.erase()?)
+    }
+
+    fn release_memory(&self, level: MemoryLevel) {
+        self.engine.release_memory(level.into());
+    }
+
+    fn pause(&self) {
+        self.engine.pause();
+    }
+
+    fn resume(&self) {
+        self.engine.resume();
+    }
+
+    fn set_conditions(&self, thermal: Thermal, power: Power) {
+        self.engine.set_conditions(conditions(thermal, power));
+    }
+}

@@ -1,0 +1,127 @@
+//! What a person wrote, and what was written for them, as apps see it.
+
+use locket::{
+    interaction,
+    reason::{self, ReasoningPath},
+};
+
+/// One text by one person about one item.
+#[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
+pub struct Interaction {
+    /// The item's id, unique in its catalogue.
+    pub item: String,
+    /// What the person wrote.
+    #[uniffi(default)]
+    pub text: String,
+    /// The headline that the person gave it.
+    #[uniffi(default)]
+    pub title: Option<String>,
+    /// The person's rating, 1 to 5.
+    #[uniffi(default)]
+    pub rating: Option<f32>,
+    /// The item's own name.
+    #[uniffi(default)]
+    pub item_title: Option<String>,
+    /// The item's category.
+    #[uniffi(default)]
+    pub category: Option<String>,
+    /// When it was written, in milliseconds since 1970-01-01 UTC.
+    #[uniffi(default)]
+    pub time_ms: Option<i64>,
+}
+
+/// An interaction and where it comes from.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct Record {
+    /// The interaction.
+    pub interaction: Interaction,
+    /// Whether the engine wrote it.
+    pub synthetic: bool,
+    /// The plan that a synthetic text follows.
+    pub plan: Option<Plan>,
+}
+
+/// The short plan in front of a text: how the person feels, sounds, how much they write, and on what.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Plan {
+    /// 1 to 5.
+    pub stars: u8,
+    /// How it sounds.
+    pub tone: Tone,
+    /// How much is written.
+    pub length: Length,
+    /// Up to three things to mention.
+    pub points: Vec<String>,
+}
+
+/// How a text sounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Tone {
+    /// Delighted, with exclamation marks.
+    Enthusiastic,
+    /// Friendly and content.
+    Warm,
+    /// Matter of fact.
+    Plain,
+    /// Disappointed, with reasons.
+    Critical,
+    /// Upset.
+    Angry,
+}
+
+/// How much is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Length {
+    /// Up to 12 words.
+    Brief,
+    /// Up to 40 words.
+    Short,
+    /// Up to 100 words.
+    Medium,
+    /// More.
+    Long,
+}
+
+impl From<Interaction> for interaction::Interaction {
+    fn from(i: Interaction) -> Self {
+        let Interaction { item, text, title, rating, item_title, category, time_ms: time } = i;
+        Self { item, item_title, category, title, text, rating, time }
+    }
+}
+
+impl From<interaction::Interaction> for Interaction {
+    fn from(i: interaction::Interaction) -> Self {
+        let interaction::Interaction { item, item_title, category, title, text, rating, time: time_ms } = i;
+        Self { item, text, title, rating, item_title, category, time_ms }
+    }
+}
+
+impl From<interaction::Record> for Record {
+    fn from(record: interaction::Record) -> Self {
+        let synthetic = record.is_synthetic();
+        let plan = match record.origin {
+            interaction::Origin::Synthetic { path, .. } => Some(path.into()),
+            interaction::Origin::Real => None,
+        };
+        Self { interaction: record.interaction.into(), synthetic, plan }
+    }
+}
+
+impl From<ReasoningPath> for Plan {
+    fn from(path: ReasoningPath) -> Self {
+        let tone = match path.tone {
+            reason::Tone::Enthusiastic => Tone::Enthusiastic,
+            reason::Tone::Warm => Tone::Warm,
+            reason::Tone::Plain => Tone::Plain,
+            reason::Tone::Critical => Tone::Critical,
+            reason::Tone::Angry => Tone::Angry,
+        };
+        let length = match path.length {
+            reason::Length::Brief => Length::Brief,
+            reason::Length::Short => Length::Short,
+            reason::Length::Medium => Length::Medium,
+            reason::Length::Long => Length::Long,
+        };
+        Self { stars: path.stance, tone, length, points: path.points }
+    }
+}

@@ -1,0 +1,147 @@
+//! Calls off the app's threads: how they are stopped, and who is told what they write.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use locket::llm::Event;
+
+use crate::LocketError;
+
+/// Stops the calls that it was given to, between two tokens. The engine stays usable.
+///
+/// Kotlin and Python stop a call by cancelling its coroutine or task; this is for Swift and for callbacks.
+#[derive(Debug, Default, uniffi::Object)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+#[uniffi::export]
+impl Cancellation {
+    /// One that was not used yet.
+    #[uniffi::constructor]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the calls, those that begin later too.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was used.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Part of what is being written.
+#[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
+pub struct Piece {
+    /// 0 for the plan if there is one, then what was asked for; of an augmentation the plan, the title and the text.
+    pub phase: u32,
+    /// Which of the items of an augmentation; else 0.
+    pub item: u32,
+    /// Whole characters. The pieces of a phase, one after the other, are its text.
+    pub text: String,
+}
+
+/// What a listener's exception becomes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+pub enum ListenerError {
+    /// The listener threw.
+    #[error("the listener failed: {reason}")]
+    Failed {
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
+    fn from(e: uniffi::UnexpectedUniFFICallbackError) -> Self {
+        Self::Failed { reason: e.reason }
+    }
+}
+
+/// Told what is written while it is written, on a thread of the engine's: it must return soon, or the text waits for it. An
+/// exception stops the call.
+#[uniffi::export(with_foreign)]
+pub trait TextListener: Send + Sync {
+    /// A new piece.
+    fn on_piece(&self, piece: Piece) -> Result<(), ListenerError>;
+}
+
+/// Everything that can stop a call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop(Vec<Arc<AtomicBool>>);
+
+impl Stop {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.iter().any(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// Runs `work` with a handler of its events that passes pieces on and stops when it is to.
+    pub(crate) fn listen<T>(
+        &self,
+        listener: Option<&dyn TextListener>,
+        work: impl FnOnce(&mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<T, LocketError>,
+    ) -> Result<T, LocketError> {
+        let mut failed = None;
+        let mut on_event = |event: Event<'_>| {
+            if self.is_set() {
+                return ControlFlow::Break(());
+            }
+            let Some(listener) = listener.filter(|_| !event.piece.is_empty()) else { return ControlFlow::Continue(()) };
+            let text = event.piece.to_owned();
+            let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
+            match listener.on_piece(piece) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(e) => {
+                    failed = Some(LocketError::ListenerFailed(e.to_string()));
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        let result = work(&mut on_event);
+        failed.map_or(result, Err)
+    }
+}
+
+/// Sets its flag when the call's future is dropped: that is how a cancelled coroutine arrives here.
+struct Abandoned(Arc<AtomicBool>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` on a thread where it may block. A panic becomes an error.
+pub(crate) async fn call<T: Send + 'static>(
+    closing: Arc<AtomicBool>,
+    cancellation: Option<Arc<Cancellation>>,
+    work: impl FnOnce(&Stop) -> Result<T, LocketError> + Send + 'static,
+) -> Result<T, LocketError> {
+    let abandoned = Abandoned(Arc::default());
+    let mut flags = vec![closing.clone(), abandoned.0.clone()];
+    flags.extend(cancellation.map(|c| c.0.clone()));
+    let stop = Stop(flags);
+    let result = blocking::unblock(move || {
+        let work = || if stop.is_set() { Err(LocketError::cancelled()) } else { work(&stop) };
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    })
+    .await;
+    match result {
+        Err(LocketError::Cancelled(_)) if closing.load(Ordering::Relaxed) => Err(LocketError::closed()),
+        result => result,
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> LocketError {
+    let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    LocketError::Internal(format!("the engine failed inside: {what}"))
+}

@@ -1,0 +1,63 @@
+package dev.locket
+
+import dev.locket.ffi.AugmentRequest
+import dev.locket.ffi.Availability
+import dev.locket.ffi.FakeScript
+import dev.locket.ffi.Failure
+import dev.locket.ffi.Interaction
+import dev.locket.ffi.LocketException
+import dev.locket.ffi.WritingTask
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeoutOrNull
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+/** The engine for tests of apps. */
+class FakeTest {
+    private val script = FakeScript(text = "Slow, and worth it.", availability = Availability.Available(1uL), items = listOf("a", "b", "c"))
+
+    @Test
+    fun `it writes what it is told to`() = test {
+        val locket = Locket.fake(script)
+        assertEquals(Availability.Available(1uL), locket.availability())
+        val all = locket.stream(Here.text()).toList()
+        assertEquals(listOf("Slow, ", "and ", "worth ", "it."), all.dropLast(1).map { (it as Writing.Token).text })
+        assertEquals("Slow, and worth it.", (all.last() as Writing.Finished).written.text)
+        assertEquals("Slow, and worth it.", locket.review("k1"))
+        assertEquals(5.toUByte(), locket.write(Here.text().copy(task = WritingTask.RATING)).rating)
+        assertEquals(listOf("a", "b", "c"), locket.predict().map { it.item })
+        locket.record(Interaction("x", "mine"))
+        assertEquals(2, locket.augment(AugmentRequest(count = 2u)).kept.size)
+        assertEquals(listOf("x", "a", "b"), locket.history().map { it.interaction.item })
+        locket.close()
+        assertThrows(LocketException.Closed::class.java) { runBlocking { locket.history() } }
+    }
+
+    @Test
+    fun `it can be slow, and cancelled`() = test {
+        val locket = Locket.fake(script.copy(wordMs = 10_000u))
+        assertNull(withTimeoutOrNull(50) { locket.write(Here.text()) })
+        locket.close()
+    }
+
+    @Test
+    fun `every case of error arrives as itself, even a panic`() {
+        val seen = Failure.entries.map { failure ->
+            val locket = Locket.fake(script.copy(fails = failure))
+            val thrown = assertThrows(LocketException::class.java) { runBlocking { locket.write(Here.text()) } }
+            assertTrue(thrown.message!!.isNotEmpty())
+            val simple = thrown::class.simpleName!!
+            assertEquals(failure.name.replace("_", "").lowercase(), simple.lowercase())
+            simple
+        }
+        // No case is left out: every subclass was seen.
+        assertEquals(LocketException::class.sealedSubclassNames(), seen.toSet())
+    }
+
+    private fun kotlin.reflect.KClass<LocketException>.sealedSubclassNames(): Set<String> =
+        java.declaredClasses.filter { LocketException::class.java.isAssignableFrom(it) }.map { it.simpleName }.toSet()
+}

@@ -1,0 +1,188 @@
+package dev.locket
+
+import dev.locket.Here.recordThree
+import dev.locket.ffi.Availability
+import dev.locket.ffi.EngineConfig
+import dev.locket.ffi.Interaction
+import dev.locket.ffi.Link
+import dev.locket.ffi.LocketException
+import dev.locket.ffi.LogLevel
+import dev.locket.ffi.Logger
+import dev.locket.ffi.ModelConfig
+import dev.locket.ffi.PredictRequest
+import dev.locket.ffi.generateKey
+import dev.locket.ffi.setLogger
+import dev.locket.ffi.version
+import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.Assertions.assertArrayEquals
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNotEquals
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.io.TempDir
+import java.io.File
+import java.nio.file.Path
+import java.util.concurrent.ConcurrentLinkedQueue
+
+/** What is kept, and what refuses. */
+class StoreTest {
+    @TempDir
+    lateinit var dir: Path
+
+    private inline fun <reified E : Throwable> fails(crossinline body: suspend () -> Unit): E =
+        assertThrows(E::class.java) { runBlocking { body() } }
+
+    @Test
+    fun `a record is there after a restart`() = test {
+        val first = Here.open(dir)
+        first.recordThree()
+        val history = first.history()
+        assertEquals(listOf("k9", "k4", "k3"), history.map { it.interaction.item })
+        first.close()
+        val second = Here.open(dir)
+        assertEquals(history, second.history())
+        assertTrue("\"locket-export\"" in second.export())
+        second.close()
+    }
+
+    @Test
+    fun `keys and locks`() = test {
+        val locket = Here.open(dir)
+        fails<LocketException.StoreLocked> { Here.open(dir) }
+        locket.close()
+        val wrong = fails<LocketException.WrongKey> { Locket.open(Here.config(dir), generateKey()) }
+        assertTrue(dir.toString() in wrong.message!!)
+        val short = fails<LocketException.BadInput> { Locket.open(Here.config(dir), ByteArray(31)) }
+        assertTrue("31" in short.message!!)
+        assertNotEquals(generateKey().toList(), generateKey().toList())
+        Here.open(dir).close()
+    }
+
+    @Test
+    fun `erased is erased`() = test {
+        val locket = Here.open(dir)
+        locket.recordThree()
+        locket.erase()
+        assertArrayEquals(arrayOf<String>(), dir.toFile().walk().filter { it.isFile && "lock" !in it.name }.map { it.name }.toList().toTypedArray())
+        fails<LocketException.Closed> { locket.history() }
+        fails<LocketException.Closed> { locket.erase() }
+        assertEquals(Availability.Closed, locket.availability())
+        val again = Here.open(dir)
+        assertEquals(0, again.history().size)
+        again.close()
+    }
+
+    @Test
+    fun `bad input is refused and nothing lost`() = test {
+        val locket = Here.open(dir)
+        locket.record(Interaction("a", "text"))
+        fails<LocketException.BadInput> { locket.record(Interaction("", "text")) }
+        fails<LocketException.BadInput> { locket.record(Interaction("a", "text", rating = 6f)) }
+        fails<LocketException.BadInput> { locket.predict(PredictRequest(diversity = 2f)) }
+        fails<LocketException.NoModel> { locket.write(Here.text()) }
+        fails<LocketException.NoModel> { locket.augment() }
+        assertEquals(1, locket.history().size)
+        locket.close()
+        val bare = Locket.open(EngineConfig(dir.toString()), Here.key)
+        fails<LocketException.NoPack> { bare.predict() }
+        bare.close()
+        val pack = File(dir.toFile(), "not-a-pack").apply { writeText("nothing") }
+        fails<LocketException.PackUnusable> { Locket.open(EngineConfig(dir.toString(), pack.path), Here.key) }
+        val model = ModelConfig("m.gguf", sha256 = "abc")
+        fails<LocketException.BadInput> { Locket.open(EngineConfig(dir.toString(), model = model), Here.key) }
+    }
+
+    @Test
+    fun `predictions say why`() = test {
+        val locket = Here.open(dir)
+        locket.recordThree()
+        val all = locket.predict(PredictRequest(count = 5u, explain = true))
+        assertEquals(5, all.size)
+        assertEquals(all.map { it.score }.sortedDescending(), all.map { it.score })
+        for (prediction in all) {
+            assertFalse(prediction.item in listOf("k9", "k4", "k3"))
+            assertEquals(1f, prediction.reasons.map { it.share }.sum(), 1e-3f)
+        }
+        assertTrue(all.flatMap { it.reasons }.any { it.via is Link.People || it.via is Link.Category || it.via is Link.Content })
+        val other = locket.predict(PredictRequest(count = 5u, exclude = listOf(all[0].item)))
+        assertFalse(all[0].item in other.map { it.item })
+        locket.close()
+    }
+
+    @Test
+    fun `whether a text can be written is known before`() = test {
+        val locket = Here.open(dir)
+        assertEquals(Availability.NoModel, locket.availability())
+        val real = Here.model()
+        val nowhere = File(dir.toFile(), "nowhere.gguf").path
+        fails<LocketException.ModelMissing> { locket.useModel(ModelConfig(nowhere)) }
+        assertEquals(Availability.ModelMissing(nowhere), locket.availability())
+        val broken = File(dir.toFile(), "broken.gguf").apply { writeBytes(File(real.path).inputStream().use { it.readNBytes(5000) }) }
+        fails<LocketException.ModelUnusable> { locket.useModel(ModelConfig(broken.path)) }
+        assertTrue(locket.availability() is Availability.ModelUnusable)
+        val other = "0".repeat(64)
+        locket.useModel(real.copy(sha256 = other))
+        val bad = locket.availability() as Availability.BadChecksum
+        assertEquals(other, bad.expected)
+        locket.useModel(real.copy(sha256 = bad.actual.uppercase()))
+        val needed = (locket.availability() as Availability.Available).neededBytes
+        assertTrue(needed in 200_000_000uL..1_000_000_000uL, "$needed")
+        locket.close()
+        val small = Here.open(dir.resolve("small"), Here.model(maxMemoryBytes = 100_000_000uL))
+        assertEquals(Availability.WouldNotFit(needed, 100_000_000uL), small.availability())
+        val refused = fails<LocketException.WouldNotFit> { small.write(Here.text()) }
+        assertTrue("100000000" in refused.message!!, refused.message)
+        small.close()
+    }
+
+    @Test
+    fun `a model that arrives later is taken`() = test {
+        val real = Here.model()
+        val arriving = File(dir.toFile(), "models/model.gguf")
+        val locket = Here.open(dir.resolve("store"), real.copy(path = arriving.path))
+        fails<LocketException.ModelMissing> { locket.write(Here.text()) }
+        var copied = 0L
+        ModelImport.copy(arriving, Here.sha256(File(real.path)), { copied = it }) { File(real.path).inputStream() }
+        assertEquals(arriving.length(), copied)
+        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+        locket.close()
+    }
+
+    @Test
+    fun `an import is whole and right or not there`() = test {
+        val bytes = ByteArray(1_000_000) { (it * 31).toByte() }
+        val source = File(dir.toFile(), "source").apply { writeBytes(bytes) }
+        val target = File(dir.toFile(), "folder/target")
+        val sum = Here.sha256(source)
+        val wrong = fails<ChecksumException> { ModelImport.copy(target, "0".repeat(64)) { source.inputStream() } }
+        assertEquals(sum, wrong.actual)
+        fails<ChecksumException> { ModelImport.copy(target, sum) { bytes.copyOf(999_999).inputStream() } }
+        fails<java.io.FileNotFoundException> { ModelImport.copy(target, sum) { File("/nowhere").inputStream() } }
+        assertEquals(listOf<String>(), target.parentFile.list().orEmpty().toList())
+        ModelImport.copy(target, sum) { source.inputStream() }
+        assertArrayEquals(bytes, target.readBytes())
+        ModelImport.copy(target, sum) { error("it is there already") }
+    }
+
+    @Test
+    fun `the log goes where the app wants it`() = test {
+        val lines = ConcurrentLinkedQueue<String>()
+        setLogger(
+            object : Logger {
+                override fun log(level: LogLevel, target: String, message: String) {
+                    lines += "$level $target: $message"
+                }
+            },
+            LogLevel.DEBUG,
+        )
+        val locket = Here.open(dir, Here.model())
+        locket.write(Here.text(maxTokens = 2u))
+        locket.close()
+        setLogger(null, LogLevel.ERROR)
+        assertTrue(lines.any { "llama" in it }, "${lines.take(5)}")
+        assertFalse(lines.any { "Tea Strainer" in it }, "texts are never logged")
+        assertTrue(Regex("""\d+\.\d+\.\d+""").matches(version()))
+    }
+}

@@ -1,0 +1,187 @@
+package dev.locket
+
+import dev.locket.Here.recordThree
+import dev.locket.ffi.AugmentRequest
+import dev.locket.ffi.Cancellation
+import dev.locket.ffi.Engine
+import dev.locket.ffi.LocketException
+import dev.locket.ffi.MemoryLevel
+import dev.locket.ffi.Piece
+import dev.locket.ffi.Power
+import dev.locket.ffi.TextListener
+import dev.locket.ffi.Thermal
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.async
+import kotlinx.coroutines.awaitAll
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.io.TempDir
+import java.nio.file.Path
+import java.util.concurrent.atomic.AtomicInteger
+
+/** What writes, on the real model. */
+class WritingTest {
+    @TempDir
+    lateinit var store: Path
+
+    private fun withLocket(body: suspend CoroutineScope.(Locket) -> Unit) = test {
+        val locket = Here.open(store, Here.model())
+        try {
+            locket.recordThree()
+            body(locket)
+        } finally {
+            locket.close()
+        }
+    }
+
+    @Test
+    fun `a stream is the text in pieces, the plan first`() = withLocket { locket ->
+        val all = locket.stream(Here.text()).toList()
+        val finished = all.last() as Writing.Finished
+        val tokens = all.dropLast(1).map { it as Writing.Token }
+        assertTrue(tokens.size > 10, "only ${tokens.size} pieces")
+        assertEquals(Phase.PLAN, tokens.first().phase)
+        assertEquals(tokens.map { it.phase }.distinct(), listOf(Phase.PLAN, Phase.TEXT))
+        val text = tokens.filter { it.phase == Phase.TEXT }.joinToString("") { it.text }
+        // A text that is cut off ends with its last whole sentence.
+        assertTrue(text.trim().startsWith(finished.written.text!!), "$text / ${finished.written.text}")
+        assertTrue(finished.written.plan!!.stars in 1.toUByte()..5.toUByte())
+        assertEquals(finished.written.text, locket.write(Here.text()).text, "streaming changes nothing")
+    }
+
+    @Test
+    fun `who stops collecting stops the writing, and the next text is whole`() = withLocket { locket ->
+        val whole = locket.write(Here.text())
+        assertEquals(3, locket.stream(Here.text()).take(3).toList().size)
+        assertEquals(whole.text, locket.write(Here.text()).text)
+        val pieces = AtomicInteger()
+        val job = async {
+            locket.stream(Here.text(maxTokens = 160u)).collect { if (pieces.incrementAndGet() == 5) throw CancellationException() }
+        }
+        job.join()
+        assertEquals(5, pieces.get())
+        assertEquals(whole.text, locket.write(Here.text()).text)
+    }
+
+    @Test
+    fun `a cancelled coroutine frees the engine at once`() = withLocket { locket ->
+        locket.pause()
+        val waiting = launch { locket.write(Here.text()) }
+        delay(50)
+        waiting.cancelAndJoin()
+        locket.resume()
+        assertEquals(4, locket.write(Here.text(maxTokens = 4u, reasoning = false)).tokens.toInt())
+    }
+
+    @Test
+    fun `a handle stops a call from anywhere`() = test {
+        Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
+            val stop = Cancellation()
+            val listener = object : TextListener {
+                override fun onPiece(piece: Piece) = stop.cancel()
+            }
+            assertThrows(LocketException.Cancelled::class.java) {
+                runBlocking { engine.generate(Here.text(), listener, stop) }
+            }
+            assertTrue(stop.isCancelled())
+            assertTrue(engine.generate(Here.text(maxTokens = 4u)).tokens > 0u)
+            engine.shutdown()
+        }
+    }
+
+    @Test
+    fun `a listener that throws stops its call and no other`() = test {
+        Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
+            val listener = object : TextListener {
+                override fun onPiece(piece: Piece): Unit = error("no more room on the screen")
+            }
+            val thrown = assertThrows(LocketException.ListenerFailed::class.java) {
+                runBlocking { engine.generate(Here.text(), listener) }
+            }
+            assertTrue("no more room" in thrown.message!!, thrown.message)
+            assertTrue(engine.generate(Here.text(maxTokens = 4u)).tokens > 0u)
+            engine.shutdown()
+        }
+    }
+
+    @Test
+    fun `fifty calls at once`() = withLocket { locket ->
+        val alone = locket.write(Here.text(maxTokens = 8u, reasoning = false)).text
+        val all = List(50) { async { locket.write(Here.text(maxTokens = 8u, reasoning = false)).text } }.awaitAll()
+        assertEquals(List(50) { alone }, all)
+    }
+
+    @Test
+    fun `a text after a restart begins with what was read before`() = test {
+        val request = Here.text(maxTokens = 20u)
+        val first = Here.open(store, Here.model())
+        first.recordThree()
+        val before = first.write(request)
+        first.close()
+        val second = Here.open(store, Here.model())
+        second.prewarm(request)
+        val after = second.write(request)
+        second.close()
+        assertTrue(after.reusedTokens > 0u, "nothing of ${after.promptTokens} tokens was kept")
+        assertEquals(before.text, after.text)
+    }
+
+    @Test
+    fun `memory is given back and taken again`() = withLocket { locket ->
+        val text = locket.write(Here.text(maxTokens = 12u)).text
+        assertTrue(locket.backend().let { it.modelLoaded && it.decoderLoaded })
+        locket.releaseMemory(MemoryLevel.KV)
+        while (locket.backend().decoderLoaded) delay(5)
+        assertTrue(locket.backend().modelLoaded)
+        locket.releaseMemory(MemoryLevel.MODEL)
+        while (locket.backend().modelLoaded) delay(5)
+        locket.setConditions(Thermal.CRITICAL, Power.LOW)
+        assertTrue(locket.write(Here.text(maxTokens = 12u)).text!!.isNotEmpty())
+        locket.setConditions(Thermal.NOMINAL, Power.CHARGING)
+        assertEquals(text, locket.write(Here.text(maxTokens = 12u)).text)
+        val backend = locket.backend()
+        assertTrue(backend.devices.any { !it.gpu })
+        assertTrue(backend.gpuLayers > 0u || backend.reasonNoGpu != null)
+    }
+
+    @Test
+    fun `synthetic texts come in the background, with a foreground text between them`() = withLocket { locket ->
+        val items = mutableSetOf<Int>()
+        val augmentation = async {
+            locket.augment(AugmentRequest(count = 2u)) { item, _ -> synchronized(items) { items += item } }
+        }
+        while (synchronized(items) { items.isEmpty() }) delay(5)
+        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+        val done = augmentation.await()
+        assertEquals(0u, done.unfinished)
+        assertEquals(2, done.kept.size + done.refused.toInt())
+        val history = locket.history()
+        assertEquals(done.kept.size, history.count { it.synthetic })
+        assertTrue(history.filter { it.synthetic }.all { it.plan != null })
+        assertFalse("k9" in done.kept.map { it.interaction.item }, "nothing is invented on what was met")
+    }
+
+    @Test
+    fun `what a deadline leaves is a whole sentence or an error that says so`() = withLocket { locket ->
+        try {
+            val written = locket.write(Here.text(maxTokens = 160u).copy(deadlineMs = 1500uL))
+            assertTrue(written.text!!.isEmpty() || written.text!!.last() in ".!?\"')" || written.tokens < 160u)
+        } catch (e: LocketException.Deadline) {
+            assertTrue("deadline" in e.message!!)
+        }
+        assertThrows(LocketException.Deadline::class.java) {
+            runBlocking { locket.write(Here.text().copy(deadlineMs = 0uL)) }
+        }
+        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+    }
+}

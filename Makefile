@@ -6,14 +6,61 @@ VENV_ALIGN  = target/venv-align
 # llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: demo test setup venv venv-align build lint deny model offline bundle fuzz clean
+VENV_SDK    = target/venv-sdk
+SDK         = $(CURDIR)/target/sdk
+# JNA's name for this platform, under which it looks in a jar.
+JNA         = linux-$(subst _,-,$(shell uname -m))
+
+.PHONY: demo test setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-swift sdk-pack test-sdk \
+	bench-sdk bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
 
-test: setup venv venv-align build lint deny model offline
+test: setup venv venv-align build lint deny model offline test-rust test-sdk
+
+test-rust:
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \
 		cargo test $(CARGO_FLAGS) --workspace
+
+# Locket for Kotlin on a JVM, in the local Maven repository.
+sdk-kotlin: setup build
+	bindings/generate.sh target/release/liblocket_ffi.so kotlin $(SDK)/kotlin/generated
+	mkdir -p $(SDK)/kotlin/native/$(JNA)
+	strip --strip-unneeded -o $(SDK)/kotlin/native/$(JNA)/liblocket_ffi.so target/release/liblocket_ffi.so
+	mvn -q -B -f android/jvm/pom.xml install -DskipTests
+
+# The Python wheel, in target/python/dist.
+sdk-python: setup build venv-sdk
+	bindings/python/build.sh target/release/liblocket_ffi.so $(VENV_SDK)/bin/python3
+
+# What the Swift package is made of; the framework itself needs a Mac.
+sdk-swift: build venv-sdk
+	bindings/generate.sh target/release/liblocket_ffi.so swift $(SDK)/swift
+	$(VENV_SDK)/bin/python3 tests/sdk/check_swift.py $(SDK)/swift/LocketCore.swift $$(find ios -name '*.swift' -not -name LocketCore.swift -not -name Package.swift)
+
+sdk-pack: build
+	mkdir -p $(SDK)
+	target/release/locket pack build --profiles tests/sample/sample.jsonl --out $(SDK)/sample.pack 2>/dev/null
+
+export LOCKET_TEST_PACK    = $(SDK)/sample.pack
+export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-locket.gguf
+export LOCKET_TEST_MODEL   = $(or $(LOCKET_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/locket/models)/gemma-3-270m-q4_k_m.gguf
+
+# The SDKs through the real library and the real model, the guides word by word, and the scripts that need what is not here.
+test-sdk: sdk-kotlin sdk-python sdk-swift sdk-pack model
+	mvn -q -B -f android/jvm/pom.xml surefire:test
+	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
+	$(VENV_SDK)/bin/python3 -m unittest discover -s tests/sdk -p 'test_*.py'
+	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
+	$(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
+	tests/sdk/scripts.sh
+
+# What a streamed token costs in Kotlin and in Python.
+bench-sdk: sdk-kotlin sdk-python sdk-pack
+	mvn -q -B -f android/jvm/pom.xml test-compile exec:java
+	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
+	$(VENV_SDK)/bin/python3 tests/bench/overhead.py
 
 # Compilers, strace and WordNet. Says what it installs; does nothing where everything is there.
 setup:
@@ -62,6 +109,13 @@ venv-align: $(VENV_ALIGN)/.ready
 $(VENV_ALIGN)/.ready: models/align/requirements.txt
 	python3 -m venv $(VENV_ALIGN)
 	$(VENV_ALIGN)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# What builds and checks the SDKs.
+venv-sdk: $(VENV_SDK)/.ready
+$(VENV_SDK)/.ready: tests/sdk/requirements.txt
+	python3 -m venv $(VENV_SDK)
+	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 model: build

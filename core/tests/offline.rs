@@ -2,7 +2,11 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::{ops::ControlFlow, path::PathBuf, process::Command};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use locket::pack::{self, BuildOptions};
 
@@ -51,7 +55,23 @@ const NETWORK: [&str; 26] = [
 #[test]
 fn it_links_no_networking_symbol() {
     let Some(example) = example() else { return };
-    let out = Command::new("nm").args(["-D", "--undefined-only"]).arg(example).output().expect("nm, of binutils");
+    no_networking_symbol(&example);
+}
+
+/// What Kotlin, Swift and Python load.
+#[test]
+fn nor_does_the_library_for_apps() {
+    let library = locket_tests::root().join("target/release/liblocket_ffi.so");
+    if library.exists() {
+        no_networking_symbol(&library);
+    } else {
+        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "`make build` builds what this needs");
+        println!("skipped: `make build` builds what this needs");
+    }
+}
+
+fn no_networking_symbol(binary: &Path) {
+    let out = Command::new("nm").args(["-D", "--undefined-only"]).arg(binary).output().expect("nm, of binutils");
     let symbols = String::from_utf8(out.stdout).unwrap();
     let names: Vec<&str> = symbols.lines().filter_map(|l| l.split_whitespace().last()?.split('@').next()).collect();
     // That the list is one: it reads and writes files.

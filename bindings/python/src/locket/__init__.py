@@ -1,0 +1,284 @@
+"""Locket: text in one person's voice, predicted, planned and written on this machine.
+
+    import asyncio, locket
+
+    async def main():
+        model = locket.ModelConfig(path="gemma-3-270m-q4_k_m.gguf", adapter_path="gemma-3-270m-locket.gguf")
+        async with await locket.Locket.open("me", locket.generate_key(), model=model) as me:
+            await me.record(locket.Interaction(item="mug", text="Keeps tea warm for an hour. My hands too.", rating=5))
+            request = locket.GenerateRequest(item="pot", task=locket.WritingTask.TEXT, title="A pot at last")
+            async for piece in me.stream(request):
+                print(piece.text, end="", flush=True)
+
+    asyncio.run(main())
+
+Everything is asynchronous and runs off the event loop's thread; cancelling a task stops its call between two tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from ._core import (
+    AugmentRequest,
+    Augmented,
+    Availability,
+    Backend,
+    Cancellation,
+    Device,
+    Engine,
+    EngineConfig,
+    FakeScript,
+    Failure,
+    GenerateRequest,
+    Interaction,
+    Length,
+    Link,
+    ListenerError,
+    LocketError,
+    Logger,
+    LogLevel,
+    MemoryLevel,
+    ModelConfig,
+    Piece,
+    Plan,
+    Power,
+    Prediction,
+    PredictRequest,
+    Reason,
+    Record,
+    TextListener,
+    Thermal,
+    Tone,
+    WritingTask,
+    Written,
+    generate_key,
+    set_kernel_dir,
+    set_logger,
+    version,
+)
+
+__all__ = [
+    "AugmentRequest",
+    "Augmented",
+    "Availability",
+    "Backend",
+    "Cancellation",
+    "Device",
+    "Engine",
+    "EngineConfig",
+    "Failure",
+    "FakeScript",
+    "GenerateRequest",
+    "Interaction",
+    "Length",
+    "Link",
+    "ListenerError",
+    "Locket",
+    "LocketError",
+    "LogLevel",
+    "Logger",
+    "MemoryLevel",
+    "ModelConfig",
+    "Phase",
+    "Piece",
+    "Plan",
+    "Power",
+    "PredictRequest",
+    "Prediction",
+    "Reason",
+    "Record",
+    "TextListener",
+    "Thermal",
+    "Token",
+    "Tone",
+    "WritingTask",
+    "Written",
+    "generate_key",
+    "set_kernel_dir",
+    "set_logger",
+    "version",
+]
+
+__version__ = version()
+
+
+class Phase(enum.Enum):
+    """What a piece belongs to."""
+
+    PLAN = "plan"
+    TEXT = "text"
+    TITLE = "title"
+    RATING = "rating"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A new piece of text, whole characters."""
+
+    phase: Phase
+    text: str
+
+
+class _Listener(TextListener):
+    def __init__(self, tell: Callable[[Piece], None]) -> None:
+        self._tell = tell
+
+    def on_piece(self, piece: Piece) -> None:
+        self._tell(piece)
+
+
+class Locket:
+    """One person's Locket: what they wrote, what they would meet next, and new text in their voice.
+
+    Keep one per store. `async with` closes it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    async def open(
+        cls,
+        store_dir: str | os.PathLike[str],
+        key: bytes,
+        *,
+        pack: str | os.PathLike[str] | None = None,
+        model: ModelConfig | None = None,
+        user_id: str | None = None,
+        threads: int = 0,
+    ) -> Locket:
+        """Opens the person's store with its key of 32 bytes, making it if there is none."""
+        config = EngineConfig(
+            store_dir=os.fspath(store_dir),
+            pack_path=None if pack is None else os.fspath(pack),
+            model=model,
+            user_id=user_id,
+            threads=threads,
+        )
+        return cls(await Engine.open(config, key))
+
+    @classmethod
+    def fake(cls, script: FakeScript) -> Locket:
+        """For tests of apps: no files, no model, and it writes what it is told to."""
+        return cls(Engine.fake(script))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def record(self, interaction: Interaction) -> None:
+        """Keeps a text that the person wrote. When this returns, it is on disk."""
+        await self._engine.record(interaction)
+
+    async def history(self) -> list[Record]:
+        """Everything recorded, real and synthetic, oldest first."""
+        return await self._engine.history()
+
+    async def predict(self, request: PredictRequest | None = None) -> list[Prediction]:
+        """The items that the person would likely meet next, best first."""
+        return await self._engine.predict(request or PredictRequest())
+
+    async def write(self, request: GenerateRequest) -> Written:
+        """Writes a text, a title or a rating and returns it whole."""
+        return await self._engine.generate(request)
+
+    async def tokens(self, request: GenerateRequest) -> AsyncIterator[Token | Written]:
+        """Writes while it is iterated: first token for token, then once what was written. Closing it stops the writing."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        phases = _phases(request)
+        listener = _Listener(lambda piece: _tell(loop, pieces, piece))
+        call = asyncio.ensure_future(self._engine.generate(request, listener))
+        call.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield Token(phases[min(piece.phase, len(phases) - 1)], piece.text)
+            yield await call
+        finally:
+            call.cancel()
+
+    async def stream(self, request: GenerateRequest) -> AsyncIterator[Token]:
+        """The same without the plan and the end: only what was asked for, as it is written."""
+        wanted = _phases(request)[-1]
+        stream = self.tokens(request)
+        try:
+            async for piece in stream:
+                if isinstance(piece, Token) and piece.phase is wanted:
+                    yield piece
+        finally:
+            await stream.aclose()  # type: ignore[attr-defined]
+
+    async def augment(
+        self, request: AugmentRequest | None = None, on_piece: Callable[[int, str], None] | None = None
+    ) -> Augmented:
+        """Writes synthetic texts for the items predicted next; `write` goes first meanwhile.
+
+        `on_piece` is told the item's number and what was written, on a thread of the engine's. A call that was stopped is
+        continued by the next one.
+        """
+        listener = None if on_piece is None else _Listener(lambda piece: on_piece(piece.item, piece.text))
+        return await self._engine.augment(request or AugmentRequest(), listener)
+
+    async def prewarm(self, request: GenerateRequest) -> None:
+        """Loads what a text like `request` will need, so that it begins at once."""
+        await self._engine.prewarm(request)
+
+    async def availability(self) -> Availability:
+        """Whether a text can be written here, and if not, why. Loads nothing."""
+        return await self._engine.availability()
+
+    async def backend(self) -> Backend:
+        """What the model runs on, and what of it is in memory."""
+        return await self._engine.backend()
+
+    async def use_model(self, model: ModelConfig) -> None:
+        """Takes a model from the next call on."""
+        await self._engine.use_model(model)
+
+    async def export(self) -> str:
+        """Everything the store holds, for its owner: JSON."""
+        return await self._engine.export()
+
+    async def erase(self) -> None:
+        """Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards."""
+        await self._engine.erase()
+
+    async def close(self) -> None:
+        """Stops every call, closes the store and gives all memory back."""
+        await self._engine.shutdown()
+
+    def release_memory(self, level: MemoryLevel) -> None:
+        """Gives memory back, without waiting."""
+        self._engine.release_memory(level)
+
+    def pause(self) -> None:
+        """Stops decoding between two tokens until `resume`."""
+        self._engine.pause()
+
+    def resume(self) -> None:
+        """Goes on after `pause`."""
+        self._engine.resume()
+
+    def set_conditions(self, thermal: Thermal, power: Power) -> None:
+        """Tells the engine how the device is."""
+        self._engine.set_conditions(thermal, power)
+
+
+def _phases(request: GenerateRequest) -> list[Phase]:
+    wanted = {WritingTask.TEXT: Phase.TEXT, WritingTask.TITLE: Phase.TITLE, WritingTask.RATING: Phase.RATING}
+    return ([Phase.PLAN] if request.reasoning else []) + [wanted[request.task]]
+
+
+def _tell(loop: asyncio.AbstractEventLoop, pieces: asyncio.Queue[Piece | None], piece: Piece) -> None:
+    loop.call_soon_threadsafe(pieces.put_nowait, piece)

@@ -1,0 +1,190 @@
+import Foundation
+@_exported import LocketCore
+
+/// One person's Locket: what they wrote, what they would meet next, and new text in their voice, all on this device.
+///
+/// Safe from any actor. Cancelling the task of a call stops it between two tokens. Keep one per store, for as long as the app
+/// runs.
+public final class Locket: Sendable {
+    private let engine: any EngineProtocol
+
+    /// A Locket on an engine, the real one or `Engine.fake` in tests.
+    public init(engine: any EngineProtocol) {
+        self.engine = engine
+    }
+
+    /// Opens the person's store with its key of 32 bytes, making it if there is none.
+    public static func open(_ config: EngineConfig, key: Data) async throws -> Locket {
+        Locket(engine: try await Engine.open(config: config, key: key))
+    }
+
+    /// Keeps a text that the person wrote. When this returns, it is on disk.
+    public func record(_ interaction: Interaction) async throws {
+        try await engine.record(interaction: interaction)
+    }
+
+    /// Everything recorded, real and synthetic, oldest first.
+    public func history() async throws -> [Record] {
+        try await engine.history()
+    }
+
+    /// The items that the person would likely meet next, best first.
+    public func predict(_ request: PredictRequest = PredictRequest()) async throws -> [Prediction] {
+        try await engine.predict(request: request)
+    }
+
+    /// Writes while it is iterated: first token for token, then once `finished`. Whoever stops iterating stops the writing.
+    public func stream(_ request: GenerateRequest) -> AsyncThrowingStream<Writing, any Error> {
+        AsyncThrowingStream { continuation in
+            let cancellation = Cancellation()
+            let phases = request.phases
+            let listener = PieceListener { piece in
+                let n = Int(piece.phase)
+                continuation.yield(.token(phase: n < phases.count ? phases[n] : .text, text: piece.text))
+            }
+            let engine = self.engine
+            let task = Task {
+                do {
+                    let written = try await engine.generate(
+                        request: request, listener: listener, cancellation: cancellation)
+                    continuation.yield(.finished(written))
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in
+                cancellation.cancel()
+                task.cancel()
+            }
+        }
+    }
+
+    /// Writes a text, a title or a rating and returns it whole.
+    public func write(_ request: GenerateRequest) async throws -> Written {
+        let engine = self.engine
+        return try await stoppable { cancellation in
+            try await engine.generate(request: request, listener: nil, cancellation: cancellation)
+        }
+    }
+
+    /// Writes synthetic texts for the items predicted next, in the background: `write` goes first meanwhile. A call that was
+    /// stopped is continued by the next one.
+    public func augment(
+        _ request: AugmentRequest = AugmentRequest(),
+        onPiece: (@Sendable (_ item: Int, _ text: String) -> Void)? = nil
+    ) async throws -> Augmented {
+        let engine = self.engine
+        let listener = onPiece.map { tell in PieceListener { piece in tell(Int(piece.item), piece.text) } }
+        return try await stoppable { cancellation in
+            try await engine.augment(request: request, listener: listener, cancellation: cancellation)
+        }
+    }
+
+    /// Loads what a text like `request` will need, so that it begins at once: call it when the field gets the focus.
+    public func prewarm(_ request: GenerateRequest) async throws {
+        let engine = self.engine
+        try await stoppable { cancellation in
+            try await engine.prewarm(request: request, cancellation: cancellation)
+        }
+    }
+
+    /// Whether a text can be written here, and if not, why. Loads nothing.
+    public func availability() async -> Availability {
+        await engine.availability()
+    }
+
+    /// What the model runs on, and what of it is in memory.
+    public func backend() async throws -> Backend {
+        try await engine.backend()
+    }
+
+    /// Takes a model from the next call on.
+    public func useModel(_ model: ModelConfig) async throws {
+        try await engine.useModel(model: model)
+    }
+
+    /// Everything the store holds, for its owner: JSON.
+    public func export() async throws -> String {
+        try await engine.export()
+    }
+
+    /// Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards.
+    public func erase() async throws {
+        try await engine.erase()
+    }
+
+    /// Stops every call, closes the store and gives all memory back.
+    public func close() async {
+        await engine.shutdown()
+    }
+
+    /// Gives memory back, without waiting.
+    public func releaseMemory(_ level: MemoryLevel) {
+        engine.releaseMemory(level: level)
+    }
+
+    /// Stops decoding between two tokens until `resume`.
+    public func pause() {
+        engine.pause()
+    }
+
+    /// Goes on after `pause`.
+    public func resume() {
+        engine.resume()
+    }
+
+    /// Tells the engine how the device is.
+    public func setConditions(thermal: Thermal, power: Power) {
+        engine.setConditions(thermal: thermal, power: power)
+    }
+
+    /// Swift does not tell a foreign call that its task was cancelled; the handle does.
+    private func stoppable<T: Sendable>(
+        _ call: @Sendable (Cancellation) async throws -> T
+    ) async throws -> T {
+        let cancellation = Cancellation()
+        return try await withTaskCancellationHandler {
+            try await call(cancellation)
+        } onCancel: {
+            cancellation.cancel()
+        }
+    }
+}
+
+/// What a stream brings.
+public enum Writing: Sendable {
+    /// A new piece of text, whole characters.
+    case token(phase: Phase, text: String)
+    /// The last: everything that was written.
+    case finished(Written)
+}
+
+/// What a piece belongs to.
+public enum Phase: Sendable {
+    case plan, text, title, rating
+}
+
+extension GenerateRequest {
+    var phases: [Phase] {
+        let wanted: Phase
+        switch task {
+        case .text: wanted = .text
+        case .title: wanted = .title
+        case .rating: wanted = .rating
+        }
+        return reasoning ? [.plan, wanted] : [wanted]
+    }
+}
+
+final class PieceListener: TextListener {
+    private let tell: @Sendable (Piece) -> Void
+
+    init(_ tell: @escaping @Sendable (Piece) -> Void) {
+        self.tell = tell
+    }
+
+    func onPiece(piece: Piece) throws {
+        tell(piece)
+    }
+}

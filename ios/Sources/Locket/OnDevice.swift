@@ -1,0 +1,74 @@
+import CryptoKit
+import Foundation
+import LocketCore
+
+extension Locket {
+    /// Opens the person's store in the app's private files, with a key from the Keychain. The files are encrypted by the system
+    /// too until the device is first unlocked, and no backup takes them: without the key nobody could read them.
+    public static func onDevice(
+        model: ModelConfig? = nil,
+        pack: URL? = nil,
+        userId: String? = nil
+    ) async throws -> Locket {
+        let store = try privateFolder("locket/store")
+        let config = EngineConfig(storeDir: store.path, packPath: pack?.path, model: model, userId: userId)
+        return try await open(config, key: KeychainKey().get())
+    }
+
+    /// Copies a model (out of the bundle, or one that was downloaded) to where the engine can map it, and checks it. The file is
+    /// there whole and right or not at all.
+    public static func importModel(from source: URL, sha256: String) async throws -> URL {
+        let folder = try privateFolder("locket/models")
+        let target = folder.appendingPathComponent(source.lastPathComponent)
+        return try await Task.detached(priority: .utility) {
+            let files = FileManager.default
+            if files.fileExists(atPath: target.path), try digest(target) == sha256.lowercased() { return target }
+            let part = target.appendingPathExtension("part")
+            try? files.removeItem(at: part)
+            try files.copyItem(at: source, to: part)
+            let actual = try digest(part)
+            guard actual == sha256.lowercased() else {
+                try? files.removeItem(at: part)
+                throw ChecksumError(expected: sha256, actual: actual)
+            }
+            _ = try files.replaceItemAt(target, withItemAt: part)
+            return target
+        }.value
+    }
+
+    private static func privateFolder(_ name: String) throws -> URL {
+        let files = FileManager.default
+        let support = try files.url(
+            for: .applicationSupportDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
+        var folder = support.appendingPathComponent(name, isDirectory: true)
+        try files.createDirectory(at: folder, withIntermediateDirectories: true)
+        #if os(iOS)
+        try files.setAttributes(
+            [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication], ofItemAtPath: folder.path)
+        #endif
+        var values = URLResourceValues()
+        values.isExcludedFromBackup = true
+        try folder.setResourceValues(values)
+        return folder
+    }
+}
+
+private func digest(_ file: URL) throws -> String {
+    let handle = try FileHandle(forReadingFrom: file)
+    defer { try? handle.close() }
+    var sum = SHA256()
+    while let chunk = try handle.read(upToCount: 1 << 20), !chunk.isEmpty {
+        sum.update(data: chunk)
+    }
+    return sum.finalize().map { String(format: "%02x", $0) }.joined()
+}
+
+/// A file that was copied is not the one that it should be.
+public struct ChecksumError: LocalizedError {
+    public let expected: String
+    public let actual: String
+
+    public var errorDescription: String? {
+        "the file's SHA-256 is \(actual), it should be \(expected): it was cut off or is another one"
+    }
+}

@@ -1,0 +1,52 @@
+"""Follows guides word by word: writes the files that they show, runs their shell blocks, in order, in a folder of their own.
+
+A block of a guide is a file if the line before it says `<!-- file: PATH -->`, is run if it is one of `sh`, and must say what the
+block of `text` behind it says, where `…` stands for anything. A block of `sh` after `<!-- elsewhere -->` is for other systems.
+
+    follow.py GUIDE...
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.M | re.S)
+
+
+def follow(guide: pathlib.Path) -> None:
+    env = os.environ | {"LOCKET": str(ROOT)}
+    said = ""
+    ran = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for block in BLOCK.finditer(guide.read_text()):
+            note, kind, body = block["note"] or "", block["kind"], block["body"]
+            if note.startswith("file: "):
+                path = pathlib.Path(folder, note.removeprefix("file: "))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(body)
+            elif kind == "sh" and note != "elsewhere":
+                done = subprocess.run(["bash", "-euo", "pipefail", "-c", body], cwd=folder, env=env, capture_output=True, text=True)
+                said = done.stdout
+                if done.returncode:
+                    sys.exit(f"{guide}: this failed:\n{body}\n{done.stdout}\n{done.stderr}")
+                ran += 1
+            elif kind == "text":
+                wanted = ".*".join(re.escape(part.strip()) for part in body.split("…"))
+                if not re.search(wanted, said, re.S):
+                    sys.exit(f"{guide}: wanted\n{body}\ngot\n{said}")
+    if not ran:
+        sys.exit(f"{guide}: nothing was run")
+    print(f"{guide}: {ran} steps followed")
+
+
+if not pathlib.Path(os.environ["LOCKET_TEST_MODEL"]).exists():
+    if "LOCKET_REQUIRE" in os.environ:
+        sys.exit("the model is required here and missing")
+    print("skipped: following the guides, as the model gemma-3-270m is not here")
+    sys.exit(0)
+for name in sys.argv[1:]:
+    follow(pathlib.Path(name))

@@ -1,0 +1,216 @@
+"""The Python package through the real library and the real model: `make sdk-python`."""
+
+import asyncio
+import gc
+import json
+import os
+import pathlib
+import tempfile
+import threading
+import unittest
+
+import locket
+from locket import GenerateRequest, Interaction, LocketError, Phase, Token, WritingTask
+
+PACK = pathlib.Path(os.environ["LOCKET_TEST_PACK"])
+ADAPTER = pathlib.Path(os.environ["LOCKET_TEST_ADAPTER"])
+MODEL = pathlib.Path(os.environ.get("LOCKET_TEST_MODEL") or "/nonexistent")
+KEY = bytes(range(32))
+
+
+def model(**more: object) -> locket.ModelConfig:
+    if not MODEL.exists():
+        assert "LOCKET_REQUIRE" not in os.environ, "the model is required here and missing"
+        print("skipped: the model gemma-3-270m is not here")
+        raise unittest.SkipTest("no model")
+    return locket.ModelConfig(path=str(MODEL), adapter_path=str(ADAPTER), **more)
+
+
+def text(**more: object) -> GenerateRequest:
+    asked = {"max_tokens": 40, "item_title": "Tea Strainer", "title": "Catches every leaf"}
+    return GenerateRequest(item="k20", task=WritingTask.TEXT, **(asked | more))
+
+
+async def record_three(me: locket.Locket) -> None:
+    await me.record(Interaction(item="k9", title="Slow", text="The tea goes through it as well, slowly.", rating=5))
+    await me.record(Interaction(item="k4", title="Loud", text="My tea and I left until it was done.", rating=2))
+    await me.record(Interaction(item="k3", title="Good board", text="A board, a knife, bread, tea.", rating=4))
+
+
+class Case(unittest.IsolatedAsyncioTestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.dir = pathlib.Path(scratch.name)
+
+    def open(self, **more: object):
+        return locket.Locket.open(self.dir / "store", KEY, pack=PACK, **more)
+
+
+class Store(Case):
+    async def test_records_stay(self) -> None:
+        async with await self.open() as me:
+            await record_three(me)
+            history = await me.history()
+        async with await self.open() as me:
+            self.assertEqual(history, await me.history())
+            self.assertEqual(3, len(json.loads(await me.export())["records"]))
+
+    async def test_keys_and_locks(self) -> None:
+        async with await self.open():
+            with self.assertRaises(LocketError.StoreLocked):
+                await self.open()
+        with self.assertRaisesRegex(LocketError.WrongKey, "wrong key"):
+            await locket.Locket.open(self.dir / "store", locket.generate_key())
+        with self.assertRaisesRegex(LocketError.BadInput, "31"):
+            await locket.Locket.open(self.dir / "store", KEY[:31])
+
+    async def test_erased(self) -> None:
+        me = await self.open()
+        await record_three(me)
+        await me.erase()
+        self.assertEqual([], [f for f in (self.dir / "store").rglob("*") if f.is_file() and "lock" not in f.name])
+        with self.assertRaises(LocketError.Closed):
+            await me.history()
+
+    async def test_bad_input(self) -> None:
+        async with await self.open() as me:
+            with self.assertRaises(LocketError.BadInput):
+                await me.record(Interaction(item="", text="x"))
+            with self.assertRaises(LocketError.NoModel):
+                await me.write(text())
+            with self.assertRaises(TypeError):
+                await me.record(Interaction(item=3, text="x"))
+            self.assertEqual([], await me.history())
+
+    async def test_predictions_say_why(self) -> None:
+        async with await self.open() as me:
+            await record_three(me)
+            found = await me.predict(locket.PredictRequest(count=3, explain=True))
+        self.assertEqual(3, len(found))
+        for prediction in found:
+            self.assertAlmostEqual(1.0, sum(r.share for r in prediction.reasons), places=3)
+
+    async def test_a_thousand_engines(self) -> None:
+        async def once() -> None:
+            await (await self.open()).close()
+
+        for _ in range(50):
+            await once()
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+        for _ in range(1000):
+            await once()
+        gc.collect()
+        after = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+        self.assertLessEqual(after[0], before[0] + 4)
+        self.assertLessEqual(after[1], before[1] + 8)
+
+
+class Writing(Case):
+    async def test_a_stream_is_the_text_in_pieces(self) -> None:
+        async with await self.open(model=model()) as me:
+            await record_three(me)
+            *pieces, written = [piece async for piece in me.tokens(text())]
+            said = "".join(p.text for p in pieces if p.phase is Phase.TEXT)
+            self.assertGreater(len(pieces), 10)
+            self.assertIs(Phase.PLAN, pieces[0].phase)
+            self.assertTrue(said.strip().startswith(written.text), (said, written.text))
+            self.assertEqual(written.text, (await me.write(text())).text)
+
+    async def test_cancel_in_mid_text(self) -> None:
+        async with await self.open(model=model()) as me:
+            whole = await me.write(text())
+            async for _ in me.tokens(text()):
+                break
+            self.assertEqual(whole.text, (await me.write(text())).text)
+            begun = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            class Listener(locket.TextListener):
+                def on_piece(self, piece: locket.Piece) -> None:
+                    loop.call_soon_threadsafe(begun.set)
+
+            call = asyncio.create_task(me._engine.generate(text(max_tokens=160), Listener()))
+            await begun.wait()
+            call.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await call
+            self.assertEqual(whole.text, (await me.write(text())).text)
+
+    async def test_fifty_at_once(self) -> None:
+        async with await self.open(model=model()) as me:
+            short = text(max_tokens=6, reasoning=False)
+            alone = (await me.write(short)).text
+            all_of_them = await asyncio.gather(*[me.write(short) for _ in range(50)])
+            self.assertEqual([alone] * 50, [w.text for w in all_of_them])
+
+    async def test_warm_after_a_restart(self) -> None:
+        async with await self.open(model=model()) as me:
+            await record_three(me)
+            before = await me.write(text())
+        async with await self.open(model=model()) as me:
+            await me.prewarm(text())
+            after = await me.write(text())
+        self.assertGreater(after.reused_tokens, 0)
+        self.assertEqual(before.text, after.text)
+
+    async def test_would_not_fit(self) -> None:
+        async with await self.open(model=model(max_memory_bytes=100_000_000)) as me:
+            availability = await me.availability()
+            self.assertTrue(availability.is_would_not_fit(), availability)
+            self.assertEqual(100_000_000, availability.allowed_bytes)
+            with self.assertRaises(LocketError.WouldNotFit):
+                await me.write(text())
+
+    async def test_augment(self) -> None:
+        async with await self.open(model=model()) as me:
+            await record_three(me)
+            items: set[int] = set()
+            done = await me.augment(locket.AugmentRequest(count=2), lambda item, _: items.add(item))
+            self.assertEqual({0, 1}, items)
+            self.assertEqual(2, len(done.kept) + done.refused)
+            self.assertEqual(len(done.kept), sum(r.synthetic for r in await me.history()))
+
+
+class Fake(Case):
+    def script(self, **more: object) -> locket.FakeScript:
+        said = {"text": "Slow, and worth it.", "availability": locket.Availability.NO_MODEL()}
+        return locket.FakeScript(**(said | more))
+
+    async def test_it_writes_what_it_is_told_to(self) -> None:
+        me = locket.Locket.fake(self.script())
+        pieces = [piece async for piece in me.stream(text())]
+        self.assertEqual([Token(Phase.TEXT, w) for w in ["Slow, ", "and ", "worth ", "it."]], pieces)
+
+    async def test_every_case_of_error(self) -> None:
+        seen = set()
+        for failure in locket.Failure:
+            me = locket.Locket.fake(self.script(fails=failure))
+            with self.assertRaises(LocketError) as thrown:
+                await me.write(text())
+            name = type(thrown.exception).__name__
+            self.assertEqual(failure.name.replace("_", ""), name.upper())
+            seen.add(name)
+        cases = {n for n, c in vars(LocketError).items() if isinstance(c, type) and issubclass(c, LocketError)}
+        self.assertEqual(cases, seen)
+
+    async def test_a_listener_that_throws(self) -> None:
+        class Listener(locket.TextListener):
+            def on_piece(self, piece: locket.Piece) -> None:
+                raise ValueError("no more room")
+
+        me = locket.Locket.fake(self.script())
+        with self.assertRaisesRegex(LocketError.ListenerFailed, "no more room"):
+            await me._engine.generate(text(), Listener())
+        self.assertEqual("Slow, and worth it.", (await me.write(text())).text)
+
+    async def test_pieces_come_from_another_thread_and_arrive_on_the_loop(self) -> None:
+        threads = set()
+        async for _ in locket.Locket.fake(self.script()).tokens(text()):
+            threads.add(threading.current_thread())
+        self.assertEqual({threading.main_thread()}, threads)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

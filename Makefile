@@ -11,7 +11,7 @@ SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
-.PHONY: demo test setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-swift sdk-pack test-sdk \
+.PHONY: demo test setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-swift sdk-pack test-sdk docs-sdk \
 	bench-sdk bundle fuzz clean
 
 demo: setup build
@@ -56,6 +56,14 @@ test-sdk: sdk-kotlin sdk-python sdk-swift sdk-pack model
 	$(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
 	tests/sdk/scripts.sh
 
+# The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
+docs-sdk: sdk-kotlin sdk-python
+	mvn -q -B -f android/jvm/pom.xml compile dokka:dokka
+	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
+	mkdir -p target/docs-sdk/python
+	cd target/docs-sdk/python && $(CURDIR)/$(VENV_SDK)/bin/python3 -m pydoc -w locket >/dev/null
+	cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
+
 # What a streamed token costs in Kotlin and in Python.
 bench-sdk: sdk-kotlin sdk-python sdk-pack
 	mvn -q -B -f android/jvm/pom.xml test-compile exec:java
@@ -72,7 +80,7 @@ build:
 lint:
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) -p locket --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
 
 # Licences, sources and banned crates. (The advisory list lives on a code host; run `cargo deny check` where that
 # can be reached.)

@@ -119,9 +119,19 @@ pub fn candidates(request: &Request, options: &WriteOptions) -> Vec<Request> {
 pub fn read_best(material: &Material, completions: &[Completion]) -> Written {
     let mut all: Vec<Written> = completions.iter().map(|c| read(material, c)).collect();
     let tokens = all.iter().map(|w| w.tokens).sum();
-    match consensus(&all) {
+    match consensus(&all, &voices(material)) {
         Some(best) => Written { tokens, ..all.swap_remove(best) },
         None => Written::default(),
+    }
+}
+
+/// What others wrote of the same item, as far as it is of the kind that is asked for.
+fn voices(material: &Material) -> Vec<&str> {
+    let others = material.neighbours.iter();
+    match material.task {
+        Task::Text | Task::Synthetic => others.map(|n| n.text.as_str()).collect(),
+        Task::Title => others.filter_map(|n| n.title.as_deref()).collect(),
+        Task::Rating => Vec::new(),
     }
 }
 

@@ -149,6 +149,9 @@ pub struct GenerationArgs {
     /// Synthetic interactions per person (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
+    /// For which items those are written
+    #[arg(long, value_enum, default_value = "predicted")]
+    items: ItemsArg,
     /// File that keeps the synthetic interactions, so that synthetic and full write them once
     #[arg(long)]
     synthetic_file: Option<PathBuf>,
@@ -184,6 +187,26 @@ impl From<EvalTask> for Task {
             EvalTask::Title => Self::Title,
             EvalTask::Rating => Self::Rating,
             EvalTask::Synthetic => Self::Synthetic,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ItemsArg {
+    /// The graph's predictions
+    Predicted,
+    /// Any that somebody has written about: no link prediction at all
+    Random,
+    /// What the person really met and --history-cap hides: perfect link prediction
+    Oracle,
+}
+
+impl From<ItemsArg> for eval::Items {
+    fn from(arg: ItemsArg) -> Self {
+        match arg {
+            ItemsArg::Predicted => Self::Predicted,
+            ItemsArg::Random => Self::Random,
+            ItemsArg::Oracle => Self::Oracle,
         }
     }
 }
@@ -339,6 +362,7 @@ fn run_generation(args: &GenerationArgs) -> anyhow::Result<Value> {
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
     settings.synthetic = args.synthetic;
+    settings.items = args.items.into();
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "people");

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Authors, Meteor,
+    Authors, Items, Meteor,
     journal::Journal,
     rouge_l, rouge1,
     stats::Sample,
@@ -71,6 +71,8 @@ pub struct Settings {
     pub seed: u64,
     /// Synthetic interactions per person for the methods that augment.
     pub synthetic: usize,
+    /// For which items those are written.
+    pub items: Items,
     /// Where the methods that augment keep their synthetic interactions, and find those of an earlier run.
     pub synthetic_file: Option<PathBuf>,
     /// How to write. Greedy by default.
@@ -93,6 +95,7 @@ impl Settings {
             validation: None,
             seed: 1,
             synthetic: 2,
+            items: Items::Predicted,
             synthetic_file: None,
             options,
             sequences: 16,
@@ -109,6 +112,7 @@ impl Settings {
         json!({
             "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
             "task": format!("{:?}", self.task), "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
+            "items": format!("{:?}", self.items),
         })
     }
 
@@ -117,7 +121,7 @@ impl Settings {
             "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
             "task": format!("{:?}", self.task), "method": format!("{:?}", self.method), "history_cap": self.history_cap,
             "limit": self.limit, "validation": self.validation.map(|s| s.0), "seed": self.seed, "synthetic": self.synthetic,
-            "options": format!("{:?}", self.options), "candidates": self.options.candidates,
+            "items": format!("{:?}", self.items), "options": format!("{:?}", self.options), "candidates": self.options.candidates,
         })
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     generation::{Method, Prediction, Settings},
+    items,
     journal::Journal,
 };
 use crate::{
@@ -129,7 +130,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
+pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
     let cap = settings.history_cap.unwrap_or(usize::MAX);
     &person.history[person.history.len().saturating_sub(cap)..]
 }
@@ -181,7 +182,7 @@ fn write_synthetic(
     Ok(out)
 }
 
-/// What to write for the person before the request: one synthetic interaction per predicted item.
+/// What to write for the person before the request: one synthetic interaction per item.
 fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<Job> {
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
     let target = Target::of(&person.target, settings.task);
@@ -192,7 +193,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
         target_text: Some(&words),
         ..ground::query(pack, history)
     };
-    let items = ground::predict_written(pack, predictor, &query, settings.synthetic);
+    let items = items::choose(pack, predictor, &query, settings, person);
     let seed = hash(&format!("{}\n{}", person.user, settings.seed)) as u32;
     let job = |item| Job {
         item: pack.item(item).to_owned(),

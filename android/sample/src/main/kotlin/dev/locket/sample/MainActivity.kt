@@ -93,6 +93,6 @@ class MainActivity : Activity() {
 
         // As in models/manifest.toml.
         const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-        const val ADAPTER_SHA256 = "3450c098204fe75132541865b8f16260c6005d11d818e18f8d87d7eafc1f39de"
+        const val ADAPTER_SHA256 = "92e258e6bee60d6027568f1dca7efdd4998950af52eacc676cc6e476e8df8822"
     }
 }

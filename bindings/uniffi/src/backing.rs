@@ -15,12 +15,7 @@ pub(crate) trait Backing: Send + Sync {
     fn record(&self, interaction: Interaction) -> Result<(), LocketError>;
     fn history(&self) -> Result<Vec<Record>, LocketError>;
     fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError>;
-    fn augment(
-        &self,
-        request: AugmentRequest,
-        listener: Listener<'_>,
-        stop: &Stop,
-    ) -> Result<Augmented, LocketError>;
+    fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError>;
     fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError>;
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError>;
     fn export(&self) -> Result<String, LocketError>;

@@ -192,12 +192,7 @@ impl Backing for Fake {
         Ok(wanted.take(request.count as usize).enumerate().map(prediction).collect())
     }
 
-    fn augment(
-        &self,
-        request: AugmentRequest,
-        listener: Listener<'_>,
-        stop: &Stop,
-    ) -> Result<Augmented, LocketError> {
+    fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError> {
         self.may_fail()?;
         let mut done = Augmented { kept: Vec::new(), refused: 0, tokens: 0, resumed: 0, unfinished: 0 };
         for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {

@@ -26,12 +26,12 @@ pub mod status;
 pub mod task;
 
 pub use calls::{
-    AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, Written, WritingTask,
+    AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, WritingTask, Written,
 };
 pub use config::{EngineConfig, MemoryLevel, ModelConfig, Power, Thermal};
 pub use engine::Engine;
 pub use error::LocketError;
-pub use fake::{FakeScript, Failure};
+pub use fake::{Failure, FakeScript};
 pub use log::{LogLevel, Logger, set_logger};
 pub use records::{Interaction, Length, Plan, Record, Tone};
 pub use status::{Availability, Backend, Device};

@@ -157,12 +157,7 @@ impl Backing for Real {
         Ok(self.engine.predict(&request.into())?.into_iter().map(Prediction::from).collect())
     }
 
-    fn augment(
-        &self,
-        request: AugmentRequest,
-        listener: Listener<'_>,
-        stop: &Stop,
-    ) -> Result<Augmented, LocketError> {
+    fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError> {
         self.need_model()?;
         stop.listen(listener, |on_event| Ok(self.engine.augment(&request.into(), on_event)?.into()))
     }

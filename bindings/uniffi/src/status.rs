@@ -70,12 +70,8 @@ pub struct Backend {
 
 impl Backend {
     pub(crate) fn of(placement: llm::Placement, (model_loaded, decoder_loaded): (bool, bool)) -> Self {
-        let device = |d: llm::Device| Device {
-            name: d.name,
-            description: d.description,
-            gpu: d.gpu,
-            free_bytes: d.memory_free,
-        };
+        let device =
+            |d: llm::Device| Device { name: d.name, description: d.description, gpu: d.gpu, free_bytes: d.memory_free };
         Self {
             devices: placement.devices.into_iter().map(device).collect(),
             gpu_layers: placement.gpu_layers,

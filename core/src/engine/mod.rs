@@ -18,7 +18,8 @@ use crate::{
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
     llm::{
-        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request, gguf,
+        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request,
+        gguf,
         model::Source,
         worker::{Priority, Worker},
     },

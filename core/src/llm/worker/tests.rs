@@ -1,5 +1,7 @@
 //! The engine's thread on a tiny model.
 
+use std::time::Duration;
+
 use super::*;
 use crate::llm::Gpu;
 

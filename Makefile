@@ -49,7 +49,7 @@ export LOCKET_TEST_MODEL   = $(or $(LOCKET_MODELS),$(or $(XDG_CACHE_HOME),$(HOME
 
 # The SDKs through the real library and the real model, the guides word by word, and the scripts that need what is not here.
 test-sdk: sdk-kotlin sdk-python sdk-swift sdk-pack model
-	mvn -q -B -f android/jvm/pom.xml surefire:test
+	mvn -q -B -f android/jvm/pom.xml test
 	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
 	$(VENV_SDK)/bin/python3 -m unittest discover -s tests/sdk -p 'test_*.py'
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples

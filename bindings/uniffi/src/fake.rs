@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use locket::{
@@ -135,8 +135,8 @@ impl Fake {
         stop.listen(listener, |on_event| {
             let mut words = 0;
             for piece in text.split_inclusive(' ') {
-                thread::sleep(Duration::from_millis(self.script.word_ms.into()));
-                while self.paused.load(Ordering::Relaxed) && !stop.is_set() {
+                let until = Instant::now() + Duration::from_millis(self.script.word_ms.into());
+                while (self.paused.load(Ordering::Relaxed) || Instant::now() < until) && !stop.is_set() {
                     thread::sleep(Duration::from_millis(1));
                 }
                 if on_event(Event { request: item, phase, piece }).is_break() {

@@ -139,7 +139,9 @@ class WritingTest {
     @Test
     fun `memory is given back and taken again`() = withLocket { locket ->
         val text = locket.write(Here.text(maxTokens = 12u)).text
-        assertTrue(locket.backend().let { it.modelLoaded && it.decoderLoaded })
+        // Told by the engine's thread once it is done with the call.
+        while (!locket.backend().decoderLoaded) delay(5)
+        assertTrue(locket.backend().modelLoaded)
         locket.releaseMemory(MemoryLevel.KV)
         while (locket.backend().decoderLoaded) delay(5)
         assertTrue(locket.backend().modelLoaded)

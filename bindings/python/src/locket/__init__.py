@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -196,14 +197,27 @@ class Locket:
     async def tokens(self, request: GenerateRequest) -> AsyncIterator[Token | Written]:
         """Writes while it is iterated: first token for token, then once what was written. Closing it stops the writing."""
         loop = asyncio.get_running_loop()
-        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+        pieces: deque[Piece] = deque()
+        news = asyncio.Event()
         phases = _phases(request)
-        listener = _Listener(lambda piece: _tell(loop, pieces, piece))
-        call = asyncio.ensure_future(self._engine.generate(request, listener))
-        call.add_done_callback(lambda _: pieces.put_nowait(None))
+
+        def tell(piece: Piece) -> None:
+            pieces.append(piece)
+            # The loop is woken once for all that come before it looks: waking costs more than the piece.
+            if len(pieces) == 1:
+                loop.call_soon_threadsafe(news.set)
+
+        call = asyncio.ensure_future(self._engine.generate(request, _Listener(tell)))
+        call.add_done_callback(lambda _: news.set())
         try:
-            while (piece := await pieces.get()) is not None:
-                yield Token(phases[min(piece.phase, len(phases) - 1)], piece.text)
+            while True:
+                while pieces:
+                    piece = pieces.popleft()
+                    yield Token(phases[min(piece.phase, len(phases) - 1)], piece.text)
+                if call.done():
+                    break
+                await news.wait()
+                news.clear()
             yield await call
         finally:
             call.cancel()
@@ -278,7 +292,3 @@ class Locket:
 def _phases(request: GenerateRequest) -> list[Phase]:
     wanted = {WritingTask.TEXT: Phase.TEXT, WritingTask.TITLE: Phase.TITLE, WritingTask.RATING: Phase.RATING}
     return ([Phase.PLAN] if request.reasoning else []) + [wanted[request.task]]
-
-
-def _tell(loop: asyncio.AbstractEventLoop, pieces: asyncio.Queue[Piece | None], piece: Piece) -> None:
-    loop.call_soon_threadsafe(pieces.put_nowait, piece)

@@ -1,6 +1,7 @@
 package dev.locket
 
 import dev.locket.ffi.Availability
+import dev.locket.ffi.Engine
 import dev.locket.ffi.FakeScript
 import kotlinx.coroutines.flow.collect
 import kotlinx.coroutines.runBlocking
@@ -9,19 +10,24 @@ import kotlin.time.measureTime
 private const val WORDS = 50_000
 
 /**
- * What a streamed token costs beyond its decoding: an engine that writes [WORDS] words at once, with and without somebody who
- * collects them. Prints one line of JSON.
+ * What a streamed token costs beyond its decoding, in microseconds: an engine that writes [WORDS] words at once, alone, with a bare
+ * listener (the bindings' own cost), and with somebody who collects a flow. Prints one line of JSON: medians of 15.
  */
 public fun main() {
     val script = FakeScript(text = "word ".repeat(WORDS), availability = Availability.NoModel)
-    val locket = Locket.fake(script)
     val request = Here.text(reasoning = false)
-    suspend fun silent() = measureTime { locket.write(request) }
-    suspend fun streamed() = measureTime { locket.stream(request).collect { } }
+    val engine = Engine.fake(script)
+    val locket = Locket(engine)
+    val listener = PieceListener { }
+    suspend fun micros(what: suspend () -> Unit): Double {
+        repeat(5) { what() }
+        val all = List(15) { (measureTime { what() } - measureTime { engine.generate(request) }).inWholeNanoseconds }
+        return all.sorted()[7] / 1e3 / WORDS
+    }
     runBlocking {
-        repeat(3) { silent(); streamed() }
-        val micros = List(9) { (streamed() - silent()).inWholeNanoseconds / 1e3 / WORDS }.sorted()
-        println("""{"language": "kotlin", "microseconds_per_token": ${micros[4]}, "least": ${micros[0]}, "most": ${micros[8]}}""")
+        val listened = micros { engine.generate(request, listener) }
+        val streamed = micros { locket.stream(request).collect { } }
+        println("""{"language": "kotlin", "listener": %.2f, "stream": %.2f}""".format(listened, streamed))
         locket.close()
     }
 }

@@ -11,7 +11,7 @@ SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
-.PHONY: demo test setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-swift sdk-pack test-sdk docs-sdk \
+.PHONY: demo test test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
 	bench-sdk bundle fuzz clean
 
 demo: setup build
@@ -34,6 +34,10 @@ sdk-kotlin: setup build
 sdk-python: setup build venv-sdk
 	bindings/python/build.sh target/release/liblocket_ffi.so $(VENV_SDK)/bin/python3
 
+# The wheel, where the tests of it run.
+sdk-python-here: sdk-python
+	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
+
 # What the Swift package is made of; the framework itself needs a Mac.
 sdk-swift: build venv-sdk
 	bindings/generate.sh target/release/liblocket_ffi.so swift $(SDK)/swift
@@ -48,26 +52,23 @@ export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-locket.gguf
 export LOCKET_TEST_MODEL   = $(or $(LOCKET_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/locket/models)/gemma-3-270m-q4_k_m.gguf
 
 # The SDKs through the real library and the real model, the guides word by word, and the scripts that need what is not here.
-test-sdk: sdk-kotlin sdk-python sdk-swift sdk-pack model
+test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
 	mvn -q -B -f android/jvm/pom.xml test
-	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
 	$(VENV_SDK)/bin/python3 -m unittest discover -s tests/sdk -p 'test_*.py'
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
 	$(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
 	tests/sdk/scripts.sh
 
 # The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
-docs-sdk: sdk-kotlin sdk-python
+docs-sdk: sdk-kotlin sdk-python-here
 	mvn -q -B -f android/jvm/pom.xml compile dokka:dokka
-	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
 	mkdir -p target/docs-sdk/python
 	cd target/docs-sdk/python && $(CURDIR)/$(VENV_SDK)/bin/python3 -m pydoc -w locket >/dev/null
 	cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
 
 # What a streamed token costs in Kotlin and in Python.
-bench-sdk: sdk-kotlin sdk-python sdk-pack
+bench-sdk: sdk-kotlin sdk-python-here sdk-pack
 	mvn -q -B -f android/jvm/pom.xml test-compile exec:java
-	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index target/python/dist/*.whl
 	$(VENV_SDK)/bin/python3 tests/bench/overhead.py
 
 # Compilers, strace and WordNet. Says what it installs; does nothing where everything is there.

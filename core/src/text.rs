@@ -85,7 +85,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Two lower-case hexadecimal digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

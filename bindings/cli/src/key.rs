@@ -52,7 +52,7 @@ pub fn make_at(file: &Path) -> anyhow::Result<Key> {
     let key = Key::generate()?;
     // Readable by its owner alone, and in place whole: another process may be making one at this moment.
     let mut new = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-    writeln!(new, "{}", crate::model::hex(key.as_bytes()))
+    writeln!(new, "{}", locket::text::hex(key.as_bytes()))
         .and_then(|()| new.as_file().sync_all())
         .with_context(failed)?;
     match new.persist_noclobber(file) {

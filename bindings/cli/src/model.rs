@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
+use locket::text;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -210,7 +211,7 @@ fn join(pieces: &[PathBuf], target: &Path, entry: &Entry, bar: &ProgressBar) -> 
             bar.inc(n as u64);
         }
     }
-    let sum = hex(&sum.finalize());
+    let sum = text::hex(&sum.finalize());
     ensure!(sum == entry.sha256, "the file is not {} (sha256 {sum}, expected {})", entry.name, entry.sha256);
     out.as_file().sync_all()?;
     let kept = out.persist(target)?;
@@ -226,22 +227,13 @@ fn is_whole(path: &Path, bytes: u64, sha: &str, bar: &ProgressBar) -> anyhow::Re
 }
 
 pub fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
-    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut sum = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(hex(&sum.finalize()));
-        }
-        ensure!(!ui::interrupted(), "interrupted");
-        sum.update(&buffer[..n]);
-        bar.inc(n as u64);
-    }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let mut progress = |bytes| {
+        bar.inc(bytes);
+        ui::alive()
+    };
+    let sum = locket::llm::sha256(path, &mut progress);
+    ensure!(sum.is_ok() || !ui::interrupted(), "interrupted");
+    sum.with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

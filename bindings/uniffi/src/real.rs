@@ -1,10 +1,10 @@
 //! The real engine behind the calls.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use locket::{
@@ -13,7 +13,6 @@ use locket::{
     pack::Pack,
     store::Key,
 };
-use sha2::{Digest, Sha256};
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
@@ -56,9 +55,13 @@ impl Real {
         Ok(Self { engine, model: Mutex::new(chosen) })
     }
 
+    fn chosen(&self) -> MutexGuard<'_, Chosen> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sees to it that the engine has the model that the app named.
     fn need_model(&self) -> Result<(), LocketError> {
-        let mut chosen = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chosen = self.chosen();
         if let (false, Some(config)) = (chosen.taken, &chosen.config) {
             self.engine.use_model_file(&config.path, config.options())?;
             chosen.taken = true;
@@ -67,11 +70,11 @@ impl Real {
     }
 
     fn checksum(&self, path: &str) -> io::Result<String> {
-        let mut chosen = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chosen = self.chosen();
         if let Some(known) = &chosen.checksum {
             return Ok(known.clone());
         }
-        let sum = sha256(Path::new(path))?;
+        let sum = llm::sha256(Path::new(path), &mut |_| ControlFlow::Continue(()))?;
         chosen.checksum = Some(sum.clone());
         Ok(sum)
     }
@@ -81,23 +84,9 @@ fn check(model: Option<&ModelConfig>) -> Result<(), LocketError> {
     model.and_then(|m| m.sha256.as_deref()).and_then(not_a_checksum).map_or(Ok(()), Err)
 }
 
-/// The file's SHA-256 in hexadecimal digits.
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut sum = Sha256::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => break,
-            n => sum.update(&chunk[..n]),
-        }
-    }
-    Ok(sum.finalize().iter().map(|b| format!("{b:02x}")).collect())
-}
-
 impl Backing for Real {
     fn availability(&self) -> Availability {
-        let config = self.model.lock().unwrap_or_else(PoisonError::into_inner).config.clone();
+        let config = self.chosen().config.clone();
         let Some(config) = config else { return Availability::NoModel };
         let unusable = |reason: String| Availability::ModelUnusable { reason };
         let missing = |path: &str| Availability::ModelMissing { path: path.to_owned() };
@@ -132,16 +121,14 @@ impl Backing for Real {
     }
 
     fn backend(&self) -> Result<Backend, LocketError> {
-        let wanted = self.model.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = wanted.config.as_ref().map_or(llm::Gpu::Auto, ModelConfig::use_of_gpu);
+        let wanted = self.chosen().config.as_ref().map_or(llm::Gpu::Auto, ModelConfig::use_of_gpu);
         let placement = self.engine.placement().map_or_else(|| llm::placement(wanted), Ok)?;
         Ok(Backend::of(placement, self.engine.in_memory()))
     }
 
     fn use_model(&self, model: ModelConfig) -> Result<(), LocketError> {
         check(Some(&model))?;
-        *self.model.lock().unwrap_or_else(PoisonError::into_inner) =
-            Chosen { config: Some(model), ..Chosen::default() };
+        *self.chosen() = Chosen { config: Some(model), ..Chosen::default() };
         self.need_model()
     }
 

@@ -2,14 +2,13 @@
 
 use std::{
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use locket::llm::Event;
+use locket::llm::{Event, guarded};
 
 use crate::LocketError;
 
@@ -131,17 +130,11 @@ pub(crate) async fn call<T: Send + 'static>(
     let stop = Stop(flags);
     let result = blocking::unblock(move || {
         let work = || if stop.is_set() { Err(LocketError::cancelled()) } else { work(&stop) };
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+        guarded(work).unwrap_or_else(|e| Err(e.into()))
     })
     .await;
     match result {
         Err(LocketError::Cancelled(_)) if closing.load(Ordering::Relaxed) => Err(LocketError::closed()),
         result => result,
     }
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> LocketError {
-    let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    LocketError::Internal(format!("the engine failed inside: {what}"))
 }

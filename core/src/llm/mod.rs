@@ -12,6 +12,7 @@
 
 mod budget;
 mod candidates;
+mod checksum;
 mod conditions;
 mod decoder;
 mod device;
@@ -25,12 +26,13 @@ mod steps;
 pub(crate) mod worker;
 
 pub use budget::MemoryBudget;
+pub use checksum::sha256;
 pub use conditions::{Conditions, Power, Thermal};
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
-pub use worker::MemoryLevel;
+pub use worker::{MemoryLevel, guarded};
 
 use std::path::PathBuf;
 

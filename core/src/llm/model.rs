@@ -90,6 +90,14 @@ fn examine(path: &Path, adapter: Option<&Path>) -> Result<(ModelFacts, u64), Llm
     Ok((facts, adapter))
 }
 
+/// Refuses what needs more bytes than are allowed, if anybody says how many are.
+fn fits(needed: u64, allowed: Option<u64>) -> Result<(), LlmError> {
+    match allowed {
+        Some(allowed) if needed > allowed => Err(LlmError::WouldNotFit { needed, allowed }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a model and a decoder on it could be loaded now, without loading anything: what they would take.
 ///
 /// # Errors
@@ -102,8 +110,8 @@ pub fn would_fit(
 ) -> Result<MemoryBudget, LlmError> {
     let (facts, adapter) = examine(path.as_ref(), adapter)?;
     let budget = MemoryBudget::of(&facts, adapter, decoder);
-    let (needed, allowed) = (budget.resident(), allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX));
-    if needed > allowed { Err(LlmError::WouldNotFit { needed, allowed }) } else { Ok(budget) }
+    fits(budget.resident(), allowed_bytes.or_else(available_memory))?;
+    Ok(budget)
 }
 
 /// What a model would run on here.
@@ -127,10 +135,7 @@ impl Model {
         // Without any decoder yet: what the model alone will take.
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
         let needed = budget.model();
-        let allowed = options.allowed_bytes.or_else(available_memory).unwrap_or(u64::MAX);
-        if needed > allowed {
-            return Err(LlmError::WouldNotFit { needed, allowed });
-        }
+        fits(needed, options.allowed_bytes.or_else(available_memory))?;
         // While llama.cpp reads the same pages.
         let files: Vec<PathBuf> = [Some(path.clone()), options.adapter.clone()].into_iter().flatten().collect();
         let identity = std::thread::spawn(move || {
@@ -194,10 +199,7 @@ impl Model {
             // The model is there already, so what is still available is for the decoder.
             None => (budget.decoder(), available_memory()),
         };
-        match allowed {
-            Some(allowed) if needed > allowed => Err(LlmError::WouldNotFit { needed, allowed }),
-            _ => Ok(()),
-        }
+        fits(needed, allowed)
     }
 
     pub(super) fn backend(&self) -> Result<&'static LlamaBackend, LlmError> {

@@ -243,7 +243,10 @@ fn opened<'a, 'm>(
 }
 
 /// Turns a panic into an error: callers of other languages cannot catch one.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, LlmError> {
+///
+/// # Errors
+/// [`LlmError::Failed`] with what the panic said.
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, LlmError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
         LlmError::Failed(what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default())

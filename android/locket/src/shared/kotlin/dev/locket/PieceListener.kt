@@ -5,8 +5,8 @@ import dev.locket.ffi.Piece
 import dev.locket.ffi.TextListener
 
 /**
- * A listener whose thread stays attached to the JVM between two pieces: attaching costs more than all the rest of a call. The
- * thread is the engine's and detaches when it ends.
+ * A listener whose thread stays attached to the JVM between two pieces, rather than being attached for each. The thread is the
+ * engine's and detaches when it ends.
  */
 internal class PieceListener(private val tell: (Piece) -> Unit) : TextListener {
     private var attached = false

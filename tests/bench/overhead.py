@@ -1,5 +1,6 @@
-"""What a streamed token costs beyond its decoding, in Python: an engine that writes 50,000 words at once, alone, with a bare
-listener (the bindings' own cost), and with somebody who iterates over a stream. Prints one line of JSON: medians of 9.
+"""What a streamed token costs beyond its decoding, in Python, with a bare listener (the bindings' own cost) and with somebody
+who iterates over a stream. Prints one line of JSON, medians in microseconds a token: elapsed, of an engine that writes 50,000
+words at once, and processor time, of one that writes a word each millisecond, so that each crosses alone.
 
     target/venv-sdk/bin/python3 tests/bench/overhead.py
 """
@@ -7,20 +8,20 @@ listener (the bindings' own cost), and with somebody who iterates over a stream.
 import asyncio
 import json
 import time
+from typing import Awaitable, Callable
 
 import locket
 
-WORDS = 50_000
+
+class Listener(locket.TextListener):
+    def on_pieces(self, pieces: list[locket.Piece]) -> None:
+        pass
 
 
-async def main() -> None:
-    script = locket.FakeScript(text="word " * WORDS, availability=locket.Availability.NO_MODEL())
+async def overhead(words: int, word_ms: int, clock: Callable[[], float], rounds: int) -> list[float]:
+    script = locket.FakeScript(text="word " * words, word_ms=word_ms, availability=locket.Availability.NO_MODEL())
     request = locket.GenerateRequest(item="x", task=locket.WritingTask.TEXT, reasoning=False)
     me = locket.Locket.fake(script)
-
-    class Listener(locket.TextListener):
-        def on_piece(self, piece: locket.Piece) -> None:
-            pass
 
     async def silent() -> None:
         await me.write(request)
@@ -32,17 +33,24 @@ async def main() -> None:
         async for _ in me.tokens(request):
             pass
 
-    async def micros(what) -> float:
-        async def once(call) -> float:
-            begin = time.perf_counter()
-            await call()
-            return time.perf_counter() - begin
+    async def once(call: Callable[[], Awaitable[None]]) -> float:
+        begin = clock()
+        await call()
+        return clock() - begin
 
-        await once(what)
-        return sorted([(await once(what) - await once(silent)) * 1e6 / WORDS for _ in range(9)])[4]
+    async def micros(call: Callable[[], Awaitable[None]]) -> float:
+        await once(call)
+        all_of_them = sorted([await once(call) - await once(silent) for _ in range(rounds)])
+        return round(all_of_them[rounds // 2] * 1e6 / words, 2)
 
-    said = {"language": "python", "listener": await micros(listened), "stream": await micros(streamed)}
-    print(json.dumps({key: round(v, 2) if isinstance(v, float) else v for key, v in said.items()}))
+    return [await micros(listened), await micros(streamed)]
+
+
+async def main() -> None:
+    listener, stream = await overhead(50_000, 0, time.perf_counter, 9)
+    listener_alone, stream_alone = await overhead(2_000, 1, time.process_time, 5)
+    print(json.dumps({"language": "python", "elapsed": {"listener": listener, "stream": stream},
+                      "processor, alone": {"listener": listener_alone, "stream": stream_alone}}))
 
 
 asyncio.run(main())

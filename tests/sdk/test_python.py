@@ -128,7 +128,7 @@ class Writing(Case):
             loop = asyncio.get_running_loop()
 
             class Listener(locket.TextListener):
-                def on_piece(self, piece: locket.Piece) -> None:
+                def on_pieces(self, pieces: list[locket.Piece]) -> None:
                     loop.call_soon_threadsafe(begun.set)
 
             call = asyncio.create_task(me._engine.generate(text(max_tokens=160), Listener()))
@@ -197,7 +197,7 @@ class Fake(Case):
 
     async def test_a_listener_that_throws(self) -> None:
         class Listener(locket.TextListener):
-            def on_piece(self, piece: locket.Piece) -> None:
+            def on_pieces(self, pieces: list[locket.Piece]) -> None:
                 raise ValueError("no more room")
 
         me = locket.Locket.fake(self.script())

@@ -1,11 +1,14 @@
 //! Calls off the app's threads: how they are stopped, and who is told what they write.
 
 use std::{
+    iter,
     ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
     },
+    thread,
 };
 
 use locket::llm::{Event, guarded};
@@ -65,13 +68,16 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
     }
 }
 
-/// Told what is written while it is written, on a thread of the engine's: it must return soon, or the text waits for it. An
-/// exception stops the call.
+/// Told what is written while it is written, on a thread of the call's own: the writing does not wait for it, the call's
+/// result does. An exception stops the call.
 #[uniffi::export(with_foreign)]
 pub trait TextListener: Send + Sync {
-    /// A new piece.
-    fn on_piece(&self, piece: Piece) -> Result<(), ListenerError>;
+    /// All that is new, in order: one piece as a rule, more if the listener took longer than the next one.
+    fn on_pieces(&self, pieces: Vec<Piece>) -> Result<(), ListenerError>;
 }
+
+/// Most pieces that a listener is told at once: what crosses the border stays small.
+const MOST_PIECES: usize = 64;
 
 /// Everything that can stop a call.
 #[derive(Debug, Clone, Default)]
@@ -82,31 +88,38 @@ impl Stop {
         self.0.iter().any(|flag| flag.load(Ordering::Relaxed))
     }
 
-    /// Runs `work` with a handler of its events that passes pieces on and stops when it is to.
+    /// Runs `work` with a handler of its events that passes pieces on and stops when it is to. Every piece has been told when it
+    /// returns.
     pub(crate) fn listen<T>(
         &self,
         listener: Option<&dyn TextListener>,
         work: impl FnOnce(&mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<T, LocketError>,
     ) -> Result<T, LocketError> {
-        let mut failed = None;
-        let mut on_event = |event: Event<'_>| {
-            if self.is_set() {
-                return ControlFlow::Break(());
-            }
-            let Some(listener) = listener.filter(|_| !event.piece.is_empty()) else { return ControlFlow::Continue(()) };
-            let text = event.piece.to_owned();
-            let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
-            match listener.on_piece(piece) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(e) => {
-                    failed = Some(LocketError::ListenerFailed(e.to_string()));
-                    ControlFlow::Break(())
-                }
-            }
-        };
-        let result = work(&mut on_event);
-        failed.map_or(result, Err)
+        let go_on = || if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let Some(listener) = listener else { return work(&mut |_| go_on()) };
+        let (pieces, news) = channel();
+        thread::scope(|scope| {
+            let telling = scope.spawn(|| guarded(|| tell(listener, news)));
+            // A listener that fails drops its end.
+            let result = work(&mut |event| {
+                let text = event.piece.to_owned();
+                let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
+                if !piece.text.is_empty() && pieces.send(piece).is_err() { ControlFlow::Break(()) } else { go_on() }
+            });
+            drop(pieces);
+            let told = telling.join().expect("a guarded thread does not panic");
+            told.map_err(LocketError::from)?.map_err(|e| LocketError::ListenerFailed(e.to_string()))?;
+            result
+        })
     }
+}
+
+/// Tells `listener` what comes, until nothing more can come.
+fn tell(listener: &dyn TextListener, news: Receiver<Piece>) -> Result<(), ListenerError> {
+    while let Ok(first) = news.recv() {
+        listener.on_pieces(iter::once(first).chain(news.try_iter()).take(MOST_PIECES).collect())?;
+    }
+    Ok(())
 }
 
 /// Sets its flag when the call's future is dropped: that is how a cancelled coroutine arrives here.

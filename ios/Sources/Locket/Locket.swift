@@ -184,7 +184,7 @@ final class PieceListener: TextListener {
         self.tell = tell
     }
 
-    func onPiece(piece: Piece) throws {
-        tell(piece)
+    func onPieces(pieces: [Piece]) throws {
+        pieces.forEach(tell)
     }
 }

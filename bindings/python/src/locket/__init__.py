@@ -128,11 +128,11 @@ class Token:
 
 
 class _Listener(TextListener):
-    def __init__(self, tell: Callable[[Piece], None]) -> None:
+    def __init__(self, tell: Callable[[list[Piece]], None]) -> None:
         self._tell = tell
 
-    def on_piece(self, piece: Piece) -> None:
-        self._tell(piece)
+    def on_pieces(self, pieces: list[Piece]) -> None:
+        self._tell(pieces)
 
 
 class Locket:
@@ -201,10 +201,10 @@ class Locket:
         news = asyncio.Event()
         phases = _phases(request)
 
-        def tell(piece: Piece) -> None:
-            pieces.append(piece)
-            # The loop is woken once for all that come before it looks: waking costs more than the piece.
-            if len(pieces) == 1:
+        def tell(new: list[Piece]) -> None:
+            pieces.extend(new)
+            # The loop is woken once for all that come before it looks: waking costs more than the pieces.
+            if len(pieces) == len(new):
                 loop.call_soon_threadsafe(news.set)
 
         call = asyncio.ensure_future(self._engine.generate(request, _Listener(tell)))
@@ -238,11 +238,18 @@ class Locket:
     ) -> Augmented:
         """Writes synthetic texts for the items predicted next; `write` goes first meanwhile.
 
-        `on_piece` is told the item's number and what was written, on a thread of the engine's. A call that was stopped is
+        `on_piece` is told the item's number and what was written, on a thread of the call's. A call that was stopped is
         continued by the next one.
         """
-        listener = None if on_piece is None else _Listener(lambda piece: on_piece(piece.item, piece.text))
-        return await self._engine.augment(request or AugmentRequest(), listener)
+        request = request or AugmentRequest()
+        if on_piece is None:
+            return await self._engine.augment(request)
+
+        def tell(new: list[Piece], on_piece: Callable[[int, str], None] = on_piece) -> None:
+            for piece in new:
+                on_piece(piece.item, piece.text)
+
+        return await self._engine.augment(request, _Listener(tell))
 
     async def prewarm(self, request: GenerateRequest) -> None:
         """Loads what a text like `request` will need, so that it begins at once."""

@@ -88,7 +88,7 @@ class WritingTest {
         Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
             val stop = Cancellation()
             val listener = object : TextListener {
-                override fun onPiece(piece: Piece) = stop.cancel()
+                override fun onPieces(pieces: List<Piece>) = stop.cancel()
             }
             assertThrows(LocketException.Cancelled::class.java) {
                 runBlocking { engine.generate(Here.text(), listener, stop) }
@@ -103,7 +103,7 @@ class WritingTest {
     fun `a listener that throws stops its call and no other`() = test {
         Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
             val listener = object : TextListener {
-                override fun onPiece(piece: Piece): Unit = error("no more room on the screen")
+                override fun onPieces(pieces: List<Piece>): Unit = error("no more room on the screen")
             }
             val thrown = assertThrows(LocketException.ListenerFailed::class.java) {
                 runBlocking { engine.generate(Here.text(), listener) }

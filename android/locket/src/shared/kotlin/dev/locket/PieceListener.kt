@@ -6,16 +6,17 @@ import dev.locket.ffi.TextListener
 
 /**
  * A listener whose thread stays attached to the JVM between two pieces, rather than being attached for each. The thread is the
- * engine's and detaches when it ends.
+ * call's own and detaches when it ends.
  */
 internal class PieceListener(private val tell: (Piece) -> Unit) : TextListener {
-    private var attached = false
+    private var attached: Thread? = null
 
-    override fun onPiece(piece: Piece) {
-        if (!attached) {
+    override fun onPieces(pieces: List<Piece>) {
+        val here = Thread.currentThread()
+        if (attached !== here) {
             Native.detach(false)
-            attached = true
+            attached = here
         }
-        tell(piece)
+        pieces.forEach(tell)
     }
 }

@@ -43,9 +43,14 @@ sdk-swift: build venv-sdk
 	bindings/generate.sh target/release/liblocket_ffi.so swift $(SDK)/swift
 	$(VENV_SDK)/bin/python3 tests/sdk/check_swift.py $(SDK)/swift/LocketCore.swift $$(find ios -name '*.swift' -not -name LocketCore.swift -not -name Package.swift)
 
+# The sample's pack, an older one, and the signed delta that leads from it to the sample's.
 sdk-pack: build
 	mkdir -p $(SDK)
-	target/release/locket pack build --profiles tests/sample/sample.jsonl --out $(SDK)/sample.pack 2>/dev/null
+	target/release/locket pack build --profiles tests/sample/sample.jsonl --out $(SDK)/sample.pack
+	head -n 28 tests/sample/sample.jsonl >$(SDK)/older.jsonl
+	target/release/locket pack build --profiles $(SDK)/older.jsonl --out $(SDK)/older.pack
+	target/release/locket pack keys --signing-key $(SDK)/release.key >$(SDK)/release.public
+	target/release/locket pack diff $(SDK)/older.pack $(SDK)/sample.pack --signing-key $(SDK)/release.key --out $(SDK)/update.delta
 
 export LOCKET_TEST_PACK    = $(SDK)/sample.pack
 export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-locket.gguf

@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{llm::LlmError, pack::PackError, profile::ProfileError, store::StoreError};
+use crate::{
+    llm::LlmError,
+    pack::{DeltaError, PackError},
+    profile::ProfileError,
+    store::StoreError,
+};
 
 /// Everything that can go wrong. Each message says what was wrong and, where there is one, what to do.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,9 @@ pub enum Error {
     /// A pack could not be built, opened or trusted.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// A pack could not be brought up to date.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
     /// A model could not be loaded, or decoding failed.
     #[error(transparent)]
     Llm(LlmError),

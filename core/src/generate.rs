@@ -85,14 +85,13 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         Task::Rating => kinds.push((Some("root ::= \" \" [1-5]".to_owned()), 2)),
         Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
     }
-    let last = kinds.len() - 1;
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
         // The first lead is the end of the prompt; the later ones follow a line that has just ended.
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
         max_tokens,
-        sampling: Sampling { median: material.task == Task::Rating && n == last, ..options.sampling },
+        sampling: options.sampling,
     });
     let phases = phases.collect();
     let body = prompt.body[..Material::stable_bytes(&prompt.body)].to_owned();

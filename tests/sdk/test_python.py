@@ -73,6 +73,18 @@ class Store(Case):
         with self.assertRaises(LocketError.Closed):
             await me.history()
 
+    async def test_a_signed_delta_turns_an_older_pack_into_the_newer_one(self) -> None:
+        mine, delta = self.dir / "my.pack", PACK.with_name("update.delta")
+        mine.write_bytes(PACK.with_name("older.pack").read_bytes())
+        public = bytes.fromhex(PACK.with_name("release.public").read_text().strip())
+        forged = self.dir / "forged.delta"
+        forged.write_bytes(delta.read_bytes()[:-1] + b"x")
+        with self.assertRaisesRegex(LocketError.UpdateRefused, "not those that were signed"):
+            await locket.update_pack(str(mine), str(forged), public)
+        self.assertEqual(PACK.with_name("older.pack").read_bytes(), mine.read_bytes())
+        await locket.update_pack(str(mine), str(delta), public)
+        self.assertEqual(PACK.read_bytes(), mine.read_bytes())
+
     async def test_bad_input(self) -> None:
         async with await self.open() as me:
             with self.assertRaises(LocketError.BadInput):

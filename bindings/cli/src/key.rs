@@ -67,12 +67,21 @@ fn read_from(file: &Path) -> anyhow::Result<Option<Key>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         read => read.with_context(|| format!("cannot read the key file {}", file.display()))?,
     };
-    let digits = text.trim();
-    let bytes: Option<Vec<u8>> = (digits.len() == 64 && digits.is_ascii())
-        .then(|| (0..32).map(|n| u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()).collect())
-        .flatten();
-    match bytes {
+    match bytes(&text) {
         Some(bytes) => Ok(Some(Key::try_from(&bytes[..])?)),
         None => bail!("{} is not a key file: it must hold 64 hexadecimal digits", file.display()),
     }
+}
+
+/// The 32 bytes that 64 hexadecimal digits stand for.
+pub fn bytes(digits: &str) -> Option<[u8; 32]> {
+    let digits = digits.trim();
+    let one = |n: usize| u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok();
+    let all: Option<Vec<u8>> = (0..32).map(one).collect();
+    all.filter(|_| digits.len() == 64)?.try_into().ok()
+}
+
+/// The key that signs, from a file that must be there.
+pub fn signing(file: &Path) -> anyhow::Result<Key> {
+    read_from(file)?.with_context(|| format!("no key at {}: make one with `locket pack keys`", file.display()))
 }

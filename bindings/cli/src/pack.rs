@@ -1,11 +1,15 @@
-//! `locket pack build | inspect`
+//! `locket pack build | inspect | keys | diff | apply`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use locket::pack::{BuildOptions, Holdout, build};
+use anyhow::Context;
+use locket::{
+    pack::{self, BuildOptions, DeltaReport, Holdout, build},
+    text::hex,
+};
 use serde_json::json;
 
-use crate::ui;
+use crate::{key, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -24,6 +28,45 @@ pub enum Command {
         /// The pack file to write
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Make a key that signs deltas, or show the public half of one that is there
+    #[command(
+        after_help = "Example:\n  locket pack keys --signing-key release.key\n\nThe app carries the public key that this prints."
+    )]
+    Keys {
+        /// The file of the secret key
+        #[arg(long = "signing-key")]
+        file: PathBuf,
+    },
+    /// Write what turns one pack into another, signed
+    #[command(
+        after_help = "Example:\n  locket pack diff old.pack new.pack --signing-key release.key --out update.delta"
+    )]
+    Diff {
+        /// The pack that devices have
+        old: PathBuf,
+        /// The pack that they are to have
+        new: PathBuf,
+        /// The file of the secret key (`locket pack keys`)
+        #[arg(long)]
+        signing_key: PathBuf,
+        /// The delta file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Bring a pack up to date with a signed delta; the old pack stays whole until the new one is
+    #[command(after_help = "Example:\n  locket pack apply shop.pack update.delta --public-key 7b0c...")]
+    Apply {
+        /// The pack to bring up to date
+        pack: PathBuf,
+        /// The delta file
+        delta: PathBuf,
+        /// The public key, 64 hexadecimal digits
+        #[arg(long)]
+        public_key: String,
+        /// Where the new pack goes, if the old one is to stay
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Check a pack and show what is in it
     Inspect {
@@ -62,6 +105,30 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 if report.bad.is_empty() { String::new() } else { format!(", {} bad lines skipped", report.bad.len()) }
             );
         }
+        Command::Keys { file } => {
+            let public = hex(&pack::public_key(key::make_at(&file)?.as_bytes()));
+            if json {
+                return ui::print_json(&json!({ "public_key": public }));
+            }
+            println!("{public}");
+        }
+        Command::Diff { old, new, signing_key, out } => {
+            let secret = key::signing(&signing_key)?;
+            let spinner = ui::spinner("sections compared:");
+            let report = pack::diff(&old, &new, secret.as_bytes(), &out, || {
+                spinner.inc(1);
+                ui::alive()
+            });
+            spinner.finish_and_clear();
+            told(&report?, &out, json)?;
+        }
+        Command::Apply { pack: path, delta, public_key, out } => {
+            let public = key::bytes(&public_key);
+            let public =
+                public.context("--public-key takes the 64 hexadecimal digits that `locket pack keys` prints")?;
+            let out = out.as_deref().unwrap_or(&path);
+            told(&pack::apply(&path, &delta, &public, out, ui::alive)?, out, json)?;
+        }
         Command::Inspect { pack: path } => {
             let pack = ui::open_pack(&path)?;
             let m = pack.meta();
@@ -89,5 +156,15 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+fn told(report: &DeltaReport, out: &Path, json: bool) -> anyhow::Result<()> {
+    if json {
+        return ui::print_json(report);
+    }
+    let DeltaReport { old_bytes, new_bytes, delta_bytes, new_sha256 } = report;
+    println!("{}: a delta of {delta_bytes} bytes, from a pack of {old_bytes} to one of {new_bytes}", out.display());
+    println!("  the new pack's SHA-256: {new_sha256}");
     Ok(())
 }

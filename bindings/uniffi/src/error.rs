@@ -1,6 +1,11 @@
 //! The one error that apps see: stable cases, messages that say what to do.
 
-use locket::{Error, llm::LlmError, pack::PackError, store::StoreError};
+use locket::{
+    Error,
+    llm::LlmError,
+    pack::{DeltaError, PackError},
+    store::StoreError,
+};
 
 /// What went wrong. The cases are stable, the messages are for developers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
@@ -37,6 +42,9 @@ pub enum LocketError {
     /// The pack is missing, damaged, or built for another version.
     #[error("{0}")]
     PackUnusable(String),
+    /// A delta was not signed with the key, is damaged, or meant for another pack. The pack is as it was.
+    #[error("{0}")]
+    UpdateRefused(String),
     /// An argument makes no sense; the message says which.
     #[error("{0}")]
     BadInput(String),
@@ -76,6 +84,9 @@ impl From<Error> for LocketError {
         match error {
             Error::Store(e) => store(&e, what),
             Error::Pack(_) => Self::PackUnusable(what),
+            Error::Delta(DeltaError::Io { .. }) => Self::Storage(what),
+            Error::Delta(DeltaError::Key) => Self::BadInput(what),
+            Error::Delta(_) => Self::UpdateRefused(what),
             Error::Llm(e) => llm(&e, what),
             Error::Io { .. } => Self::Storage(what),
             Error::Missing("model") => Self::NoModel(what),

@@ -67,6 +67,8 @@ pub enum Failure {
     StoreTooNew,
     /// [`LocketError::PackUnusable`]
     PackUnusable,
+    /// [`LocketError::UpdateRefused`]
+    UpdateRefused,
     /// [`LocketError::BadInput`]
     BadInput,
     /// [`LocketError::Deadline`]
@@ -113,6 +115,7 @@ impl Fake {
             Some(Failure::StoreDamaged) => said(LocketError::StoreDamaged),
             Some(Failure::StoreTooNew) => said(LocketError::StoreTooNew),
             Some(Failure::PackUnusable) => said(LocketError::PackUnusable),
+            Some(Failure::UpdateRefused) => said(LocketError::UpdateRefused),
             Some(Failure::BadInput) => said(LocketError::BadInput),
             Some(Failure::Deadline) => said(LocketError::Deadline),
             Some(Failure::Cancelled) => said(LocketError::Cancelled),

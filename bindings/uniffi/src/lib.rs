@@ -10,6 +10,7 @@
 //! | [`records`] | texts of the person and for the person |
 //! | [`config`], [`status`] | what it is opened with; whether and on what it can write |
 //! | [`task`] | streams and cancellation |
+//! | [`update`] | newer packs |
 //! | [`error`], [`log`] | what went wrong, what happened |
 //! | [`fake`] | an engine for tests of apps |
 
@@ -24,6 +25,7 @@ mod real;
 pub mod records;
 pub mod status;
 pub mod task;
+pub mod update;
 
 pub use calls::{
     AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, WritingTask, Written,

@@ -88,6 +88,10 @@ impl Stop {
         self.0.iter().any(|flag| flag.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// Runs `work` with a handler of its events that passes pieces on and stops when it is to. Every piece has been told when it
     /// returns.
     pub(crate) fn listen<T>(
@@ -95,8 +99,7 @@ impl Stop {
         listener: Option<&dyn TextListener>,
         work: impl FnOnce(&mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<T, LocketError>,
     ) -> Result<T, LocketError> {
-        let go_on = || if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-        let Some(listener) = listener else { return work(&mut |_| go_on()) };
+        let Some(listener) = listener else { return work(&mut |_| self.flow()) };
         let (pieces, news) = channel();
         thread::scope(|scope| {
             let telling = scope.spawn(|| guarded(|| tell(listener, news)));
@@ -104,7 +107,7 @@ impl Stop {
             let result = work(&mut |event| {
                 let text = event.piece.to_owned();
                 let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
-                if !piece.text.is_empty() && pieces.send(piece).is_err() { ControlFlow::Break(()) } else { go_on() }
+                if !piece.text.is_empty() && pieces.send(piece).is_err() { ControlFlow::Break(()) } else { self.flow() }
             });
             drop(pieces);
             let told = telling.join().expect("a guarded thread does not panic");

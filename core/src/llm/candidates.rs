@@ -21,7 +21,6 @@ pub(super) struct Chooser {
     chain: LlamaSampler,
     grammar: Option<LlamaSampler>,
     keep: usize,
-    median: bool,
     /// The candidates of the token in progress, kept for their room.
     few: LlamaTokenDataArray,
 }
@@ -49,12 +48,11 @@ impl Chooser {
             .transpose()?;
         let keep = s.top_k.clamp(1, MAX_CANDIDATES);
         let few = LlamaTokenDataArray::new(Vec::new(), true);
-        let median = s.median && s.temperature <= 0.0;
-        Ok(Self { chain: LlamaSampler::chain_simple(chain), grammar, keep, median, few })
+        Ok(Self { chain: LlamaSampler::chain_simple(chain), grammar, keep, few })
     }
 
     /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice.
-    pub(super) fn choose(&mut self, model: &Model, logits: &[f32]) -> Result<Token, LlmError> {
+    pub(super) fn choose(&mut self, logits: &[f32]) -> Result<Token, LlmError> {
         let few = &mut self.few;
         candidates(logits, self.keep, few);
         if let Some(grammar) = &mut self.grammar {
@@ -70,9 +68,6 @@ impl Chooser {
             }
             few.data.truncate(self.keep);
         }
-        if let Some(token) = self.median.then(|| median(&few.data, |t| number(model, t))).flatten() {
-            few.data.retain(|c| c.id() == token);
-        }
         few.apply_sampler(&mut self.chain);
         let token = few.selected_token().ok_or_else(|| LlmError::Grammar("no token can follow".into()))?;
         self.chain.accept(token);
@@ -81,29 +76,6 @@ impl Chooser {
         }
         Ok(token)
     }
-}
-
-/// The number that a token spells.
-fn number(model: &Model, token: Token) -> Option<u32> {
-    let mut bytes = Vec::new();
-    model.spell(token, &mut bytes);
-    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
-}
-
-/// The median of the candidates that are numbers, by their probabilities; `None` if the first is not one.
-fn median(candidates: &[LlamaTokenData], number: impl Fn(Token) -> Option<u32>) -> Option<Token> {
-    let first = candidates.first().filter(|c| number(c.id()).is_some())?;
-    let mass = |c: &LlamaTokenData| (c.logit() - first.logit()).exp();
-    let mut numbers: Vec<(u32, &LlamaTokenData)> =
-        candidates.iter().filter_map(|c| Some((number(c.id())?, c))).collect();
-    numbers.sort_by_key(|n| n.0);
-    let half = numbers.iter().map(|n| mass(n.1)).sum::<f32>() / 2.0;
-    let mut below = 0.0;
-    let reaches_half = |n: &&(u32, &LlamaTokenData)| {
-        below += mass(n.1);
-        below >= half
-    };
-    numbers.iter().find(reaches_half).map(|n| n.1.id())
 }
 
 /// Puts the `keep` tokens with the largest logits into `few`, largest first.
@@ -162,20 +134,6 @@ pub(super) fn log_prob(logits: &[f32], token: Token) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn the_median_of_a_distribution() {
-        // Token n spells the number n, 0 spells none.
-        let row = |p: &[(i32, f32)]| -> Vec<LlamaTokenData> {
-            p.iter().map(|&(t, p)| LlamaTokenData::new(Token::new(t), p.ln() + 3.0, 0.0)).collect()
-        };
-        let of = |p: &[(i32, f32)]| median(&row(p), |t| u32::try_from(t.0).ok().filter(|&n| n > 0)).map(|t| t.0);
-        assert_eq!(of(&[(5, 0.4), (4, 0.3), (1, 0.2), (3, 0.1)]), Some(4));
-        assert_eq!(of(&[(5, 0.6), (1, 0.4)]), Some(5));
-        assert_eq!(of(&[(1, 0.5), (5, 0.3), (0, 0.2)]), Some(1));
-        assert_eq!(of(&[(0, 0.6), (5, 0.4)]), None);
-        assert_eq!(of(&[]), None);
-    }
 
     proptest! {
         #[test]

@@ -18,9 +18,6 @@ pub struct Sampling {
     pub repeat_penalty: f32,
     /// Seed of the random choice; the same request with the same seed gives the same text.
     pub seed: u32,
-    /// At temperature 0, where the likeliest token is a number: of all numbers that can stand there the median, by their
-    /// probabilities. It has the smallest expected absolute error.
-    pub median: bool,
 }
 
 impl Sampling {
@@ -28,10 +25,10 @@ impl Sampling {
     pub const REPEAT_WINDOW: i32 = 64;
 
     /// Always the likeliest token, with a mild penalty against loops.
-    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: 64, repeat_penalty: 1.1, seed: 0, median: false };
+    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: 64, repeat_penalty: 1.1, seed: 0 };
 
     /// Varied text, as synthetic interactions want it.
-    pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0, median: false };
+    pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
 
     /// The same with another seed.
     #[must_use]

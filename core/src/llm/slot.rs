@@ -172,7 +172,7 @@ impl Writer {
         logits: &[f32],
         emit: &mut dyn FnMut(usize, &str),
     ) -> Result<Vec<Token>, LlmError> {
-        let token = self.chooser.choose(model, logits)?;
+        let token = self.chooser.choose(logits)?;
         let phase = &self.phases[self.current];
         self.written.tokens += 1;
         self.written.log_prob += log_prob(logits, token);

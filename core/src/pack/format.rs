@@ -170,12 +170,17 @@ impl PackWriter {
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header)?;
         self.out.write_all(&table)?;
-        let file = self.out.into_inner().map_err(|e| e.into_error())?;
-        file.as_file().sync_all()?;
-        set_mode(file.as_file())?;
-        file.persist(path).map_err(|e| e.error)?;
+        keep(self.out.into_inner().map_err(|e| e.into_error())?, path)?;
         Ok(self.at)
     }
+}
+
+/// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.
+pub(super) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
+    file.as_file().sync_all()?;
+    set_mode(file.as_file())?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
 }
 
 /// Scratch files are private; a pack is for everyone who may read its folder.

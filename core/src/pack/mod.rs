@@ -10,6 +10,9 @@
 
 #[cfg(feature = "build")]
 mod build;
+mod delta;
+#[cfg(feature = "build")]
+mod diff;
 mod format;
 #[cfg(feature = "build")]
 mod link;
@@ -20,6 +23,9 @@ mod words;
 
 #[cfg(feature = "build")]
 pub use build::{BadLine, BuildOptions, BuildReport, Holdout, PackBuilder, build};
+pub use delta::{DeltaError, DeltaReport, apply};
+#[cfg(feature = "build")]
+pub use diff::{diff, public_key};
 pub use read::{ItemId, Pack, PublicText};
 
 use std::path::PathBuf;

@@ -62,6 +62,7 @@ from ._core import (
     generate_key,
     set_kernel_dir,
     set_logger,
+    update_pack,
     version,
 )
 
@@ -104,6 +105,7 @@ __all__ = [
     "generate_key",
     "set_kernel_dir",
     "set_logger",
+    "update_pack",
     "version",
 ]
 

@@ -12,6 +12,7 @@ import dev.locket.ffi.ModelConfig
 import dev.locket.ffi.PredictRequest
 import dev.locket.ffi.generateKey
 import dev.locket.ffi.setLogger
+import dev.locket.ffi.updatePack
 import dev.locket.ffi.version
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertArrayEquals
@@ -45,6 +46,24 @@ class StoreTest {
         assertEquals(history, second.history())
         assertTrue("\"locket-export\"" in second.export())
         second.close()
+    }
+
+    @Test
+    fun `a signed delta turns an older pack into the newer one`() = test {
+        val older = Here.pack.resolveSibling("older.pack")
+        val delta = Here.pack.resolveSibling("update.delta")
+        val public = Here.pack.resolveSibling("release.public").readText().trim().hexToByteArray()
+        val mine = older.copyTo(dir.resolve("my.pack").toFile())
+        val forged = dir.resolve("forged.delta").toFile()
+        // The public key of the first test vector of RFC 8032.
+        val somebodyElse = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".hexToByteArray()
+        forged.writeBytes(delta.readBytes().also { it[it.size / 2] = (it[it.size / 2] + 1).toByte() })
+        fails<LocketException.UpdateRefused> { updatePack(mine.path, forged.path, public) }
+        fails<LocketException.UpdateRefused> { updatePack(mine.path, delta.path, somebodyElse) }
+        fails<LocketException.BadInput> { updatePack(mine.path, delta.path, ByteArray(5)) }
+        assertArrayEquals(older.readBytes(), mine.readBytes())
+        assertEquals(Here.sha256(Here.pack), updatePack(mine.path, delta.path, public))
+        assertArrayEquals(Here.pack.readBytes(), mine.readBytes())
     }
 
     @Test

@@ -1,0 +1,241 @@
+//! Signed differences between two packs, so that an app updates its pack by megabytes.
+//!
+//! ```text
+//! offset  size  what
+//!      0     8  magic "LOCKDELT"
+//!      8     4  version (u32, little-endian like everything here)
+//!     12     4  number of stretches n
+//!     16    40  the old pack: length u64, SHA-256
+//!     56    40  the new pack: length u64, SHA-256
+//!     96    32  SHA-256 of everything behind the signature
+//!    128    64  Ed25519 signature (RFC 8032) of the bytes in front of it
+//!    192  32*n  stretches: begin and end in the old pack, length in the new pack, length here, u64 each
+//!    ...        for each stretch a Zstandard frame, with the old pack's stretch as its prefix
+//! ```
+//!
+//! A stretch is a section with the padding behind it, so that both ends need the memory of one section and the like is compared with
+//! the like.
+
+use std::{
+    io::{self, Read, Write},
+    ops::{ControlFlow, Range},
+    path::Path,
+};
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use super::format;
+use crate::{Error, sys::Mapped, text::hex};
+
+pub(super) const MAGIC: &[u8; 8] = b"LOCKDELT";
+pub(super) const VERSION: u32 = 1;
+/// What is signed, and where the signature ends.
+pub(super) const SIGNED: usize = 128;
+pub(super) const HEADER: usize = SIGNED + 64;
+pub(super) const STRETCH: usize = 32;
+/// A section table is never longer; a hostile file must not ask for more.
+const MOST_STRETCHES: usize = format::SECTIONS + 1;
+/// Copied at a time; whoever waits is asked in between.
+const CHUNK: usize = 1 << 20;
+
+/// Why a delta was refused. The old pack is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeltaError {
+    /// The file cannot be read or written.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not a delta, or of another version.
+    #[error("not a delta of packs, or one of another version: make it with `locket pack diff`")]
+    NotADelta,
+    /// The bytes given as a public key are none.
+    #[error("this is not a public key: give the 32 bytes that `locket pack keys` printed")]
+    Key,
+    /// The signature is not by the holder of this key.
+    #[error("the delta's signature is not by this key: it was changed, or made by somebody else")]
+    Signature,
+    /// The contents are not those that were signed. Fetch it again.
+    #[error("the delta is damaged: {0}; fetch it again")]
+    Damaged(&'static str),
+    /// It is meant for another pack than this one.
+    #[error("the delta is for another pack: this one is {have}, it is for {want}")]
+    OtherPack {
+        /// SHA-256 of the pack at hand.
+        have: String,
+        /// SHA-256 of the pack that the delta was made from.
+        want: String,
+    },
+}
+
+/// What a delta does.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DeltaReport {
+    /// Length of the old pack.
+    pub old_bytes: u64,
+    /// Length of the new pack.
+    pub new_bytes: u64,
+    /// Length of the delta.
+    pub delta_bytes: u64,
+    /// SHA-256 of the new pack.
+    pub new_sha256: String,
+}
+
+/// One stretch of both packs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) old: Range<u64>,
+    pub(super) new_len: u64,
+    /// Length of its frame.
+    pub(super) here: u64,
+}
+
+struct Header {
+    old: (u64, [u8; 32]),
+    new: (u64, [u8; 32]),
+    contents: [u8; 32],
+    stretches: usize,
+}
+
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| DeltaError::Io { action, path: path.to_path_buf(), source }.into()
+}
+
+pub(super) fn digest(bytes: &Mapped) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for begin in (0..bytes.len()).step_by(8 * CHUNK) {
+        let end = bytes.len().min(begin + 8 * CHUNK);
+        digest.update(&bytes[begin..end]);
+        bytes.release(begin..end);
+    }
+    digest.finalize().into()
+}
+
+/// Puts at `out` (which may be `pack` itself) what the delta makes of `pack`, if it was signed by the holder of the public key `key`
+/// and made from this very pack. The file at `out` is the old one or the whole new one at every moment. A [`super::Pack`] that is open goes on
+/// reading the old one.
+///
+/// # Errors
+/// [`DeltaError`]; [`Error::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
+pub fn apply(
+    pack: &Path,
+    delta: &Path,
+    key: &[u8; 32],
+    out: &Path,
+    mut alive: impl FnMut() -> ControlFlow<()>,
+) -> Result<DeltaReport, Error> {
+    let delta_map = Mapped::open(delta).map_err(io_error("read", delta))?;
+    let header = Header::read(&delta_map, key)?;
+    let stretches = header.stretches(&delta_map)?;
+    let old = Mapped::open(pack).map_err(io_error("read", pack))?;
+    let have = digest(&old);
+    if (old.len() as u64, have) != header.old {
+        let (have, want) = (hex(&have), hex(&header.old.1));
+        return Err(DeltaError::OtherPack { have, want }.into());
+    }
+    let written = io_error("write", out);
+    let mut file = tempfile::NamedTempFile::new_in(folder(out)).map_err(&written)?;
+    let mut made = Sha256::new();
+    let mut at = HEADER + stretches.len() * STRETCH;
+    let mut buffer = vec![0; CHUNK];
+    for stretch in &stretches {
+        let frame = &delta_map[at..at + stretch.here as usize];
+        at += stretch.here as usize;
+        let from = &old[stretch.old.start as usize..stretch.old.end as usize];
+        let frames = zstd::stream::read::Decoder::with_ref_prefix(frame, from);
+        let mut decoder = frames.map_err(|_| DeltaError::Damaged("a frame does not begin"))?;
+        decoder.window_log_max(window(from.len() as u64 + stretch.new_len)).map_err(&written)?;
+        let mut left = stretch.new_len;
+        loop {
+            if alive().is_break() {
+                return Err(Error::Cancelled);
+            }
+            let n = decoder.read(&mut buffer).map_err(|_| DeltaError::Damaged("a frame cannot be read"))?;
+            left = left.checked_sub(n as u64).ok_or(DeltaError::Damaged("a frame is too long"))?;
+            if n == 0 {
+                break;
+            }
+            made.update(&buffer[..n]);
+            file.write_all(&buffer[..n]).map_err(&written)?;
+        }
+        if left > 0 {
+            return Err(DeltaError::Damaged("a frame is too short").into());
+        }
+    }
+    let made: [u8; 32] = made.finalize().into();
+    if made != header.new.1 {
+        return Err(DeltaError::Damaged("it does not make the pack that it names").into());
+    }
+    format::keep(file, out).map_err(&written)?;
+    Ok(DeltaReport {
+        old_bytes: header.old.0,
+        new_bytes: header.new.0,
+        delta_bytes: delta_map.len() as u64,
+        new_sha256: hex(&made),
+    })
+}
+
+impl Header {
+    /// The header, once the signature and everything that it covers hold.
+    fn read(bytes: &[u8], key: &[u8; 32]) -> Result<Self, DeltaError> {
+        let key = VerifyingKey::from_bytes(key).map_err(|_| DeltaError::Key)?;
+        if bytes.len() < HEADER || &bytes[..8] != MAGIC || bytes[8..12] != VERSION.to_le_bytes() {
+            return Err(DeltaError::NotADelta);
+        }
+        let signature = Signature::from_slice(&bytes[SIGNED..HEADER]).map_err(|_| DeltaError::Signature)?;
+        key.verify_strict(&bytes[..SIGNED], &signature).map_err(|_| DeltaError::Signature)?;
+        let pack = |at: usize| (u64_at(bytes, at), digest_at(bytes, at + 8));
+        let stretches = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) as usize;
+        let header = Self { old: pack(16), new: pack(56), contents: digest_at(bytes, 96), stretches };
+        let contents: [u8; 32] = Sha256::digest(&bytes[HEADER..]).into();
+        if contents != header.contents {
+            return Err(DeltaError::Damaged("its contents are not those that were signed"));
+        }
+        Ok(header)
+    }
+
+    /// The stretches, which must lie within both files. A signed file may still be a faulty one.
+    fn stretches(&self, bytes: &[u8]) -> Result<Vec<Stretch>, DeltaError> {
+        let wrong = DeltaError::Damaged("its stretches lie outside the files");
+        if self.stretches > MOST_STRETCHES || bytes.len() < HEADER + self.stretches * STRETCH {
+            return Err(wrong);
+        }
+        let one = |n: usize| {
+            let field = |k: usize| u64_at(bytes, HEADER + n * STRETCH + 8 * k);
+            Stretch { old: field(0)..field(1), new_len: field(2), here: field(3) }
+        };
+        let all: Vec<Stretch> = (0..self.stretches).map(one).collect();
+        let sum = |f: fn(&Stretch) -> u64| all.iter().try_fold(0u64, |sum, s| sum.checked_add(f(s)));
+        let rest = (bytes.len() - HEADER - self.stretches * STRETCH) as u64;
+        let inside = all.iter().all(|s| s.old.start <= s.old.end && s.old.end <= self.old.0);
+        if inside && sum(|s| s.here) == Some(rest) && sum(|s| s.new_len) == Some(self.new.0) {
+            Ok(all)
+        } else {
+            Err(wrong)
+        }
+    }
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default()
+}
+
+fn digest_at(bytes: &[u8], at: usize) -> [u8; 32] {
+    bytes[at..at + 32].try_into().unwrap_or_default()
+}
+
+/// Logarithm of the window that reaches over `bytes`: at least zstd's least.
+pub(super) fn window(bytes: u64) -> u32 {
+    (u64::BITS - bytes.leading_zeros()).clamp(10, 31)
+}
+
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

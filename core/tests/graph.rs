@@ -15,7 +15,7 @@ use locket::{
 fn sample() -> (tempfile::TempDir, Pack, Vec<Profile>) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("sample.pack");
-    let options = BuildOptions { holdout: Holdout::All, skip_bad: false };
+    let options = BuildOptions { holdout: Holdout::All, ..BuildOptions::default() };
     pack::build(&[locket_tests::sample()], &out, &options, |_| ControlFlow::Continue(())).unwrap();
     let people = Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).collect();
     (dir, Pack::open(out).unwrap(), people)

@@ -14,7 +14,9 @@ use locket::{
 };
 
 fn build(files: &[PathBuf], out: &Path, holdout: Holdout, skip_bad: bool) -> Result<BuildReport, Error> {
-    pack::build(files, out, &BuildOptions { holdout, skip_bad }, |_| ControlFlow::Continue(()))
+    pack::build(files, out, &BuildOptions { holdout, skip_bad, ..BuildOptions::default() }, |_| {
+        ControlFlow::Continue(())
+    })
 }
 
 fn sample(dir: &Path, holdout: Holdout) -> Pack {

@@ -46,9 +46,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     std::fs::write(&file, SAMPLE)?;
     let pack = dir.path().join("sample.pack");
     // The person's next text is what the demo writes, so it must not be in the graph.
-    build(std::slice::from_ref(&file), &pack, &BuildOptions { holdout: Holdout::All, skip_bad: false }, |_| {
-        ui::alive()
-    })?;
+    build(
+        std::slice::from_ref(&file),
+        &pack,
+        &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() },
+        |_| ui::alive(),
+    )?;
     let person = Profiles::open(&file)?
         .filter_map(Result::ok)
         .find(|p| p.user == args.person)

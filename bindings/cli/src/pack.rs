@@ -1,10 +1,13 @@
 //! `locket pack build | inspect | keys | diff | apply`
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use locket::{
-    pack::{self, BuildOptions, DeltaReport, Holdout, build},
+    pack::{self, BuildOptions, DeltaReport, Dropped, Filters, Holdout, author_key, build},
     text::hex,
 };
 use serde_json::json;
@@ -14,7 +17,10 @@ use crate::{key, ui};
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Build a pack from profiles (JSON lines, plain or .zst)
-    #[command(after_help = "Example:\n  locket pack build --profiles reviews.jsonl.zst --out shop.pack")]
+    #[command(after_help = "\
+Examples:
+  locket pack build --profiles reviews.jsonl.zst --out shop.pack
+  locket pack build --profiles reviews.jsonl.zst --remove asked.txt --people-per-item 5 --max-bytes 40MB --out shop.pack")]
     Build {
         /// Profile files, one person a line: {"user", "history": [..], "target": {..}}
         #[arg(long, required = true, num_args = 1..)]
@@ -25,6 +31,8 @@ pub enum Command {
         /// Count and list malformed lines instead of stopping at the first
         #[arg(long)]
         skip_bad: bool,
+        #[command(flatten)]
+        filters: FilterArgs,
         /// The pack file to write
         #[arg(long)]
         out: PathBuf,
@@ -75,12 +83,89 @@ pub enum Command {
     },
 }
 
+/// What to leave out
+#[derive(clap::Args)]
+#[command(next_help_heading = "What to leave out")]
+pub struct FilterArgs {
+    /// Everything of these people: their ids, one a line
+    #[arg(long, value_name = "FILE")]
+    remove: Option<PathBuf>,
+    /// All items but those of this category; may be repeated
+    #[arg(long = "category", value_name = "NAME")]
+    categories: Vec<String>,
+    /// Items that fewer people met, and all their texts
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    people_per_item: usize,
+    /// The texts of items that fewer people wrote about
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    authors_per_item: usize,
+    /// Texts beyond the latest N of one author
+    #[arg(long, value_name = "N")]
+    texts_per_author: Option<usize>,
+    /// Texts beyond N of one item; short, late ones that differ from each other stay
+    #[arg(long, value_name = "N")]
+    texts_per_item: Option<usize>,
+    /// Texts that add least, until the pack is this small: bytes, or with KB, MB, GB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_bytes: Option<u64>,
+}
+
+impl FilterArgs {
+    fn read(self) -> anyhow::Result<Filters> {
+        let removed = match &self.remove {
+            None => String::new(),
+            Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+        };
+        let ids = removed.lines().map(str::trim).filter(|id| !id.is_empty());
+        Ok(Filters {
+            removed: ids.map(author_key).collect(),
+            categories: self.categories.into_iter().collect(),
+            people_per_item: self.people_per_item,
+            authors_per_item: self.authors_per_item,
+            texts_per_author: self.texts_per_author,
+            texts_per_item: self.texts_per_item,
+            max_bytes: self.max_bytes,
+        })
+    }
+}
+
+/// Reads a size.
+fn size(value: &str) -> Result<u64, String> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match value[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return Err("a number of bytes, or a number with KB, MB or GB".into()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| "not a number".to_owned())?;
+    if number >= 0.0 { Ok((number * f64::from(unit)) as u64) } else { Err("less than nothing".into()) }
+}
+
+fn told_dropped(dropped: &Dropped) {
+    let counts = [
+        (dropped.removed_people, "people who asked to be removed"),
+        (dropped.other_categories, "interactions with items of other categories"),
+        (dropped.rare_items, "items that too few people met"),
+        (dropped.rare_edges, "edges of those items"),
+        (dropped.rare_texts, "texts about items that too few people met or wrote about"),
+        (dropped.texts_per_author, "texts beyond the most of one author"),
+        (dropped.texts_per_item, "texts beyond the most of one item"),
+        (dropped.texts_for_size, "texts that found no room"),
+    ];
+    for (n, what) in counts.iter().filter(|c| c.0 > 0) {
+        eprintln!("left out: {n} {what}");
+    }
+}
+
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     match command {
-        Command::Build { profiles, holdout_targets, skip_bad, out } => {
+        Command::Build { profiles, holdout_targets, skip_bad, filters, out } => {
+            let filters = filters.read()?;
             let holdout = if holdout_targets { Holdout::All } else { Holdout::None };
             let spinner = ui::spinner("profiles read:");
-            let report = build(&profiles, &out, &BuildOptions { holdout, skip_bad }, |n| {
+            let report = build(&profiles, &out, &BuildOptions { holdout, skip_bad, filters }, |n| {
                 spinner.set_position(n as u64);
                 ui::alive()
             });
@@ -89,6 +174,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             if json {
                 return ui::print_json(&report);
             }
+            told_dropped(&report.dropped);
             for bad in &report.bad {
                 eprintln!("skipped {}:{}: {}", bad.file.display(), bad.line, bad.what);
             }

@@ -8,7 +8,7 @@ use super::{ranking::read_edges, stats};
 use crate::{
     Error,
     graph::{FitOptions, Predictor, Query, draw},
-    pack::{Holdout, Pack, PackBuilder},
+    pack::{Built, Holdout, Pack, PackBuilder},
 };
 
 /// Items per cluster of taste.
@@ -78,7 +78,7 @@ fn built(
     started: Instant,
     alive: impl FnMut() -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let (meta, bytes) = builder.finish(out, alive)?;
+    let Built { meta, bytes, .. } = builder.finish(out, alive)?;
     Ok(json!({
         "items": meta.items, "users": meta.users, "edges": meta.edges, "people_edges": meta.people_edges,
         "dimension": meta.dimension, "pack_bytes": bytes, "seconds": started.elapsed().as_secs_f64(),

@@ -10,13 +10,14 @@ use std::{
 
 use super::{
     Meta, PackError, author_key,
-    format::{ALIKE, PEOPLE, PackWriter, Section},
-    link,
-    terms::{content, count_terms, read_row},
+    filter::{Dropped, Everything, Filters},
+    format, link,
+    terms::{content, count_terms},
+    write::Contents,
 };
 use crate::{
     Error,
-    graph::{Edges, FitOptions},
+    graph::FitOptions,
     interaction::Interaction,
     profile::{Profile, ProfileError, Profiles},
     text,
@@ -42,6 +43,8 @@ pub struct BuildOptions {
     pub holdout: Holdout,
     /// Count and list malformed lines instead of stopping at the first.
     pub skip_bad: bool,
+    /// What to leave out.
+    pub filters: Filters,
 }
 
 /// A line that was skipped.
@@ -65,6 +68,8 @@ pub struct BuildReport {
     pub profiles: usize,
     /// Length of the file.
     pub bytes: u64,
+    /// What was left out.
+    pub dropped: Dropped,
     /// Lines that were skipped (only with [`BuildOptions::skip_bad`]).
     pub bad: Vec<BadLine>,
 }
@@ -80,7 +85,7 @@ pub fn build(
     options: &BuildOptions,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BuildReport, Error> {
-    let mut builder = PackBuilder::new(options.holdout, out)?;
+    let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
     let mut bad = Vec::new();
     let mut profiles = 0;
     for file in files {
@@ -99,8 +104,8 @@ pub fn build(
             }
         }
     }
-    let (meta, bytes) = builder.finish(out, || progress(profiles))?;
-    Ok(BuildReport { meta, profiles, bytes, bad })
+    let Built { meta, bytes, dropped } = builder.finish(out, || progress(profiles))?;
+    Ok(BuildReport { meta, profiles, bytes, dropped, bad })
 }
 
 #[derive(Default)]
@@ -116,6 +121,8 @@ pub(super) struct Row {
     pub(super) held_out: bool,
     pub(super) stars: u8,
     pub(super) author: u64,
+    /// Milliseconds since 1970; the least number if nobody knows.
+    pub(super) time: i64,
     pub(super) offset: u64,
     pub(super) title_len: u32,
     pub(super) text_len: u32,
@@ -125,6 +132,8 @@ pub(super) struct Row {
 pub struct PackBuilder {
     holdout: Holdout,
     fit: FitOptions,
+    filters: Filters,
+    dropped: Dropped,
     path: PathBuf,
     items: Vec<Item>,
     item_index: HashMap<String, u32>,
@@ -150,6 +159,8 @@ impl PackBuilder {
         Ok(Self {
             holdout,
             fit: FitOptions::default(),
+            filters: Filters::default(),
+            dropped: Dropped::default(),
             path: out.to_path_buf(),
             items: Vec::new(),
             item_index: HashMap::new(),
@@ -168,6 +179,13 @@ impl PackBuilder {
         self
     }
 
+    /// The same builder, leaving out what `filters` say.
+    #[must_use]
+    pub fn with_filters(mut self, filters: Filters) -> Self {
+        self.filters = filters;
+        self
+    }
+
     fn io(&self, source: std::io::Error) -> PackError {
         PackError::Io { action: "write", path: self.path.clone(), source }
     }
@@ -178,6 +196,10 @@ impl PackBuilder {
     /// [`PackError::Io`] (disk full), [`PackError::TooMany`].
     pub fn add(&mut self, profile: &Profile) -> Result<(), PackError> {
         let author = author_key(&profile.user);
+        if self.filters.removed.contains(&author) {
+            self.dropped.removed_people += 1;
+            return Ok(());
+        }
         let hold = match self.holdout {
             Holdout::None => false,
             Holdout::WithHistory => !profile.history.is_empty(),
@@ -186,6 +208,11 @@ impl PackBuilder {
         let next = u32::try_from(self.users.len()).map_err(|_| PackError::TooMany("users"))?;
         let user = *self.users.entry(author).or_insert(next);
         for (interaction, is_target) in profile.interactions() {
+            let category = interaction.category.as_deref().unwrap_or_default();
+            if !self.filters.categories.is_empty() && !self.filters.categories.contains(category) {
+                self.dropped.other_categories += 1;
+                continue;
+            }
             let item = self.item(interaction)?;
             let held_out = hold && is_target;
             if !held_out {
@@ -225,6 +252,7 @@ impl PackBuilder {
             held_out,
             stars: interaction.stars().unwrap_or(0),
             author,
+            time: interaction.time.unwrap_or(i64::MIN),
             offset: self.spooled,
             title_len: title.len() as u32,
             text_len: body.len() as u32,
@@ -245,12 +273,21 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Fits the link predictor, writes the pack to `out`, and returns its facts and length. The file appears whole or not at
+    /// Leaves out what the filters say, fits the link predictor, and writes the pack to `out`. The file appears whole or not at
     /// all. `alive` is asked before each step that takes long.
     ///
     /// # Errors
-    /// [`PackError::Empty`] without interactions, [`PackError::Io`], [`Error::Cancelled`].
-    pub fn finish(mut self, out: &Path, mut alive: impl FnMut() -> ControlFlow<()>) -> Result<(Meta, u64), Error> {
+    /// [`PackError::Empty`] without interactions, [`PackError::TooLarge`], [`PackError::Io`], [`Error::Cancelled`].
+    pub fn finish(mut self, out: &Path, mut alive: impl FnMut() -> ControlFlow<()>) -> Result<Built, Error> {
+        let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
+        self.spool.flush().map_err(io)?;
+        let all = Everything {
+            items: &mut self.items,
+            edges: &mut self.edges,
+            rows: &mut self.rows,
+            spool: self.spool.get_mut(),
+        };
+        self.filters.apply(all, &mut self.dropped).map_err(io)?;
         if self.items.is_empty() {
             return Err(PackError::Empty.into());
         }
@@ -259,107 +296,49 @@ impl PackBuilder {
         self.edges.sort_unstable();
         self.edges.dedup();
         self.rows.sort_by_key(|r| (r.item, r.offset));
-        self.spool.flush().map_err(|e| self.io(e))?;
-        let written = self.write(out, cuts, &mut alive);
-        let written = written.map_err(|source| PackError::Io { action: "write", path: out.to_path_buf(), source })?;
-        written.ok_or(Error::Cancelled)
+        let most = self.filters.max_bytes;
+        let mut contents = self.contents(cuts, &mut alive).map_err(io)?.ok_or(Error::Cancelled)?;
+        let (mut meta, mut file, mut bytes) = contents.write(out).map_err(io)?;
+        let mut for_size = 0;
+        if let Some(most) = most.filter(|&most| bytes > most) {
+            for_size = contents.shrink(bytes - most).map_err(io)?;
+            (meta, file, bytes) = contents.write(out).map_err(io)?;
+            if bytes > most {
+                return Err(PackError::TooLarge { least: bytes, most }.into());
+            }
+        }
+        format::keep(file, out).map_err(io)?;
+        self.dropped.texts_for_size = for_size;
+        Ok(Built { meta, bytes, dropped: self.dropped })
     }
 
-    fn write(
+    /// Everything that is written, fitted to what was collected; `None` if `alive` said to stop.
+    fn contents(
         &mut self,
-        out: &Path,
         cuts: Vec<Vec<link::Held>>,
         alive: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> std::io::Result<Option<(Meta, u64)>> {
-        let statistics = count_terms(&self.rows, &self.items, self.spool.get_mut())?;
-        let words = content(&self.rows, &self.items, self.spool.get_mut(), &statistics)?;
+    ) -> std::io::Result<Option<Contents<'_>>> {
+        let spool = self.spool.get_mut();
+        let statistics = count_terms(&self.rows, &self.items, spool)?;
+        let words = content(&self.rows, &self.items, spool, &statistics)?;
         let source =
             link::Source { users: self.users.len(), items: &self.items, edges: &self.edges, options: &self.fit };
-        let mut texts = link::Texts {
-            rows: &mut self.rows,
-            users: &self.users,
-            spool: self.spool.get_mut(),
-            statistics: &statistics,
-        };
+        let mut texts = link::Texts { rows: &mut self.rows, users: &self.users, spool, statistics: &statistics };
         let Some(link) = source.fit(cuts, &mut texts, &words, alive)? else { return Ok(None) };
-        let meta = Meta {
-            items: self.items.len(),
-            users: self.users.len(),
-            edges: self.edges.len(),
-            texts: self.rows.len(),
-            terms: statistics.terms.len(),
-            mean_words: statistics.words as f64 / (self.rows.len() as f64).max(1.0),
-            held_out: self.rows.iter().filter(|r| r.held_out).count(),
-            dimension: link.fitted.factors.dimension,
-            people_edges: link.fitted.people.targets.len(),
-            content_edges: link.alike.targets.len(),
-            mixture: link.mixture,
-            learned_from: link.learned_from,
-            built_by: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let mut w = PackWriter::create(out)?;
-        w.section(Section::Meta, &serde_json::to_vec(&meta)?)?;
-        strings(&mut w, Section::ItemIdEnds, Section::ItemIds, self.items.iter().map(|i| i.id.as_str()), |w| {
-            let mut order: Vec<u32> = (0..self.items.len() as u32).collect();
-            order.sort_by(|&a, &b| self.items[a as usize].id.cmp(&self.items[b as usize].id));
-            w.section(Section::ItemOrder, &order)
-        })?;
-        let titles = self.items.iter().map(|i| i.title.as_str());
-        strings(&mut w, Section::ItemTitleEnds, Section::ItemTitles, titles, |_| Ok(()))?;
-        let categories = self.items.iter().map(|i| i.category.as_str());
-        strings(&mut w, Section::ItemCategoryEnds, Section::ItemCategories, categories, |_| Ok(()))?;
-
-        let columns = |edges: &[(u32, u32)]| edges.iter().map(|e| e.1).collect::<Vec<_>>();
-        w.section(Section::UserStarts, &starts(self.users.len(), self.edges.iter().map(|e| e.0)))?;
-        w.section(Section::UserItems, &columns(&self.edges))?;
-        let mut transposed: Vec<(u32, u32)> = self.edges.iter().map(|&(u, i)| (i, u)).collect();
-        transposed.sort_unstable();
-        w.section(Section::ItemStarts, &starts(self.items.len(), transposed.iter().map(|e| e.0)))?;
-        w.section(Section::ItemUsers, &columns(&transposed))?;
-        drop(transposed);
-
-        w.section(Section::TextStarts, &starts(self.items.len(), self.rows.iter().map(|r| r.item)))?;
-        w.section(Section::TextAuthors, &self.rows.iter().map(|r| r.author).collect::<Vec<_>>())?;
-        w.section(Section::TextStars, &self.rows.iter().map(|r| r.stars).collect::<Vec<_>>())?;
-        let mut ends = vec![0u64];
-        let mut at = 0;
-        for row in &self.rows {
-            at += u64::from(row.title_len);
-            ends.push(at);
-            at += u64::from(row.text_len);
-            ends.push(at);
-        }
-        w.section(Section::TextEnds, &ends)?;
-        w.begin(Section::Texts)?;
-        let mut buffer = Vec::new();
-        for row in &self.rows {
-            read_row(self.spool.get_mut(), row, &mut buffer)?;
-            w.put(&buffer)?;
-        }
-
-        strings(&mut w, Section::TermEnds, Section::Terms, statistics.terms.iter().map(|t| t.0.as_str()), |_| Ok(()))?;
-        w.section(Section::TermDocuments, &statistics.terms.iter().map(|t| t.1).collect::<Vec<_>>())?;
-        w.section(Section::ContentStarts, &words.starts)?;
-        w.section(Section::ContentTerms, &words.terms)?;
-        w.section(Section::ContentWeights, &words.weights)?;
-        item_edges(&mut w, PEOPLE, &link.fitted.people)?;
-        item_edges(&mut w, ALIKE, &link.alike)?;
-        w.section(Section::FactorRows, &link.fitted.factors.rows)?;
-        w.section(Section::FactorSources, &link.fitted.factors.source)?;
-        w.section(Section::FactorTargets, &link.fitted.factors.target)?;
-        w.section(Section::Popularity, &link.popularity)?;
-        w.section(Section::CategoryNumbers, &link.categories)?;
-        w.section(Section::Returning, &link.returning)?;
-        let bytes = w.finish(out)?;
-        Ok(Some((meta, bytes)))
+        let (items, users, edges) = (&self.items, self.users.len(), &self.edges);
+        Ok(Some(Contents { items, users, edges, rows: &mut self.rows, spool, statistics, words, link }))
     }
 }
 
-fn item_edges(w: &mut PackWriter, sections: [Section; 4], edges: &Edges) -> std::io::Result<()> {
-    w.section(sections[0], &edges.starts)?;
-    w.section(sections[1], &edges.targets)?;
-    w.section(sections[2], &edges.weights)?;
-    w.section(sections[3], &edges.scales)
+/// A pack that was built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// What it says about itself.
+    pub meta: Meta,
+    /// Length of the file.
+    pub bytes: u64,
+    /// What was left out.
+    pub dropped: Dropped,
 }
 
 /// CSR row starts from sorted row numbers.
@@ -372,27 +351,4 @@ pub(super) fn starts(rows: usize, sorted: impl Iterator<Item = u32>) -> Vec<u32>
         starts[n + 1] += starts[n];
     }
     starts
-}
-
-/// Two sections for a list of strings; `after` may add what belongs behind them.
-fn strings<'a>(
-    w: &mut PackWriter,
-    ends: Section,
-    bytes: Section,
-    values: impl Iterator<Item = &'a str> + Clone,
-    after: impl FnOnce(&mut PackWriter) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let mut at = 0u64;
-    let all: Vec<u64> = std::iter::once(0)
-        .chain(values.clone().map(|v| {
-            at += v.len() as u64;
-            at
-        }))
-        .collect();
-    w.section(ends, &all)?;
-    w.begin(bytes)?;
-    for value in values {
-        w.put(value.as_bytes())?;
-    }
-    after(w)
 }

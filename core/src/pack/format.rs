@@ -152,8 +152,8 @@ impl PackWriter {
         self.put(bytemuck::cast_slice(values))
     }
 
-    /// Writes the header, syncs, and renames the file onto `path`. Returns the length.
-    pub(super) fn finish(mut self, path: &Path) -> std::io::Result<u64> {
+    /// Writes the header. Returns the file, which [`keep`] puts in its place, and its length.
+    pub(super) fn finish(mut self) -> std::io::Result<(tempfile::NamedTempFile, u64)> {
         let mut table = Vec::with_capacity(ENTRY * SECTIONS);
         for (id, crc, offset, len) in &self.table {
             table.extend_from_slice(&id.to_le_bytes());
@@ -170,8 +170,7 @@ impl PackWriter {
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header)?;
         self.out.write_all(&table)?;
-        keep(self.out.into_inner().map_err(|e| e.into_error())?, path)?;
-        Ok(self.at)
+        Ok((self.out.into_inner().map_err(|e| e.into_error())?, self.at))
     }
 }
 

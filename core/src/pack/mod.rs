@@ -13,19 +13,27 @@ mod build;
 mod delta;
 #[cfg(feature = "build")]
 mod diff;
+#[cfg(feature = "build")]
+mod filter;
 mod format;
 #[cfg(feature = "build")]
 mod link;
 mod read;
 #[cfg(feature = "build")]
+mod select;
+#[cfg(feature = "build")]
 mod terms;
 mod words;
+#[cfg(feature = "build")]
+mod write;
 
 #[cfg(feature = "build")]
-pub use build::{BadLine, BuildOptions, BuildReport, Holdout, PackBuilder, build};
+pub use build::{BadLine, BuildOptions, BuildReport, Built, Holdout, PackBuilder, build};
 pub use delta::{DeltaError, DeltaReport, apply};
 #[cfg(feature = "build")]
 pub use diff::{diff, public_key};
+#[cfg(feature = "build")]
+pub use filter::{Dropped, Filters};
 pub use read::{ItemId, Pack, PublicText};
 
 use std::path::PathBuf;
@@ -68,9 +76,19 @@ pub enum PackError {
     /// More than 2^32 items, users, edges or texts.
     #[error("too many {0} for one pack: more than {max}", max = u32::MAX)]
     TooMany(&'static str),
-    /// No profile was read.
-    #[error("no interactions in the profile files: nothing to build a pack from")]
+    /// No profile was read, or filters left out every item.
+    #[error("no interactions in the profile files, or none left by the filters: nothing to build a pack from")]
     Empty,
+    /// Without any text the pack is longer than it may be.
+    #[error(
+        "the pack takes {least} bytes without any text, more than the {most} allowed: keep fewer items (people-per-item, categories)"
+    )]
+    TooLarge {
+        /// Its length without texts.
+        least: u64,
+        /// The limit.
+        most: u64,
+    },
 }
 
 /// What a pack says about itself.
@@ -84,6 +102,9 @@ pub struct Meta {
     pub edges: usize,
     /// Number of public texts.
     pub texts: usize,
+    /// Number of texts that words were counted in; more than [`Meta::texts`] where some found no room.
+    #[serde(default)]
+    pub documents: usize,
     /// Number of terms in the vocabulary.
     pub terms: usize,
     /// Mean number of words in a public text.

@@ -345,7 +345,8 @@ impl Pack {
         let documents = self.u32s(Section::TermDocuments);
         let mut row: Vec<(u32, f32)> = Vec::new();
         for same in found.chunk_by(|a, b| a == b) {
-            let weight = (same.len() as f32).ln_1p() * idf(self.meta.texts, documents[same[0] as usize]);
+            let weight = (same.len() as f32).ln_1p()
+                * idf(self.meta.texts.max(self.meta.documents), documents[same[0] as usize]);
             row.push((same[0], weight));
         }
         let norm = row.iter().map(|(_, w)| w * w).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);

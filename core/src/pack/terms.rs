@@ -95,7 +95,7 @@ pub(super) struct Content {
 pub(super) struct Statistics {
     pub(super) terms: Vec<(String, u32)>,
     pub(super) words: u64,
-    texts: usize,
+    pub(super) texts: usize,
 }
 
 impl Statistics {

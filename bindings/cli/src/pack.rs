@@ -31,11 +31,11 @@ Examples:
         /// Count and list malformed lines instead of stopping at the first
         #[arg(long)]
         skip_bad: bool,
-        #[command(flatten)]
-        filters: FilterArgs,
         /// The pack file to write
         #[arg(long)]
         out: PathBuf,
+        #[command(flatten)]
+        filters: FilterArgs,
     },
     /// Make a key that signs deltas, or show the public half of one that is there
     #[command(

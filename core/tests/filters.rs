@@ -115,8 +115,10 @@ fn of_one_item_those_stay_that_differ() {
     let dir = tempfile::tempdir().unwrap();
     let twin = "The handle broke after a week of gentle use in the kitchen";
     let other = "Brews excellent coffee quickly, cleaning takes a minute";
-    let file =
-        write(dir.path(), &[("a", "x", other), ("b", "x", "So so."), ("c", "x", twin), ("d", "x", twin), ("e", "x", twin)]);
+    let file = write(
+        dir.path(),
+        &[("a", "x", other), ("b", "x", "So so."), ("c", "x", twin), ("d", "x", twin), ("e", "x", twin)],
+    );
     let kept = |most| {
         let filters = Filters { texts_per_item: Some(most), ..Filters::default() };
         let (pack, report) = build(std::slice::from_ref(&file), &dir.path().join("p"), filters).unwrap();

@@ -125,3 +125,32 @@ fn golden_paths_are_found_again() {
     let line = fails(dir.path(), &format!("{args}/a.jsonl --seed 2"));
     assert!(line.contains("a.jsonl"), "{line}");
 }
+
+#[test]
+fn synthetic_interactions_stand_in_the_examples() {
+    let Some(model) = locket_tests::model() else { return };
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let common = format!("--profiles {{}}/sample.jsonl --model {} --limit 8 --threads 2", model.display());
+    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    let synthesize =
+        format!("align synthesize {common} --adapter {} --share 100 --out {{}}/s.jsonl", adapter.display());
+    let first = json(dir.path(), &synthesize);
+    assert!(first["examples"].as_u64().unwrap() >= 4 && first["kept"].as_u64().unwrap() >= 4, "{first}");
+    let file = dir.path().join("s.jsonl");
+    let whole = fs::read_to_string(&file).unwrap();
+    // Nothing is written again that stands there.
+    assert_eq!(json(dir.path(), &synthesize), first);
+    assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+    fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+    assert_eq!(json(dir.path(), &synthesize)["examples"], first["examples"]);
+
+    let examples = |extra: &str| json(dir.path(), &format!("align examples {common} {extra} --out {{}}/e.jsonl"));
+    let (without, with) = (examples(""), examples("--synthetic {}/s.jsonl"));
+    assert_eq!((without["examples"].as_u64(), without["mixed"].as_u64()), (with["examples"].as_u64(), Some(0)));
+    assert!(with["mixed"].as_u64().unwrap() >= 3, "{with}");
+    assert!(with["tokens"].as_u64() > without["tokens"].as_u64(), "{without} {with}");
+    let line = fails(dir.path(), &format!("align examples {common} --synthetic {{}}/sample.jsonl --out {{}}/e.jsonl"));
+    assert!(line.contains("no file of synthetic interactions"), "{line}");
+}

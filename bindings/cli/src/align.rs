@@ -1,8 +1,11 @@
-//! `locket align examples | paths`
+//! `locket align examples | synthesize | paths`
 
 use std::path::{Path, PathBuf};
 
-use locket::align::{self, ExampleOptions, Judge, SearchOptions, Share};
+use locket::{
+    align::{self, ExampleOptions, Judge, SearchOptions, Share, SynthesisOptions},
+    llm::Model,
+};
 use serde_json::json;
 
 use crate::ui;
@@ -14,6 +17,25 @@ pub enum Command {
 Example:
   locket align examples --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --out examples.jsonl")]
     Examples(Args),
+    /// Write synthetic interactions for a part of the examples, to be mixed into them with --synthetic
+    #[command(after_help = "\
+Example:
+  locket align synthesize --profiles amazon.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1000 --out synthetic.jsonl
+  locket align examples --profiles amazon.jsonl.zst --model gemma-3-270m --synthetic synthetic.jsonl --out examples.jsonl
+Both take the same --seed. A call that was stopped goes on when it is called again with the same --out.")]
+    Synthesize {
+        #[command(flatten)]
+        args: Args,
+        /// LoRA adapter (GGUF) of the round before
+        #[arg(long)]
+        adapter: Option<PathBuf>,
+        /// Synthetic interactions for each example
+        #[arg(short = 'n', long, default_value_t = 2)]
+        each: usize,
+        /// How many of a hundred examples get any
+        #[arg(long, default_value_t = 50)]
+        share: u64,
+    },
     /// The same with golden paths: plans that the model itself would make and that lead to the true text
     #[command(after_help = "\
 Example:
@@ -51,6 +73,9 @@ pub struct Args {
     /// Most examples per person
     #[arg(long, default_value_t = 6)]
     per_person: usize,
+    /// File of `locket align synthesize`: synthetic interactions for some of the examples
+    #[arg(long)]
+    synthetic: Option<PathBuf>,
     /// Most examples in all, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
@@ -73,18 +98,11 @@ pub enum JudgeArg {
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let (args, search) = match command {
         Command::Examples(args) => (args, None),
+        Command::Synthesize { args, adapter, each, share } => return synthesize(args, adapter, (each, share), json),
         Command::Paths { args, adapter, n, rationalised, judge } => (args, Some((adapter, n, rationalised, judge))),
     };
-    // A first round begins with the bare model.
-    let adapter = search.as_ref().and_then(|s| s.0.as_deref()).unwrap_or(Path::new("none"));
-    let model = ui::load_model(&args.model, Some(adapter))?;
-    let examples = ExampleOptions {
-        validation: Share(args.validation),
-        per_person: args.per_person,
-        limit: args.limit,
-        seed: args.seed,
-        ..ExampleOptions::default()
-    };
+    let model = load(&args, search.as_ref().and_then(|s| s.0.as_deref()))?;
+    let examples = args.examples();
     let bar = ui::bar(1, "examples");
     let mut progress = |done: usize, all: usize| {
         bar.set_length(all as u64);
@@ -124,4 +142,39 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64), json: bool) -> anyhow::Result<()> {
+    let model = load(&args, adapter.as_deref())?;
+    let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
+    let bar = ui::bar(1, "examples");
+    let made = align::synthesize(&args.profiles, &model, &options, &args.out, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        ui::alive()
+    })?;
+    bar.finish_and_clear();
+    if json {
+        return ui::print_json(&made);
+    }
+    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.out.display());
+    Ok(())
+}
+
+/// The model; a first round begins with the bare one.
+fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
+    ui::load_model(&args.model, Some(adapter.unwrap_or(Path::new("none"))))
+}
+
+impl Args {
+    fn examples(&self) -> ExampleOptions {
+        ExampleOptions {
+            validation: Share(self.validation),
+            per_person: self.per_person,
+            synthetic: self.synthetic.clone(),
+            limit: self.limit,
+            seed: self.seed,
+            ..ExampleOptions::default()
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! - [`Share`] cuts people into those that a model may learn from and those that it is judged on.
 //! - [`examples`](fn@examples) turns profiles into training [`Example`]s: the very tokens of the prompts that the engine
 //!   writes, of all tasks, with and without plans, with histories cut to 0..4.
+//! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
 //! - [`search`](fn@search) makes the same examples with golden paths: of several that the current model samples, the one that
 //!   leads to the true text.
 //!
@@ -13,6 +14,7 @@
 
 mod example;
 mod search;
+mod synthesis;
 
 use std::{
     collections::HashSet,
@@ -24,6 +26,7 @@ use std::{
 
 pub use example::{Answer, Example, example};
 pub use search::{Judge, SearchOptions, Searched, search};
+pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
 
 use crate::{
     Error,
@@ -62,6 +65,8 @@ pub struct ExampleOptions {
     pub tasks: [u64; 4],
     /// Most tokens of a prompt, and of an answer's last phase.
     pub tokens: (usize, usize),
+    /// A file of [`synthesize`]: synthetic interactions for some of them.
+    pub synthetic: Option<PathBuf>,
     /// At most this many examples, drawn by the seed.
     pub limit: Option<usize>,
     /// Decides every draw.
@@ -76,6 +81,7 @@ impl Default for ExampleOptions {
             planned: 70,
             tasks: [58, 14, 10, 18],
             tokens: (640, 200),
+            synthetic: None,
             limit: None,
             seed: 1,
         }
@@ -89,6 +95,8 @@ pub struct Made {
     pub people: [usize; 2],
     /// Number of examples.
     pub examples: usize,
+    /// How many of them have synthetic interactions in their histories.
+    pub mixed: usize,
     /// Their tokens.
     pub tokens: usize,
     /// Tokens that are learnt.
@@ -109,7 +117,7 @@ pub fn examples(
     let corpus = Corpus::new(files, options, &mut || progress(0, 1))?;
     let io = |e| Error::io("write", out, e);
     let mut file = BufWriter::new(File::create(out).map_err(io)?);
-    let mut made = Made { people: corpus.people, ..Made::default() };
+    let mut made = Made { people: corpus.people, mixed: corpus.mixed, ..Made::default() };
     for draft in &corpus.drafts {
         let example = corpus.example(model, draft, &draft.answer);
         made.count(&example);
@@ -137,6 +145,8 @@ struct Draft {
     item: String,
     material: Material,
     answer: Answer,
+    /// The part of the person's history that it may use.
+    history: Vec<Interaction>,
 }
 
 /// All requests of some profiles that may be learnt.
@@ -145,7 +155,11 @@ struct Corpus<'o> {
     /// People learnt from, and left out.
     people: [usize; 2],
     taboo: HashSet<u64>,
+    /// How many drafts have synthetic interactions.
+    mixed: usize,
     options: &'o ExampleOptions,
+    pack: Pack,
+    _scratch: tempfile::TempDir,
 }
 
 impl<'o> Corpus<'o> {
@@ -159,7 +173,7 @@ impl<'o> Corpus<'o> {
         build(files, &path, &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() }, |_| alive())?;
         let pack = Pack::open(&path)?;
         let taboo = taboo(files, options.validation)?;
-        let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, options };
+        let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, mixed: 0, options, pack, _scratch: scratch };
         for profile in Profiles::of_all(files) {
             let profile = profile?;
             let left_out = options.validation.validates(&profile.user);
@@ -168,11 +182,11 @@ impl<'o> Corpus<'o> {
                 continue;
             }
             for (answered, earlier) in moments(&profile, options.per_person) {
-                let (material, answer) = drawn(&pack, &profile.user, answered, earlier, options);
+                let (material, answer, history) = drawn(&this.pack, &profile.user, answered, earlier, options);
                 if answer.phases.iter().all(|p| !p.is_empty()) && !this.taboo(&text::quoted(&answered.text, TEXT_WORDS))
                 {
                     let (user, item) = (profile.user.clone(), answered.item.clone());
-                    this.drafts.push(Draft { user, item, material, answer });
+                    this.drafts.push(Draft { user, item, material, answer, history: history.to_vec() });
                 }
             }
             if alive().is_break() {
@@ -182,6 +196,9 @@ impl<'o> Corpus<'o> {
         let key = |d: &Draft| spread(&format!("{}\n{}\n{}", d.user, d.item, options.seed));
         this.drafts.sort_by_cached_key(key);
         this.drafts.truncate(options.limit.unwrap_or(usize::MAX));
+        if let Some(file) = &options.synthetic {
+            this.mixed = this.mix(file)?;
+        }
         Ok(this)
     }
 
@@ -214,14 +231,14 @@ fn moments(profile: &Profile, most: usize) -> impl Iterator<Item = (&Interaction
     std::iter::once((&profile.target, &history[..])).chain(later).take(most)
 }
 
-/// One draw of task, plan and history length for this moment.
-fn drawn(
+/// One draw of task, plan and history length for this moment; and the part of the history that was drawn.
+fn drawn<'i>(
     pack: &Pack,
     user: &str,
     answered: &Interaction,
-    earlier: &[Interaction],
+    earlier: &'i [Interaction],
     options: &ExampleOptions,
-) -> (Material, Answer) {
+) -> (Material, Answer, &'i [Interaction]) {
     let mut state = hash(&format!("{user}\n{}\n{}", answered.item, options.seed));
     let mut draw = |below: u64| {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -252,10 +269,10 @@ fn drawn(
             grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS))
         }
         _ => {
-            let history = matching_texts(history, &target.query(), NEIGHBOURS);
+            let own = matching_texts(history, &target.query(), NEIGHBOURS);
             // Now and then the history must do without neighbours.
-            let neighbours = if !history.is_empty() && draw(5) == 0 { 0 } else { NEIGHBOURS };
-            grounding.material(task, reasoning, history, &target, neighbours)
+            let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { NEIGHBOURS };
+            grounding.material(task, reasoning, own, &target, neighbours)
         }
     };
     let path = ReasoningPath::of(answered).to_string();
@@ -268,7 +285,7 @@ fn drawn(
         Task::Rating => phases.push(answered.stars().unwrap_or(5).to_string()),
         Task::Synthetic => phases.extend([title, review]),
     }
-    (material, Answer { phases, most: options.tokens.1 })
+    (material, Answer { phases, most: options.tokens.1 }, history)
 }
 
 #[cfg(test)]

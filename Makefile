@@ -7,17 +7,18 @@ VENV_ALIGN  = target/venv-align
 export GOMP_SPINCOUNT ?= 1000
 
 VENV_SDK    = target/venv-sdk
+VENV_SPARK  = target/venv-spark
 SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
 .PHONY: demo test test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
-	bench-sdk bundle fuzz clean
+	bench-sdk venv-spark test-spark bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
 
-test: setup venv venv-align build lint deny model offline test-rust test-sdk
+test: setup venv venv-align build lint deny model offline test-rust test-sdk test-spark
 
 test-rust:
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \
@@ -63,6 +64,10 @@ test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
 	$(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
 	tests/sdk/scripts.sh
+
+# The Spark job beside the builder of this machine. With LOCKET_SPARK_LARGE=1 on real data too, which takes half an hour.
+test-spark: build venv-spark
+	$(VENV_SPARK)/bin/python3 bindings/spark/tests/test_spark.py
 
 # The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
 docs-sdk: sdk-kotlin sdk-python-here
@@ -130,6 +135,13 @@ venv-sdk: $(VENV_SDK)/.ready
 $(VENV_SDK)/.ready: tests/sdk/requirements.txt
 	python3 -m venv $(VENV_SDK)
 	$(VENV_SDK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# Apache Spark.
+venv-spark: $(VENV_SPARK)/.ready
+$(VENV_SPARK)/.ready: bindings/spark/requirements.txt
+	python3 -m venv $(VENV_SPARK)
+	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 model: build

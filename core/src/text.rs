@@ -1,5 +1,7 @@
 //! Small text helpers shared by retrieval, prompts, gates and metrics.
 
+use std::sync::LazyLock;
+
 /// Lower-cased runs of ASCII letters and digits, the tokens of ROUGE and of BM25 here.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase)
@@ -107,18 +109,8 @@ pub fn is_stopword(word: &str) -> bool {
     STOPWORDS.binary_search(&word).is_ok()
 }
 
-/// Sorted, so that it can be searched by halves.
-const STOPWORDS: &[&str] = &[
-    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "back", "be",
-    "because", "been", "before", "being", "but", "by", "can", "could", "did", "do", "does", "doesn", "don", "down",
-    "even", "ever", "every", "few", "for", "from", "get", "go", "got", "had", "has", "have", "having", "he", "her",
-    "here", "him", "his", "how", "i", "if", "in", "into", "is", "isn", "it", "its", "just", "like", "ll", "m", "made",
-    "make", "many", "me", "more", "most", "much", "my", "no", "not", "now", "of", "off", "on", "once", "one", "only",
-    "or", "other", "our", "out", "over", "own", "re", "really", "s", "same", "she", "so", "some", "still", "such", "t",
-    "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too",
-    "two", "until", "up", "us", "use", "used", "ve", "very", "was", "wasn", "we", "well", "were", "what", "when",
-    "where", "which", "while", "who", "why", "will", "with", "would", "you", "your",
-];
+/// Sorted, so that it can be searched by halves. The Spark job reads the same file.
+static STOPWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("stopwords.txt").lines().collect());
 
 #[cfg(test)]
 mod tests {

@@ -5,10 +5,12 @@ use std::{ops::ControlFlow, path::PathBuf};
 use anyhow::Context as _;
 use locket::{
     eval::{
-        self,
+        self, Asked,
         generation::{Method, Settings, generation},
     },
     graph::{FitOptions, Mixture},
+    pack::Pack,
+    profile::{Profile, Profiles},
     prompt::Task,
 };
 use serde_json::{Value, json};
@@ -44,6 +46,31 @@ pub enum Command {
         /// Settings of the fit that differ from the default, for example --set neighbours=50 --set ridge=0.1
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
+    },
+    /// Whether two packs predict the same: what two ways of building one must show
+    #[command(after_help = "Example:\n  locket eval packs here.pack spark.pack --profiles reviews.jsonl.zst --json")]
+    Packs {
+        /// The two packs
+        #[arg(num_args = 2, required = true)]
+        packs: Vec<PathBuf>,
+        /// The people: their histories are given, their targets are to be found
+        #[arg(long, required_unless_present = "train", num_args = 1..)]
+        profiles: Vec<PathBuf>,
+        /// Or who met what, one person a line: user item item ...
+        #[arg(long, conflicts_with = "profiles")]
+        train: Option<PathBuf>,
+        /// And what they met then, same form
+        #[arg(long, requires = "train")]
+        test: Option<PathBuf>,
+        /// Predictions that are compared
+        #[arg(short, default_value_t = 10)]
+        k: usize,
+        /// Predictions among which something is found
+        #[arg(long, default_value_t = 20)]
+        reach: usize,
+        /// Most people, drawn by their ids
+        #[arg(long, default_value_t = 2_000)]
+        sample: usize,
     },
     /// Leave-last-out link prediction: hit@k and MRR against popularity, content and people alone
     #[command(after_help = "Example:\n  locket eval link --profiles recipes.jsonl.zst --json")]
@@ -287,6 +314,20 @@ fn fit_options(settings: &[String]) -> anyhow::Result<FitOptions> {
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let value = match command {
+        Command::Packs { packs, profiles, train, test, k, reach, sample } => {
+            let people = match train {
+                Some(train) => eval::asked(&train, test.as_deref())?,
+                None => Profiles::of_all(&profiles).map(|p| p.map(asked)).collect::<Result<_, _>>()?,
+            };
+            let packs: Vec<Pack> = packs.iter().map(|p| ui::open_pack(p)).collect::<anyhow::Result<_>>()?;
+            let bar = ui::bar(sample.min(people.len()) as u64, "people asked");
+            let value = eval::agreement([&packs[0], &packs[1]], &people, (k, reach), sample, &|n| {
+                bar.inc(n as u64);
+                ui::alive()
+            });
+            bar.finish_and_clear();
+            value?
+        }
         Command::Graph { train, test, validate, seed, k, method, epochs, settings } => {
             let split = match (test, validate) {
                 (Some(test), _) => eval::Split::File(test),
@@ -393,4 +434,10 @@ fn print_table(value: &Value, indent: &str) {
             (other, _) => println!("{indent}{key:<16} {other}"),
         }
     }
+}
+
+/// What a person met, and what they met then.
+fn asked(profile: Profile) -> Asked {
+    let met = profile.history.into_iter().map(|i| i.item).collect();
+    Asked { user: profile.user, met, wanted: vec![profile.target.item] }
 }

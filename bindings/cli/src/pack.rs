@@ -23,8 +23,11 @@ Examples:
   locket pack build --profiles reviews.jsonl.zst --remove asked.txt --people-per-item 5 --max-bytes 40MB --out shop.pack")]
     Build {
         /// Profile files, one person a line: {"user", "history": [..], "target": {..}}
-        #[arg(long, required = true, num_args = 1..)]
+        #[arg(long, required_unless_present = "edges", num_args = 1..)]
         profiles: Vec<PathBuf>,
+        /// Who met what, without texts: one person a line, `user item item ...`
+        #[arg(long, conflicts_with_all = ["profiles", "holdout_targets", "skip_bad"])]
+        edges: Option<PathBuf>,
         /// Keep every person's target out of the graph (for evaluations); texts stay retrievable
         #[arg(long)]
         holdout_targets: bool,
@@ -75,6 +78,18 @@ Examples:
         /// Where the new pack goes, if the old one is to stay
         #[arg(long)]
         out: Option<PathBuf>,
+    },
+    /// Make a pack of the parts that a cluster made (bindings/spark)
+    #[command(after_help = "Example:\n  locket pack assemble parts --max-bytes 40MB --out shop.pack")]
+    Assemble {
+        /// The folder of the parts
+        parts: PathBuf,
+        /// Leave out the texts that add least, until the pack is this small: bytes, or with KB, MB, GB
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_bytes: Option<u64>,
+        /// The pack file to write
+        #[arg(long)]
+        out: PathBuf,
     },
     /// Check a pack and show what is in it
     Inspect {
@@ -161,14 +176,19 @@ fn told_dropped(dropped: &Dropped) {
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     match command {
-        Command::Build { profiles, holdout_targets, skip_bad, filters, out } => {
+        Command::Build { profiles, edges, holdout_targets, skip_bad, filters, out } => {
             let filters = filters.read()?;
             let holdout = if holdout_targets { Holdout::All } else { Holdout::None };
             let spinner = ui::spinner("profiles read:");
-            let report = build(&profiles, &out, &BuildOptions { holdout, skip_bad, filters }, |n| {
+            let options = BuildOptions { holdout, skip_bad, filters };
+            let progress = |n| {
                 spinner.set_position(n as u64);
                 ui::alive()
-            });
+            };
+            let report = match edges {
+                Some(edges) => pack::build_edges(&edges, &out, &options, progress),
+                None => build(&profiles, &out, &options, progress),
+            };
             spinner.finish_and_clear();
             let report = report?;
             if json {
@@ -189,6 +209,29 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 m.texts,
                 report.bytes,
                 if report.bad.is_empty() { String::new() } else { format!(", {} bad lines skipped", report.bad.len()) }
+            );
+        }
+        Command::Assemble { parts, max_bytes, out } => {
+            let spinner = ui::spinner("tables read:");
+            let built = pack::assemble(&parts, &out, max_bytes, || {
+                spinner.inc(1);
+                ui::alive()
+            });
+            spinner.finish_and_clear();
+            let built = built?;
+            if json {
+                return ui::print_json(&built);
+            }
+            told_dropped(&built.dropped);
+            let m = &built.meta;
+            println!(
+                "{}: {} items, {} people, {} edges, {} texts, {} bytes",
+                out.display(),
+                m.items,
+                m.users,
+                m.edges,
+                m.texts,
+                built.bytes
             );
         }
         Command::Keys { file } => {

@@ -8,6 +8,7 @@
 //! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
 //! targets; other people's texts stay retrievable.
 
+mod agreement;
 mod author;
 mod drafts;
 mod filters;
@@ -28,6 +29,7 @@ mod stats;
 mod wordnet;
 mod writer;
 
+pub use agreement::{Asked, agreement};
 pub use author::Authors;
 pub use drafts::drafts;
 pub use filters::RankBy;
@@ -37,7 +39,7 @@ pub use link::link;
 pub use meteor::Meteor;
 pub use packing::packing;
 pub use porter::stem;
-pub use ranking::{Split, graph};
+pub use ranking::{Split, asked, graph};
 pub use report::report;
 pub use rouge::{rouge_l, rouge1};
 pub use scale::{from_edges, generate, scale};

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
+    Asked,
     filters::{Filter, RankBy},
     stats::{Sample, peak_rss_bytes},
 };
@@ -58,6 +59,20 @@ pub(super) fn read_edges(path: &Path) -> Result<Edges, Error> {
         items.dedup();
     }
     Ok(edges)
+}
+
+/// The users of a file of edges, and what they met later by another.
+///
+/// # Errors
+/// [`ProfileError`] for a missing file or a malformed line.
+pub fn asked(train: &Path, test: Option<&Path>) -> Result<Vec<Asked>, Error> {
+    let train = read_edges(train)?;
+    let test = test.map(read_edges).transpose()?.unwrap_or_default();
+    let ids = |items: Option<&Vec<u32>>| items.into_iter().flatten().map(u32::to_string).collect();
+    Ok(train
+        .iter()
+        .map(|(user, items)| Asked { user: user.to_string(), met: ids(Some(items)), wanted: ids(test.get(user)) })
+        .collect())
 }
 
 /// Takes a part of each user's edges away from `train`.

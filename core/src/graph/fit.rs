@@ -112,11 +112,16 @@ pub(crate) fn fit(items: usize, starts: &[u32], columns: &[u32], keys: &[u64], o
     let gain: Vec<f32> = spectrum.values.iter().map(|v| (v * v / top / (v * v / top + options.ridge)).sqrt()).collect();
     let mut vectors = spectrum.vectors;
     vectors.par_chunks_mut(rank.max(1)).for_each(|row| row.iter_mut().zip(&gain).for_each(|(v, g)| *v *= g));
-    let degree = |i: usize| (r.degree(i as u32).max(1)) as f32;
-    let factors = Factors::quantise(&vectors, rank, options.dimension, |i| {
-        (degree(i).powf(-options.source_exponent), degree(i).powf(-options.spectral_target_exponent))
-    });
+    let factors = factors(&vectors, rank, |i| r.degree(i as u32), options);
     Fitted { people: neighbours(&r, &vectors, rank, keys, options), factors }
+}
+
+/// The item vectors of a pack, from the filtered singular vectors (row-major, `rank` columns) and the items' degrees.
+pub(crate) fn factors(vectors: &[f32], rank: usize, degree: impl Fn(usize) -> usize, options: &FitOptions) -> Factors {
+    let power = |item: usize, exponent: f32| (degree(item).max(1) as f32).powf(-exponent);
+    Factors::quantise(vectors, rank, options.dimension, |i| {
+        (power(i, options.source_exponent), power(i, options.spectral_target_exponent))
+    })
 }
 
 /// Each item's strongest neighbours among those that share a person with it:
@@ -153,9 +158,11 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
         row.iter_mut().for_each(|e| e.1 *= length.powf(-options.row_exponent));
         row
     };
-    let mut rows: Vec<Vec<(u32, f32)>> =
-        (0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect();
-    // In units of a typical strongest neighbour, so that weights mean the same in every pack.
+    in_units((0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect())
+}
+
+/// The edges of these rows in units of a typical strongest neighbour, so that weights mean the same in every pack.
+pub(crate) fn in_units(mut rows: Vec<Vec<(u32, f32)>>) -> Edges {
     let strongest = |row: &Vec<(u32, f32)>| row.iter().map(|e| e.1).fold(0.0, f32::max);
     let (sum, n) =
         rows.iter().map(strongest).filter(|&s| s > 0.0).fold((0f64, 0f64), |(s, n), x| (s + f64::from(x), n + 1.0));

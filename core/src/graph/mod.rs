@@ -42,5 +42,7 @@ pub(crate) use alike::content_edges;
 pub(crate) use edges::{Edges, EdgesView};
 #[cfg(feature = "build")]
 pub(crate) use fit::{Fitted, dot, fit};
+#[cfg(feature = "parts")]
+pub(crate) use fit::{factors, in_units};
 pub(crate) use mixture::{Example, Learner, recency_weights};
 pub(crate) use model::{FactorsView, MAX_DIMENSION, Tables, largest, popularity};

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufWriter, Write},
+    io::{BufRead, BufWriter, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use std::{
 use super::{
     Meta, PackError, author_key,
     filter::{Dropped, Everything, Filters},
-    format, link,
+    link,
     terms::{content, count_terms},
     write::Contents,
 };
@@ -19,7 +19,7 @@ use crate::{
     Error,
     graph::FitOptions,
     interaction::Interaction,
-    profile::{Profile, ProfileError, Profiles},
+    profile::{Profile, ProfileError, Profiles, open_lines},
     text,
 };
 
@@ -106,6 +106,38 @@ pub fn build(
     }
     let Built { meta, bytes, dropped } = builder.finish(out, || progress(profiles))?;
     Ok(BuildReport { meta, profiles, bytes, dropped, bad })
+}
+
+/// Builds a pack from who met what, without texts: lines of `user item item ...`, in the order in which they met them. Otherwise as
+/// [`build`].
+///
+/// # Errors
+/// As [`build`].
+pub fn build_edges(
+    file: &Path,
+    out: &Path,
+    options: &BuildOptions,
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<BuildReport, Error> {
+    let io = |source| ProfileError::Io { path: file.to_path_buf(), source };
+    let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
+    let mut people = 0;
+    for line in open_lines(file).map_err(io)?.lines() {
+        let line = line.map_err(io)?;
+        let mut ids = line.split_whitespace();
+        let Some(user) = ids.next() else { continue };
+        people += 1;
+        if builder.filters.removed.contains(&author_key(user)) {
+            builder.dropped.removed_people += 1;
+            continue;
+        }
+        ids.try_for_each(|item| builder.add_edge(user, item))?;
+        if progress(people).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    let Built { meta, bytes, dropped } = builder.finish(out, || progress(people))?;
+    Ok(BuildReport { meta, profiles: people, bytes, dropped, bad: Vec::new() })
 }
 
 #[derive(Default)]
@@ -296,20 +328,9 @@ impl PackBuilder {
         self.edges.sort_unstable();
         self.edges.dedup();
         self.rows.sort_by_key(|r| (r.item, r.offset));
-        let most = self.filters.max_bytes;
-        let mut contents = self.contents(cuts, &mut alive).map_err(io)?.ok_or(Error::Cancelled)?;
-        let (mut meta, mut file, mut bytes) = contents.write(out).map_err(io)?;
-        let mut for_size = 0;
-        if let Some(most) = most.filter(|&most| bytes > most) {
-            for_size = contents.shrink(bytes - most).map_err(io)?;
-            (meta, file, bytes) = contents.write(out).map_err(io)?;
-            if bytes > most {
-                return Err(PackError::TooLarge { least: bytes, most }.into());
-            }
-        }
-        format::keep(file, out).map_err(io)?;
-        self.dropped.texts_for_size = for_size;
-        Ok(Built { meta, bytes, dropped: self.dropped })
+        let (most, dropped) = (self.filters.max_bytes, self.dropped);
+        let contents = self.contents(cuts, &mut alive).map_err(io)?.ok_or(Error::Cancelled)?;
+        contents.put(out, most, dropped)
     }
 
     /// Everything that is written, fitted to what was collected; `None` if `alive` said to stop.
@@ -321,19 +342,23 @@ impl PackBuilder {
         let spool = self.spool.get_mut();
         let statistics = count_terms(&self.rows, &self.items, spool)?;
         let words = content(&self.rows, &self.items, spool, &statistics)?;
-        let source =
-            link::Source { users: self.users.len(), items: &self.items, edges: &self.edges, options: &self.fit };
+        let source = link::Source { users: self.users.len(), items: &self.items, edges: &self.edges };
         let mut texts = link::Texts { rows: &mut self.rows, users: &self.users, spool, statistics: &statistics };
-        let Some(link) = source.fit(cuts, &mut texts, &words, alive)? else { return Ok(None) };
+        let link = source.link(cuts, alive, |round, edges| match round {
+            Some((_, held)) => Ok(source.fit(edges, &texts.without(held, &self.items)?, &self.fit)),
+            None => Ok::<_, std::io::Error>(source.fit(edges, &words, &self.fit)),
+        })?;
+        let Some(link) = link else { return Ok(None) };
         let (items, users, edges) = (&self.items, self.users.len(), &self.edges);
         Ok(Some(Contents { items, users, edges, rows: &mut self.rows, spool, statistics, words, link }))
     }
 }
 
 /// A pack that was built.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Built {
     /// What it says about itself.
+    #[serde(flatten)]
     pub meta: Meta,
     /// Length of the file.
     pub bytes: u64,

@@ -31,7 +31,8 @@ pub struct Filters {
 }
 
 /// What was left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Dropped {
     /// People who asked for it.
     pub removed_people: usize,

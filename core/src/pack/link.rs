@@ -33,8 +33,8 @@ pub(super) struct Link {
 
 /// A held-out interaction: of whom, and with what before it.
 pub(super) struct Held {
-    user: u32,
-    example: Example,
+    pub(super) user: u32,
+    pub(super) example: Example,
 }
 
 /// Rounds of held-out interactions, as many as are needed for enough examples: in the first each person's latest one, of
@@ -70,51 +70,58 @@ fn cut(edges: &[(u32, u32)], round: usize) -> Vec<Held> {
     cut.into_iter().step_by(step).collect()
 }
 
-/// What the tables are fitted from. `edges` are sorted and without duplicates.
+/// What one set of edges gives.
+pub(super) struct Tabled {
+    pub(super) fitted: Fitted,
+    pub(super) alike: Edges,
+}
+
+/// Of each item the number of people who met it, and of those among them who met another too.
+pub(super) fn degrees(users: usize, items: usize, edges: &[(u32, u32)]) -> [Vec<usize>; 2] {
+    let mut met = vec![0u32; users];
+    edges.iter().for_each(|e| met[e.0 as usize] += 1);
+    let (mut people, mut returning) = (vec![0; items], vec![0; items]);
+    for &(user, item) in edges {
+        people[item as usize] += 1;
+        returning[item as usize] += usize::from(met[user as usize] > 1);
+    }
+    [people, returning]
+}
+
+/// Who met what, and the items.
 pub(super) struct Source<'a> {
     pub(super) users: usize,
     pub(super) items: &'a [Item],
+    /// Sorted and without duplicates.
     pub(super) edges: &'a [(u32, u32)],
-    pub(super) options: &'a FitOptions,
 }
 
-impl Source<'_> {
-    fn tables(&self, edges: &[(u32, u32)], content: &Content) -> (Fitted, Edges, [Vec<f32>; 2]) {
-        let items = self.items.len();
-        let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
-        let starts = super::build::starts(self.users, edges.iter().map(|e| e.0));
-        let columns: Vec<u32> = edges.iter().map(|e| e.1).collect();
-        let (mut people, mut returning) = (vec![0usize; items], vec![0usize; items]);
-        for row in starts.windows(2) {
-            for &item in &columns[row[0] as usize..row[1] as usize] {
-                people[item as usize] += 1;
-                returning[item as usize] += usize::from(row[1] - row[0] > 1);
-            }
-        }
-        let fitted = graph::fit(items, &starts, &columns, &keys, self.options);
-        let alike = graph::content_edges(content.view(items), &keys);
-        (fitted, alike, [people, returning].map(|n| graph::popularity(n.into_iter())))
-    }
+/// A round of held-out edges: its number and the edges.
+pub(super) type Round<'a> = (usize, &'a HashSet<(u32, u32)>);
 
-    /// Fits everything to all edges, and the weights on `cuts`: tables fitted without those edges (and without the texts
-    /// written there) must predict them. `alive` is asked before each fit; `None` if it said to stop.
-    pub(super) fn fit(
+impl Source<'_> {
+    /// Everything fitted to all edges, and weights learned on `cuts`: tables fitted without those edges (and without the texts
+    /// written there) must predict them. `tables` fits to the edges of a round, or to all. `alive` is asked before each fit; `None`
+    /// if it said to stop.
+    pub(super) fn link<E>(
         &self,
         cuts: Vec<Vec<Held>>,
-        texts: &mut Texts<'_>,
-        all: &Content,
         alive: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> std::io::Result<Option<Link>> {
+        mut tables: impl FnMut(Option<Round<'_>>, &[(u32, u32)]) -> Result<Tabled, E>,
+    ) -> Result<Option<Link>, E> {
+        let popularity = |edges: &[(u32, u32)]| {
+            degrees(self.users, self.items.len(), edges).map(|n| graph::popularity(n.into_iter()))
+        };
         let categories = category_numbers(self.items);
         let mut learner = Learner::default();
-        for cut in cuts {
+        for (round, cut) in cuts.into_iter().enumerate() {
             if alive().is_break() {
                 return Ok(None);
             }
             let held: HashSet<(u32, u32)> = cut.iter().map(|h| (h.user, h.example.target)).collect();
             let rest: Vec<(u32, u32)> = self.edges.iter().copied().filter(|e| !held.contains(e)).collect();
-            let without = texts.without(&held, self.items)?;
-            let (fitted, alike, [popularity, returning]) = self.tables(&rest, &without);
+            let Tabled { fitted, alike } = tables(Some((round, &held)), &rest)?;
+            let [popularity, returning] = popularity(&rest);
             let tables = Tables {
                 people: fitted.people.view(),
                 content: alike.view(),
@@ -129,9 +136,20 @@ impl Source<'_> {
         if alive().is_break() {
             return Ok(None);
         }
-        let (fitted, alike, [popularity, returning]) = self.tables(self.edges, all);
+        let Tabled { fitted, alike } = tables(None, self.edges)?;
+        let [popularity, returning] = popularity(self.edges);
         let (mixture, learned_from) = learner.learn();
         Ok(Some(Link { fitted, alike, popularity, returning, categories, mixture, learned_from }))
+    }
+
+    /// The tables of some of the edges.
+    pub(super) fn fit(&self, edges: &[(u32, u32)], content: &Content, options: &FitOptions) -> Tabled {
+        let items = self.items.len();
+        let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
+        let starts = super::build::starts(self.users, edges.iter().map(|e| e.0));
+        let columns: Vec<u32> = edges.iter().map(|e| e.1).collect();
+        let fitted = graph::fit(items, &starts, &columns, &keys, options);
+        Tabled { fitted, alike: graph::content_edges(content.view(items), &keys) }
     }
 }
 
@@ -144,7 +162,7 @@ pub(super) struct Texts<'a> {
 }
 
 impl Texts<'_> {
-    fn without(&mut self, held: &HashSet<(u32, u32)>, items: &[Item]) -> std::io::Result<Content> {
+    pub(super) fn without(&mut self, held: &HashSet<(u32, u32)>, items: &[Item]) -> std::io::Result<Content> {
         let is_held = |row: &Row| self.users.get(&row.author).is_some_and(|&u| held.contains(&(u, row.item)));
         let hidden: Vec<usize> =
             (0..self.rows.len()).filter(|&n| !self.rows[n].held_out && is_held(&self.rows[n])).collect();

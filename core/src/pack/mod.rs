@@ -8,6 +8,8 @@
 //!
 //! Authors are kept as 64-bit hashes, enough to never show a person their own text as a neighbour's.
 
+#[cfg(feature = "parts")]
+mod assemble;
 #[cfg(feature = "build")]
 mod build;
 mod delta;
@@ -27,8 +29,10 @@ mod words;
 #[cfg(feature = "build")]
 mod write;
 
+#[cfg(feature = "parts")]
+pub use assemble::assemble;
 #[cfg(feature = "build")]
-pub use build::{BadLine, BuildOptions, BuildReport, Built, Holdout, PackBuilder, build};
+pub use build::{BadLine, BuildOptions, BuildReport, Built, Holdout, PackBuilder, build, build_edges};
 pub use delta::{DeltaError, DeltaReport, apply};
 #[cfg(feature = "build")]
 pub use diff::{diff, public_key};
@@ -79,6 +83,14 @@ pub enum PackError {
     /// No profile was read, or filters left out every item.
     #[error("no interactions in the profile files, or none left by the filters: nothing to build a pack from")]
     Empty,
+    /// A part that a cluster made is missing or does not fit the others. Make the parts again.
+    #[error("the parts do not make a pack: {path}: {what}", path = path.display())]
+    Parts {
+        /// The part.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// Without any text the pack is longer than it may be.
     #[error(
         "the pack takes {least} bytes without any text, more than the {most} allowed: keep fewer items (people-per-item, categories)"

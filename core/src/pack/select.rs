@@ -37,7 +37,9 @@ fn order(latest_first: &[usize], rows: &[Row], spool: &mut File) -> std::io::Res
     let mut buffer = Vec::new();
     for &n in compared {
         read_row(spool, &rows[n], &mut buffer)?;
-        said.push(terms(&String::from_utf8_lossy(&buffer)).collect());
+        let (title, body) = buffer.split_at(rows[n].title_len as usize);
+        let both = [title, body].map(String::from_utf8_lossy);
+        said.push(both.iter().flat_map(|part| terms(part)).collect());
     }
     let worth = |at: usize| {
         if said[at].is_empty() {

@@ -92,6 +92,20 @@ pub(super) struct Content {
     pub(super) weights: Vec<f32>,
 }
 
+impl Content {
+    /// From each item's terms and weights.
+    #[cfg(feature = "parts")]
+    pub(super) fn new(rows: Vec<Vec<(u32, f32)>>, vocabulary: usize) -> Self {
+        let mut this = Self { vocabulary, starts: vec![0], terms: Vec::new(), weights: Vec::new() };
+        for row in rows {
+            this.terms.extend(row.iter().map(|t| t.0));
+            this.weights.extend(row.iter().map(|t| t.1));
+            this.starts.push(this.terms.len() as u32);
+        }
+        this
+    }
+}
+
 pub(super) struct Statistics {
     pub(super) terms: Vec<(String, u32)>,
     pub(super) words: u64,

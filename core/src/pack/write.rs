@@ -3,14 +3,15 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
-    Meta,
-    build::{Item, Row, starts},
-    format::{ALIKE, PEOPLE, PackWriter, Section},
+    Meta, PackError,
+    build::{Built, Item, Row, starts},
+    filter::Dropped,
+    format::{self, ALIKE, PEOPLE, PackWriter, Section},
     link::Link,
     select,
     terms::{Content, Statistics, read_row},
 };
-use crate::graph::Edges;
+use crate::{Error, graph::Edges};
 
 /// Everything that a pack holds.
 pub(super) struct Contents<'a> {
@@ -32,9 +33,25 @@ const ROW_BYTES: u64 = 25;
 const PADDING: u64 = 4 * 64;
 
 impl Contents<'_> {
+    /// Puts the pack at `out`, whole or not at all, with at most `most` bytes if there is a limit.
+    pub(super) fn put(mut self, out: &Path, most: Option<u64>, dropped: Dropped) -> Result<Built, Error> {
+        let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
+        let (mut meta, mut file, mut bytes) = self.write(out).map_err(io)?;
+        let mut for_size = 0;
+        if let Some(most) = most.filter(|&most| bytes > most) {
+            for_size = self.shrink(bytes - most).map_err(io)?;
+            (meta, file, bytes) = self.write(out).map_err(io)?;
+            if bytes > most {
+                return Err(PackError::TooLarge { least: bytes, most }.into());
+            }
+        }
+        format::keep(file, out).map_err(io)?;
+        Ok(Built { meta, bytes, dropped: Dropped { texts_for_size: for_size, ..dropped } })
+    }
+
     /// Leaves out texts that take at least `over` bytes, of every item those first that add least. What was learned from them stays.
     /// Returns how many.
-    pub(super) fn shrink(&mut self, over: u64) -> io::Result<usize> {
+    fn shrink(&mut self, over: u64) -> io::Result<usize> {
         let ranks = select::ranks(self.rows, self.spool)?;
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_key(|&n| std::cmp::Reverse((ranks[n], self.rows[n].text_len, n)));
@@ -54,7 +71,7 @@ impl Contents<'_> {
     }
 
     /// Writes a scratch file beside `out`. Returns the pack's facts, the file, and its length.
-    pub(super) fn write(&mut self, out: &Path) -> io::Result<(Meta, tempfile::NamedTempFile, u64)> {
+    fn write(&mut self, out: &Path) -> io::Result<(Meta, tempfile::NamedTempFile, u64)> {
         let meta = Meta {
             items: self.items.len(),
             users: self.users,
@@ -85,7 +102,7 @@ impl Contents<'_> {
 
         let columns = |edges: &[(u32, u32)]| edges.iter().map(|e| e.1).collect::<Vec<_>>();
         w.section(Section::UserStarts, &starts(self.users, self.edges.iter().map(|e| e.0)))?;
-        w.section(Section::UserItems, &columns(&self.edges))?;
+        w.section(Section::UserItems, &columns(self.edges))?;
         let mut transposed: Vec<(u32, u32)> = self.edges.iter().map(|&(u, i)| (i, u)).collect();
         transposed.sort_unstable();
         w.section(Section::ItemStarts, &starts(self.items.len(), transposed.iter().map(|e| e.0)))?;

@@ -1,0 +1,186 @@
+"""The Spark job beside the one-machine builder: the same people, the same pack.
+
+    make test-spark
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+REPO = pathlib.Path(__file__).resolve().parents[3]
+LOCKET = REPO / "target/release/locket"
+SAMPLE = REPO / "tests/sample/sample.jsonl"
+DATA = pathlib.Path(os.environ.get("LOCKET_DATA", REPO.parent / "shared/data"))
+
+
+def locket(*args: object) -> dict:
+    said = subprocess.run([LOCKET, *map(str, args), "--json"], check=True, capture_output=True, text=True)
+    return json.loads(said.stdout)
+
+
+def spark(*args: object) -> subprocess.Popen:
+    """The job, on two threads of this machine, where a task may fail three times."""
+    environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    command = [sys.executable, "-m", "locket_spark", "--master", "local[2,4]", "--partitions", "2", *map(str, args)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def workers(pid: int) -> list[int]:
+    """The processes below `pid` in which Python runs tasks."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "status").read_text()
+                command = (entry / "cmdline").read_text()
+            except OSError:
+                continue
+            parent = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
+            parents[int(entry.name)] = (parent, command)
+
+    def below(child: int) -> bool:
+        while child in parents:
+            child = parents[child][0]
+            if child == pid:
+                return True
+        return False
+
+    daemons = {p for p, (_, command) in parents.items() if "pyspark.daemon" in command and below(p)}
+    return [p for p in daemons if parents[p][0] in daemons]
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        self.dir = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def parts(self, name: str, *source: object) -> pathlib.Path:
+        out = self.dir / name
+        job = spark(*source, "--out", out)
+        _, said = job.communicate()
+        self.assertEqual(0, job.returncode, said[-3000:])
+        return out
+
+    def pack(self, parts: pathlib.Path) -> pathlib.Path:
+        out = parts.with_suffix(".pack")
+        locket("pack", "assemble", parts, "--out", out)
+        return out
+
+    def same(self, here: pathlib.Path, there: pathlib.Path, *people: object, order: float = 0.99) -> None:
+        found = locket("eval", "packs", here, there, *people)
+        self.assertGreaterEqual(found["same_items"], 0.99, found)
+        self.assertGreaterEqual(found["same_order"], order, found)
+        self.assertLess(abs(found["recall"][0] - found["recall"][1]), 0.0005, found)
+        print(f"{found['people']} people: {100 * found['same_order']:.2f} % have the same first 10, recall@20 {found['recall']}")
+
+
+class Sample(Case):
+    """30 people: one whose predictions are at a near tie may have them in another order."""
+
+    whole: pathlib.Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.whole = pathlib.Path(folder.name) / "parts"
+        job = spark("--profiles", SAMPLE, "--out", cls.whole)
+        _, said = job.communicate()
+        assert job.returncode == 0, said[-3000:]
+
+    def test_both_builders_make_the_same_pack(self) -> None:
+        here, there = self.dir / "here.pack", self.dir / "there.pack"
+        ours = locket("pack", "build", "--profiles", SAMPLE, "--out", here)
+        locket("pack", "assemble", self.whole, "--out", there)
+        theirs = locket("pack", "inspect", there)
+        for fact in ["items", "users", "edges", "texts", "documents", "terms", "mean_words", "people_edges", "content_edges", "bytes"]:
+            self.assertEqual(ours[fact], theirs[fact], fact)
+        self.same(here, there, "--profiles", SAMPLE, order=0.9)
+
+    def test_both_leave_out_the_same(self) -> None:
+        asked = self.dir / "asked.txt"
+        asked.write_text(json.loads(SAMPLE.read_text().splitlines()[4])["user"] + "\n")
+        keep = ["--remove", asked, "--people-per-item", 3, "--authors-per-item", 3, "--texts-per-author", 5, "--texts-per-item", 2]
+        here = self.dir / "here.pack"
+        ours = locket("pack", "build", "--profiles", SAMPLE, *keep, "--out", here)
+        parts = self.parts("parts", "--profiles", SAMPLE, *keep)
+        theirs = locket("pack", "assemble", parts, "--out", self.dir / "there.pack")
+        self.assertGreater(min(ours["dropped"][k] for k in ["removed_people", "rare_items", "texts_per_author", "texts_per_item"]), 0)
+        self.assertEqual(ours["dropped"], theirs["dropped"])
+        for fact in ["items", "users", "edges", "texts", "documents", "terms", "bytes"]:
+            self.assertEqual(ours[fact], theirs[fact], fact)
+        self.same(here, self.dir / "there.pack", "--profiles", SAMPLE, order=0.9)
+
+    def test_a_killed_task_changes_nothing(self) -> None:
+        undisturbed, out = self.dir / "undisturbed.pack", self.dir / "killed"
+        locket("pack", "assemble", self.whole, "--out", undisturbed)
+        job = spark("--profiles", SAMPLE, "--out", out)
+        killed = 0
+        said: list[str] = []
+        drain = threading.Thread(target=lambda: said.extend(job.stderr))
+        drain.start()
+        while job.poll() is None and killed < 4:
+            for worker in workers(job.pid)[:1]:
+                os.kill(worker, signal.SIGKILL)
+                killed += 1
+                time.sleep(4)
+            time.sleep(0.05)
+        with job.stdout as out_of_it:
+            out_of_it.read()
+        self.assertEqual(0, job.wait(), "".join(said)[-3000:])
+        drain.join()
+        job.stderr.close()
+        self.assertGreaterEqual(killed, 2)
+        self.assertIn("Lost task", "".join(said))
+        digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
+        self.assertEqual(digest(undisturbed), digest(self.pack(out)))
+
+    def test_parts_that_do_not_fit_are_refused(self) -> None:
+        parts = self.dir / "parts"
+        shutil.copytree(self.whole, parts)
+        shutil.rmtree(parts / "full" / "alike")
+        failed = subprocess.run([LOCKET, "pack", "assemble", parts, "--out", self.dir / "p"], capture_output=True, text=True)
+        self.assertNotEqual(0, failed.returncode)
+        self.assertIn("full/alike", failed.stderr)
+        self.assertFalse((self.dir / "p").exists())
+
+
+class Large(Case):
+    """On real data, where it lies beside the project: minutes. LOCKET_SPARK_LARGE asks for it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if "LOCKET_SPARK_LARGE" not in os.environ or not DATA.exists():
+            self.skipTest("LOCKET_SPARK_LARGE is not set, or the data is not there")
+
+    def test_gowalla(self) -> None:
+        edges = {name: self.dir / f"{name}.txt" for name in ("train", "test")}
+        for name, path in edges.items():
+            path.write_bytes(subprocess.run(["zstdcat", DATA / f"gowalla/{name}.txt.zst"], check=True, capture_output=True).stdout)
+        here = self.dir / "here.pack"
+        locket("pack", "build", "--edges", edges["train"], "--out", here)
+        there = self.pack(self.parts("parts", "--edges", edges["train"]))
+        self.same(here, there, "--train", edges["train"], "--test", edges["test"])
+
+    def test_profiles(self) -> None:
+        for file in sorted(DATA.glob("*/*.jsonl.zst")):
+            with self.subTest(file.name):
+                plain = self.dir / file.stem
+                plain.write_bytes(subprocess.run(["zstdcat", file], check=True, capture_output=True).stdout)
+                here = self.dir / "here.pack"
+                locket("pack", "build", "--profiles", plain, "--out", here)
+                there = self.pack(self.parts("parts", "--profiles", plain))
+                self.same(here, there, "--profiles", plain)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -48,6 +48,15 @@ fn nothing_is_left_out_unless_asked() {
 }
 
 #[test]
+fn what_an_author_says_twice_of_an_item_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = [("a", "x", "good"), ("b", "x", "good"), ("a", "x", " good "), ("a", "y", "good"), ("a", "x", "bad")];
+    let (pack, report) = build(&[write(dir.path(), &said)], &dir.path().join("p.pack"), Filters::default()).unwrap();
+    assert_eq!((report.dropped.duplicates, report.meta.texts, report.meta.edges), (1, 4, 3));
+    assert_eq!(pack.texts(0).map(|t| t.text.to_owned()).collect::<Vec<_>>(), ["good", "good", "bad"]);
+}
+
+#[test]
 fn nothing_is_left_of_a_person_who_asked() {
     let dir = tempfile::tempdir().unwrap();
     let people = people();

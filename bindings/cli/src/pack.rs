@@ -160,6 +160,7 @@ fn size(value: &str) -> Result<u64, String> {
 
 fn told_dropped(dropped: &Dropped) {
     let counts = [
+        (dropped.duplicates, "texts that the same author had already given on the same item"),
         (dropped.removed_people, "people who asked to be removed"),
         (dropped.other_categories, "interactions with items of other categories"),
         (dropped.rare_items, "items that too few people met"),

@@ -2,6 +2,7 @@
 
 from .algebra import Fit
 from .filters import Filters
-from .job import build, from_edges, from_profiles
+from .frames import from_edges, from_interactions, from_profiles
+from .job import build
 
-__all__ = ["Filters", "Fit", "build", "from_edges", "from_profiles"]
+__all__ = ["Filters", "Fit", "build", "from_edges", "from_interactions", "from_profiles"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import pathlib
+import sys
 
 from pyspark.sql import SparkSession
 
 from .filters import Filters
-from .job import build, from_edges, from_profiles
+from .frames import from_edges, from_interactions, from_profiles
+from .job import build
 
 
 def main() -> None:
@@ -16,6 +20,7 @@ def main() -> None:
     source = p.add_mutually_exclusive_group(required=True)
     source.add_argument("--profiles", nargs="+", help="profile files: JSON lines, one person each")
     source.add_argument("--edges", help="who met what: one person a line, `user item item ...`")
+    source.add_argument("--interactions", help="a table, one interaction a row: Parquet, or JSON lines where the name ends so")
     p.add_argument("--out", required=True, help="folder for the parts")
     p.add_argument("--partitions", type=int, default=4, help="partitions of people: one for each executor at a time")
     p.add_argument("--master", help="for example local[2]; default: as spark-submit says")
@@ -34,14 +39,21 @@ def main() -> None:
     )
     builder = SparkSession.builder.appName("locket pack")
     if args.master:
-        # On this machine; a cluster's own settings come with spark-submit.
+        # On this machine; a cluster's own settings, and this package, come with spark-submit.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         here = {
             "spark.driver.memory": "6g", "spark.driver.maxResultSize": "0", "spark.ui.enabled": "false",
-            "spark.sql.shuffle.partitions": str(2 * args.partitions),
+            "spark.sql.shuffle.partitions": str(2 * args.partitions), "spark.sql.adaptive.enabled": "false",
         }
         builder = builder.master(args.master).config(map=here)
     spark = builder.getOrCreate()
-    rows = from_profiles(spark, args.profiles) if args.profiles else from_edges(spark, args.edges)
+    if args.profiles:
+        rows = from_profiles(spark, args.profiles)
+    elif args.edges:
+        rows = from_edges(spark, args.edges)
+    else:
+        rows = from_interactions(spark, args.interactions)
     print(json.dumps(build(rows, args.out, keep, partitions=args.partitions)))
     spark.stop()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 OVERSAMPLING = 32
 
@@ -32,6 +31,8 @@ class Fit:
     sharpness: float = 1.7
     row_exponent: float = 0.7
     neighbours: int = 100
+    people_per_item: int = 10_000
+    items_per_person: int = 2_000
     dimension: int = 64
 
     def rank_for(self, items: int) -> int:
@@ -46,15 +47,26 @@ def fnv(text: str) -> int:
     return h
 
 
-def uniform(keys: np.ndarray, count: int) -> np.ndarray:
-    """The first `count` draws of every key (SplitMix64), uniform in -1..1. Shape: (keys, count)."""
+def draw(keys: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Draw `n` of the sequence that belongs to each key (SplitMix64)."""
     with np.errstate(over="ignore"):
-        n = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = keys.astype(np.uint64)[:, None] ^ n[None, :]
+        z = keys ^ ((n.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+        return z ^ (z >> np.uint64(31))
+
+
+def drawn(keys: np.ndarray, n: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Whether draw `n` of each key is among this part of all draws."""
+    return (draw(keys, n) >> np.uint64(11)).astype(np.float64) < part * np.float64(1 << 53)
+
+
+def uniform(keys: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` draws of every key, uniform in -1..1. Shape: (keys, count)."""
+    out = np.empty((len(keys), count), dtype=np.float32)
+    for n in range(count):
+        out[:, n] = (draw(keys, np.array([n])) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+    return out
 
 
 def power(degrees: np.ndarray, exponent: float) -> np.ndarray:
@@ -76,16 +88,6 @@ def orthonormal(x: np.ndarray) -> np.ndarray:
     kept = values > values[0] * 1e-6
     whiten = np.where(kept, vectors / np.sqrt(np.where(kept, values, 1.0)), 0.0).astype(np.float32)
     return x @ whiten
-
-
-def row_major(users: np.ndarray, items: np.ndarray, width: int) -> sp.csr_matrix:
-    """The binary matrix of a partition's people, one row each, columns ascending. `users` need not be dense."""
-    _, rows = np.unique(users, return_inverse=True)
-    ones = np.ones(len(items), dtype=np.float32)
-    matrix = sp.csr_matrix((ones, (rows, items)), shape=(int(rows.max(initial=-1)) + 1, width), dtype=np.float32)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    return matrix
 
 
 def largest(weights: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:

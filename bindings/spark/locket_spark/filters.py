@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from .texts import one_line, terms
+from .texts import terms
 
 COMPARED = 200
 SHORT = np.float32(400)
@@ -31,9 +31,9 @@ class Filters:
 def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
     """Without removed people and other categories."""
     if filters.removed:
-        gone = F.col("user").isin(list(filters.removed))
-        dropped["removed_people"] = rows.where(gone).select("user").distinct().count()
-        rows = rows.where(~gone)
+        gone = F.broadcast(rows.sparkSession.createDataFrame([(user,) for user in sorted(filters.removed)], "user string"))
+        dropped["removed_people"] = rows.join(gone, "user", "left_semi").select("user").distinct().count()
+        rows = rows.join(gone, "user", "left_anti")
     if filters.categories:
         here = F.coalesce("category", F.lit("")).isin(list(filters.categories))
         dropped["other_categories"] = rows.where(~here).count()
@@ -41,22 +41,29 @@ def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> 
     return rows
 
 
-def known(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
-    """Without items that too few people met (k-anonymity)."""
+def once(rows: DataFrame, dropped: dict[str, int]) -> DataFrame:
+    """The rows with texts, without those that the same author had already given on the same item."""
+    said = rows.where(F.col("text").isNotNull())
+    again = F.row_number().over(Window.partitionBy("user", "item", "title", "text").orderBy("seq"))
+    kept = said.withColumn("again", again).where(F.col("again") == 1).drop("again")
+    dropped["duplicates"] = said.count() - kept.count()
+    return kept
+
+
+def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str, int]) -> tuple[DataFrame, DataFrame]:
+    """Interactions and texts without items that too few people met (k-anonymity)."""
     if filters.people_per_item > 1:
         people = rows.groupBy("item").agg(F.countDistinct("user").alias("people"))
         few = people.where(F.col("people") < filters.people_per_item).select("item")
-        gone = rows.join(few, "item", "left_semi")
         dropped["rare_items"] = few.count()
-        dropped["rare_edges"] = gone.count()
-        dropped["rare_texts"] = gone.where(F.col("text").isNotNull()).count()
-        rows = rows.join(few, "item", "left_anti")
-    return rows
+        dropped["rare_edges"] = rows.join(few, "item", "left_semi").count()
+        dropped["rare_texts"] = said.join(few, "item", "left_semi").count()
+        rows, said = rows.join(few, "item", "left_anti"), said.join(few, "item", "left_anti")
+    return rows, said
 
 
-def texts(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
-    """The rows whose texts are public. Edges alone have none."""
-    said = rows.where(F.col("text").isNotNull())
+def texts(said: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
+    """The texts that are public."""
     if filters.authors_per_item > 1:
         authors = said.groupBy("item").agg(F.countDistinct("user").alias("authors"))
         enough = said.join(authors.where(F.col("authors") >= filters.authors_per_item), "item").drop("authors")
@@ -70,12 +77,11 @@ def texts(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFra
         said = kept
     if filters.texts_per_item is not None:
         most = filters.texts_per_item
-        order = F.row_number().over(Window.partitionBy("item").orderBy(*latest))
-        placed = said.withColumn("place", order)
+        placed = said.withColumn("place", F.row_number().over(Window.partitionBy("item").orderBy(*latest)))
         # Who is not among the latest of a blockbuster is behind them anyway.
         shown = placed.where(F.col("place") <= COMPARED).select("item", "seq", "place", "title", "text").rdd
-        chosen = shown.map(lambda r: (r.item, (r.place, r.seq, r.title or "", r.text))).groupByKey().flatMap(lambda g: ranks(g[1]))
-        ranked = rows.sparkSession.createDataFrame(chosen, "seq long, rank int")
+        chosen = shown.map(lambda r: (r.item, (r.place, r.seq, r.title, r.text))).groupByKey().flatMap(lambda g: ranks(g[1]))
+        ranked = said.sparkSession.createDataFrame(chosen, "seq long, rank int")
         kept = placed.join(ranked, "seq", "left").where(F.coalesce("rank", F.col("place") - 1) < most).drop("rank", "place")
         dropped["texts_per_item"] = said.count() - kept.count()
         said = kept
@@ -86,8 +92,8 @@ def ranks(latest_first: Iterable[tuple[int, int, str, str]]) -> list[tuple[int, 
     """(seq, rank) of the texts of one item: each adds most to those in front of it, by how short and how late it is, less its
     likeness to the nearest of them (MMR)."""
     rows = sorted(latest_first)
-    said = [frozenset(terms(f"{one_line(title)}\n{one_line(text)}")) for _, _, title, text in rows]
-    lengths = [np.float32(max(len(one_line(text).encode()), 1)) for *_, text in rows]
+    said = [frozenset(terms(f"{title}\n{text}")) for _, _, title, text in rows]
+    lengths = [np.float32(max(len(text.encode()), 1)) for *_, text in rows]
     count = np.float32(len(rows))
 
     def worth(at: int) -> np.float32:

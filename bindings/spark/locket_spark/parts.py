@@ -1,4 +1,4 @@
-"""Pack parts: Parquet folders and a file of facts."""
+"""Pack parts: Parquet folders, and facts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from .algebra import fnv
-from .texts import one_line
+
+ROWS = 4096
+"""Rows of a table that travel together."""
 
 
 class Writer:
-    """Writes each part sorted by its number, so that the files, read by name, are in order."""
+    """Writes each part sorted by its number, so that the files, read by name, are in order. `out` may be in any file system that
+    Spark knows."""
 
     def __init__(self, spark: SparkSession, out: str, partitions: int) -> None:
         self.spark, self.out, self.partitions = spark, out.rstrip("/"), partitions
@@ -26,30 +29,38 @@ class Writer:
 
     def lists(self, name: str, rows: RDD) -> None:
         """Rows (item, targets, weights)."""
-        self.frame(name, self.spark.createDataFrame(rows, "item int, targets array<int>, weights array<float>"), "item")
+        schema = "item int, targets array<int>, weights array<float>"
+        self.frame(name, self.spark.createDataFrame(rows, schema, verifySchema=False), "item")
 
     def matrix(self, name: str, rows: np.ndarray) -> None:
-        numbered = [(n, row.tolist()) for n, row in enumerate(rows)]
-        self.frame(name, self.spark.createDataFrame(numbered, "item int, vector array<float>"), "item")
+        pieces = [(first, rows[first : first + ROWS]) for first in range(0, len(rows), ROWS)]
+        numbered = self.spark.sparkContext.parallelize(pieces, max(len(pieces), 1)).flatMap(
+            lambda piece: ((piece[0] + n, row.tolist()) for n, row in enumerate(piece[1]))
+        )
+        self.frame(name, self.spark.createDataFrame(numbered, "item int, vector array<float>", verifySchema=False), "item")
 
     def content(self, name: str, matrix: sp.csr_matrix) -> None:
-        starts = matrix.indptr
-        rows = [
-            (n, matrix.indices[starts[n] : starts[n + 1]].tolist(), matrix.data[starts[n] : starts[n + 1]].tolist())
-            for n in range(matrix.shape[0])
-        ]
-        self.lists(name, self.spark.sparkContext.parallelize(rows, self.partitions))
+        pieces = [(first, matrix[first : first + ROWS]) for first in range(0, matrix.shape[0], ROWS)]
 
-    def texts(self, name: str, rows: DataFrame) -> None:
-        signed = F.udf(lambda user: fnv(user) - (1 << 64 if fnv(user) >> 63 else 0), "long")
-        line = F.udf(lambda s: one_line(s or ""))
+        def rows(piece: tuple[int, sp.csr_matrix]):
+            first, some = piece
+            for n in range(some.shape[0]):
+                at = slice(some.indptr[n], some.indptr[n + 1])
+                yield first + n, some.indices[at].tolist(), some.data[at].tolist()
+
+        self.lists(name, self.spark.sparkContext.parallelize(pieces, max(len(pieces), 1)).flatMap(rows))
+
+    def texts(self, name: str, said: DataFrame | None) -> None:
+        signed = F.udf(lambda user: fnv(user) - (1 << 64) * (fnv(user) >> 63), "long")
         stars = F.coalesce(F.least(F.greatest(F.round("rating"), F.lit(1)), F.lit(5)).cast("int"), F.lit(0))
-        texts = rows.select(
-            F.col("item_number").cast("int").alias("item"), "seq", line("title").alias("title"), line("text").alias("text"),
-            stars.alias("stars"), signed("user").alias("author"), "time",
-        )
-        self.frame(name, texts, "item", "seq")
+        if said is None:
+            columns = "item int, seq long, title string, text string, stars int, author long, time long"
+            self.frame(name, self.spark.createDataFrame([], columns), "item")
+            return
+        keys = said.select("author").distinct().withColumn("key", signed("author"))
+        rows = said.join(keys, "author").select("item", "seq", "title", "text", stars.alias("stars"), F.col("key").alias("author"), "time")
+        self.frame(name, rows, "item", "seq")
 
     def facts(self, facts: dict[str, object]) -> None:
-        with open(f"{self.out}/facts.json", "w", encoding="utf-8") as file:
-            json.dump(facts, file, indent=1)
+        one = self.spark.createDataFrame([(json.dumps(facts),)], "value string").coalesce(1)
+        one.write.mode("overwrite").text(f"{self.out}/facts")

@@ -6,19 +6,24 @@ import functools
 import math
 import pathlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy.sparse as sp
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from .frames import Numbered
 
 TERMS_PER_ITEM = 64
-TITLE_BOOST = 3.0
+TITLE_BOOST = 3
 TERM_BYTES = 24
-
-_WORD = re.compile(r"[A-Za-z0-9]+")
-_BREAK = re.compile(r"<br ?/?>")
-# What Rust's char::is_whitespace and char::is_control name.
-_SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+SPACE = "[\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
+"""What Rust's char::is_whitespace and char::is_control name."""
 
 
 @functools.cache
@@ -27,24 +32,59 @@ def stopwords() -> frozenset[str]:
     return frozenset((pathlib.Path(__file__).parent / "stopwords.txt").read_text(encoding="utf-8").split())
 
 
-def words(text: str) -> Iterator[str]:
-    """Lower-cased runs of ASCII letters and digits."""
-    return (w.lower() for w in _WORD.findall(text))
-
-
-def one_line(text: str) -> str:
-    return " ".join(w for w in _SPACE.split(_BREAK.sub(" ", text)) if w)
-
-
 def terms(text: str) -> Iterator[str]:
     """The topical terms of a text."""
     stop = stopwords()
-    return (w for w in words(text) if 1 < len(w) <= TERM_BYTES and w not in stop)
+    return (w.lower() for w in re.findall("[A-Za-z0-9]+", text) if 1 < len(w) <= TERM_BYTES and w.lower() not in stop)
 
 
-def item_terms(title: str, category: str) -> list[str]:
-    found = list(terms(title))
-    return found + [f"={category.lower()}"] if category else found
+def line(name: str) -> Column:
+    """A column on one line."""
+    spaced = F.regexp_replace(F.coalesce(F.col(name), F.lit("")), "<br ?/?>", " ")
+    return F.trim(F.regexp_replace(spaced, SPACE, " "))
+
+
+def words_of(name: str) -> Column:
+    """Lower-cased runs of ASCII letters and digits of a column."""
+    return F.transform(F.regexp_extract_all(name, F.lit("([A-Za-z0-9]+)"), F.lit(1)), F.lower)
+
+
+def terms_of(name: str) -> Column:
+    """The topical terms of a column."""
+    stop = sorted(stopwords())
+    return F.filter(words_of(name), lambda w: (F.length(w) > 1) & (F.length(w) <= TERM_BYTES) & ~w.isin(stop))
+
+
+def item_terms() -> Column:
+    """The terms of an item's title, and its category as one of its own."""
+    category = F.concat(F.lit("="), F.translate("category", UPPER, LOWER))
+    return F.concat(terms_of("title"), F.when(F.col("category") != "", F.array(category)).otherwise(F.array().cast("array<string>")))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """number, term, documents: the terms in byte order with the number of texts that contain each; and the number of texts and
+    of their words. The statistics of BM25 and TF-IDF."""
+
+    terms: DataFrame
+    size: int
+    texts: int
+    words: int
+
+
+def vocabulary(data: Numbered) -> Vocabulary:
+    from .frames import KEPT, numbered
+
+    own = data.items.select(F.explode(item_terms()).alias("term")).distinct().withColumn("count", F.lit(1).cast("long"))
+    texts = words = 0
+    found = own.withColumnRenamed("count", "documents")
+    if data.said is not None:
+        both = F.array_distinct(F.concat(terms_of("title"), terms_of("text")))
+        counts = data.said.select(F.explode(both).alias("term")).groupBy("term").count()
+        found = counts.unionByName(own.join(counts, "term", "left_anti")).withColumnRenamed("count", "documents")
+        texts, words = data.said.select(F.count("seq"), F.coalesce(F.sum(F.size(words_of("text"))), F.lit(0))).first()
+    known = numbered(found, "term").persist(KEPT)
+    return Vocabulary(known, known.count(), texts, words)
 
 
 def idf(texts: int, documents: int) -> np.float32:
@@ -53,21 +93,54 @@ def idf(texts: int, documents: int) -> np.float32:
     return np.float32(math.log(1 + max(n - d + half, np.float32(0)) / (d + half)))
 
 
-def content_row(
-    own: Iterable[str], said: Iterable[str], vocabulary: dict[str, int], weights: np.ndarray
-) -> tuple[list[int], list[float]]:
-    """An item's strongest terms by TF-IDF, a row of length 1: terms ascending."""
-    frequency: Counter[int] = Counter()
-    for term in own:
-        frequency[vocabulary[term]] += TITLE_BOOST
-    for term in said:
-        frequency[vocabulary[term]] += 1.0
-    if not frequency:
-        return [], []
-    numbers = np.fromiter(frequency, dtype=np.int64)
-    value = np.log1p(np.fromiter(frequency.values(), dtype=np.float32)) * weights[numbers]
-    best = np.lexsort((numbers, -value))[:TERMS_PER_ITEM]
-    numbers, value = numbers[best], value[best]
-    norm = max(np.sqrt((value * value).sum(dtype=np.float32)), np.finfo(np.float32).tiny)
-    order = np.argsort(numbers)
-    return numbers[order].tolist(), (value[order] / norm).tolist()
+def content(data: Numbered, known: Vocabulary) -> sp.csr_matrix:
+    """The item-term matrix C. Shape: (items, terms)."""
+    return stack(content_rows(data.items, data.said, known), len(data.keys), known.size)
+
+
+def without(whole: sp.csr_matrix, data: Numbered, known: Vocabulary, held: DataFrame) -> sp.csr_matrix:
+    """C without the texts of `held` (user, item): only the rows of those items differ."""
+    if data.said is None:
+        return whole
+    touched = F.broadcast(held.select("item").distinct())
+    said = data.said.join(touched, "item", "left_semi").join(F.broadcast(held), ["user", "item"], "left_anti")
+    items = data.items.join(touched, data.items.number == touched.item, "left_semi")
+    rows = {n: (whole.indices[a:b], whole.data[a:b]) for n, (a, b) in enumerate(zip(whole.indptr, whole.indptr[1:]))}
+    empty = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))
+    rows.update({r.item: empty for r in held.select("item").collect()})
+    rows.update(content_rows(items, said, known))
+    return stack(rows, *whole.shape)
+
+
+def content_rows(items: DataFrame, said: DataFrame | None, known: Vocabulary) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Each item's strongest terms by TF-IDF, a row of length 1: terms ascending, and their weights. Items without terms have no
+    row."""
+    counted = items.select(F.col("number").cast("int").alias("item"), F.explode(item_terms()).alias("term"), F.lit(TITLE_BOOST).alias("n"))
+    if said is not None:
+        both = F.concat(terms_of("title"), terms_of("text"))
+        counted = counted.unionByName(said.select("item", F.explode(both).alias("term"), F.lit(1).alias("n")))
+    frequency = counted.groupBy("item", "term").agg(F.sum("n").alias("n")).join(known.terms, "term")
+    rows = frequency.groupBy("item").agg(F.sort_array(F.collect_list(F.struct("number", "documents", "n"))).alias("of"))
+    texts = known.texts
+
+    def row(item: int, of: list) -> tuple[int, bytes, bytes]:
+        numbers = np.fromiter((o[0] for o in of), dtype=np.int64, count=len(of))
+        weights = np.array([idf(texts, o[1]) for o in of], dtype=np.float32)
+        value = np.log1p(np.fromiter((o[2] for o in of), dtype=np.float32, count=len(of))) * weights
+        best = np.sort(np.lexsort((numbers, -value))[:TERMS_PER_ITEM])
+        value = value[best]
+        norm = max(np.sqrt((value * value).sum(dtype=np.float32)), np.finfo(np.float32).tiny)
+        return item, numbers[best].astype(np.int32).tobytes(), (value / norm).tobytes()
+
+    found = rows.rdd.map(lambda r: row(r.item, r.of)).collect()
+    return {item: (np.frombuffer(n, dtype=np.int32), np.frombuffer(v, dtype=np.float32)) for item, n, v in found}
+
+
+def stack(rows: dict[int, tuple[np.ndarray, np.ndarray]], items: int, terms: int) -> sp.csr_matrix:
+    starts = np.zeros(items + 1, dtype=np.int64)
+    for item, (numbers, _) in rows.items():
+        starts[item + 1] = len(numbers)
+    order = [rows[item] for item in sorted(rows)]
+    columns = np.concatenate([n for n, _ in order]) if order else np.empty(0, dtype=np.int32)
+    values = np.concatenate([v for _, v in order]) if order else np.empty(0, dtype=np.float32)
+    return sp.csr_matrix((values, columns, np.cumsum(starts)), shape=(items, terms))

@@ -9,7 +9,7 @@ use super::{
     accumulator::Accumulator,
     edges::{Edges, keep_largest},
     model::{Factors, MAX_DIMENSION},
-    spectral::Spectrum,
+    spectral::{Spectrum, draw},
 };
 
 /// How to fit. The default was chosen on a validation cut of Gowalla's training edges, see docs/GRAPH.md.
@@ -39,6 +39,11 @@ pub struct FitOptions {
     pub row_exponent: f32,
     /// Neighbours kept per item.
     pub neighbours: usize,
+    /// People over whom an item's co-interactions are counted. Of a blockbuster's people about this many are drawn, and each
+    /// counts for those it stands for: without it the work grows with the square of an item's people.
+    pub people_per_item: usize,
+    /// Items of one person that count as met together; of more (a shop, a robot) about this many are drawn.
+    pub items_per_person: usize,
     /// Dimension of the item vectors that reach what no neighbour reaches.
     pub dimension: usize,
 }
@@ -58,6 +63,8 @@ impl Default for FitOptions {
             sharpness: 1.7,
             row_exponent: 0.7,
             neighbours: 100,
+            people_per_item: 10_000,
+            items_per_person: 2_000,
             dimension: 64,
         }
     }
@@ -83,6 +90,8 @@ impl FitOptions {
             "sharpness" => self.sharpness = value,
             "row_exponent" => self.row_exponent = value,
             "neighbours" => self.neighbours = value as usize,
+            "people_per_item" => self.people_per_item = value as usize,
+            "items_per_person" => self.items_per_person = value as usize,
             "dimension" => self.dimension = (value as usize).min(MAX_DIMENSION),
             _ => return Err(Error::Argument(format!("there is no setting {name}"))),
         }
@@ -137,19 +146,26 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
     let to_vectors: Vec<f32> =
         degrees.iter().map(|&d| options.spectral_weight * power(d, options.spectral_target_exponent)).collect();
     let vector = |i: usize| &vectors[i * rank..(i + 1) * rank];
+    let sample = Sample::of(r, keys, options);
     let one_row = |sums: &mut Accumulator, item: usize| -> Vec<(u32, f32)> {
         for (user, _) in r.by_item().outer_view(item).iter().flat_map(|v| v.iter()) {
+            if !sample.asks(item, user) {
+                continue;
+            }
             for (other, _) in r.by_user().outer_view(user).iter().flat_map(|v| v.iter()) {
-                sums.add(other, people[user]);
+                if sample.tells(user, other) {
+                    sums.add(other, people[user]);
+                }
             }
         }
+        let stands_for = 1.0 / sample.people[item] as f32;
         let source = power(degrees[item], options.source_exponent);
         let mut row: Vec<(u32, f32)> = Vec::new();
         for (other, shared) in sums.drain() {
             let j = other as usize;
             if j != item {
                 let alike = dot(vector(item), vector(j)).max(0.0);
-                let weight = source * (shared * to_people[j] + alike * to_vectors[j]);
+                let weight = source * (shared * stands_for * to_people[j] + alike * to_vectors[j]);
                 row.push((other, weight.powf(options.sharpness)));
             }
         }
@@ -159,6 +175,43 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
         row
     };
     in_units((0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect())
+}
+
+/// Which edges are counted where counting all would take the square of a degree. Draws depend on ids alone.
+struct Sample<'a> {
+    keys: &'a [u64],
+    /// Of each item's people the part that is drawn.
+    people: Vec<f64>,
+    /// Of each person's items the part that is drawn.
+    items: Vec<f64>,
+}
+
+impl<'a> Sample<'a> {
+    fn of(r: &Adjacency, keys: &'a [u64], options: &FitOptions) -> Self {
+        let part = |most: usize, of: usize| (most as f64 / of.max(1) as f64).min(1.0);
+        let users = r.by_user();
+        Self {
+            keys,
+            people: (0..r.items() as u32).map(|i| part(options.people_per_item, r.degree(i))).collect(),
+            items: (0..users.rows())
+                .map(|u| part(options.items_per_person, users.indptr().nnz_in_outer_sz(u)))
+                .collect(),
+        }
+    }
+
+    /// Whether this person's items count as co-interactions of the item.
+    fn asks(&self, item: usize, user: usize) -> bool {
+        self.tells(user, item) && (self.people[item] >= 1.0 || drawn(self.keys[item], user as u64, self.people[item]))
+    }
+
+    /// Whether the item counts among this person's.
+    fn tells(&self, user: usize, item: usize) -> bool {
+        self.items[user] >= 1.0 || drawn(!self.keys[item], user as u64, self.items[user])
+    }
+}
+
+fn drawn(key: u64, n: u64, part: f64) -> bool {
+    ((draw(key, n) >> 11) as f64) < part * (1u64 << 53) as f64
 }
 
 /// The edges of these rows in units of a typical strongest neighbour, so that weights mean the same in every pack.
@@ -182,4 +235,59 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Exponents;
+
+    /// 4,000 people, of whom nearly all met item 0 and the rest follow their cluster of ten.
+    fn blockbuster() -> (Vec<u32>, Vec<u32>, Vec<u64>) {
+        let (mut starts, mut columns) = (vec![0], Vec::new());
+        for user in 0..4_000u64 {
+            let home = draw(7, user) % 10;
+            let mut row: Vec<u32> = (0..6).map(|n| (1 + home * 10 + draw(user, n) % 10) as u32).collect();
+            if draw(9, user) % 10 > 0 {
+                row.push(0);
+            }
+            row.sort_unstable();
+            row.dedup();
+            columns.extend(row);
+            starts.push(columns.len() as u32);
+        }
+        (starts, columns, (0..101).map(|n| draw(11, n)).collect())
+    }
+
+    #[test]
+    fn a_sample_of_a_blockbusters_people_gives_nearly_the_same_neighbours() {
+        let (starts, columns, keys) = blockbuster();
+        let r = Adjacency::from_csr(101, starts, columns, Exponents::SYMMETRIC);
+        let vectors = vec![0.0; 101];
+        let all = neighbours(&r, &vectors, 1, &keys, &FitOptions::default());
+        let options = FitOptions { people_per_item: 500, ..FitOptions::default() };
+        let some = neighbours(&r, &vectors, 1, &keys, &options);
+        let asked = (0..r.by_user().rows()).filter(|&u| Sample::of(&r, &keys, &options).asks(0, u)).count();
+        assert!((400..600).contains(&asked), "{asked}");
+        let (mut off, mut sum) = (0.0, 0.0);
+        for item in 0..101 {
+            for (other, weight) in all.view().row(item) {
+                off += (some.view().get(item, other) - weight).abs();
+                sum += weight;
+            }
+        }
+        assert!(off > 0.0 && off < 0.1 * sum, "{off} of {sum}");
+    }
+
+    #[test]
+    fn of_a_robots_items_only_some_count_as_met_together() {
+        let (mut starts, mut columns, keys) = blockbuster();
+        columns.extend(0..101);
+        starts.push(columns.len() as u32);
+        let r = Adjacency::from_csr(101, starts, columns, Exponents::SYMMETRIC);
+        let sample = Sample::of(&r, &keys, &FitOptions { items_per_person: 20, ..FitOptions::default() });
+        let tells = |user| (0..101).filter(|&i| sample.tells(user, i)).count();
+        assert!((10..32).contains(&tells(4_000)), "{}", tells(4_000));
+        assert_eq!(tells(0), 101);
+    }
 }

@@ -1,5 +1,7 @@
 //! Randomised truncated SVD of the normalised user-item matrix (Halko, Martinsson and Tropp, SIAM Review 2011).
 
+use std::ops::Range;
+
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side, linalg::matmul::matmul};
 use rayon::prelude::*;
 use sprs::CsMatViewI;
@@ -8,6 +10,8 @@ use super::Adjacency;
 
 /// Extra directions that make the wanted ones accurate.
 const OVERSAMPLING: usize = 32;
+/// Numbers of R~ X that are held at once: 128 MB.
+const BLOCK_NUMBERS: usize = 1 << 25;
 
 /// The largest singular values of R~ and their right singular vectors.
 pub struct Spectrum {
@@ -43,13 +47,17 @@ impl Spectrum {
                 row.iter_mut().zip(0u64..).for_each(|(x, n)| *x = uniform(key, n));
             });
             for _ in 0..iterations {
-                let image = multiply(r.by_item(), &multiply(r.by_user(), &basis, width), width);
-                basis = orthonormal(image, items, width);
+                basis = orthonormal(image(r, &basis, width), items, width);
             }
             basis
         };
         // Rayleigh-Ritz: the singular values of R~ Q are those of R~ within the subspace.
-        let (values, rotation) = eigen(&gram(&multiply(r.by_user(), &basis, width), users, width));
+        let mut sums = Mat::<f32>::zeros(width, width);
+        by_blocks(r, &basis, width, |_, rows| {
+            let rows = MatRef::from_row_major_slice(rows, rows.len() / width, width);
+            matmul(sums.as_mut(), Accum::Add, rows.transpose(), rows, 1.0, Par::rayon(0));
+        });
+        let (values, rotation) = eigen(&Mat::from_fn(width, width, |i, j| f64::from(sums[(i, j)])));
         let kept = values.iter().take(rank).take_while(|&&v| v > values[0] * 1e-9).count();
         let mut turn = vec![0f32; width * kept];
         for (row, line) in turn.chunks_mut(kept.max(1)).enumerate() {
@@ -81,12 +89,50 @@ fn identity(size: usize) -> Vec<f32> {
 
 /// M X for sparse M and dense row-major X with `width` columns.
 pub(crate) fn multiply(m: CsMatViewI<'_, f32, u32>, x: &[f32], width: usize) -> Vec<f32> {
-    let mut out = vec![0f32; m.rows() * width];
-    out.par_chunks_mut(width).enumerate().for_each(|(row, sums)| {
+    multiply_rows(m, 0..m.rows(), x, width)
+}
+
+/// Some rows of M X.
+fn multiply_rows(m: CsMatViewI<'_, f32, u32>, rows: Range<usize>, x: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![0f32; rows.len() * width];
+    out.par_chunks_mut(width).zip(rows).for_each(|(sums, row)| {
         for (column, &value) in m.outer_view(row).iter().flat_map(|r| r.iter()) {
-            let from = &x[column * width..(column + 1) * width];
-            sums.iter_mut().zip(from).for_each(|(s, f)| *s += value * f);
+            axpy(sums, value, &x[column * width..(column + 1) * width]);
         }
+    });
+    out
+}
+
+fn axpy(sums: &mut [f32], factor: f32, x: &[f32]) {
+    sums.iter_mut().zip(x).for_each(|(s, x)| *s += factor * x);
+}
+
+/// Hands the rows of R~ X to `each` by blocks of people, with the number of the first: all of them would take more memory than
+/// everything else where people are many.
+fn by_blocks(r: &Adjacency, x: &[f32], width: usize, mut each: impl FnMut(usize, &[f32])) {
+    let people = r.by_user().rows();
+    let block = (BLOCK_NUMBERS / width).max(1);
+    for first in (0..people).step_by(block) {
+        each(first, &multiply_rows(r.by_user(), first..(first + block).min(people), x, width));
+    }
+}
+
+/// R~^T R~ X.
+fn image(r: &Adjacency, x: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![0f32; x.len()];
+    // How many of an item's people have been added.
+    let mut done = vec![0usize; r.items()];
+    by_blocks(r, x, width, |first, rows| {
+        let last = first + rows.len() / width;
+        out.par_chunks_mut(width).zip(&mut done).enumerate().for_each(|(item, (sums, done))| {
+            let of_item = r.by_item();
+            let Some(row) = of_item.outer_view(item) else { return };
+            while let Some(&user) = row.indices().get(*done).filter(|&&u| (u as usize) < last) {
+                let at = (user as usize - first) * width;
+                axpy(sums, row.data()[*done], &rows[at..at + width]);
+                *done += 1;
+            }
+        });
     });
     out
 }

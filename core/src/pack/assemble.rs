@@ -13,7 +13,7 @@
 //! | `full/people`, `full/alike` | item, targets, weights |
 //! | `full/factors` | item, vector |
 //! | `cutN/...` | the same fitted without the interactions of `cutN/held`: number, user, seeds, target |
-//! | `facts.json` | version, fit, people, texts, words, cuts |
+//! | `facts` | version, fit, people, texts, words, cuts: JSON |
 
 use std::{
     fs::{self, File},
@@ -33,6 +33,7 @@ use super::{
     PackError,
     build::{Built, Item, Row},
     filter::Dropped,
+    format,
     link::{self, Held},
     terms::{Content, Statistics},
     write::Contents,
@@ -74,14 +75,18 @@ impl Parts<'_> {
         PackError::Parts { path: self.0.join(name), what: what.to_string() }
     }
 
+    /// The files of a part, by name.
+    fn files(&self, name: &str, extension: &str) -> Result<Vec<PathBuf>, PackError> {
+        let entries = fs::read_dir(self.0.join(name)).map_err(|e| self.bad(name, e))?;
+        let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        files.retain(|f| f.extension().is_some_and(|e| e == extension));
+        files.sort();
+        Ok(files)
+    }
+
     /// Hands every batch of rows of a part to `each`, in order.
     fn read(&self, name: &str, mut each: impl FnMut(&RecordBatch) -> Result<(), String>) -> Result<(), PackError> {
-        let dir = self.0.join(name);
-        let entries = fs::read_dir(&dir).map_err(|e| self.bad(name, e))?;
-        let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-        files.retain(|f| f.extension().is_some_and(|e| e == "parquet"));
-        files.sort();
-        for file in files {
+        for file in self.files(name, "parquet")? {
             let opened = File::open(&file).map_err(|e| self.bad(name, e))?;
             let reader = ParquetRecordBatchReaderBuilder::try_new(opened).and_then(|b| b.build());
             for batch in reader.map_err(|e| self.bad(name, e))? {
@@ -126,9 +131,12 @@ fn strings<'b>(batch: &'b RecordBatch, name: &str) -> Result<Vec<&'b str>, Strin
 
 impl Parts<'_> {
     fn facts(&self) -> Result<Facts, PackError> {
-        let text = fs::read(self.0.join("facts.json")).map_err(|e| self.bad("facts.json", e))?;
-        let facts: Facts = serde_json::from_slice(&text).map_err(|e| self.bad("facts.json", e))?;
-        if facts.version == VERSION { Ok(facts) } else { Err(self.bad("facts.json", "parts of another version")) }
+        let bad = |e: &dyn std::fmt::Display| self.bad("facts", e);
+        // The cluster's file system names the file.
+        let file = self.files("facts", "txt")?.pop().ok_or_else(|| bad(&"there is no file in it"))?;
+        let text = fs::read(file).map_err(|e| bad(&e))?;
+        let facts: Facts = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+        if facts.version == VERSION { Ok(facts) } else { Err(bad(&"parts of another version")) }
     }
 
     /// Lists of (target, weight), one for each of `rows` numbers; those that do not occur are empty.
@@ -303,7 +311,7 @@ pub fn assemble(
     let items = items(&parts)?;
     let edges = edges(&parts, facts.people, items.len())?;
     let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
-    let mut spool = BufWriter::new(tempfile::tempfile_in(super::delta::folder(out)).map_err(io)?);
+    let mut spool = BufWriter::new(tempfile::tempfile_in(format::folder(out)).map_err(io)?);
     let mut rows = texts(&parts, items.len(), &mut spool)?;
     spool.flush().map_err(io)?;
     let terms = terms(&parts)?;

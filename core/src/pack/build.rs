@@ -1,7 +1,7 @@
 //! Profiles in, pack file out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{BufRead, BufWriter, Write},
     ops::ControlFlow,
@@ -11,7 +11,7 @@ use std::{
 use super::{
     Meta, PackError, author_key,
     filter::{Dropped, Everything, Filters},
-    link,
+    format, hash, link,
     terms::{content, count_terms},
     write::Contents,
 };
@@ -172,6 +172,8 @@ pub struct PackBuilder {
     users: HashMap<u64, u32>,
     edges: Vec<(u32, u32)>,
     rows: Vec<Row>,
+    /// Hashes of texts, with who wrote them about what.
+    said: HashSet<u64>,
     spool: BufWriter<File>,
     spooled: u64,
 }
@@ -182,8 +184,7 @@ impl PackBuilder {
     /// # Errors
     /// [`PackError::Io`] if the folder of `out` cannot be written.
     pub fn new(holdout: Holdout, out: &Path) -> Result<Self, PackError> {
-        let dir = out.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let spool = tempfile::tempfile_in(dir).map_err(|source| PackError::Io {
+        let spool = tempfile::tempfile_in(format::folder(out)).map_err(|source| PackError::Io {
             action: "write beside",
             path: out.to_path_buf(),
             source,
@@ -199,6 +200,7 @@ impl PackBuilder {
             users: HashMap::new(),
             edges: Vec::new(),
             rows: Vec::new(),
+            said: HashSet::new(),
             spool: BufWriter::new(spool),
             spooled: 0,
         })
@@ -277,6 +279,10 @@ impl PackBuilder {
     fn text(&mut self, interaction: &Interaction, item: u32, author: u64, held_out: bool) -> Result<(), PackError> {
         let title = text::one_line(interaction.title.as_deref().unwrap_or_default());
         let body = text::one_line(&interaction.text);
+        if !self.said.insert(hash(&format!("{author} {item} {title}\n{body}"))) {
+            self.dropped.duplicates += 1;
+            return Ok(());
+        }
         self.spool.write_all(title.as_bytes()).map_err(|e| self.io(e))?;
         self.spool.write_all(body.as_bytes()).map_err(|e| self.io(e))?;
         self.rows.push(Row {

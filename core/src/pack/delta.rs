@@ -141,7 +141,7 @@ pub fn apply(
         return Err(DeltaError::OtherPack { have, want }.into());
     }
     let written = io_error("write", out);
-    let mut file = tempfile::NamedTempFile::new_in(folder(out)).map_err(&written)?;
+    let mut file = format::scratch(out).map_err(&written)?;
     let mut made = Sha256::new();
     let mut at = HEADER + stretches.len() * STRETCH;
     let mut buffer = vec![0; CHUNK];
@@ -234,8 +234,4 @@ fn digest_at(bytes: &[u8], at: usize) -> [u8; 32] {
 /// Logarithm of the window that reaches over `bytes`: at least zstd's least.
 pub(super) fn window(bytes: u64) -> u32 {
     (u64::BITS - bytes.leading_zeros()).clamp(10, 31)
-}
-
-pub(super) fn folder(path: &Path) -> &Path {
-    path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -8,7 +8,7 @@ use zstd::{stream::write::Encoder, zstd_safe::CParameter};
 
 use super::{
     PackError,
-    delta::{DeltaReport, MAGIC, Stretch, VERSION, digest, folder, io_error, window},
+    delta::{DeltaReport, MAGIC, Stretch, VERSION, digest, io_error, window},
     format::{self, Section},
 };
 use crate::{Error, sys::Mapped, text::hex};
@@ -56,7 +56,7 @@ pub fn diff(
     }
     header.extend(Sha256::digest(&contents));
     header.extend(SigningKey::from_bytes(key).sign(&header).to_bytes());
-    let mut file = tempfile::NamedTempFile::new_in(folder(out)).map_err(&written)?;
+    let mut file = format::scratch(out).map_err(&written)?;
     file.write_all(&header).and_then(|()| file.write_all(&contents)).map_err(&written)?;
     format::keep(file, out).map_err(&written)?;
     Ok(DeltaReport {

@@ -34,6 +34,8 @@ pub struct Filters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Dropped {
+    /// Texts that the same author had already given on the same item.
+    pub duplicates: usize,
     /// People who asked for it.
     pub removed_people: usize,
     /// Interactions with items of other categories.

@@ -117,8 +117,7 @@ pub(super) struct PackWriter {
 impl PackWriter {
     /// Starts a file beside `path`, so that it can be renamed onto it at the end.
     pub(super) fn create(path: &Path) -> std::io::Result<Self> {
-        let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut out = BufWriter::new(tempfile::NamedTempFile::new_in(dir)?);
+        let mut out = BufWriter::new(scratch(path)?);
         let at = (HEADER + ENTRY * SECTIONS) as u64;
         out.write_all(&vec![0; at as usize])?;
         Ok(Self { out, table: Vec::new(), at, crc: crc32fast::Hasher::new() })
@@ -172,6 +171,30 @@ impl PackWriter {
         self.out.write_all(&table)?;
         Ok((self.out.into_inner().map_err(|e| e.into_error())?, self.at))
     }
+}
+
+/// The folder in which `path` lies.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A private scratch file beside `path`. Those that killed writers left there go.
+pub(super) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let dir = folder(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (prefix, suffix) = (format!(".{name}."), ".part");
+    for entry in std::fs::read_dir(dir)?.flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|n| n.starts_with(&prefix) && n.ends_with(suffix)) {
+            // Whoever still writes it holds the lock.
+            if File::open(entry.path()).is_ok_and(|left| left.try_lock().is_ok()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+    let file = tempfile::Builder::new().prefix(&prefix).suffix(suffix).tempfile_in(dir)?;
+    file.as_file().lock()?;
+    Ok(file)
 }
 
 /// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.

@@ -54,12 +54,8 @@ fn cut(edges: &[(u32, u32)], round: usize) -> Vec<Held> {
     in_order.sort_by_key(|&(n, (user, _))| (user, n));
     let mut cut: Vec<Held> = Vec::new();
     for person in in_order.chunk_by(|a, b| a.1.0 == b.1.0) {
-        let mut seeds: Vec<u32> = Vec::new();
-        for &(_, (_, item)) in person {
-            if !seeds.contains(&item) {
-                seeds.push(item);
-            }
-        }
+        let mut seen = HashSet::new();
+        let mut seeds: Vec<u32> = person.iter().map(|&(_, (_, item))| item).filter(|&i| seen.insert(i)).collect();
         if let Some(at) = seeds.len().checked_sub(1 + round).filter(|&at| at > 0) {
             let target = seeds[at];
             seeds.truncate(at);

@@ -1,0 +1,178 @@
+//! `locket eval generation`
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use locket::{
+    eval::{
+        self,
+        generation::{Method, Settings, generation},
+    },
+    prompt::Task,
+};
+use serde_json::Value;
+
+use crate::ui;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Profile files
+    #[arg(long, required = true, num_args = 1..)]
+    profiles: Vec<PathBuf>,
+    /// A pack built with --holdout-targets; default: one built from the profiles
+    #[arg(long)]
+    pack: Option<PathBuf>,
+    /// Model: a name from `locket model list`, or a GGUF file
+    #[arg(long)]
+    model: Option<String>,
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum)]
+    task: EvalTask,
+    /// How
+    #[arg(long, value_enum)]
+    method: MethodArg,
+    /// Use at most this many of the latest history interactions
+    #[arg(long)]
+    history_cap: Option<usize>,
+    /// Evaluate at most this many people, drawn by the seed
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Evaluate only this part of the people, whom an adapter trained with the same share has not learnt from
+    #[arg(long, value_name = "SHARE")]
+    validation: Option<f64>,
+    /// Seed of the draw and of sampling
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Texts to write, of which the one that agrees most with the others is taken
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
+    /// Synthetic interactions per person (methods synthetic and full)
+    #[arg(long, default_value_t = 2)]
+    synthetic: usize,
+    /// For which items those are written
+    #[arg(long, value_enum, default_value = "predicted")]
+    items: ItemsArg,
+    /// File that keeps the synthetic interactions, so that synthetic and full write them once
+    #[arg(long)]
+    synthetic_file: Option<PathBuf>,
+    /// Predictions file, one JSON line per person; an interrupted run continues it
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Instead of scoring, write every text twice, with and without drafts of up to N tokens looked up in the prompt, and
+    /// compare texts and times
+    #[arg(long, value_name = "N", requires = "model", conflicts_with = "out")]
+    drafts: Option<usize>,
+    /// Instead of writing, score the real text after prompts with N of the person's own texts, chosen in different ways
+    #[arg(long, value_name = "N", requires = "model", conflicts_with_all = ["out", "drafts"])]
+    packing: Option<usize>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum EvalTask {
+    /// Title in, text out
+    Text,
+    /// Text in, title out
+    Title,
+    /// Title and text in, 1 to 5 out
+    Rating,
+    /// Nothing but the item in, as for a synthetic interaction, compared with what the person really wrote about it; copy takes
+    /// anybody's text on the item
+    Synthetic,
+}
+
+impl From<EvalTask> for Task {
+    fn from(arg: EvalTask) -> Self {
+        match arg {
+            EvalTask::Text => Self::Text,
+            EvalTask::Title => Self::Title,
+            EvalTask::Rating => Self::Rating,
+            EvalTask::Synthetic => Self::Synthetic,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ItemsArg {
+    /// The graph's predictions
+    Predicted,
+    /// Any that somebody has written about: no link prediction at all
+    Random,
+    /// What the person really met and --history-cap hides: perfect link prediction
+    Oracle,
+}
+
+impl From<ItemsArg> for eval::Items {
+    fn from(arg: ItemsArg) -> Self {
+        match arg {
+            ItemsArg::Predicted => Self::Predicted,
+            ItemsArg::Random => Self::Random,
+            ItemsArg::Oracle => Self::Oracle,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum MethodArg {
+    /// From the title alone
+    None,
+    /// Title and best neighbour's text, no model
+    Copy,
+    /// Own history (LaMP)
+    History,
+    /// Own history and others' texts (PGraphRAG)
+    Graph,
+    /// Own history, reasoning first (REST-PG)
+    Reasoning,
+    /// Real and synthetic history, others' texts, no reasoning
+    Synthetic,
+    /// Real and synthetic history, others' texts, reasoning first (GraSPeR)
+    Full,
+}
+
+impl From<MethodArg> for Method {
+    fn from(arg: MethodArg) -> Self {
+        match arg {
+            MethodArg::None => Method::None,
+            MethodArg::Copy => Method::Copy,
+            MethodArg::History => Method::History,
+            MethodArg::Graph => Method::Graph,
+            MethodArg::Reasoning => Method::Reasoning,
+            MethodArg::Synthetic => Method::Synthetic,
+            MethodArg::Full => Method::Full,
+        }
+    }
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Value> {
+    let method = args.method.into();
+    let model = match &args.model {
+        Some(model) if method != Method::Copy => Some(ui::load_model(model, args.adapter.as_deref())?),
+        _ => None,
+    };
+    let pack = args.pack.as_deref().map(ui::open_pack).transpose()?;
+    let mut settings = Settings::new(args.task.into(), method);
+    settings.history_cap = args.history_cap;
+    settings.limit = args.limit;
+    settings.validation = args.validation.map(locket::align::Share);
+    settings.seed = args.seed;
+    settings.options.candidates = args.candidates;
+    settings.synthetic = args.synthetic;
+    settings.items = args.items.into();
+    settings.threads = ui::threads();
+    settings.synthetic_file.clone_from(&args.synthetic_file);
+    let bar = ui::bar(1, "people");
+    let mut progress = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        ui::alive() as ControlFlow<()>
+    };
+    let value = match (args.drafts, args.packing, &model) {
+        (_, Some(k), Some(model)) => eval::packing(&args.profiles, pack, model, &settings, k, &mut progress),
+        (Some(draft), _, Some(model)) => eval::drafts(&args.profiles, pack, model, &settings, draft, &mut progress),
+        _ => generation(&args.profiles, pack, model.as_ref(), &settings, args.out.as_deref(), &mut progress),
+    };
+    bar.finish_and_clear();
+    Ok(value?)
+}

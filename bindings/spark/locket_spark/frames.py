@@ -1,0 +1,149 @@
+"""Interactions as data frames: where they come from, and the numbers that a pack knows people and items by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from . import filters
+from .algebra import fnv
+from .filters import Filters
+from .texts import line
+
+KEPT = StorageLevel.MEMORY_AND_DISK
+INTERACTION = T.StructType(
+    [
+        T.StructField("item", T.StringType()),
+        T.StructField("item_title", T.StringType()),
+        T.StructField("category", T.StringType()),
+        T.StructField("title", T.StringType()),
+        T.StructField("text", T.StringType()),
+        T.StructField("rating", T.FloatType()),
+        T.StructField("time", T.LongType()),
+    ]
+)
+PROFILE = T.StructType(
+    [
+        T.StructField("user", T.StringType()),
+        T.StructField("history", T.ArrayType(INTERACTION)),
+        T.StructField("target", INTERACTION),
+    ]
+)
+FLAT = T.StructType([T.StructField("user", T.StringType()), *INTERACTION.fields, T.StructField("seq", T.LongType())])
+PER_LINE = 1_000_000
+"""`seq` of the first interaction of a line is the line's number times this."""
+
+
+def lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """The lines of text files with their numbers (`line`, `n`), blank ones left out."""
+    numbered = spark.sparkContext.textFile(",".join(paths)).zipWithIndex()
+    return spark.createDataFrame(numbered, "line string, n long", verifySchema=False).where(F.trim("line") != "")
+
+
+def from_profiles(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
+    """Interactions of profile files (JSON lines, one person each), in the order of the files: column `seq` is that order.
+    A line that is no profile stops the job."""
+    parsed = lines(spark, paths).select(F.from_json("line", PROFILE, {"mode": "FAILFAST"}).alias("p"), "n")
+    whole = F.col("p.user").isNotNull() & F.col("p.target.item").isNotNull()
+    wrong = F.raise_error(F.concat(F.lit("line "), F.col("n") + 1, F.lit(": a profile needs a user and a target with an item")))
+    profile = parsed.select(F.when(whole, F.col("p")).otherwise(wrong).alias("p"), "n")
+    both = F.concat(F.coalesce("p.history", F.array()), F.array("p.target"))
+    met = profile.select(F.col("p.user").alias("user"), "n", F.posexplode(both).alias("k", "i"))
+    return met.select("user", "i.*", (F.col("n") * PER_LINE + F.col("k")).alias("seq"))
+
+
+def from_edges(spark: SparkSession, path: str) -> DataFrame:
+    """Interactions without texts: one person a line, `user item item ...`, as LightGCN's data sets have them."""
+    ids = lines(spark, [path]).select(F.split(F.trim("line"), r"\s+").alias("ids"), "n")
+    met = ids.select(F.col("ids")[0].alias("user"), "n", F.posexplode(F.slice("ids", 2, F.size("ids"))).alias("k", "item"))
+    return flat(met.select("user", "item", (F.col("n") * PER_LINE + F.col("k")).alias("seq")))
+
+
+def from_interactions(spark: SparkSession, path: str) -> DataFrame:
+    """Interactions from a table, one a row: Parquet, or JSON where the name ends so. Columns `user` and `item`, and any of
+    `item_title, category, title, text, rating, time, seq`. Without `seq` they are in the order of their times."""
+    json = path.rstrip("/").endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz"))
+    # All columns of JSON lines are named beforehand: guessing them would read everything twice.
+    return flat(spark.read.schema(FLAT).json(path) if json else spark.read.parquet(path))
+
+
+def flat(rows: DataFrame) -> DataFrame:
+    """Rows with all columns, in an order."""
+    for field in FLAT.fields[:-1]:
+        there = F.col(field.name) if field.name in rows.columns else F.lit(None)
+        rows = rows.withColumn(field.name, there.cast(field.dataType))
+    if "seq" not in rows.columns or rows.where(F.col("seq").isNull()).head(1):
+        rows = numbered(rows.drop("seq"), F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
+    return rows.where(F.col("user").isNotNull() & F.col("item").isNotNull())
+
+
+def numbered(frame: DataFrame, *order: str | Column) -> DataFrame:
+    """The rows with their place in this order, from 0, as column `number`."""
+    within = 33
+    placed = frame.orderBy(*order).withColumn("place", F.monotonically_increasing_id()).persist(KEPT)
+    part = F.shiftright("place", within)
+    start, starts = 0, []
+    for number, count in sorted(placed.groupBy(part.alias("part")).count().collect()):
+        starts.append((number, start))
+        start += count
+    begins = frame.sparkSession.createDataFrame(starts, "part long, begin long")
+    rows = placed.join(F.broadcast(begins), part == F.col("part"))
+    inner = F.col("place").bitwiseAND(F.lit((1 << within) - 1))
+    return rows.withColumn("number", F.col("begin") + inner).drop("place", "part", "begin")
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Interactions with people and items as numbers, in the order in which they first appear.
+
+    `met`: user, item, seq (the first), each pair once. `said`: the public texts on one line; None where there is none.
+    `items`: number, item, title, category. `keys`: of each item, by number.
+    """
+
+    spark: SparkSession
+    met: DataFrame
+    said: DataFrame | None
+    items: DataFrame
+    people: int
+    keys: np.ndarray
+
+
+def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, int]]:
+    """The interactions that are kept, and how many were not, by reason."""
+    dropped: dict[str, int] = {}
+    clean = {name: line(name) for name in ("item_title", "category", "title")}
+    rows = filters.interactions(rows, keep, dropped).withColumns({**clean, "text": F.when(F.col("text").isNotNull(), line("text"))})
+    rows = rows.persist(KEPT)
+    people = numbered(rows.groupBy("user").agg(F.min("seq").alias("seq")), "seq", "user").drop("seq").persist(KEPT)
+    with_texts = bool(rows.where(F.col("text").isNotNull()).head(1))
+    public = filters.once(rows, dropped) if with_texts else rows.limit(0)
+    known, public = filters.known(rows, public, keep, dropped)
+
+    def first(name: str) -> Column:
+        given = F.when(F.col(name) != "", F.struct("seq", name))
+        return F.coalesce(F.min(given)[name], F.lit(""))
+
+    named = known.groupBy("item").agg(F.min("seq").alias("seq"), first("item_title").alias("title"), first("category").alias("category"))
+    items = numbered(named, "seq", "item").drop("seq").persist(KEPT)
+    to_item, to_user = items.select("item", F.col("number").alias("i")), people.select("user", F.col("number").alias("u"))
+
+    def by_number(frame: DataFrame) -> DataFrame:
+        return frame.join(to_item, "item").join(to_user, "user")
+
+    met = by_number(known.groupBy("user", "item").agg(F.min("seq").alias("seq"))).select(
+        F.col("u").alias("user"), F.col("i").cast("int").alias("item"), "seq"
+    )
+    said = None
+    if with_texts:
+        chosen = filters.texts(public, keep, dropped)
+        said = by_number(chosen).select(
+            F.col("u").alias("user"), F.col("i").cast("int").alias("item"), "seq", "title", "text", "rating", "time", F.col("user").alias("author")
+        ).persist(KEPT)
+    keys = np.array([fnv(r.item) for r in items.orderBy("number").select("item").toLocalIterator()], dtype=np.uint64)
+    return Numbered(rows.sparkSession, met.persist(KEPT), said, items, people.count(), keys), dropped

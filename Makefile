@@ -13,7 +13,7 @@ SDK         = $(CURDIR)/target/sdk
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
 .PHONY: demo test test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
-	bench-sdk venv-spark test-spark bundle fuzz clean
+	bench-sdk venv-spark test-spark bench-scale bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
@@ -68,6 +68,11 @@ test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
 # The Spark job beside the builder of this machine. With LOCKET_SPARK_LARGE=1 on real data too, which takes half an hour.
 test-spark: build venv-spark
 	$(VENV_SPARK)/bin/python3 bindings/spark/tests/test_spark.py
+
+# Time and memory of both pack builders at 10^5, 10^6 and 10^7 interactions: about an hour. Draws docs/scale.svg.
+bench-scale: build venv-spark
+	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r bindings/spark/requirements-bench.txt
+	$(VENV_SPARK)/bin/python3 bindings/spark/scale.py --plot docs/scale.svg
 
 # The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
 docs-sdk: sdk-kotlin sdk-python-here

@@ -10,9 +10,8 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from .filters import Filters
-from .frames import from_edges, from_interactions, from_profiles
-from .job import build
+# By its name, since spark-submit runs this file as a script.
+from locket_spark import Filters, build, from_edges, from_interactions, from_profiles
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     source.add_argument("--edges", help="who met what: one person a line, `user item item ...`")
     source.add_argument("--interactions", help="a table, one interaction a row: Parquet, or JSON lines where the name ends so")
     p.add_argument("--out", required=True, help="folder for the parts")
-    p.add_argument("--partitions", type=int, default=4, help="partitions of people: one for each executor at a time")
+    p.add_argument("--partitions", type=int, default=4, help="partitions of people: one for about ten million interactions")
     p.add_argument("--master", help="for example local[2]; default: as spark-submit says")
     p.add_argument("--remove", metavar="FILE", help="leave out everything of these people: their ids, one a line")
     p.add_argument("--category", action="append", default=[], help="leave out all items but those of this category; may be repeated")
@@ -43,6 +42,7 @@ def main() -> None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["PYTHONPATH"] = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         here = {
+            "spark.executorEnv.PYTHONPATH": os.environ["PYTHONPATH"],
             "spark.driver.memory": "6g", "spark.driver.maxResultSize": "0", "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": str(2 * args.partitions), "spark.sql.adaptive.enabled": "false",
         }

@@ -31,6 +31,7 @@ class Fit:
     sharpness: float = 1.7
     row_exponent: float = 0.7
     neighbours: int = 100
+    candidates: int = 2_000
     people_per_item: int = 10_000
     items_per_person: int = 2_000
     dimension: int = 64
@@ -94,4 +95,6 @@ def largest(weights: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:
     """Places of the k largest weights; among equals those with the larger key."""
     if len(weights) <= k:
         return np.arange(len(weights))
-    return np.lexsort((keys, weights))[::-1][:k]
+    least = np.partition(weights, -k)[-k]
+    above, ties = np.flatnonzero(weights > least), np.flatnonzero(weights == least)
+    return np.concatenate([above, ties[np.argsort(keys[ties])[::-1][: k - len(above)]]])

@@ -67,7 +67,8 @@ def from_edges(spark: SparkSession, path: str) -> DataFrame:
 
 def from_interactions(spark: SparkSession, path: str) -> DataFrame:
     """Interactions from a table, one a row: Parquet, or JSON where the name ends so. Columns `user` and `item`, and any of
-    `item_title, category, title, text, rating, time, seq`. Without `seq` they are in the order of their times."""
+    `item_title, category, title, text, rating, time, seq`; `time` is a timestamp, or milliseconds since 1970. Without `seq` they are in
+    the order of their times."""
     json = path.rstrip("/").endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz"))
     # All columns of JSON lines are named beforehand: guessing them would read everything twice.
     return flat(spark.read.schema(FLAT).json(path) if json else spark.read.parquet(path))
@@ -77,6 +78,8 @@ def flat(rows: DataFrame) -> DataFrame:
     """Rows with all columns, in an order."""
     for field in FLAT.fields[:-1]:
         there = F.col(field.name) if field.name in rows.columns else F.lit(None)
+        if field.name in rows.columns and isinstance(rows.schema[field.name].dataType, T.TimestampType):
+            there = F.unix_millis(there)
         rows = rows.withColumn(field.name, there.cast(field.dataType))
     if "seq" not in rows.columns or rows.where(F.col("seq").isNull()).head(1):
         rows = numbered(rows.drop("seq"), F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
@@ -145,5 +148,7 @@ def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, int]]:
         said = by_number(chosen).select(
             F.col("u").alias("user"), F.col("i").cast("int").alias("item"), "seq", "title", "text", "rating", "time", F.col("user").alias("author")
         ).persist(KEPT)
+    if items.isEmpty():
+        raise ValueError("no interactions are left: the input is empty, or the filters leave out everything")
     keys = np.array([fnv(r.item) for r in items.orderBy("number").select("item").toLocalIterator()], dtype=np.uint64)
     return Numbered(rows.sparkSession, met.persist(KEPT), said, items, people.count(), keys), dropped

@@ -46,12 +46,14 @@ def of(data: Numbered, people: DataFrame) -> list[tuple[int, list[int]]]:
 def build(rows: DataFrame, out: str, keep: Filters = Filters(), fit: Fit = Fit(), partitions: int = 4) -> dict[str, object]:
     """Writes the parts of a pack to the folder `out`, as Parquet; `locket pack assemble` makes the pack of them.
 
-    `rows` has the columns of `frames.from_interactions`. `partitions` of people are fitted one by one in each task: as many as
-    the cluster runs Python tasks at a time is best, since what is summed over them is as large as the item vectors.
+    `rows` has the columns of `frames.from_interactions`. People are fitted in `partitions`, one in each task: few and large ones,
+    since what is summed over them is as large as the item vectors.
     """
     spark = rows.sparkSession
     data, dropped = number(rows, keep)
     write = Writer(spark, out, partitions)
+    # Until the end these parts, or a mixture with older ones, make no pack.
+    write.facts({"unfinished": True})
     known = texts.vocabulary(data)
     whole = texts.content(data, known)
     write.frame("items", data.items.select("number", "item", "title", "category"), "number")

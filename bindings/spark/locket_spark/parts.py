@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import scipy.sparse as sp
-from pyspark import RDD
+from pyspark import RDD, StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -30,7 +30,10 @@ class Writer:
     def lists(self, name: str, rows: RDD) -> None:
         """Rows (item, targets, weights)."""
         schema = "item int, targets array<int>, weights array<float>"
-        self.frame(name, self.spark.createDataFrame(rows, schema, verifySchema=False), "item")
+        # Kept, since ranges are drawn from a first pass over them.
+        made = self.spark.createDataFrame(rows, schema, verifySchema=False).persist(StorageLevel.MEMORY_AND_DISK)
+        self.frame(name, made, "item")
+        made.unpersist()
 
     def matrix(self, name: str, rows: np.ndarray) -> None:
         pieces = [(first, rows[first : first + ROWS]) for first in range(0, len(rows), ROWS)]

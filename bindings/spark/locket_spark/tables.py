@@ -248,12 +248,14 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
         vectors = wide.value
         keep = others != item
         others, counts = others[keep], counts[keep]
-        counts = counts * np.float32(1 / part_of(fit.people_per_item, degrees[item]))
-        to_people = power(degrees[others], fit.people_target_exponent)
+        stands_for = np.float32(1 / part_of(fit.people_per_item, degrees[item]))
+        met = counts * stands_for * power(degrees[others], fit.people_target_exponent)
+        strong = largest(met, keys[others], fit.candidates)
+        others, met = others[strong], met[strong]
         to_vectors = np.float32(fit.spectral_weight) * power(degrees[others], fit.spectral_target_exponent)
         source = power(degrees[item : item + 1], fit.source_exponent)[0]
         alike = np.maximum(vectors[others] @ vectors[item], 0)
-        weights = (source * (counts * to_people + alike * to_vectors)) ** np.float32(fit.sharpness)
+        weights = (source * (met + alike * to_vectors)) ** np.float32(fit.sharpness)
         best = largest(weights, keys[others], fit.neighbours)
         others, weights = others[best], weights[best]
         length = max(np.sqrt((weights * weights).sum(dtype=np.float32)), np.finfo(np.float32).tiny)

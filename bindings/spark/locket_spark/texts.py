@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-import pathlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,8 @@ SPACE = "[\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u20
 @functools.cache
 def stopwords() -> frozenset[str]:
     """English words that carry no topic: the engine's own list."""
-    return frozenset((pathlib.Path(__file__).parent / "stopwords.txt").read_text(encoding="utf-8").split())
+    # The package may be a ZIP file on the cluster.
+    return frozenset(resources.files(__package__).joinpath("stopwords.txt").read_text(encoding="utf-8").split())
 
 
 def terms(text: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
     make test-spark
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,35 +28,44 @@ def locket(*args: object) -> dict:
     return json.loads(said.stdout)
 
 
-def spark(*args: object) -> subprocess.Popen:
-    """The job, on two threads of this machine, where a task may fail three times."""
-    environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    command = [sys.executable, "-m", "locket_spark", "--master", "local[2,4]", "--partitions", "2", *map(str, args)]
+def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
+    """The job; by default on two threads of this machine, where a task may fail three times."""
+    environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": tempfile.gettempdir() + "/locket-spark"}
+    command = [sys.executable, "-m", "locket_spark", "--master", master, "--partitions", "2", *map(str, args)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def workers(pid: int) -> list[int]:
-    """The processes below `pid` in which Python runs tasks."""
-    parents = {}
+def below(pid: int) -> dict[int, tuple[int, str]]:
+    """The processes that `pid` started, and theirs: parent and command."""
+    found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                status = (entry / "status").read_text()
-                command = (entry / "cmdline").read_text()
+                status, command = (entry / "status").read_text(), (entry / "cmdline").read_text()
             except OSError:
                 continue
             parent = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
-            parents[int(entry.name)] = (parent, command)
+            found[int(entry.name)] = (parent, command)
 
-    def below(child: int) -> bool:
-        while child in parents:
-            child = parents[child][0]
+    def under(child: int) -> bool:
+        while child in found:
+            child = found[child][0]
             if child == pid:
                 return True
         return False
 
-    daemons = {p for p, (_, command) in parents.items() if "pyspark.daemon" in command and below(p)}
-    return [p for p in daemons if parents[p][0] in daemons]
+    return {p: of for p, of in found.items() if under(p)}
+
+
+def workers(pid: int) -> list[int]:
+    """The processes below `pid` in which Python runs tasks."""
+    daemons = {p: parent for p, (parent, command) in below(pid).items() if "pyspark.daemon" in command}
+    return [p for p, parent in daemons.items() if parent in daemons]
+
+
+def executors(pid: int) -> list[int]:
+    """The executors below `pid`: Java processes that hold tasks, cached data and what is shuffled."""
+    return [p for p, (_, command) in below(pid).items() if "CoarseGrainedExecutorBackend" in command]
 
 
 class Case(unittest.TestCase):
@@ -120,19 +130,45 @@ class Sample(Case):
             self.assertEqual(ours[fact], theirs[fact], fact)
         self.same(here, self.dir / "there.pack", "--profiles", SAMPLE, order=0.9)
 
-    def test_a_killed_task_changes_nothing(self) -> None:
+    def test_a_table_gives_the_same_and_a_text_counts_once(self) -> None:
+        rows, seq = [], 0
+        for line in SAMPLE.read_text().splitlines():
+            profile = json.loads(line)
+            for interaction in [*profile["history"], profile["target"]]:
+                rows.append({"user": profile["user"], "seq": seq, **interaction})
+                seq += 1
+        rows += [{**row, "seq": seq + n, "text": f" {row['text']} "} for n, row in enumerate(rows[::60])]
+        rows.reverse()
+        flat, table = self.dir / "flat.jsonl", self.dir / "table"
+        flat.write_text("\n".join(map(json.dumps, rows)))
+        convert = (
+            "from pyspark.sql import SparkSession as S; from locket_spark.frames import FLAT; import sys\n"
+            "S.builder.master('local[1]').getOrCreate().read.schema(FLAT).json(sys.argv[1]).write.parquet(sys.argv[2])"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "SPARK_LOCAL_IP": "127.0.0.1"}
+        subprocess.run([sys.executable, "-c", convert, flat, table], check=True, capture_output=True, env=environment)
+        parts = self.parts("parts", "--interactions", table)
+        there = locket("pack", "assemble", parts, "--out", self.dir / "table.pack")
+        locket("pack", "assemble", self.whole, "--out", self.dir / "profiles.pack")
+        self.assertEqual(4, there["dropped"]["duplicates"])
+        self.assertEqual((self.dir / "profiles.pack").read_bytes(), (self.dir / "table.pack").read_bytes())
+
+    def killed(self, which, most: int, pause: float, **how: str) -> str:
+        """Runs the job, kills `most` processes that `which` names, a pause between two of them, and demands the same pack as
+        undisturbed. Returns what the job said."""
         undisturbed, out = self.dir / "undisturbed.pack", self.dir / "killed"
         locket("pack", "assemble", self.whole, "--out", undisturbed)
-        job = spark("--profiles", SAMPLE, "--out", out)
+        job = spark("--profiles", SAMPLE, "--out", out, **how)
         killed = 0
         said: list[str] = []
         drain = threading.Thread(target=lambda: said.extend(job.stderr))
         drain.start()
-        while job.poll() is None and killed < 4:
-            for worker in workers(job.pid)[:1]:
-                os.kill(worker, signal.SIGKILL)
-                killed += 1
-                time.sleep(4)
+        while job.poll() is None and killed < most:
+            for process in which(job.pid)[:1]:
+                time.sleep(pause)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+                    killed += 1
             time.sleep(0.05)
         with job.stdout as out_of_it:
             out_of_it.read()
@@ -140,9 +176,15 @@ class Sample(Case):
         drain.join()
         job.stderr.close()
         self.assertGreaterEqual(killed, 2)
-        self.assertIn("Lost task", "".join(said))
         digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
         self.assertEqual(digest(undisturbed), digest(self.pack(out)))
+        return "".join(said)
+
+    def test_a_killed_task_changes_nothing(self) -> None:
+        self.assertIn("Lost task", self.killed(workers, 4, 4))
+
+    def test_a_killed_executor_changes_nothing(self) -> None:
+        self.assertIn("Lost executor", self.killed(executors, 3, 12, master="local-cluster[2,1,1024]"))
 
     def test_parts_that_do_not_fit_are_refused(self) -> None:
         parts = self.dir / "parts"
@@ -179,7 +221,8 @@ class Large(Case):
                 here = self.dir / "here.pack"
                 locket("pack", "build", "--profiles", plain, "--out", here)
                 there = self.pack(self.parts("parts", "--profiles", plain))
-                self.same(here, there, "--profiles", plain)
+                # Where most items have one person, predictions are often at a near tie.
+                self.same(here, there, "--profiles", plain, order=0.95)
 
 
 if __name__ == "__main__":

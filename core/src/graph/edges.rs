@@ -83,6 +83,8 @@ pub(crate) fn keep_largest(row: &mut Vec<(u32, f32)>, k: usize, keys: &[u64]) {
         };
         row.select_nth_unstable_by(k - 1, larger_first);
         row.truncate(k);
+        // Thousands of rows are held at once, and each has seen thousands of others.
+        row.shrink_to_fit();
     }
 }
 

@@ -39,6 +39,9 @@ pub struct FitOptions {
     pub row_exponent: f32,
     /// Neighbours kept per item.
     pub neighbours: usize,
+    /// Strongest co-interactions of an item that are also compared by their vectors, the others being out: in a large population
+    /// nearly every two items share a person.
+    pub candidates: usize,
     /// People over whom an item's co-interactions are counted. Of a blockbuster's people about this many are drawn, and each
     /// counts for those it stands for: without it the work grows with the square of an item's people.
     pub people_per_item: usize,
@@ -63,6 +66,7 @@ impl Default for FitOptions {
             sharpness: 1.7,
             row_exponent: 0.7,
             neighbours: 100,
+            candidates: 2_000,
             people_per_item: 10_000,
             items_per_person: 2_000,
             dimension: 64,
@@ -90,6 +94,7 @@ impl FitOptions {
             "sharpness" => self.sharpness = value,
             "row_exponent" => self.row_exponent = value,
             "neighbours" => self.neighbours = value as usize,
+            "candidates" => self.candidates = value as usize,
             "people_per_item" => self.people_per_item = value as usize,
             "items_per_person" => self.items_per_person = value as usize,
             "dimension" => self.dimension = (value as usize).min(MAX_DIMENSION),
@@ -160,14 +165,14 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
         }
         let stands_for = 1.0 / sample.people[item] as f32;
         let source = power(degrees[item], options.source_exponent);
-        let mut row: Vec<(u32, f32)> = Vec::new();
-        for (other, shared) in sums.drain() {
-            let j = other as usize;
-            if j != item {
-                let alike = dot(vector(item), vector(j)).max(0.0);
-                let weight = source * (shared * stands_for * to_people[j] + alike * to_vectors[j]);
-                row.push((other, weight.powf(options.sharpness)));
-            }
+        let met = sums.drain().filter(|&(other, _)| other as usize != item);
+        let mut row: Vec<(u32, f32)> =
+            met.map(|(other, shared)| (other, shared * stands_for * to_people[other as usize])).collect();
+        keep_largest(&mut row, options.candidates, keys);
+        for (other, weight) in &mut row {
+            let j = *other as usize;
+            let alike = dot(vector(item), vector(j)).max(0.0);
+            *weight = (source * (*weight + alike * to_vectors[j])).powf(options.sharpness);
         }
         keep_largest(&mut row, options.neighbours, keys);
         let length = row.iter().map(|e| e.1 * e.1).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);

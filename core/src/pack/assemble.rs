@@ -135,7 +135,11 @@ impl Parts<'_> {
         // The cluster's file system names the file.
         let file = self.files("facts", "txt")?.pop().ok_or_else(|| bad(&"there is no file in it"))?;
         let text = fs::read(file).map_err(|e| bad(&e))?;
-        let facts: Facts = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
+        if value.get("unfinished").is_some() {
+            return Err(bad(&"the job that makes these parts has not come to its end"));
+        }
+        let facts: Facts = serde_json::from_value(value).map_err(|e| bad(&e))?;
         if facts.version == VERSION { Ok(facts) } else { Err(bad(&"parts of another version")) }
     }
 

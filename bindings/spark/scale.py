@@ -22,7 +22,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 LOCKET = REPO / "target/release/locket"
 TRIES = [
     # (interactions, words of each text, who builds)
-    *((10**n, 0, who) for n in (7, 6, 5) for who in ("one machine", "Spark")),
+    *((10**n, 0, who) for n in (5, 6, 7) for who in ("one machine", "Spark")),
     *((10**n, words, "one machine") for n, all_words in ((5, (5, 20, 80)), (6, (5, 80))) for words in all_words),
     (10**5, 20, "Spark"),
 ]

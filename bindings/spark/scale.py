@@ -138,8 +138,8 @@ def plot(found: list[dict], out: pathlib.Path) -> None:
     for interactions in sorted({f["interactions"] for f in found if f["words"]}):
         points = sorted((f["input"] / 1e6, f["peak"] / 1e6) for f in found if f["who"] == "one machine" and f["words"] and f["interactions"] == interactions)
         text.plot(*zip(*points), "o-", label=f"{interactions:,} interactions")
-    text.set(xscale="log", ylim=(0, None), xlabel="length of the profiles, MB", ylabel="MB", title="Peak memory of one machine, by the length of texts")
-    text.legend()
+    text.set(xlim=(0, None), ylim=(0, None), xlabel="length of the profiles, MB", ylabel="MB", title="One machine: memory and texts")
+    text.legend(loc="lower right")
     text.grid(alpha=0.3)
     figure.savefig(out, metadata={"Date": None})
 

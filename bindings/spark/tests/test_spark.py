@@ -193,6 +193,10 @@ class Sample(Case):
         failed = subprocess.run([LOCKET, "pack", "assemble", parts, "--out", self.dir / "p"], capture_output=True, text=True)
         self.assertNotEqual(0, failed.returncode)
         self.assertIn("full/alike", failed.stderr)
+        for facts in (parts / "facts").glob("*.txt"):
+            facts.write_text('{"unfinished": true}')
+        failed = subprocess.run([LOCKET, "pack", "assemble", parts, "--out", self.dir / "p"], capture_output=True, text=True)
+        self.assertIn("has not come to its end", failed.stderr)
         self.assertFalse((self.dir / "p").exists())
 
 

@@ -160,7 +160,7 @@ fn person(
     let mut history: Vec<Interaction> = items
         .iter()
         .map(|&(item, cluster)| {
-            let mut interaction = Interaction::new(&format!("i{item}"), &text(draws, words, cluster));
+            let mut interaction = Interaction::new(format!("i{item}"), text(draws, words, cluster));
             interaction.item_title = Some(text(draws, 3, cluster));
             interaction.category = Some(format!("c{cluster}"));
             interaction.rating = Some((1.0 + draws.next() * 5.0).min(5.0).floor() as f32);

@@ -253,7 +253,7 @@ mod tests {
         for user in 0..4_000u64 {
             let home = draw(7, user) % 10;
             let mut row: Vec<u32> = (0..6).map(|n| (1 + home * 10 + draw(user, n) % 10) as u32).collect();
-            if draw(9, user) % 10 > 0 {
+            if !draw(9, user).is_multiple_of(10) {
                 row.push(0);
             }
             row.sort_unstable();

@@ -72,7 +72,7 @@ test-spark: build venv-spark
 # Time and memory of both pack builders at 10^5, 10^6 and 10^7 interactions: about an hour. Draws docs/scale.svg.
 bench-scale: build venv-spark
 	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r bindings/spark/requirements-bench.txt
-	$(VENV_SPARK)/bin/python3 bindings/spark/scale.py --plot docs/scale.svg
+	$(VENV_SPARK)/bin/python3 bindings/spark/tests/scale.py --plot docs/scale.svg
 
 # The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
 docs-sdk: sdk-kotlin sdk-python-here

@@ -58,8 +58,17 @@ def draw(keys: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def drawn(keys: np.ndarray, n: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Whether draw `n` of each key is among this part of all draws."""
-    return (draw(keys, n) >> np.uint64(11)).astype(np.float64) < part * np.float64(1 << 53)
+    """Whether draw `n` of each key is among this part of all draws. Where the part is everything nothing is drawn."""
+    out = np.ones(len(part), dtype=bool)
+    some = np.flatnonzero(part < 1)
+    out[some] = (draw(keys[some], n[some]) >> np.uint64(11)).astype(np.float64) < part[some] * np.float64(1 << 53)
+    return out
+
+
+def runs(values: np.ndarray) -> list[slice]:
+    """Where the same value (from 0 on) stands in a row, in sorted `values`."""
+    bounds = np.flatnonzero(np.diff(values, prepend=-1, append=-1))
+    return [slice(first, last) for first, last in zip(bounds, bounds[1:])]
 
 
 def uniform(keys: np.ndarray, count: int) -> np.ndarray:

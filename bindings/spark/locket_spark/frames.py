@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -14,9 +13,9 @@ from pyspark.sql import types as T
 from . import filters
 from .algebra import fnv
 from .filters import Filters
+from .order import KEPT, numbered
 from .texts import line
 
-KEPT = StorageLevel.MEMORY_AND_DISK
 INTERACTION = T.StructType(
     [
         T.StructField("item", T.StringType()),
@@ -62,43 +61,30 @@ def from_edges(spark: SparkSession, path: str) -> DataFrame:
     """Interactions without texts: one person a line, `user item item ...`, as LightGCN's data sets have them."""
     ids = lines(spark, [path]).select(F.split(F.trim("line"), r"\s+").alias("ids"), "n")
     met = ids.select(F.col("ids")[0].alias("user"), "n", F.posexplode(F.slice("ids", 2, F.size("ids"))).alias("k", "item"))
-    return flat(met.select("user", "item", (F.col("n") * PER_LINE + F.col("k")).alias("seq")))
+    return met.select("user", "item", (F.col("n") * PER_LINE + F.col("k")).alias("seq"))
 
 
 def from_interactions(spark: SparkSession, path: str) -> DataFrame:
     """Interactions from a table, one a row: Parquet, or JSON where the name ends so. Columns `user` and `item`, and any of
     `item_title, category, title, text, rating, time, seq`; `time` is a timestamp, or milliseconds since 1970. Without `seq` they are in
     the order of their times."""
-    json = path.rstrip("/").endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz"))
-    # All columns of JSON lines are named beforehand: guessing them would read everything twice.
-    return flat(spark.read.schema(FLAT).json(path) if json else spark.read.parquet(path))
+    if not path.rstrip("/").endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")):
+        return spark.read.parquet(path)
+    # All columns are named beforehand: guessing them would read everything twice.
+    rows = spark.read.schema(FLAT).json(path)
+    return rows.drop("seq") if rows.where(F.col("seq").isNull()).head(1) else rows
 
 
-def flat(rows: DataFrame) -> DataFrame:
-    """Rows with all columns, in an order."""
+def complete(rows: DataFrame) -> DataFrame:
+    """The rows with all columns, null where there are none, and in an order."""
     for field in FLAT.fields[:-1]:
         there = F.col(field.name) if field.name in rows.columns else F.lit(None)
         if field.name in rows.columns and isinstance(rows.schema[field.name].dataType, T.TimestampType):
             there = F.unix_millis(there)
         rows = rows.withColumn(field.name, there.cast(field.dataType))
-    if "seq" not in rows.columns or rows.where(F.col("seq").isNull()).head(1):
-        rows = numbered(rows.drop("seq"), F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
+    if "seq" not in rows.columns:
+        rows = numbered(rows, F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
     return rows.where(F.col("user").isNotNull() & F.col("item").isNotNull())
-
-
-def numbered(frame: DataFrame, *order: str | Column) -> DataFrame:
-    """The rows with their place in this order, from 0, as column `number`."""
-    within = 33
-    placed = frame.orderBy(*order).withColumn("place", F.monotonically_increasing_id()).persist(KEPT)
-    part = F.shiftright("place", within)
-    start, starts = 0, []
-    for number, count in sorted(placed.groupBy(part.alias("part")).count().collect()):
-        starts.append((number, start))
-        start += count
-    begins = frame.sparkSession.createDataFrame(starts, "part long, begin long")
-    rows = placed.join(F.broadcast(begins), part == F.col("part"))
-    inner = F.col("place").bitwiseAND(F.lit((1 << within) - 1))
-    return rows.withColumn("number", F.col("begin") + inner).drop("place", "part", "begin")
 
 
 @dataclass(frozen=True)
@@ -121,7 +107,7 @@ def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, int]]:
     """The interactions that are kept, and how many were not, by reason."""
     dropped: dict[str, int] = {}
     clean = {name: line(name) for name in ("item_title", "category", "title")}
-    rows = filters.interactions(rows, keep, dropped).withColumns({**clean, "text": F.when(F.col("text").isNotNull(), line("text"))})
+    rows = filters.interactions(complete(rows), keep, dropped).withColumns({**clean, "text": F.when(F.col("text").isNotNull(), line("text"))})
     rows = rows.persist(KEPT)
     people = numbered(rows.groupBy("user").agg(F.min("seq").alias("seq")), "seq", "user").drop("seq").persist(KEPT)
     with_texts = bool(rows.where(F.col("text").isNotNull()).head(1))

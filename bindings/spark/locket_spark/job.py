@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from . import tables, texts
 from .algebra import Fit
 from .filters import Filters
-from .frames import KEPT, Numbered, number, numbered
+from .frames import Numbered, number
+from .order import KEPT, numbered
 from .parts import Writer
 
 LEARNERS, ROUNDS = 1_000, 4
@@ -46,7 +47,7 @@ def of(data: Numbered, people: DataFrame) -> list[tuple[int, list[int]]]:
 def build(rows: DataFrame, out: str, keep: Filters = Filters(), fit: Fit = Fit(), partitions: int = 4) -> dict[str, object]:
     """Writes the parts of a pack to the folder `out`, as Parquet; `locket pack assemble` makes the pack of them.
 
-    `rows` has the columns of `frames.from_interactions`. People are fitted in `partitions`, one in each task: few and large ones,
+    `rows` has columns as `from_interactions` names them. People are fitted in `partitions`, one in each task: few and large ones,
     since what is summed over them is as large as the item vectors.
     """
     spark = rows.sparkSession

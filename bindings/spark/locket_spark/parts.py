@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import scipy.sparse as sp
-from pyspark import RDD, StorageLevel
+from pyspark import RDD
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from .algebra import fnv
+from .order import KEPT
 
 ROWS = 4096
 """Rows of a table that travel together."""
@@ -31,7 +32,7 @@ class Writer:
         """Rows (item, targets, weights)."""
         schema = "item int, targets array<int>, weights array<float>"
         # Kept, since ranges are drawn from a first pass over them.
-        made = self.spark.createDataFrame(rows, schema, verifySchema=False).persist(StorageLevel.MEMORY_AND_DISK)
+        made = self.spark.createDataFrame(rows, schema, verifySchema=False).persist(KEPT)
         self.frame(name, made, "item")
         made.unpersist()
 
@@ -54,7 +55,8 @@ class Writer:
         self.lists(name, self.spark.sparkContext.parallelize(pieces, max(len(pieces), 1)).flatMap(rows))
 
     def texts(self, name: str, said: DataFrame | None) -> None:
-        signed = F.udf(lambda user: fnv(user) - (1 << 64) * (fnv(user) >> 63), "long")
+        # The same 64 bits with a sign.
+        signed = F.udf(lambda user: (fnv(user) ^ 1 << 63) - (1 << 63), "long")
         stars = F.coalesce(F.least(F.greatest(F.round("rating"), F.lit(1)), F.lit(5)).cast("int"), F.lit(0))
         if said is None:
             columns = "item int, seq long, title string, text string, stars int, author long, time long"

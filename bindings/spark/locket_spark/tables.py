@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from pyspark import RDD, SparkContext, StorageLevel
+from pyspark import RDD, SparkContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from .algebra import OVERSAMPLING, Fit, drawn, eigen, largest, orthonormal, power, uniform
+from .algebra import OVERSAMPLING, Fit, drawn, eigen, largest, orthonormal, power, runs, uniform
+from .order import KEPT
 
 ITEMS_PER_BLOCK = 4096
 """Items of a block: what is summed at once, and most items that a task finds neighbours of."""
@@ -52,7 +53,7 @@ class Graph:
                 np.array(users, dtype=np.uint64), sp.csr_matrix((ones, indices, np.cumsum(lengths)), shape=(len(users), items))
             )
 
-        self.parts: RDD[People] = ordered.rdd.mapPartitions(matrix, preservesPartitioning=True).persist(StorageLevel.MEMORY_AND_DISK)
+        self.parts: RDD[People] = ordered.rdd.mapPartitions(matrix, preservesPartitioning=True).persist(KEPT)
         self.degrees = self.sum(lambda r: np.bincount(r.rows.indices, minlength=items))
 
     def sum(self, of: Callable[[People], np.ndarray]) -> np.ndarray:
@@ -180,7 +181,7 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
     Each block of items gets whole rows of those people who are asked about one of them, so that no pair of items is shuffled;
     what travels is at most edges x blocks, and an item asks about `people_per_item` people at most.
     """
-    fit = graph.fit
+    fit, items = graph.fit, graph.items
     block_of = item_blocks(graph.degrees, fit)
     blocks = int(block_of.max(initial=0)) + 1
     sent = graph.context.broadcast((graph.keys, graph.degrees, block_of))
@@ -189,19 +190,12 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
     def told(users: np.ndarray, lengths: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Which edges count as met together."""
         part = np.repeat(part_of(fit.items_per_person, lengths), lengths)
-        counts = np.ones(len(columns), dtype=bool)
-        some = np.flatnonzero(part < 1)
-        counts[some] = drawn(~sent.value[0][columns[some]], np.repeat(users, lengths)[some], part[some])
-        return counts
+        return drawn(~sent.value[0][columns], np.repeat(users, lengths), part)
 
     def asked(users: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Which edges, of those, make an item ask about a person."""
         keys, degrees, _ = sent.value
-        part = part_of(fit.people_per_item, degrees[columns])
-        asks = np.ones(len(columns), dtype=bool)
-        some = np.flatnonzero(part < 1)
-        asks[some] = drawn(keys[columns[some]], users[some], part[some])
-        return asks
+        return drawn(keys[columns], users, part_of(fit.people_per_item, degrees[columns]))
 
     def to_blocks(number: int, rs: Iterable[People]) -> Iterator[tuple[int, tuple]]:
         for users, r in rs:
@@ -214,11 +208,10 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
             pairs = np.unique(sent.value[2][columns[asks]].astype(np.int64) * len(users) + row_of[asks])
             shorter = sp.csr_matrix((np.ones(len(columns), np.float32), columns, np.searchsorted(row_of, np.arange(len(users) + 1))), shape=r.shape)
             to, rows = np.divmod(pairs, max(len(users), 1))
-            bounds = np.flatnonzero(np.diff(to, prepend=-1, append=-1))
-            for first, last in zip(bounds, bounds[1:]):
-                some = rows[first:last]
+            for run in runs(to):
+                some = rows[run]
                 part = shorter[some]
-                yield int(to[first]), (number, users[some], lengths[some], np.diff(part.indptr), part.indices)
+                yield int(to[run.start]), (number, users[some], lengths[some], np.diff(part.indptr), part.indices)
 
     def rows(found: Iterable[tuple[int, tuple]]) -> Iterator[tuple[int, list[int], list[float]]]:
         parts = sorted(found, key=lambda p: p[1][0])
@@ -228,7 +221,7 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
         users, full, lengths, columns = (np.concatenate([p[1][k] for p in parts]) for k in range(1, 5))
         del parts
         own = np.flatnonzero(sent.value[2] == block)
-        place = np.full(graph_items, -1, dtype=np.int32)
+        place = np.full(items, -1, dtype=np.int32)
         place[own] = np.arange(len(own))
         starts = np.concatenate([[0], np.cumsum(lengths)])
         row_of = np.repeat(np.arange(len(users)), lengths)
@@ -236,7 +229,7 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
         here = here[asked(users[row_of[here]], columns[here])]
         asks = sp.csc_matrix((np.ones(len(here), np.float32), (row_of[here], place[columns[here]])), shape=(len(users), len(own)))
         weights = np.repeat(power(full, fit.user_exponent), lengths)
-        tells = sp.csr_matrix((weights, columns, starts), shape=(len(users), graph_items))
+        tells = sp.csr_matrix((weights, columns, starts), shape=(len(users), items))
         for first in range(0, len(own), ROWS_AT_ONCE):
             shared = (asks[:, first : first + ROWS_AT_ONCE].T.tocsr() @ tells).tocsr()
             for n, item in enumerate(own[first : first + ROWS_AT_ONCE]):
@@ -263,7 +256,6 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
         order = np.argsort(others)
         return item, others[order].tolist(), weights[order].tolist()
 
-    graph_items = graph.items
     return graph.parts.mapPartitionsWithIndex(to_blocks).partitionBy(blocks, lambda block: block).mapPartitions(rows)
 
 
@@ -294,9 +286,8 @@ def content_edges(context: SparkContext, content: sp.csr_matrix, keys: np.ndarra
         of, to, values = np.concatenate([of, to]), np.concatenate([to, of]), np.concatenate([values, values])
         block = of // ITEMS_PER_BLOCK
         order = np.argsort(block, kind="stable")
-        bounds = np.flatnonzero(np.diff(block[order], prepend=-1, append=-1))
-        for begin, end in zip(bounds, bounds[1:]):
-            some = order[begin:end]
+        for run in runs(block[order]):
+            some = order[run]
             yield int(block[some[0]]), (of[some], to[some], values[some])
 
     def rows(found: Iterable[tuple[int, tuple]]) -> Iterator[tuple[int, list[int], list[float]]]:
@@ -309,9 +300,8 @@ def content_edges(context: SparkContext, content: sp.csr_matrix, keys: np.ndarra
         of, to, values = of[order], to[order], values[order]
         first = np.flatnonzero((np.diff(of, prepend=-1) != 0) | (np.diff(to, prepend=-1) != 0))
         of, to, values = of[first], to[first], values[first]
-        bounds = np.flatnonzero(np.diff(of, prepend=-1, append=-1))
-        for begin, end in zip(bounds, bounds[1:]):
-            yield int(of[begin]), to[begin:end].tolist(), values[begin:end].tolist()
+        for run in runs(of):
+            yield int(of[run.start]), to[run].tolist(), values[run].tolist()
 
     starts = range(0, items, ROWS_AT_ONCE)
     blocks = -(-items // ITEMS_PER_BLOCK)

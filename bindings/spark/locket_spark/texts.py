@@ -15,6 +15,8 @@ import scipy.sparse as sp
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from .order import KEPT, numbered
+
 if TYPE_CHECKING:
     from .frames import Numbered
 
@@ -74,8 +76,6 @@ class Vocabulary:
 
 
 def vocabulary(data: Numbered) -> Vocabulary:
-    from .frames import KEPT, numbered
-
     own = data.items.select(F.explode(item_terms()).alias("term")).distinct().withColumn("count", F.lit(1).cast("long"))
     texts = words = 0
     found = own.withColumnRenamed("count", "documents")

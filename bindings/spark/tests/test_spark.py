@@ -17,6 +17,8 @@ import threading
 import time
 import unittest
 
+from processes import below
+
 REPO = pathlib.Path(__file__).resolve().parents[3]
 LOCKET = REPO / "target/release/locket"
 SAMPLE = REPO / "tests/sample/sample.jsonl"
@@ -33,28 +35,6 @@ def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": tempfile.gettempdir() + "/locket-spark"}
     command = [sys.executable, "-m", "locket_spark", "--master", master, "--partitions", "2", *map(str, args)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def below(pid: int) -> dict[int, tuple[int, str]]:
-    """The processes that `pid` started, and theirs: parent and command."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                status, command = (entry / "status").read_text(), (entry / "cmdline").read_text()
-            except OSError:
-                continue
-            parent = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
-            found[int(entry.name)] = (parent, command)
-
-    def under(child: int) -> bool:
-        while child in found:
-            child = found[child][0]
-            if child == pid:
-                return True
-        return False
-
-    return {p: of for p, of in found.items() if under(p)}
 
 
 def workers(pid: int) -> list[int]:
@@ -153,9 +133,9 @@ class Sample(Case):
         self.assertEqual(4, there["dropped"]["duplicates"])
         self.assertEqual((self.dir / "profiles.pack").read_bytes(), (self.dir / "table.pack").read_bytes())
 
-    def killed(self, which, most: int, pause: float, **how: str) -> str:
-        """Runs the job, kills `most` processes that `which` names, a pause between two of them, and demands the same pack as
-        undisturbed. Returns what the job said."""
+    def killed(self, which, pause: float, lost: str, **how: str) -> None:
+        """Runs the job, and kills three or more processes that `which` names until it said twice what it `lost`, a pause after each.
+        Demands the same pack as undisturbed."""
         undisturbed, out = self.dir / "undisturbed.pack", self.dir / "killed"
         locket("pack", "assemble", self.whole, "--out", undisturbed)
         job = spark("--profiles", SAMPLE, "--out", out, **how)
@@ -163,28 +143,28 @@ class Sample(Case):
         said: list[str] = []
         drain = threading.Thread(target=lambda: said.extend(job.stderr))
         drain.start()
-        while job.poll() is None and killed < most:
+        while job.poll() is None and (killed < 3 or sum(lost in line for line in said) < 2):
             for process in which(job.pid)[:1]:
-                time.sleep(pause)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
                     killed += 1
+                time.sleep(pause)
             time.sleep(0.05)
         with job.stdout as out_of_it:
             out_of_it.read()
         self.assertEqual(0, job.wait(), "".join(said)[-3000:])
         drain.join()
         job.stderr.close()
-        self.assertGreaterEqual(killed, 2)
+        self.assertGreaterEqual(killed, 3)
+        self.assertIn(lost, "".join(said))
         digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
         self.assertEqual(digest(undisturbed), digest(self.pack(out)))
-        return "".join(said)
 
     def test_a_killed_task_changes_nothing(self) -> None:
-        self.killed(workers, 3, 0.2)
+        self.killed(workers, 4, "Lost task")
 
     def test_a_killed_executor_changes_nothing(self) -> None:
-        self.assertIn("Lost executor", self.killed(executors, 3, 12, master="local-cluster[2,1,1024]"))
+        self.killed(executors, 15, "Lost executor", master="local-cluster[2,1,1024]")
 
     def test_parts_that_do_not_fit_are_refused(self) -> None:
         parts = self.dir / "parts"

@@ -14,6 +14,7 @@ use crate::{
     Error,
     graph::draw,
     interaction::Interaction,
+    pack,
     profile::{Profile, ProfileError},
 };
 
@@ -124,9 +125,7 @@ pub fn population(
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
     let io = |source| ProfileError::Io { path: out.to_path_buf(), source };
-    let dir = out.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let scratch = tempfile::NamedTempFile::new_in(dir).map_err(io)?;
-    let mut file = BufWriter::new(scratch);
+    let mut file = BufWriter::new(pack::scratch(out).map_err(io)?);
     let clusters = (CATALOGUE * (what.interactions as f64).sqrt() / CLUSTER).ceil().max(1.0);
     let (mut people, mut interactions) = (0u64, 0);
     while interactions < what.interactions {
@@ -141,7 +140,7 @@ pub fn population(
     }
     let scratch = file.into_inner().map_err(|e| io(e.into_error()))?;
     let bytes = scratch.as_file().metadata().map_err(io)?.len();
-    scratch.persist(out).map_err(|e| io(e.error))?;
+    pack::keep(scratch, out).map_err(io)?;
     Ok(json!({ "people": people, "interactions": interactions, "bytes": bytes }))
 }
 

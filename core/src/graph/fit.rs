@@ -272,7 +272,8 @@ mod tests {
         let all = neighbours(&r, &vectors, 1, &keys, &FitOptions::default());
         let options = FitOptions { people_per_item: 500, ..FitOptions::default() };
         let some = neighbours(&r, &vectors, 1, &keys, &options);
-        let asked = (0..r.by_user().rows()).filter(|&u| Sample::of(&r, &keys, &options).asks(0, u)).count();
+        let sample = Sample::of(&r, &keys, &options);
+        let asked = (0..r.by_user().rows()).filter(|&u| sample.asks(0, u)).count();
         assert!((400..600).contains(&asked), "{asked}");
         let (mut off, mut sum) = (0.0, 0.0);
         for item in 0..101 {

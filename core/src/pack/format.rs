@@ -179,7 +179,7 @@ pub(super) fn folder(path: &Path) -> &Path {
 }
 
 /// A private scratch file beside `path`. Those that killed writers left there go.
-pub(super) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let dir = folder(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (prefix, suffix) = (format!(".{name}."), ".part");
@@ -198,7 +198,7 @@ pub(super) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 /// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.
-pub(super) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
+pub(crate) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     set_mode(file.as_file())?;
     file.persist(path).map_err(|e| e.error)?;

@@ -38,6 +38,8 @@ pub use delta::{DeltaError, DeltaReport, apply};
 pub use diff::{diff, public_key};
 #[cfg(feature = "build")]
 pub use filter::{Dropped, Filters};
+#[cfg(feature = "eval")]
+pub(crate) use format::{keep, scratch};
 pub use read::{ItemId, Pack, PublicText};
 
 use std::path::PathBuf;

@@ -18,7 +18,9 @@ import sys
 import threading
 import time
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
+from processes import below
+
+REPO = pathlib.Path(__file__).resolve().parents[3]
 LOCKET = REPO / "target/release/locket"
 TRIES = [
     # (interactions, words of each text, who builds)
@@ -30,27 +32,15 @@ TRIES = [
 
 def memory(root: int) -> dict[str, int]:
     """Proportional set sizes of `root` and everything below it, in bytes, by the name of the program."""
-    parents, names = {}, {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(") ", 1)
-                parents[int(entry.name)] = int(fields[1].split()[1])
-                names[int(entry.name)] = fields[0].split("(", 1)[1]
-            except OSError:
-                continue
     sizes: dict[str, int] = {}
-    for pid in parents:
-        above = pid
-        while above != root and above in parents:
-            above = parents[above]
-        if above == root:
-            try:
-                rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-            except OSError:
-                continue
-            kilobytes = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
-            sizes[names[pid]] = sizes.get(names[pid], 0) + 1024 * kilobytes
+    for pid in (root, *below(root)):
+        try:
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        kilobytes = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+        sizes[name] = sizes.get(name, 0) + 1024 * kilobytes
     return sizes
 
 

@@ -1,4 +1,4 @@
-//! Bars with error bars, as SVG.
+//! Bars and lines with error bars, as SVG.
 
 use std::fmt::Write as _;
 
@@ -47,6 +47,56 @@ pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
             middle + 5.0,
             bar.value
         );
+    }
+    out + "</svg>"
+}
+
+/// One line: (x, y, standard error of y), by x.
+pub(super) struct Line {
+    pub(super) label: String,
+    pub(super) points: Vec<(f64, f64, f64)>,
+}
+
+const COLOURS: [&str; 6] = ["#2b6cb0", "#dd6b20", "#38a169", "#805ad5", "#d53f8c", "#718096"];
+
+/// Lines over each other with bars of two standard errors; y from 0.
+pub(super) fn lines(title: &str, lines: &[Line]) -> String {
+    const W: f64 = 420.0;
+    const H: f64 = 240.0;
+    const LEFT: f64 = 50.0;
+    const TOP: f64 = 10.0;
+    let points = || lines.iter().flat_map(|l| &l.points);
+    let right = points().map(|p| p.0).fold(f64::MIN_POSITIVE, f64::max);
+    let most = points().map(|p| p.1 + 2.0 * p.2).fold(f64::MIN_POSITIVE, f64::max);
+    let x = |value: f64| LEFT + W * value / right;
+    let y = |value: f64| TOP + H * (1.0 - value / most);
+    let mut out = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' role='img' aria-label='{}' width='{}' height='{}' font-family='sans-serif' font-size='13'>\
+         <path d='M{LEFT} {TOP}V{:.1}H{:.1}' fill='none' stroke='#1a202c'/><text x='4' y='{:.1}'>{most:.2}</text>",
+        escape(title).replace('\'', "&#39;"),
+        LEFT + W + 280.0,
+        TOP + H.max(18.0 * lines.len() as f64) + 30.0,
+        y(0.0),
+        x(right),
+        TOP + 12.0,
+    );
+    let mut ticks: Vec<f64> = points().map(|p| p.0).collect();
+    ticks.sort_by(f64::total_cmp);
+    ticks.dedup();
+    for tick in ticks {
+        let _ = write!(out, "<text x='{:.1}' y='{:.1}' text-anchor='middle'>{tick}</text>", x(tick), y(0.0) + 18.0);
+    }
+    for (n, line) in lines.iter().enumerate() {
+        let colour = COLOURS[n % COLOURS.len()];
+        let path: Vec<String> = line.points.iter().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
+        let _ = write!(out, "<polyline points='{}' fill='none' stroke='{colour}' stroke-width='2'/>", path.join(" "));
+        for &(at, value, error) in &line.points {
+            let (low, high) = (y(value - 2.0 * error), y(value + 2.0 * error));
+            let _ = write!(out, "<path d='M{:.1} {low:.1}V{high:.1}' stroke='{colour}' opacity='.5'/>", x(at));
+        }
+        let top = TOP + 14.0 + 18.0 * n as f64;
+        let _ =
+            write!(out, "<text x='{:.1}' y='{top:.1}' fill='{colour}'>{}</text>", LEFT + W + 14.0, escape(&line.label));
     }
     out + "</svg>"
 }

@@ -15,27 +15,35 @@ use serde_json::Value;
 use super::{
     Meteor, Sample,
     generation::{Prediction, score},
-    plot::{Bar, bars},
+    plot::{Bar, Line, bars, lines},
 };
 use crate::{Error, prompt::Task, text};
+use identification::{Found, Identification};
 
 /// One run: a predictions file.
 struct Run {
     method: String,
     model: String,
     candidates: u64,
+    /// Where the items of synthetic texts came from, if not from the prediction.
+    items: Option<String>,
+    cap: Option<u64>,
     rows: HashMap<String, Prediction>,
+    /// How well the authors are found by what was written.
+    found: Option<Found>,
 }
 
 /// Runs that can be compared: the same people, task and cap.
 type Comparisons = BTreeMap<String, Vec<Run>>;
 
-/// Reads every predictions file in `runs` and writes `report.md` and `index.html` to `out`; how many runs there were.
+/// Reads every predictions file in `runs` and writes `report.md` and `index.html` to `out`; how many runs there were. The profile
+/// files that the runs name, looked for in `data`, tell how well authors are identified; without them that is left out. `samples`
+/// is how many of the best and of the worst texts the page shows beside the true ones.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Argument`] if `runs` holds none.
-pub fn report(runs: &Path, out: &Path) -> Result<usize, Error> {
-    let comparisons = read(runs)?;
+/// [`Error::Io`]; [`Error::Argument`] if `runs` holds none; [`Error::Profile`] of profile files that are none.
+pub fn report(runs: &Path, data: &Path, samples: usize, out: &Path) -> Result<usize, Error> {
+    let comparisons = read(runs, data)?;
     let count = comparisons.values().map(Vec::len).sum();
     if count == 0 {
         return Err(Error::Argument(format!(
@@ -49,10 +57,13 @@ pub fn report(runs: &Path, out: &Path) -> Result<usize, Error> {
     );
     let mut page = String::from(PAGE);
     for (title, runs) in &comparisons {
-        let (table, differences, samples) = (table(runs), differences(runs), samples(runs));
+        let (table, differences, samples) = (table(runs), differences(runs), ends(runs, samples));
         let _ = write!(markdown, "\n## {title}\n\n{table}{differences}");
         let plot = bars(title, &runs.iter().map(bar).collect::<Vec<_>>());
         let _ = write!(page, "<h2>{}</h2>{plot}<pre>{}</pre>{samples}", escape(title), escape(&(table + &differences)));
+    }
+    for (title, curves) in curves(&comparisons) {
+        let _ = write!(page, "<h2>{}</h2>{}", escape(&title), lines(&title, &curves));
     }
     fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
     for (name, said) in [("report.md", markdown), ("index.html", page)] {
@@ -66,8 +77,9 @@ const PAGE: &str = "<!doctype html><meta charset=utf-8><title>How well it writes
 <style>body{font:15px/1.5 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}pre{overflow:auto;background:#f6f6f6;\
 padding:1em}td{vertical-align:top;padding:.3em .8em .3em 0;border-top:1px solid #ddd}</style><h1>How well it writes</h1>";
 
-fn read(runs: &Path) -> Result<Comparisons, Error> {
+fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
     let meteor = Meteor::new();
+    let mut identification = Identification::new(data);
     let mut out = Comparisons::new();
     let mut files: Vec<PathBuf> = fs::read_dir(runs)
         .map_err(|e| Error::io("read", runs, e))?
@@ -87,21 +99,32 @@ fn read(runs: &Path) -> Result<Comparisons, Error> {
             row.scores = score(&row, if rating { Task::Rating } else { Task::Text }, &meteor);
             (row.user.clone(), row)
         });
-        let set = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).map(set_name);
-        let mut title = format!("{}, {}", set.collect::<Vec<_>>().join(" + "), task.to_lowercase());
-        if let Some(cap) = head["history_cap"].as_u64() {
-            let _ = write!(title, ", history cut to {cap}");
+        let rows: HashMap<String, Prediction> = rows.collect();
+        let files: Vec<&str> = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let prose = ["Text", "Synthetic"].contains(&task);
+        let found = if prose { identification.of(&files, &rows)? } else { None };
+        let set: Vec<String> = files.into_iter().map(set_name).collect();
+        let mut title = format!("{}, {}", set.join(" + "), task.to_lowercase());
+        let cap = head["history_cap"].as_u64();
+        if let Some(cap) = cap {
+            let _ = write!(title, "{CUT}{cap}");
         }
         let run = Run {
             method: method.to_lowercase(),
             model: head["model"].as_str().unwrap_or("no model").replace(".gguf", ""),
             candidates: head["candidates"].as_u64().unwrap_or(1),
-            rows: rows.collect(),
+            items: head["items"].as_str().filter(|i| *i != "Predicted").map(str::to_lowercase),
+            cap,
+            rows,
+            found,
         };
         out.entry(title).or_default().push(run);
     }
     Ok(out)
 }
+
+/// Between what is compared and how much history there is.
+const CUT: &str = ", history cut to ";
 
 /// `pgraphrag/amazon_dev.jsonl.zst` is amazon, `amazon23/profiles_dev.jsonl.zst` is amazon23.
 fn set_name(file: &str) -> String {
@@ -116,7 +139,9 @@ impl Run {
     fn name(&self) -> String {
         let aligned = if self.model.contains(" + ") { ", aligned" } else { "" };
         let best = if self.candidates > 1 { format!(", best of {}", self.candidates) } else { String::new() };
-        format!("{}{aligned}{best}", self.method)
+        let items = self.items.as_ref().filter(|_| ["full", "synthetic"].contains(&self.method.as_str()));
+        let items = items.map(|items| format!(", {items} items")).unwrap_or_default();
+        format!("{}{items}{aligned}{best}", self.method)
     }
 
     fn scores(&self, n: usize) -> Sample {
@@ -149,14 +174,17 @@ fn table(runs: &[Run]) -> String {
         }
         return out;
     }
-    let mut out = String::from(
-        "| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens |\n|---|---|---|---|---|---|---|---|---|\n",
-    );
+    let authors = runs.iter().any(|r| r.found.is_some());
+    let mut out =
+        String::from("| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens |");
+    out += if authors { " author found (MRR) |\n" } else { "\n" };
+    out += &"|---".repeat(if authors { 10 } else { 9 });
+    out += "|\n";
     for run in runs {
         let words = |s: &str| text::word_count(s) as f64;
         let off = |r: &Prediction| (words(&r.prediction).max(1.0) / words(&r.reference).max(1.0)).ln().abs();
         let (low, high) = run.scores(0).interval();
-        let _ = writeln!(
+        let _ = write!(
             out,
             "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} |",
             run.name(),
@@ -169,6 +197,16 @@ fn table(runs: &[Run]) -> String {
             mean(run, &off),
             distinct(run),
             mean(run, &|r| r.tokens as f64),
+        );
+        let found = run.found.as_ref().map(|f| shown(&f.written())).unwrap_or_default();
+        out += &if authors { format!(" {found} |\n") } else { "\n".to_owned() };
+    }
+    if let Some(found) = runs.iter().filter_map(|r| r.found.as_ref()).max_by_key(|f| f.real.n()) {
+        let _ = writeln!(
+            out,
+            "\nAuthors found by the title alone (floor): {}; by the true text (ceiling): {}.",
+            shown(&found.title),
+            shown(&found.real)
         );
     }
     out
@@ -187,27 +225,63 @@ fn distinct(run: &Run) -> f64 {
     pairs.len() as f64 / all
 }
 
-/// Every run against the last one of the same comparison, by person.
+/// The fullest run of a comparison.
+fn fullest(runs: &[Run]) -> Option<&Run> {
+    runs.iter().max_by_key(|r| (r.method == "full", r.items.is_none(), r.model.contains(" + "), r.candidates))
+}
+
+/// The fullest run against every other one of the same comparison, by person.
 fn differences(runs: &[Run]) -> String {
-    let best = |run: &&Run| (run.method == "full", run.model.contains(" + "), run.candidates);
-    let Some(first) = runs.iter().max_by_key(best).filter(|_| runs.len() > 1) else { return String::new() };
+    let Some(first) = fullest(runs).filter(|_| runs.len() > 1) else { return String::new() };
     let what = if first.rates() { "absolute error" } else { "ROUGE-1" };
-    let mut out = format!(
-        "\n{what}, {} minus the others, by person:\n\n| against | n | difference | 95 % |\n|---|---|---|---|\n",
-        first.name()
-    );
+    let authors = if first.found.is_some() { " | author found" } else { "" };
+    let mut out =
+        format!("\n{} minus the others, by person:\n\n| against | n | {what}{authors} |\n|---|---|---", first.name());
+    out += if authors.is_empty() { "|\n" } else { "|---|\n" };
+    let difference = |sample: &Sample| {
+        let (low, high) = sample.interval();
+        format!("{:+.3} ± {:.3} [{low:+.3}, {high:+.3}]", sample.mean(), sample.standard_error())
+    };
     for run in runs.iter().filter(|r| !std::ptr::eq(*r, first)) {
         let pairs = first.ordered().filter_map(|a| {
             let b = run.rows.get(&a.user)?;
             Some(a.scores.first()? - b.scores.first()?)
         });
         let sample: Sample = pairs.collect();
-        let (low, high) = sample.interval();
-        let (mean, error) = (sample.mean(), sample.standard_error());
-        let _ =
-            writeln!(out, "| {} | {} | {mean:+.3} ± {error:.3} | [{low:+.3}, {high:+.3}] |", run.name(), sample.n());
+        let _ = write!(out, "| {} | {} | {} |", run.name(), sample.n(), difference(&sample));
+        if let Some(first) = &first.found {
+            let found = run.found.as_ref().map(|f| difference(&first.minus(f))).unwrap_or_default();
+            let _ = write!(out, " {found} |");
+        }
+        out.push('\n');
     }
     out
+}
+
+/// How ROUGE-1 and the finding of authors grow with the history, for every method that was run with two cuts or more.
+fn curves(comparisons: &Comparisons) -> Vec<(String, Vec<Line>)> {
+    let mut out: BTreeMap<String, BTreeMap<String, Line>> = BTreeMap::new();
+    for (title, runs) in comparisons {
+        let base = title.split(CUT).next().unwrap_or(title);
+        for run in runs {
+            let Some(cap) = run.cap else { continue };
+            let mut point = |what: &str, sample: Sample| {
+                let line = out.entry(format!("{base}: {what} by size of the history")).or_default().entry(run.name());
+                let line = line.or_insert_with(|| Line { label: run.name(), points: Vec::new() });
+                line.points.push((cap as f64, sample.mean(), sample.standard_error()));
+            };
+            point(if run.rates() { "MAE" } else { "ROUGE-1" }, run.scores(0));
+            if let Some(found) = &run.found {
+                point("author found (MRR)", found.written());
+            }
+        }
+    }
+    let whole = |lines: BTreeMap<String, Line>| {
+        let mut lines: Vec<Line> = lines.into_values().filter(|l| l.points.len() > 1).collect();
+        lines.iter_mut().for_each(|l| l.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
+        lines
+    };
+    out.into_iter().map(|(title, lines)| (title, whole(lines))).filter(|(_, lines)| !lines.is_empty()).collect()
 }
 
 fn bar(run: &Run) -> Bar {
@@ -215,15 +289,12 @@ fn bar(run: &Run) -> Bar {
     Bar { label: run.name(), value: sample.mean(), error: sample.standard_error() }
 }
 
-/// Three of the best and three of the worst texts of the fullest method.
-fn samples(runs: &[Run]) -> String {
-    let Some(run) = runs.iter().filter(|r| !r.rates()).max_by_key(|r| (r.method == "full", r.model.contains(" + ")))
-    else {
-        return String::new();
-    };
+/// `count` of the best and `count` of the worst texts of the fullest run.
+fn ends(runs: &[Run], count: usize) -> String {
+    let Some(run) = fullest(runs).filter(|r| !r.rates() && count > 0) else { return String::new() };
     let mut rows: Vec<&Prediction> = run.ordered().filter(|r| !r.scores.is_empty()).collect();
     rows.sort_by(|a, b| b.scores[0].total_cmp(&a.scores[0]));
-    let ends = rows.iter().take(3).chain(rows.iter().rev().take(3));
+    let ends = rows.iter().take(count).chain(rows.iter().rev().take(count));
     let mut out =
         format!("<p>Best and worst of {}:</p><table><tr><td>ROUGE-1<td>written<td>true</tr>", escape(&run.name()));
     for row in ends {
@@ -243,5 +314,6 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+mod identification;
 #[cfg(test)]
 mod tests;

@@ -149,6 +149,12 @@ Example:
         /// Folder with the predictions files (--out) of `eval generation`
         #[arg(long)]
         runs: PathBuf,
+        /// Folder in which the profile files lie that the runs name: with them, the report says how often authors are identified
+        #[arg(long, default_value = ".")]
+        data: PathBuf,
+        /// Texts to show beside the true ones, of the best and of the worst
+        #[arg(long, default_value_t = 3)]
+        samples: usize,
         /// Folder for report.md and index.html
         #[arg(long)]
         out: PathBuf,
@@ -272,8 +278,9 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             value?
         }
         Command::Generation(args) => generation::run(&args)?,
-        Command::Report { runs, out } => {
-            json!({ "runs": eval::report(&runs, &out)?, "report": out.join("report.md"), "page": out.join("index.html") })
+        Command::Report { runs, data, samples, out } => {
+            let count = eval::report(&runs, &data, samples, &out)?;
+            json!({ "runs": count, "report": out.join("report.md"), "page": out.join("index.html") })
         }
     };
     if json {

@@ -1,9 +1,12 @@
 use super::*;
+use crate::{interaction::Interaction, profile::Profile};
 
 fn write_run(dir: &Path, name: &str, method: &str, texts: &[(&str, &str, &str)]) {
-    let mut out = format!(
-        "{{\"files\":[\"data/amazon_dev.jsonl\"],\"task\":\"Text\",\"method\":\"{method}\",\"model\":\"m.gguf\"}}\n"
-    );
+    write_with(dir, name, &format!("\"method\":\"{method}\",\"model\":\"m.gguf\""), texts);
+}
+
+fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str)]) {
+    let mut out = format!("{{\"files\":[\"data/amazon_dev.jsonl\"],\"task\":\"Text\",{settings}}}\n");
     for (user, prediction, reference) in texts {
         let row = Prediction {
             user: (*user).into(),
@@ -28,16 +31,16 @@ fn runs_are_compared_by_person() {
     let dir = tempfile::tempdir().unwrap();
     let (runs, out) = (dir.path().join("runs"), dir.path().join("out"));
     fs::create_dir(&runs).unwrap();
-    assert!(report(&runs, &out).is_err(), "nothing to report");
+    assert!(report(&runs, dir.path(), 3, &out).is_err(), "nothing to report");
     write_run(&runs, "a.jsonl", "Full", &[("u", "good <tea>", "good tea"), ("v", "bad", "bad mug"), ("w", "x", "y")]);
     write_run(&runs, "b.jsonl", "Graph", &[("v", "cup", "bad mug"), ("u", "good", "good tea")]);
     fs::write(runs.join("a.syn.jsonl"), "{\"synthetic\":2}\n").unwrap();
-    assert_eq!(report(&runs, &out).unwrap(), 2);
+    assert_eq!(report(&runs, dir.path(), 3, &out).unwrap(), 2);
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text"), "{markdown}");
     // Scored anew: (1 + 2/3 + 0) / 3, and by person (1 - 2/3 + 2/3 - 0) / 2.
     assert!(markdown.contains("| full | 3 | 0.556 ±"), "{markdown}");
-    assert!(markdown.contains("| graph | 2 | +0.500 ± 0.167 |"), "{markdown}");
+    assert!(markdown.contains("| graph | 2 | +0.500 ± 0.167 ["), "{markdown}");
     let page = fs::read_to_string(out.join("index.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("good &lt;tea&gt;") && !page.contains("<tea>"), "{page}");
 }
@@ -46,4 +49,42 @@ fn runs_are_compared_by_person() {
 fn sets_are_named_after_their_files() {
     assert_eq!(set_name("../data/pgraphrag/hotel_dev.jsonl.zst"), "hotel");
     assert_eq!(set_name("amazon23/profiles_dev.jsonl.zst"), "amazon23");
+}
+
+#[test]
+fn authors_are_looked_for_and_histories_make_curves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, data, out) = (dir.path().join("runs"), dir.path().join("data"), dir.path().join("out"));
+    fs::create_dir(&runs).unwrap();
+    fs::create_dir(&data).unwrap();
+    let style =
+        |n: usize| format!("{0}ish {0}ly {0}ness", ["zor", "kel", "mip", "tav", "ruf", "bon"][n % 6].repeat(1 + n / 6));
+    let profiles: Vec<String> = (0..40)
+        .map(|n| {
+            let target = Interaction::new("item", format!("{}!", style(n))).with_title("a title");
+            let person = Profile { user: format!("u{n}"), history: vec![Interaction::new("other", style(n))], target };
+            serde_json::to_string(&person).unwrap()
+        })
+        .collect();
+    fs::write(data.join("amazon_dev.jsonl"), profiles.join("\n")).unwrap();
+    let texts: Vec<[String; 3]> = (0..40).map(|n| [format!("u{n}"), style(n), format!("{}!", style(n))]).collect();
+    let own: Vec<_> = texts.iter().map(|[u, p, r]| (u.as_str(), p.as_str(), r.as_str())).collect();
+    let anybodys: Vec<_> = texts.iter().map(|[u, _, r]| (u.as_str(), "nothing", r.as_str())).collect();
+    for cap in [1, 2] {
+        let settings = |rest: &str| format!("\"history_cap\":{cap},\"model\":\"m.gguf + a.gguf\",{rest}");
+        write_with(&runs, &format!("f{cap}.jsonl"), &settings("\"method\":\"Full\",\"items\":\"Predicted\""), &own);
+        write_with(&runs, &format!("r{cap}.jsonl"), &settings("\"method\":\"Full\",\"items\":\"Random\""), &anybodys);
+    }
+    assert_eq!(report(&runs, dir.path(), 0, &out).unwrap(), 4);
+    let markdown = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(markdown.contains("## amazon, text, history cut to 2"), "{markdown}");
+    let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("| full, aligned ").ends_with("| 1.000 ± 0.000 |"), "{markdown}");
+    // What nobody writes ranks in the middle.
+    assert!(row("| full, random items, aligned ").ends_with("| 0.049 ± 0.000 |"), "{markdown}");
+    assert!(markdown.contains("by the true text (ceiling): 1.000 ± 0.000"), "{markdown}");
+    assert!(markdown.contains("| +0.951 ± 0.000 [+0.951, +0.951] |"), "{markdown}");
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    assert!(page.contains("ROUGE-1 by size of the history") && page.contains("<polyline"), "{page}");
+    assert!(!page.contains("Best and worst"), "none were asked for");
 }

@@ -1,0 +1,96 @@
+//! How well the author is found by what a run wrote.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    eval::{Authors, Sample, generation::Prediction},
+    profile::{Profile, Profiles},
+};
+
+/// The authors of every set, read once.
+pub(super) struct Identification {
+    data: PathBuf,
+    sets: HashMap<Vec<String>, Option<Set>>,
+}
+
+struct Set {
+    authors: Authors,
+    /// What was asked for: the title, by user.
+    titles: HashMap<String, String>,
+}
+
+/// Reciprocal ranks of the true author.
+pub(super) struct Found {
+    /// By what was written, by user.
+    by_user: HashMap<String, f64>,
+    /// By the title alone.
+    pub(super) title: Sample,
+    /// By the true text.
+    pub(super) real: Sample,
+}
+
+impl Identification {
+    pub(super) fn new(data: &Path) -> Self {
+        Self { data: data.to_path_buf(), sets: HashMap::new() }
+    }
+
+    /// The ranks of a run on `files`; `None` if they are not there or have too few authors.
+    pub(super) fn of(&mut self, files: &[&str], rows: &HashMap<String, Prediction>) -> Result<Option<Found>, Error> {
+        let key: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
+        if !self.sets.contains_key(&key) {
+            let set = Set::read(&key.iter().map(|f| self.data.join(f)).collect::<Vec<_>>())?;
+            self.sets.insert(key.clone(), set);
+        }
+        let Some(Some(set)) = self.sets.get(&key) else { return Ok(None) };
+        let rank = |user: &str, text: &str| set.authors.reciprocal_rank(user, text, false);
+        let mut found = Found { by_user: HashMap::new(), title: Sample::default(), real: Sample::default() };
+        let mut users: Vec<&String> = rows.keys().collect();
+        // Sums of floats depend on the order.
+        users.sort();
+        for user in users {
+            let row = &rows[user];
+            let Some(written) = rank(user, &row.prediction) else { continue };
+            found.by_user.insert(user.clone(), written);
+            rank(user, &row.reference).into_iter().for_each(|r| found.real.push(r));
+            let title = set.titles.get(user).map(String::as_str).unwrap_or_default();
+            rank(user, title).into_iter().for_each(|r| found.title.push(r));
+        }
+        Ok((found.by_user.len() >= FEWEST).then_some(found))
+    }
+}
+
+/// Fewest people of a run, or authors of a set, of whom a mean says something.
+const FEWEST: usize = 30;
+
+impl Set {
+    fn read(files: &[PathBuf]) -> Result<Option<Self>, Error> {
+        if !files.iter().all(|f| f.is_file()) {
+            return Ok(None);
+        }
+        let all: Vec<Profile> = Profiles::of_all(files).collect::<Result<_, _>>()?;
+        let authors = Authors::new(&all);
+        let titles = all.into_iter().map(|p| (p.user, p.target.title.unwrap_or_default())).collect();
+        Ok((authors.len() >= FEWEST).then_some(Self { authors, titles }))
+    }
+}
+
+impl Found {
+    pub(super) fn written(&self) -> Sample {
+        self.sample(|rank, _| Some(rank))
+    }
+
+    /// By person.
+    pub(super) fn minus(&self, other: &Self) -> Sample {
+        self.sample(|rank, user| Some(rank - other.by_user.get(user)?))
+    }
+
+    fn sample(&self, value: impl Fn(f64, &str) -> Option<f64>) -> Sample {
+        let mut users: Vec<(&String, &f64)> = self.by_user.iter().collect();
+        users.sort_by(|a, b| a.0.cmp(b.0));
+        users.into_iter().filter_map(|(user, rank)| value(*rank, user)).collect()
+    }
+}

@@ -119,7 +119,7 @@ pub fn examples(
     let mut file = BufWriter::new(File::create(out).map_err(io)?);
     let mut made = Made { people: corpus.people, mixed: corpus.mixed, ..Made::default() };
     for draft in &corpus.drafts {
-        let example = corpus.example(model, draft, &draft.answer);
+        let example = corpus.example(model, draft, &draft.answer, true);
         made.count(&example);
         serde_json::to_writer(&mut file, &example).map_err(|e| io(e.into()))?;
         file.write_all(b"\n").map_err(io)?;
@@ -206,9 +206,10 @@ impl<'o> Corpus<'o> {
         self.taboo.contains(&hash(review))
     }
 
-    fn example(&self, model: &Model, draft: &Draft, answer: &Answer) -> Example {
+    /// `blocks`: whether the prompt's own blocks are learnt, too.
+    fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> Example {
         let request = (draft.user.as_str(), &draft.material);
-        example(model, request, answer, self.options.tokens.0, &|review| self.taboo(review))
+        example(model, request, answer, self.options.tokens.0, &|review| !blocks || self.taboo(review))
     }
 }
 

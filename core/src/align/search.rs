@@ -126,7 +126,8 @@ pub fn search(
         for (draft, (best, scores)) in group.iter().zip(found).filter(|(d, _)| new(d)) {
             let mut answer = draft.answer.clone();
             answer.phases[0].clone_from(&best.path);
-            let example = corpus.example(model, draft, &answer);
+            // The plans of the prompt's blocks are read off their texts: a model that learnt those would believe its own too much.
+            let example = corpus.example(model, draft, &answer, false);
             journal.push(Row { example, item: draft.item.clone(), scores, blind: best.blind })?;
         }
         if progress(journal.rows.len(), total).is_break() {

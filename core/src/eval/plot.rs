@@ -16,16 +16,20 @@ const LEFT: f64 = 260.0;
 const WIDTH: f64 = 420.0;
 const ROW: f64 = 22.0;
 
+/// The beginning of a picture.
+fn open(title: &str, width: f64, height: f64) -> String {
+    let title = escape(title).replace('\'', "&#39;");
+    format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' role='img' aria-label='{title}' width='{width}' height='{height}' font-family='sans-serif' font-size='13'>"
+    )
+}
+
 /// Horizontal bars under each other, from 0.
 pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
     let most = bars.iter().map(|b| b.value + 2.0 * b.error).fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| LEFT + WIDTH * (value / most).max(0.0);
     let height = ROW * bars.len() as f64 + 8.0;
-    let mut out = format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' role='img' aria-label='{}' width='{}' height='{height}' font-family='sans-serif' font-size='13'>",
-        escape(title).replace('\'', "&#39;"),
-        LEFT + WIDTH + 60.0
-    );
+    let mut out = open(title, LEFT + WIDTH + 60.0, height);
     for (n, bar) in bars.iter().enumerate() {
         let top = ROW * n as f64 + 4.0;
         let (middle, end) = (top + ROW / 2.0 - 2.0, x(bar.value));
@@ -61,21 +65,18 @@ const COLOURS: [&str; 6] = ["#2b6cb0", "#dd6b20", "#38a169", "#805ad5", "#d53f8c
 
 /// Lines over each other with bars of two standard errors; y from 0.
 pub(super) fn lines(title: &str, lines: &[Line]) -> String {
-    const W: f64 = 420.0;
-    const H: f64 = 240.0;
-    const LEFT: f64 = 50.0;
+    const HEIGHT: f64 = 240.0;
+    const AXIS: f64 = 50.0;
     const TOP: f64 = 10.0;
     let points = || lines.iter().flat_map(|l| &l.points);
     let right = points().map(|p| p.0).fold(f64::MIN_POSITIVE, f64::max);
     let most = points().map(|p| p.1 + 2.0 * p.2).fold(f64::MIN_POSITIVE, f64::max);
-    let x = |value: f64| LEFT + W * value / right;
-    let y = |value: f64| TOP + H * (1.0 - value / most);
-    let mut out = format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' role='img' aria-label='{}' width='{}' height='{}' font-family='sans-serif' font-size='13'>\
-         <path d='M{LEFT} {TOP}V{:.1}H{:.1}' fill='none' stroke='#1a202c'/><text x='4' y='{:.1}'>{most:.2}</text>",
-        escape(title).replace('\'', "&#39;"),
-        LEFT + W + 280.0,
-        TOP + H.max(18.0 * lines.len() as f64) + 30.0,
+    let x = |value: f64| AXIS + WIDTH * value / right;
+    let y = |value: f64| TOP + HEIGHT * (1.0 - value / most);
+    let mut out = open(title, AXIS + WIDTH + 280.0, TOP + HEIGHT.max(18.0 * lines.len() as f64) + 30.0);
+    let _ = write!(
+        out,
+        "<path d='M{AXIS} {TOP}V{:.1}H{:.1}' fill='none' stroke='#1a202c'/><text x='4' y='{:.1}'>{most:.2}</text>",
         y(0.0),
         x(right),
         TOP + 12.0,
@@ -95,8 +96,12 @@ pub(super) fn lines(title: &str, lines: &[Line]) -> String {
             let _ = write!(out, "<path d='M{:.1} {low:.1}V{high:.1}' stroke='{colour}' opacity='.5'/>", x(at));
         }
         let top = TOP + 14.0 + 18.0 * n as f64;
-        let _ =
-            write!(out, "<text x='{:.1}' y='{top:.1}' fill='{colour}'>{}</text>", LEFT + W + 14.0, escape(&line.label));
+        let _ = write!(
+            out,
+            "<text x='{:.1}' y='{top:.1}' fill='{colour}'>{}</text>",
+            AXIS + WIDTH + 14.0,
+            escape(&line.label)
+        );
     }
     out + "</svg>"
 }

@@ -95,11 +95,13 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         // Files of synthetic texts lie beside those of predictions.
         let (Some(method), Some(task)) = (head["method"].as_str(), head["task"].as_str()) else { continue };
         let rating = task == format!("{:?}", Task::Rating);
-        let rows = lines.filter_map(|l| serde_json::from_str::<Prediction>(l).ok()).map(|mut row| {
-            row.scores = score(&row, if rating { Task::Rating } else { Task::Text }, &meteor);
-            (row.user.clone(), row)
-        });
-        let rows: HashMap<String, Prediction> = rows.collect();
+        let rows: HashMap<String, Prediction> = lines
+            .filter_map(|l| serde_json::from_str::<Prediction>(l).ok())
+            .map(|mut row| {
+                row.scores = score(&row, if rating { Task::Rating } else { Task::Text }, &meteor);
+                (row.user.clone(), row)
+            })
+            .collect();
         let files: Vec<&str> = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let prose = ["Text", "Synthetic"].contains(&task);
         let found = if prose { identification.of(&files, &rows)? } else { None };

@@ -1,7 +1,7 @@
 //! How well the author is found by what a run wrote.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -25,8 +25,8 @@ struct Set {
 
 /// Reciprocal ranks of the true author.
 pub(super) struct Found {
-    /// By what was written, by user.
-    by_user: HashMap<String, f64>,
+    /// By what was written, by user: sums of floats depend on the order.
+    by_user: BTreeMap<String, f64>,
     /// By the title alone.
     pub(super) title: Sample,
     /// By the true text.
@@ -47,19 +47,15 @@ impl Identification {
         }
         let Some(Some(set)) = self.sets.get(&key) else { return Ok(None) };
         let rank = |user: &str, text: &str| set.authors.reciprocal_rank(user, text, false);
-        let mut found = Found { by_user: HashMap::new(), title: Sample::default(), real: Sample::default() };
-        let mut users: Vec<&String> = rows.keys().collect();
-        // Sums of floats depend on the order.
-        users.sort();
-        for user in users {
-            let row = &rows[user];
-            let Some(written) = rank(user, &row.prediction) else { continue };
-            found.by_user.insert(user.clone(), written);
-            rank(user, &row.reference).into_iter().for_each(|r| found.real.push(r));
-            let title = set.titles.get(user).map(String::as_str).unwrap_or_default();
-            rank(user, title).into_iter().for_each(|r| found.title.push(r));
+        let by_user: BTreeMap<String, f64> =
+            rows.iter().filter_map(|(user, row)| Some((user.clone(), rank(user, &row.prediction)?))).collect();
+        if by_user.len() < FEWEST {
+            return Ok(None);
         }
-        Ok((found.by_user.len() >= FEWEST).then_some(found))
+        let real = by_user.keys().map(|user| (user.as_str(), rows[user].reference.as_str()));
+        let title = by_user.keys().map(|user| (user.as_str(), set.titles.get(user).map_or("", String::as_str)));
+        let (real, title) = (set.authors.mrr(real, false), set.authors.mrr(title, false));
+        Ok(Some(Found { by_user, title, real }))
     }
 }
 
@@ -80,17 +76,11 @@ impl Set {
 
 impl Found {
     pub(super) fn written(&self) -> Sample {
-        self.sample(|rank, _| Some(rank))
+        self.by_user.values().copied().collect()
     }
 
     /// By person.
     pub(super) fn minus(&self, other: &Self) -> Sample {
-        self.sample(|rank, user| Some(rank - other.by_user.get(user)?))
-    }
-
-    fn sample(&self, value: impl Fn(f64, &str) -> Option<f64>) -> Sample {
-        let mut users: Vec<(&String, &f64)> = self.by_user.iter().collect();
-        users.sort_by(|a, b| a.0.cmp(b.0));
-        users.into_iter().filter_map(|(user, rank)| value(*rank, user)).collect()
+        self.by_user.iter().filter_map(|(user, rank)| Some(rank - other.by_user.get(user)?)).collect()
     }
 }

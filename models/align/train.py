@@ -25,8 +25,9 @@ import adapter
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
-# A rating is one token among a thousand of texts and plans: without a weight it is hardly learnt.
-RATING_WEIGHT, RATING_TOKENS = 8.0, 3
+# A rating is one token among a thousand of texts and plans, a title four: without weights they are hardly learnt.
+RATING_WEIGHT, TITLE_WEIGHT = 8.0, 3.0
+RATING_TOKENS, TITLE_TOKENS = 3, 20
 
 
 def arguments():
@@ -55,6 +56,13 @@ def arguments():
     return args
 
 
+def weight(task, tokens):
+    """The weight of a token in a stretch of so many: plans are longer than ratings and titles."""
+    if task == "rating" and tokens <= RATING_TOKENS:
+        return RATING_WEIGHT
+    return TITLE_WEIGHT if task == "title" and tokens <= TITLE_TOKENS else 1.0
+
+
 def read(files):
     """Examples as (user, tokens, positions whose token is learnt, the weight of each)."""
     examples = []
@@ -67,7 +75,7 @@ def read(files):
             for span in e["learn"]:
                 here = range(span["start"], span["end"])
                 learn += here
-                weights += [RATING_WEIGHT if e["task"] == "rating" and len(here) <= RATING_TOKENS else 1.0] * len(here)
+                weights += [weight(e["task"], len(here))] * len(here)
             examples.append((e["user"], e["tokens"], learn, weights))
     return examples
 

@@ -154,3 +154,24 @@ fn synthetic_interactions_stand_in_the_examples() {
     let line = fails(dir.path(), &format!("align examples {common} --synthetic {{}}/sample.jsonl --out {{}}/e.jsonl"));
     assert!(line.contains("no file of synthetic interactions"), "{line}");
 }
+
+#[test]
+fn tasks_plans_and_neighbours_can_be_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let model = locket_tests::tiny::write(dir.path());
+    let common = format!("align examples --profiles {{}}/sample.jsonl --model {} --out {{}}/e.jsonl", model.display());
+    let tokens = |extra: &str| json(dir.path(), &format!("{common} {extra}"))["tokens"].as_u64().unwrap();
+    let many = tokens("--tasks 0,0,100,0 --planned 0");
+    let few = tokens("--tasks 0,0,100,0 --planned 0 --neighbours 1");
+    assert!(few < many, "{few} {many}");
+    let lines = fs::read_to_string(dir.path().join("e.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let ratings = lines.iter().filter(|e| e["task"] == "rating").count();
+    // What nobody rated is learnt as a text.
+    assert!(ratings * 10 >= lines.len() * 9, "{ratings} of {}", lines.len());
+    assert!(lines.iter().all(|e| e["reasoning"] == false && e["task"] != "title"));
+    for wrong in ["1,2,3", "0,0,0,0", "1,2,3,many"] {
+        assert!(fails(dir.path(), &format!("{common} --tasks {wrong}")).contains("four numbers"), "{wrong}");
+    }
+}

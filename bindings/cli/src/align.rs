@@ -73,6 +73,15 @@ pub struct Args {
     /// Most examples per person
     #[arg(long, default_value_t = 6)]
     per_person: usize,
+    /// How many of a hundred examples are of each task: text, title, rating, synthetic
+    #[arg(long, value_parser = shares, default_value = "58,14,10,18")]
+    tasks: [u64; 4],
+    /// How many of a hundred examples plan first
+    #[arg(long, default_value_t = 70)]
+    planned: u64,
+    /// Most texts of other people in a prompt: with fewer, more examples are read in the same time
+    #[arg(long, default_value_t = 4)]
+    neighbours: usize,
     /// File of `locket align synthesize`: synthetic interactions for some of the examples
     #[arg(long)]
     synthetic: Option<PathBuf>,
@@ -93,6 +102,12 @@ pub enum JudgeArg {
     Likelihood,
     /// ROUGE-1 + METEOR of what the model writes behind it
     Overlap,
+}
+
+fn shares(text: &str) -> Result<[u64; 4], String> {
+    let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    let shares = shares.ok().and_then(|s| <[u64; 4]>::try_from(s).ok());
+    shares.filter(|s| s.iter().any(|&n| n > 0)).ok_or_else(|| "four numbers, not all 0, such as 58,14,10,18".into())
 }
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
@@ -174,6 +189,9 @@ impl Args {
             synthetic: self.synthetic.clone(),
             limit: self.limit,
             seed: self.seed,
+            tasks: self.tasks,
+            planned: self.planned,
+            neighbours: self.neighbours,
             ..ExampleOptions::default()
         }
     }

@@ -63,6 +63,8 @@ pub struct ExampleOptions {
     pub planned: u64,
     /// How many of a hundred examples are of each task: text, title, rating, synthetic.
     pub tasks: [u64; 4],
+    /// Most texts of other people in a prompt.
+    pub neighbours: usize,
     /// Most tokens of a prompt, and of an answer's last phase.
     pub tokens: (usize, usize),
     /// A file of [`synthesize`]: synthetic interactions for some of them.
@@ -80,6 +82,7 @@ impl Default for ExampleOptions {
             per_person: 6,
             planned: 70,
             tasks: [58, 14, 10, 18],
+            neighbours: NEIGHBOURS,
             tokens: (640, 200),
             synthetic: None,
             limit: None,
@@ -272,7 +275,7 @@ fn drawn<'i>(
         _ => {
             let own = matching_texts(history, &target.query(), NEIGHBOURS);
             // Now and then the history must do without neighbours.
-            let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { NEIGHBOURS };
+            let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { options.neighbours };
             grounding.material(task, reasoning, own, &target, neighbours)
         }
     };

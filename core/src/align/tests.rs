@@ -10,7 +10,7 @@ fn shares() {
 }
 
 fn shown(title: &str, text: &str) -> crate::prompt::Example {
-    crate::prompt::Example { item_title: None, title: Some(title.into()), text: text.into(), stars: Some(4) }
+    crate::prompt::Example { title: Some(title.into()), text: text.into(), stars: Some(4), ..Default::default() }
 }
 
 /// What an example would have learnt, stretch by stretch.
@@ -44,6 +44,10 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
     // Of an answer that is too long no end is learnt.
     assert!(!made(&material, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
+
+    // With a golden path the answer alone.
+    let (asked, golden) = (answer(&["The true text."], 99), |_: &str| true);
+    assert_eq!(learnt(&model, &example(&model, ("u", &material), &asked, 4096, &golden)), [" The true text.\n"]);
 
     material.reasoning = true;
     let path = "4 stars, warm, brief: tea";

@@ -6,17 +6,38 @@
 
 use std::collections::HashMap;
 
-use crate::{generate::Written, text};
+use crate::{
+    generate::Written,
+    style::{cosine, style},
+    text,
+};
 
-/// The place of the candidate with the highest mean agreement with the others and with the `voices`, texts by people in the same
-/// case; of equals the first. `None` of none.
-pub fn consensus(candidates: &[Written], voices: &[&str]) -> Option<usize> {
+/// Who has a say beside the candidates.
+#[derive(Debug, Clone, Default)]
+pub struct Voices<'t> {
+    /// Texts by people in the same case: each counts like a candidate.
+    pub others: Vec<&'t str>,
+    /// Texts by the person: how like them a candidate sounds ([n-grams](crate::eval::Authors)) counts as much as all agreement.
+    pub own: Vec<&'t str>,
+}
+
+/// The place of the candidate with the highest mean agreement with the others and with the voices; of equals the first. `None`
+/// of none.
+pub fn consensus(candidates: &[Written], voices: &Voices<'_>) -> Option<usize> {
+    let overlap = if candidates.iter().any(|c| c.text.is_some()) { overlap } else { f1 };
     let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
-    let voices: Vec<HashMap<String, usize>> = voices.iter().map(|v| bag(v)).collect();
+    let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
+    let own = style(&voices.own.join(" "));
     let value = |n: usize| {
-        let others = (0..candidates.len()).filter(|&m| m != n);
-        let others: f64 = others.map(|m| agreement(&candidates[n], &candidates[m], &bags[n], &bags[m])).sum();
-        others + voices.iter().map(|voice| overlap(&bags[n], voice)).sum::<f64>()
+        let agreement = |m: usize| match (candidates[n].rating, candidates[m].rating) {
+            // Of a synthetic interaction, which has a stance too, the words count.
+            (Some(a), Some(b)) if bags[n].is_empty() => -f64::from(a.abs_diff(b)),
+            _ => overlap(&bags[n], &bags[m]),
+        };
+        let among: f64 = (0..candidates.len()).filter(|&m| m != n).map(agreement).sum();
+        let all = among + others.iter().map(|voice| overlap(&bags[n], voice)).sum::<f64>();
+        let count = candidates.len() - 1 + others.len();
+        all / count.max(1) as f64 + cosine(&style(said(&candidates[n])), &own)
     };
     let values: Vec<f64> = (0..candidates.len()).map(value).collect();
     (0..candidates.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)))
@@ -33,29 +54,34 @@ fn bag(text: &str) -> HashMap<String, usize> {
     bag
 }
 
-/// How well `a` would do if the person wrote `b`: for ratings the nearness.
-fn agreement(a: &Written, b: &Written, words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
-    match (a.rating, b.rating) {
-        (Some(a), Some(b)) => -f64::from(a.abs_diff(b)),
-        _ => overlap(words, wanted),
-    }
-}
-
 /// The mean of ROUGE-1 and of recall, which METEOR weighs most.
 fn overlap(words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
-    let both: usize = words.iter().map(|(word, n)| n.min(wanted.get(word).unwrap_or(&0))).sum();
-    let size = |bag: &HashMap<String, usize>| bag.values().sum::<usize>() as f64;
-    let (a, b) = (size(words), size(wanted));
-    if both == 0 {
-        return 0.0;
-    }
-    let (f1, recall) = (2.0 * both as f64 / (a + b), both as f64 / b);
-    (f1 + recall) / 2.0
+    let recall = shared(words, wanted) / size(wanted).max(1.0);
+    (f1(words, wanted) + recall) / 2.0
+}
+
+/// ROUGE-1: for titles, of which the longest would win by recall.
+fn f1(words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
+    2.0 * shared(words, wanted) / (size(words) + size(wanted)).max(1.0)
+}
+
+fn shared(words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
+    words.iter().map(|(word, n)| n.min(wanted.get(word).unwrap_or(&0))).sum::<usize>() as f64
+}
+
+fn size(bag: &HashMap<String, usize>) -> f64 {
+    bag.values().sum::<usize>() as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: Voices<'_> = Voices { others: Vec::new(), own: Vec::new() };
+
+    fn others(voice: &str) -> Voices<'_> {
+        Voices { others: vec![voice], own: Vec::new() }
+    }
 
     fn text(said: &str) -> Written {
         Written { text: Some(said.into()), ..Written::default() }
@@ -66,24 +92,43 @@ mod tests {
         let all =
             ["I love it.", "It broke after a week of use.", "It broke after one week.", "Broke within a week, sadly."];
         let all: Vec<Written> = all.map(text).into();
-        assert_eq!(consensus(&all, &[]), Some(1));
-        assert_eq!(consensus(&all[..1], &[]), Some(0));
-        assert_eq!(consensus(&[], &[]), None);
+        assert_eq!(consensus(&all, &NONE), Some(1));
+        assert_eq!(consensus(&all[..1], &NONE), Some(0));
+        assert_eq!(consensus(&[], &NONE), None);
         let same = vec![text("the same"); 3];
-        assert_eq!(consensus(&same, &[]), Some(0), "of equals the first");
-        assert_eq!(consensus(&[text(""), text("something"), text("something else")], &[]), Some(2));
+        assert_eq!(consensus(&same, &NONE), Some(0), "of equals the first");
+        assert_eq!(consensus(&[text(""), text("something"), text("something else")], &NONE), Some(2));
     }
 
     #[test]
     fn voices_count_like_candidates() {
         let two = [text("it was loud"), text("it was warm")];
-        assert_eq!(consensus(&two, &[]), Some(0));
-        assert_eq!(consensus(&two, &["warm and good"]), Some(1));
+        assert_eq!(consensus(&two, &NONE), Some(0));
+        assert_eq!(consensus(&two, &others("warm and good")), Some(1));
+    }
+
+    #[test]
+    fn of_equal_texts_the_one_that_sounds_like_the_person() {
+        let two = [text("Excellent product, recommended."), text("sooo good!!! love love love it")];
+        assert_eq!(consensus(&two, &NONE), Some(0));
+        let own = Voices { own: vec!["OMG!!! sooo cute, love it!!!"], ..NONE };
+        assert_eq!(consensus(&two, &own), Some(1));
+    }
+
+    #[test]
+    fn titles_are_not_chosen_for_their_length() {
+        let say = |long: &str, short: &str| {
+            let title = |said: &str| Written { title: Some(said.into()), ..Written::default() };
+            consensus(&[title(long), title(short)], &others("works well"))
+        };
+        assert_eq!(say("it works well for me and for all of my family", "works great"), Some(1));
+        let texts = [text("it works well for me and for all of my family"), text("works great")];
+        assert_eq!(consensus(&texts, &others("works well")), Some(0));
     }
 
     #[test]
     fn ratings_take_the_median() {
         let stars = |n| Written { rating: Some(n), ..Written::default() };
-        assert_eq!(consensus(&[stars(1), stars(5), stars(4), stars(5), stars(3)], &[]), Some(2));
+        assert_eq!(consensus(&[stars(1), stars(5), stars(4), stars(5), stars(3)], &NONE), Some(2));
     }
 }

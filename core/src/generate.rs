@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    consensus::consensus,
+    consensus::{Voices, consensus},
     llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
@@ -33,6 +33,8 @@ impl Default for WriteOptions {
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
+/// Longest opening of a text as its title, in words.
+const OPENING_WORDS: usize = 10;
 
 impl WriteOptions {
     /// Room that a decoder needs for one sequence of this kind, in tokens.
@@ -63,7 +65,7 @@ pub struct Written {
     pub prompt_tokens: usize,
     /// How many of them did not need to be read: their state was kept from an earlier call or session.
     pub reused_tokens: usize,
-    /// Mean natural log-probability of a token of the last phase.
+    /// Mean natural log-probability of a token of the last phase; 0 for a title that is the text's own opening.
     pub log_prob: f64,
 }
 
@@ -102,36 +104,75 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     (Request { prompt: tokens, phases, deadline: None, boundary: None }, stable)
 }
 
-/// The requests for all candidates of a text: alike but for how tokens are chosen.
-pub fn candidates(request: &Request, options: &WriteOptions) -> Vec<Request> {
-    let varied = |n: usize| {
-        let mut other = request.clone();
-        if n > 0 {
-            let seed = options.sampling.seed.wrapping_add(n as u32);
-            other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
-        }
-        other
-    };
-    (0..options.candidates.max(1)).map(varied).collect()
-}
-
-/// What the candidate says that agrees most with the others; `tokens` counts what all of them took.
-pub fn read_best(material: &Material, completions: &[Completion]) -> Written {
-    let mut all: Vec<Written> = completions.iter().map(|c| read(material, c)).collect();
-    let tokens = all.iter().map(|w| w.tokens).sum();
-    match consensus(&all, &voices(material)) {
-        Some(best) => Written { tokens, ..all.swap_remove(best) },
-        None => Written::default(),
+/// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
+/// tokens that are drawn. Of a text with a plan every second one is written without it, from the person's own texts alone if there
+/// are any: a plan that guesses wrong misleads its text, and what others wrote drowns the person's voice.
+pub fn candidates(model: &Model, material: &Material, request: Request, options: &WriteOptions) -> Vec<Request> {
+    let n = options.candidates.max(1);
+    let plain = (n > 1 && material.reasoning).then(|| {
+        let other = self::request(model, &plain(material), options);
+        Request { deadline: request.deadline, ..other }
+    });
+    let mut all = vec![request];
+    for n in 1..n {
+        let mut other = plain.as_ref().filter(|_| is_plain(material, n)).unwrap_or(&all[0]).clone();
+        let seed = options.sampling.seed.wrapping_add(n as u32);
+        other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
+        all.push(other);
     }
+    all
 }
 
-/// What others wrote of the same item, as far as it is of the kind that is asked for.
-fn voices(material: &Material) -> Vec<&str> {
+/// Whether the `n`-th candidate is written from less.
+fn is_plain(material: &Material, n: usize) -> bool {
+    material.reasoning && n % 2 == 1
+}
+
+fn plain(material: &Material) -> Material {
+    let mut plain = Material { reasoning: false, ..material.clone() };
+    if material.own().next().is_some() {
+        plain.history.retain(|e| !e.synthetic);
+        plain.neighbours.clear();
+    }
+    plain
+}
+
+/// What the answers to [`candidates`] say, those that are whole.
+pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
+    let plain = plain(material);
+    let materials = (0..).map(|n| if is_plain(material, n) { &plain } else { material });
+    let whole = completions.iter().zip(materials).filter(|(c, m)| c.phases.len() == m.phases());
+    whole.map(|(c, m)| read(m, c)).collect()
+}
+
+/// The one that agrees most with the others; `tokens` counts what all of them took. For a title, how the text opens is one more.
+/// `None` of none.
+pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
+    let tokens = all.iter().map(|w| w.tokens).sum();
+    let opening = opening(material).filter(|_| all.len() > 1);
+    all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
+    let mut voices = voices(material);
+    voices.others.extend(opening.as_deref());
+    consensus(&all, &voices).map(|best| Written { tokens, ..all.swap_remove(best) })
+}
+
+/// The first words of the text that a title is asked for: many people begin with what they would put above.
+fn opening(material: &Material) -> Option<String> {
+    let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
+    let sentence = text.split_inclusive(['.', '!', '?']).next()?;
+    Some(text::clip_words(sentence, OPENING_WORDS)).filter(|o| !o.is_empty())
+}
+
+/// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for.
+fn voices(material: &Material) -> Voices<'_> {
     let others = material.neighbours.iter();
     match material.task {
-        Task::Text | Task::Synthetic => others.map(|n| n.text.as_str()).collect(),
-        Task::Title => others.filter_map(|n| n.title.as_deref()).collect(),
-        Task::Rating => Vec::new(),
+        Task::Text | Task::Synthetic => Voices {
+            others: others.map(|n| n.text.as_str()).collect(),
+            own: material.own().map(|e| e.text.as_str()).collect(),
+        },
+        Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), own: Vec::new() },
+        Task::Rating => Voices::default(),
     }
 }
 
@@ -162,4 +203,38 @@ pub fn read(material: &Material, completion: &Completion) -> Written {
 fn prose(written: &str, stop: Stop) -> String {
     let line = text::one_line(written);
     if matches!(stop, Stop::Length | Stop::Deadline) { text::whole_sentences(&line).to_owned() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{llm::PhaseOutput, prompt::Ask};
+
+    fn titled(titles: &[&str]) -> Option<String> {
+        let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
+        let material = Material {
+            task: Task::Title,
+            reasoning: false,
+            history: Vec::new(),
+            neighbours: Vec::new(),
+            ask: Ask { text: Some(text), ..Ask::default() },
+        };
+        let phase = |t: &&str| PhaseOutput { text: (*t).into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 };
+        let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![phase(t)] }).collect();
+        let written = best(&material, read_all(&material, &all)).unwrap();
+        assert_eq!(written.tokens, 2 * titles.len());
+        written.title
+    }
+
+    #[test]
+    fn the_opening_of_a_text_may_be_its_title() {
+        assert_eq!(titled(&["Great", "A nice present", "Five stars"]).unwrap(), "The lid does not close.");
+        assert_eq!(titled(&["Great value", "Great value", "Great value"]).unwrap(), "Great value");
+        assert_eq!(
+            titled(&["Lid does not close", "Lid will not close", "Lid does not close"]).unwrap(),
+            "Lid does not close"
+        );
+        // Alone, what the model wrote stands.
+        assert_eq!(titled(&["Great"]).unwrap(), "Great");
+    }
 }

@@ -68,6 +68,7 @@ pub mod reason;
 pub mod retrieve;
 mod session;
 pub mod store;
+mod style;
 mod sys;
 pub mod text;
 mod unfinished;

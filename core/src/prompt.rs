@@ -6,7 +6,7 @@
 //! texts on the item, then the block to complete.
 
 use crate::{
-    interaction::Interaction,
+    interaction::{Interaction, Record},
     llm::{Model, Prompt},
     pack::PublicText,
     reason::ReasoningPath,
@@ -37,11 +37,20 @@ pub struct Example {
     pub text: String,
     /// Stars, if given.
     pub stars: Option<u8>,
+    /// Whether nobody wrote it.
+    pub synthetic: bool,
 }
 
 impl From<&Interaction> for Example {
     fn from(i: &Interaction) -> Self {
-        Self { item_title: i.item_title.clone(), title: i.title.clone(), text: i.text.clone(), stars: i.stars() }
+        let (item_title, title, text) = (i.item_title.clone(), i.title.clone(), i.text.clone());
+        Self { item_title, title, text, stars: i.stars(), synthetic: false }
+    }
+}
+
+impl From<&Record> for Example {
+    fn from(record: &Record) -> Self {
+        Self { synthetic: record.is_synthetic(), ..Self::from(&record.interaction) }
     }
 }
 
@@ -53,6 +62,7 @@ impl Example {
             title: Some(text.title.to_owned()).filter(|t| !t.is_empty()),
             text: text.text.to_owned(),
             stars: text.stars,
+            synthetic: false,
         }
     }
 
@@ -178,7 +188,7 @@ impl Material {
     fn form(&self) -> String {
         FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
             let (title, text, stars) = (Some((*title).into()), (*text).into(), Some(*stars));
-            form + &self.block(&Example { item_title: None, title, text, stars })
+            form + &self.block(&Example { title, text, stars, ..Example::default() })
         })
     }
 
@@ -191,6 +201,16 @@ impl Material {
             Task::Synthetic => ["Title:", "Review:"][n.saturating_sub(usize::from(self.reasoning)).min(1)],
         };
         if self.reasoning && n == 0 { "Plan:" } else { last }
+    }
+
+    /// The texts that the person really wrote.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Example> {
+        self.history.iter().filter(|e| !e.synthetic)
+    }
+
+    /// How many things are written: the plan counts.
+    pub(crate) fn phases(&self) -> usize {
+        usize::from(self.reasoning) + if self.task == Task::Synthetic { 2 } else { 1 }
     }
 
     /// The lines that are given with the request.
@@ -258,6 +278,7 @@ mod tests {
             title: Some(title.into()),
             text: text.into(),
             stars: Some(stars),
+            synthetic: false,
         }
     }
 

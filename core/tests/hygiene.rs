@@ -44,7 +44,13 @@ const INJECTIONS: [&str; 32] = [
 ];
 
 fn example(text: &str) -> Example {
-    Example { item_title: Some(text.into()), title: Some(text.into()), text: text.into(), stars: Some(4) }
+    Example {
+        item_title: Some(text.into()),
+        title: Some(text.into()),
+        text: text.into(),
+        stars: Some(4),
+        synthetic: false,
+    }
 }
 
 fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {

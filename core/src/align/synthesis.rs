@@ -148,7 +148,7 @@ impl Corpus<'_> {
         let mut mixed = 0;
         for draft in self.drafts.iter_mut().filter(|d| d.material.task != Task::Synthetic) {
             let Some(row) = rows.get(&(&draft.user[..], &draft.item[..])) else { continue };
-            let synthetic = row.records.iter().map(|r| Example::from(&r.interaction));
+            let synthetic = row.records.iter().map(Example::from);
             draft.material.history.splice(0..0, synthetic);
             mixed += usize::from(!row.records.is_empty());
         }

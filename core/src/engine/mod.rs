@@ -275,7 +275,7 @@ impl Engine {
         let deadline = request.deadline.map(|d| Instant::now() + d);
         let material = self.material(request)?;
         let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (mut completions, prompt_tokens, reused_tokens) = worker.call(
+        let (completions, prompt_tokens, reused_tokens) = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
@@ -284,24 +284,22 @@ impl Engine {
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
+                let prompt = request.prompt.clone();
                 let completions = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
-                    decoder.run(&generate::candidates(&request, &options), &mut alive)?
+                    decoder.run(&generate::candidates(decoder.model(), &asked, request, &options), &mut alive)?
                 } else {
                     vec![decoder.run_one(&request, on_event)?]
                 };
                 let reused = decoder.usage().reused - before;
-                sessions.keep(decoder, &request.prompt[..stable]);
-                Ok::<_, Error>((completions, request.prompt.len(), reused))
+                sessions.keep(decoder, &prompt[..stable]);
+                Ok::<_, Error>((completions, prompt.len(), reused))
             },
         )?;
-        let phases = usize::from(material.reasoning) + 1;
-        completions.retain(|c| c.phases.len() == phases);
-        if completions.is_empty() {
-            return Err(LlmError::Deadline.into());
-        }
-        Ok(Written { prompt_tokens, reused_tokens, ..generate::read_best(&material, &completions) })
+        let whole = generate::read_all(&material, &completions);
+        let best = generate::best(&material, whole).ok_or(LlmError::Deadline)?;
+        Ok(Written { prompt_tokens, reused_tokens, ..best })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {
@@ -350,7 +348,7 @@ impl Engine {
         // An invented text on the very item would only be written again, and one on an item that the person has written
         // about since is superseded.
         let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
-        let synthetic = synthetic.iter().map(|r| &r.interaction).filter(|i| !known(&i.item));
+        let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(choose::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(history)

@@ -10,18 +10,15 @@ use std::collections::HashMap;
 use super::Sample;
 use crate::{
     interaction::Interaction,
-    pack::{hash, spread},
+    pack::spread,
     profile::Profile,
-    text,
+    style::{Style, cosine, grams, unit},
 };
 
 /// How many of a person's latest texts say how they write.
 const TEXTS: usize = 8;
 /// The others that the true author is ranked among.
 const OTHERS: usize = 99;
-
-/// A sparse unit vector: n-grams by their hash.
-type Style = HashMap<u64, f64>;
 
 /// The styles of all people who have written before.
 pub struct Authors {
@@ -103,33 +100,9 @@ fn common_category(history: &[Interaction]) -> String {
     most.map(|m| m.0.to_owned()).unwrap_or_default()
 }
 
-fn grams(said: &str) -> HashMap<u64, f64> {
-    let folded: Vec<char> = text::one_line(said).to_lowercase().chars().collect();
-    let mut counts = HashMap::new();
-    for n in 3..=5 {
-        for gram in folded.windows(n) {
-            *counts.entry(hash(&gram.iter().collect::<String>())).or_default() += 1.0;
-        }
-    }
-    counts
-}
-
 /// Log tf x idf, of unit length. What no history contains says nothing about whose it is.
 fn weighed(counts: HashMap<u64, f64>, idf: &HashMap<u64, f64>) -> Style {
-    let mut style: Style =
-        counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf.get(&gram)?))).collect();
-    let mut squares: Vec<f64> = style.values().map(|v| v * v).collect();
-    // In a fixed order: sums of floats depend on it.
-    squares.sort_by(f64::total_cmp);
-    let length = squares.iter().sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-    style.values_mut().for_each(|v| *v /= length);
-    style
-}
-
-fn cosine(a: &Style, b: &Style) -> f64 {
-    let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
-    products.sort_by(f64::total_cmp);
-    products.iter().sum()
+    unit(counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf.get(&gram)?))).collect())
 }
 
 #[cfg(test)]

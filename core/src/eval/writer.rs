@@ -14,7 +14,7 @@ use crate::{
     Error,
     augment::{self, Job},
     choose::matching_texts,
-    generate::{self, WriteOptions},
+    generate::{self, WriteOptions, Written},
     graph::Predictor,
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
             let known: HashMap<&str, &Augmentation> = self.kept.rows.iter().map(|r| (r.user.as_str(), r)).collect();
             for ((person, row), synthetic) in people.iter().zip(&mut rows).zip(&mut synthetic) {
                 let Some(kept) = known.get(person.user.as_str()) else { continue };
-                *synthetic = kept.records.iter().map(|r| Example::from(&r.interaction)).collect();
+                *synthetic = kept.records.iter().map(Example::from).collect();
                 row.synthetic = synthetic.len();
                 row.refused.clone_from(&kept.refused);
                 row.tokens += kept.tokens;
@@ -96,20 +96,19 @@ impl<'a> Writer<'a> {
             .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
             .collect();
         let options = &self.settings.options;
-        let request = |m: &Material| generate::candidates(&generate::request(model, m, options), options);
-        let requests: Vec<_> = materials.iter().flat_map(request).collect();
+        let requests = |m: &Material| generate::candidates(model, m, generate::request(model, m, options), options);
+        let requests: Vec<_> = materials.iter().flat_map(requests).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
-            let written = generate::read_best(material, completions);
-            row.tokens += written.tokens;
-            row.path = written.path.map(|p| p.to_string());
-            let rating = written.rating.map(|r| r.to_string());
-            row.prediction = written.text.or(written.title).or(rating).unwrap_or_default();
+            let all = generate::read_all(material, completions);
             if completions.len() > 1 {
-                let all = completions.iter().map(|c| generate::read(material, c));
-                row.candidates = all.map(|w| w.text.or(w.title).unwrap_or_default()).collect();
+                row.candidates = all.iter().map(said).collect();
             }
+            let written = generate::best(material, all).unwrap_or_default();
+            row.tokens += written.tokens;
+            row.path = written.path.as_ref().map(ToString::to_string);
+            row.prediction = said(&written);
         }
         Ok(rows)
     }
@@ -203,6 +202,12 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     items.into_iter().map(job).collect()
 }
 
+/// What was asked for, as a string.
+fn said(written: &Written) -> String {
+    let rating = written.rating.map(|r| r.to_string());
+    written.text.clone().or_else(|| written.title.clone()).or(rating).unwrap_or_default()
+}
+
 /// The floor that needs no model.
 fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let target = Target::of(&person.target, task);
@@ -217,12 +222,16 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
             stars.sort_unstable();
             stars.get(stars.len() / 2).copied().unwrap_or(5).to_string()
         }
-        // What stands for the person's own text without any model: anybody's.
+        // What stands for the person's own text without any model: anybody's on the item, else on one that is like it.
         Task::Synthetic => {
-            let others = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
-            let others: Vec<_> = others.filter(|t| t.author != author_key(&person.user)).collect();
+            let on_item = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
+            let others = on_item.filter(|t| t.author != author_key(&person.user)).map(|t| t.text);
+            let mut others: Vec<&str> = others.collect();
+            if others.is_empty() {
+                others.extend(neighbours.iter().map(|n| n.text.text));
+            }
             let drawn = spread(&person.user) >> 33;
-            others.get(drawn as usize % others.len().max(1)).map(|t| t.text.to_owned()).unwrap_or_default()
+            others.get(drawn as usize % others.len().max(1)).map(|text| (*text).to_owned()).unwrap_or_default()
         }
         Task::Text => format!(
             "{} {}",

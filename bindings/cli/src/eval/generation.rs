@@ -48,6 +48,9 @@ pub struct Args {
     /// Texts to write, of which the one that agrees most with the others is taken
     #[arg(long, default_value_t = 1)]
     candidates: usize,
+    /// Most tokens of a text
+    #[arg(long, default_value_t = 128)]
+    text_tokens: usize,
     /// Synthetic interactions per person (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
@@ -78,7 +81,7 @@ enum EvalTask {
     /// Title and text in, 1 to 5 out
     Rating,
     /// Nothing but the item in, as for a synthetic interaction, compared with what the person really wrote about it; copy takes
-    /// anybody's text on the item
+    /// anybody's text on the item, or on a similar one
     Synthetic,
 }
 
@@ -158,6 +161,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.validation = args.validation.map(locket::align::Share);
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
+    settings.options.text_tokens = args.text_tokens;
     settings.synthetic = args.synthetic;
     settings.items = args.items.into();
     settings.threads = ui::threads();

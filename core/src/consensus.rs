@@ -1,4 +1,4 @@
-//! Of several texts for one request, the one that agrees most with the others.
+//! Of several texts for one request, the one that agrees most with the others and sounds most like the person.
 //!
 //! Minimum Bayes risk decoding (Kumar and Byrne, 2004; Eikema and Aziz, 2022): texts that a model samples stand for what the
 //! person may write, and the one that is expected to share most with it is taken, where the likeliest text alone is often short

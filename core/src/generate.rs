@@ -19,8 +19,8 @@ pub struct WriteOptions {
     pub text_tokens: usize,
     /// How tokens are chosen.
     pub sampling: Sampling,
-    /// Texts to write, of which the one that agrees most with the others is taken ([`consensus`](crate::consensus)): the first
-    /// with [`WriteOptions::sampling`], the rest varied.
+    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
+    /// ([`consensus`](crate::consensus)): the first with [`WriteOptions::sampling`], the rest varied.
     pub candidates: usize,
 }
 
@@ -145,7 +145,7 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
     whole.map(|(c, m)| read(m, c)).collect()
 }
 
-/// The one that agrees most with the others; `tokens` counts what all of them took. For a title, how the text opens is one more.
+/// The one that [`consensus`] takes; `tokens` counts what all of them took. For a title, how the text opens is one more.
 /// `None` of none.
 pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
     let tokens = all.iter().map(|w| w.tokens).sum();

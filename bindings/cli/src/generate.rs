@@ -108,7 +108,7 @@ pub struct Args {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Texts to write, of which the one that agrees most with the others is taken; it is not streamed then
+    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like you; it is not streamed then
     #[arg(long, default_value_t = 1)]
     candidates: usize,
     /// End the text after this many seconds, with its last whole sentence

@@ -45,7 +45,7 @@ pub struct Args {
     /// Seed of the draw and of sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Texts to write, of which the one that agrees most with the others is taken
+    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
     #[arg(long, default_value_t = 1)]
     candidates: usize,
     /// Most tokens of a text

@@ -159,8 +159,8 @@ pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
 /// The first words of the text that a title is asked for: many people begin with what they would put above.
 fn opening(material: &Material) -> Option<String> {
     let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
-    let sentence = text.split_inclusive(['.', '!', '?']).next()?;
-    Some(text::clip_words(sentence, OPENING_WORDS)).filter(|o| !o.is_empty())
+    let line = text::one_line(text);
+    Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
 }
 
 /// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for.
@@ -208,7 +208,62 @@ fn prose(written: &str, stop: Stop) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{llm::PhaseOutput, prompt::Ask};
+    use crate::{
+        llm::{LoadOptions, PhaseOutput},
+        prompt::{Ask, Example},
+    };
+
+    fn output(text: &str) -> PhaseOutput {
+        PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
+    }
+
+    #[test]
+    fn every_second_candidate_of_a_plan_is_written_from_the_own_texts_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
+        let mut material = Material {
+            task: Task::Text,
+            reasoning: true,
+            history: vec![shown("An invented text.", true), shown("An own text.", false)],
+            neighbours: vec![shown("A text by another.", false)],
+            ask: Ask { title: Some("Asked".into()), ..Ask::default() },
+        };
+        let options = WriteOptions { candidates: 4, ..WriteOptions::default() };
+        let requests = |m: &Material| candidates(&model, m, request(&model, m, &options), &options);
+        let spelled = |r: &Request| {
+            let mut bytes = Vec::new();
+            r.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
+            String::from_utf8(bytes).unwrap()
+        };
+        let all = requests(&material);
+        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 2, 1]);
+        assert_eq!((&all[0].prompt, &all[1].prompt), (&all[2].prompt, &all[3].prompt));
+        let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
+        assert!(
+            ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
+            "{whole}"
+        );
+        assert!(own.contains("An own text.") && !own.contains("invented") && !own.contains("another"), "{own}");
+
+        // What came back of each; one of them had no time for its text.
+        let path = "5 stars, warm, brief: tea";
+        let phases = [vec![path, "Behind a plan."], vec!["Without."], vec![path], vec!["Without, too."]];
+        let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
+        let read = read_all(&material, &phases.iter().map(completion).collect::<Vec<_>>());
+        let texts: Vec<_> = read.iter().filter_map(|w| w.text.as_deref()).collect();
+        assert_eq!(texts, ["Behind a plan.", "Without.", "Without, too."]);
+        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(best(&material, Vec::new()), None);
+
+        // Who has written nothing is not left alone with the title.
+        material.history.clear();
+        let all = requests(&material);
+        assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
+        // Without a plan all are alike.
+        material.reasoning = false;
+        assert!(requests(&material).windows(2).all(|r| r[0].prompt == r[1].prompt));
+    }
 
     fn titled(titles: &[&str]) -> Option<String> {
         let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
@@ -219,8 +274,7 @@ mod tests {
             neighbours: Vec::new(),
             ask: Ask { text: Some(text), ..Ask::default() },
         };
-        let phase = |t: &&str| PhaseOutput { text: (*t).into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 };
-        let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![phase(t)] }).collect();
+        let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![output(t)] }).collect();
         let written = best(&material, read_all(&material, &all)).unwrap();
         assert_eq!(written.tokens, 2 * titles.len());
         written.title

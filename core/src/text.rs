@@ -104,6 +104,13 @@ pub fn whole_sentences(text: &str) -> &str {
     }
 }
 
+/// `text` up to its first sentence end, a `.`, `!` or `?` with white space behind it; all of it if there is none.
+pub fn first_sentence(text: &str) -> &str {
+    let mut ends = text.match_indices(['.', '!', '?']).map(|(at, end)| at + end.len());
+    let end = ends.find(|&end| text[end..].starts_with(char::is_whitespace));
+    &text[..end.unwrap_or(text.len())]
+}
+
 /// English words that carry no topic, for term statistics and points.
 pub fn is_stopword(word: &str) -> bool {
     STOPWORDS.binary_search(&word).is_ok()
@@ -131,6 +138,8 @@ mod tests {
         assert_eq!(clip_words("a b", 0), "");
         assert_eq!(clip_words(&"文".repeat(100), 2), "文".repeat(24));
         assert_eq!(whole_sentences("Good. Very goo"), "Good.");
+        assert_eq!(first_sentence("It is 2.5 inches long! Good."), "It is 2.5 inches long!");
+        assert_eq!((first_sentence("no end"), first_sentence("One."), first_sentence("")), ("no end", "One.", ""));
         assert_eq!(words("It's 5-star!").collect::<Vec<_>>(), ["it", "s", "5", "star"]);
     }
 

@@ -214,8 +214,8 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, NEIGHBOURS);
     match task {
         Task::Title => {
-            let text = target.text.unwrap_or_default();
-            text::one_line(text.split_inclusive(['.', '!', '?']).next().unwrap_or_default())
+            let text = text::one_line(target.text.unwrap_or_default());
+            text::first_sentence(&text).to_owned()
         }
         Task::Rating => {
             let mut stars: Vec<u8> = neighbours.iter().filter_map(|n| n.text.stars).collect();

@@ -57,7 +57,7 @@ def arguments():
 
 
 def weight(task, tokens):
-    """The weight of a token in a stretch of so many: plans are longer than ratings and titles."""
+    """The weight of a token in a stretch of so many. A plan is longer than a rating, but a short one in front of a title weighs like it."""
     if task == "rating" and tokens <= RATING_TOKENS:
         return RATING_WEIGHT
     return TITLE_WEIGHT if task == "title" and tokens <= TITLE_TOKENS else 1.0

@@ -58,8 +58,8 @@ pub struct GenerateRequest {
     /// With a temperature: the same seed gives the same text.
     #[uniffi(default = 0)]
     pub seed: u32,
-    /// Texts to write, eight at a time, of which the one that agrees most with the others is taken: 16 gave the best. More than one is
-    /// not streamed.
+    /// Texts to write, eight at a time, of which the one is taken that agrees most with the others and sounds most like the person:
+    /// 16 gave the best. More than one is not streamed.
     #[uniffi(default = 1)]
     pub candidates: u32,
     /// How long the call may take; a text ends there with its last whole sentence.

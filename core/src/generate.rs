@@ -107,15 +107,15 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
 /// tokens that are drawn. Of a text with a plan every second one is written without it, from the person's own texts alone if there
 /// are any: a plan that guesses wrong misleads its text, and what others wrote drowns the person's voice.
-pub fn candidates(model: &Model, material: &Material, request: Request, options: &WriteOptions) -> Vec<Request> {
+pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
     let n = options.candidates.max(1);
     let plain = (n > 1 && material.reasoning).then(|| {
         let other = self::request(model, &plain(material), options);
         Request { deadline: request.deadline, ..other }
     });
-    let mut all = vec![request];
+    let mut all = vec![request.clone()];
     for n in 1..n {
-        let mut other = plain.as_ref().filter(|_| is_plain(material, n)).unwrap_or(&all[0]).clone();
+        let mut other = plain.as_ref().filter(|_| is_plain(material, n)).unwrap_or(request).clone();
         let seed = options.sampling.seed.wrapping_add(n as u32);
         other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
         all.push(other);
@@ -230,7 +230,7 @@ mod tests {
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
         };
         let options = WriteOptions { candidates: 4, ..WriteOptions::default() };
-        let requests = |m: &Material| candidates(&model, m, request(&model, m, &options), &options);
+        let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
         let spelled = |r: &Request| {
             let mut bytes = Vec::new();
             r.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));

@@ -284,17 +284,16 @@ impl Engine {
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
-                let prompt = request.prompt.clone();
                 let completions = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
-                    decoder.run(&generate::candidates(decoder.model(), &asked, request, &options), &mut alive)?
+                    decoder.run(&generate::candidates(decoder.model(), &asked, &request, &options), &mut alive)?
                 } else {
                     vec![decoder.run_one(&request, on_event)?]
                 };
                 let reused = decoder.usage().reused - before;
-                sessions.keep(decoder, &prompt[..stable]);
-                Ok::<_, Error>((completions, prompt.len(), reused))
+                sessions.keep(decoder, &request.prompt[..stable]);
+                Ok::<_, Error>((completions, request.prompt.len(), reused))
             },
         )?;
         let whole = generate::read_all(&material, &completions);

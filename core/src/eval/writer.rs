@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
             .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
             .collect();
         let options = &self.settings.options;
-        let requests = |m: &Material| generate::candidates(model, m, generate::request(model, m, options), options);
+        let requests = |m: &Material| generate::candidates(model, m, &generate::request(model, m, options), options);
         let requests: Vec<_> = materials.iter().flat_map(requests).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
         let completions = completions.chunks(options.candidates.max(1));

@@ -18,6 +18,8 @@ built=$(ls -dt "$target/$profile"/build/llama-cpp-sys-2-*/out/backends | head -1
 rm -rf target/bundle
 mkdir -p target/bundle
 cp "$target/$profile/locket" "$built"/*.so target/bundle/
+# AMX as GCC 12 builds it ends in SIGSEGV (.cargo/config.toml); processors that have it take the next best.
+rm -f target/bundle/libggml-cpu-sapphirerapids.so
 for library in "$built"/../lib/*.so.[0-9]; do cp -L "$library" target/bundle/; done
 du -ch target/bundle/* | sort -h
 

@@ -147,10 +147,14 @@ pub struct Prediction {
     pub refused: Vec<String>,
     /// Tokens written, synthetic texts included.
     pub tokens: usize,
+    /// Wall time, synthetic texts included: the part of one person in that of all who were written for together.
+    #[serde(default)]
+    pub seconds: f64,
     /// All texts among which the prediction was chosen, if there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
 }
+
 /// Runs the protocol. `pack` defaults to one built from `files` with every target held out; `out` is the
 /// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and
 /// may stop the run; what is done then stays in `out`.

@@ -177,10 +177,11 @@ fn table(runs: &[Run]) -> String {
         return out;
     }
     let authors = runs.iter().any(|r| r.found.is_some());
-    let mut out =
-        String::from("| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens |");
+    let mut out = String::from(
+        "| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens | s |",
+    );
     out += if authors { " author found (MRR) |\n" } else { "\n" };
-    out += &"|---".repeat(if authors { 10 } else { 9 });
+    out += &"|---".repeat(if authors { 11 } else { 10 });
     out += "|\n";
     for run in runs {
         let words = |s: &str| text::word_count(s) as f64;
@@ -188,7 +189,7 @@ fn table(runs: &[Run]) -> String {
         let (low, high) = run.scores(0).interval();
         let _ = write!(
             out,
-            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} |",
+            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} | {:.1} |",
             run.name(),
             run.rows.len(),
             shown(&run.scores(0)),
@@ -199,10 +200,12 @@ fn table(runs: &[Run]) -> String {
             mean(run, &off),
             distinct(run),
             mean(run, &|r| r.tokens as f64),
+            mean(run, &|r| r.seconds),
         );
         let found = run.found.as_ref().map(|f| shown(&f.written())).unwrap_or_default();
         out += &if authors { format!(" {found} |\n") } else { "\n".to_owned() };
     }
+    out += &apart(runs);
     if let Some(found) = runs.iter().filter_map(|r| r.found.as_ref()).max_by_key(|f| f.real.n()) {
         let _ = writeln!(
             out,
@@ -210,6 +213,26 @@ fn table(runs: &[Run]) -> String {
             shown(&found.title),
             shown(&found.real)
         );
+    }
+    out
+}
+
+/// ROUGE-1 and METEOR of those who have written before and of those who have not, where there are both: most people of the public
+/// sets have not, so that the whole says little about personal style.
+fn apart(runs: &[Run]) -> String {
+    let of = |run: &Run, n: usize, with: bool| -> Sample {
+        run.ordered().filter(|r| (r.history > 0) == with).filter_map(|r| r.scores.get(n).copied()).collect()
+    };
+    if !runs.iter().any(|run| of(run, 0, true).n() > 0 && of(run, 0, false).n() > 0) {
+        return String::new();
+    }
+    let mut out = String::from("\n| method | history | n | ROUGE-1 | METEOR |\n|---|---|---|---|---|\n");
+    for run in runs {
+        for (name, with) in [("none", false), ("some", true)] {
+            let (rouge, meteor) = (of(run, 0, with), of(run, 2, with));
+            let _ =
+                writeln!(out, "| {} | {name} | {} | {} | {} |", run.name(), rouge.n(), shown(&rouge), shown(&meteor));
+        }
     }
     out
 }
@@ -235,25 +258,26 @@ fn fullest(runs: &[Run]) -> Option<&Run> {
 /// The fullest run against every other one of the same comparison, by person.
 fn differences(runs: &[Run]) -> String {
     let Some(first) = fullest(runs).filter(|_| runs.len() > 1) else { return String::new() };
-    let what = if first.rates() { "absolute error" } else { "ROUGE-1" };
-    let authors = if first.found.is_some() { " | author found" } else { "" };
+    let measures: &[(usize, &str)] =
+        if first.rates() { &[(0, "absolute error")] } else { &[(0, "ROUGE-1"), (2, "METEOR")] };
+    let names: Vec<&str> =
+        measures.iter().map(|m| m.1).chain(first.found.is_some().then_some("author found")).collect();
     let mut out =
-        format!("\n{} minus the others, by person:\n\n| against | n | {what}{authors} |\n|---|---|---", first.name());
-    out += if authors.is_empty() { "|\n" } else { "|---|\n" };
+        format!("\n{} minus the others, by person:\n\n| against | n | {} |\n", first.name(), names.join(" | "));
+    out += &format!("|---|---{}|\n", "|---".repeat(names.len()));
     let difference = |sample: &Sample| {
         let (low, high) = sample.interval();
-        format!("{:+.3} ± {:.3} [{low:+.3}, {high:+.3}]", sample.mean(), sample.standard_error())
+        format!(" {:+.3} ± {:.3} [{low:+.3}, {high:+.3}] |", sample.mean(), sample.standard_error())
     };
     for run in runs.iter().filter(|r| !std::ptr::eq(*r, first)) {
-        let pairs = first.ordered().filter_map(|a| {
-            let b = run.rows.get(&a.user)?;
-            Some(a.scores.first()? - b.scores.first()?)
-        });
-        let sample: Sample = pairs.collect();
-        let _ = write!(out, "| {} | {} | {} |", run.name(), sample.n(), difference(&sample));
+        let by_person = |measure: usize| -> Sample {
+            let pair = |a: &Prediction| Some(a.scores.get(measure)? - run.rows.get(&a.user)?.scores.get(measure)?);
+            first.ordered().filter_map(pair).collect()
+        };
+        let _ = write!(out, "| {} | {} |", run.name(), by_person(0).n());
+        measures.iter().for_each(|(measure, _)| out += &difference(&by_person(*measure)));
         if let Some(first) = &first.found {
-            let found = run.found.as_ref().map(|f| difference(&first.minus(f))).unwrap_or_default();
-            let _ = write!(out, " {found} |");
+            out += &run.found.as_ref().map_or_else(|| " |".to_owned(), |f| difference(&first.minus(f)));
         }
         out.push('\n');
     }

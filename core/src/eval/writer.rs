@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     ops::ControlFlow,
+    time::Instant,
 };
 
 use super::{
@@ -32,6 +33,8 @@ pub(super) struct Augmentation {
     records: Vec<Record>,
     refused: Vec<String>,
     tokens: usize,
+    #[serde(default)]
+    seconds: f64,
 }
 
 /// Writes for a few people at a time.
@@ -88,8 +91,10 @@ impl<'a> Writer<'a> {
                 row.synthetic = synthetic.len();
                 row.refused.clone_from(&kept.refused);
                 row.tokens += kept.tokens;
+                row.seconds += kept.seconds;
             }
         }
+        let begun = Instant::now();
         let materials: Vec<Material> = people
             .iter()
             .zip(synthetic)
@@ -110,6 +115,8 @@ impl<'a> Writer<'a> {
             row.path = written.path.as_ref().map(ToString::to_string);
             row.prediction = said(&written);
         }
+        let seconds = part(begun, people.len());
+        rows.iter_mut().for_each(|row| row.seconds += seconds);
         Ok(rows)
     }
 
@@ -124,6 +131,7 @@ impl<'a> Writer<'a> {
             synthetic: 0,
             refused: Vec::new(),
             tokens: 0,
+            seconds: 0.0,
             candidates: Vec::new(),
         }
     }
@@ -159,6 +167,7 @@ fn write_synthetic(
     people: &[&Profile],
     alive: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Vec<Augmentation>, Error> {
+    let begun = Instant::now();
     let mut owners = Vec::new();
     let mut jobs = Vec::new();
     for (n, person) in people.iter().enumerate() {
@@ -169,8 +178,11 @@ fn write_synthetic(
     }
     let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
     let attempts = augment::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
-    let blank =
-        |p: &&Profile| Augmentation { user: p.user.clone(), records: Vec::new(), refused: Vec::new(), tokens: 0 };
+    let seconds = part(begun, people.len());
+    let blank = |p: &&Profile| {
+        let (records, refused) = (Vec::new(), Vec::new());
+        Augmentation { user: p.user.clone(), records, refused, tokens: 0, seconds }
+    };
     let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
     for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
         let row = &mut out[owner];
@@ -179,6 +191,11 @@ fn write_synthetic(
         row.refused.extend(attempt.refused.iter().map(|r| r.reason.word().to_owned()));
     }
     Ok(out)
+}
+
+/// The part of one of `people` in the seconds since `begun`.
+fn part(begun: Instant, people: usize) -> f64 {
+    begun.elapsed().as_secs_f64() / people.max(1) as f64
 }
 
 /// What to write for the person before the request: one synthetic interaction per item.

@@ -10,7 +10,7 @@ fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str
     for (user, prediction, reference) in texts {
         let row = Prediction {
             user: (*user).into(),
-            history: 0,
+            history: usize::from(*user == "w"),
             prediction: (*prediction).into(),
             reference: (*reference).into(),
             scores: vec![9.0; 3],
@@ -18,6 +18,7 @@ fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str
             synthetic: 0,
             refused: Vec::new(),
             tokens: 5,
+            seconds: 2.0,
             candidates: Vec::new(),
         };
         out += &serde_json::to_string(&row).unwrap();
@@ -41,6 +42,10 @@ fn runs_are_compared_by_person() {
     // Scored anew: (1 + 2/3 + 0) / 3, and by person (1 - 2/3 + 2/3 - 0) / 2.
     assert!(markdown.contains("| full | 3 | 0.556 ±"), "{markdown}");
     assert!(markdown.contains("| graph | 2 | +0.500 ± 0.167 ["), "{markdown}");
+    // Of them w alone has written before.
+    assert!(markdown.contains("| full | none | 2 | 0.833 ±"), "{markdown}");
+    assert!(markdown.contains("| full | some | 1 | 0.000 ±"), "{markdown}");
+    assert!(markdown.contains("| 5 | 2.0 |"), "{markdown}");
     let page = fs::read_to_string(out.join("index.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("good &lt;tea&gt;") && !page.contains("<tea>"), "{page}");
 }

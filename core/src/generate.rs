@@ -105,8 +105,9 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
 }
 
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
-/// tokens that are drawn. Of a text with a plan every second one is written without it, from the person's own texts alone if there
-/// are any: a plan that guesses wrong misleads its text, and what others wrote drowns the person's voice.
+/// tokens that are drawn. Of a text with a plan every second one is written without it, the first of those sampled as asked, from
+/// the person's own texts alone if there are any: a plan that guesses wrong misleads its text, and what others wrote drowns the
+/// person's voice.
 pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
     let n = options.candidates.max(1);
     let plain = (n > 1 && material.reasoning).then(|| {
@@ -116,8 +117,11 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
     let mut all = vec![request.clone()];
     for n in 1..n {
         let mut other = plain.as_ref().filter(|_| is_plain(material, n)).unwrap_or(request).clone();
-        let seed = options.sampling.seed.wrapping_add(n as u32);
-        other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
+        // The first of each kind as it is asked for: greedy, it is far better than what is drawn.
+        if n > 1 || plain.is_none() {
+            let seed = options.sampling.seed.wrapping_add(n as u32);
+            other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
+        }
         all.push(other);
     }
     all
@@ -239,6 +243,9 @@ mod tests {
         let all = requests(&material);
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 2, 1]);
         assert_eq!((&all[0].prompt, &all[1].prompt), (&all[2].prompt, &all[3].prompt));
+        let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
+        assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
+        assert_eq!(sampling[2..], [2, 3].map(|seed| Sampling::VARIED.with_seed(seed)));
         let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
         assert!(
             ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
@@ -262,7 +269,9 @@ mod tests {
         assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
         // Without a plan all are alike.
         material.reasoning = false;
-        assert!(requests(&material).windows(2).all(|r| r[0].prompt == r[1].prompt));
+        let all = requests(&material);
+        assert!(all.windows(2).all(|r| r[0].prompt == r[1].prompt));
+        assert_eq!(all[1].phases[0].sampling, Sampling::VARIED.with_seed(1));
     }
 
     fn titled(titles: &[&str]) -> Option<String> {

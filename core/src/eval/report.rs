@@ -189,7 +189,7 @@ fn table(runs: &[Run]) -> String {
         let (low, high) = run.scores(0).interval();
         let _ = write!(
             out,
-            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} | {:.1} |",
+            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} | {} |",
             run.name(),
             run.rows.len(),
             shown(&run.scores(0)),
@@ -200,7 +200,7 @@ fn table(runs: &[Run]) -> String {
             mean(run, &off),
             distinct(run),
             mean(run, &|r| r.tokens as f64),
-            mean(run, &|r| r.seconds),
+            seconds(mean(run, &|r| r.seconds)),
         );
         let found = run.found.as_ref().map(|f| shown(&f.written())).unwrap_or_default();
         out += &if authors { format!(" {found} |\n") } else { "\n".to_owned() };
@@ -215,6 +215,11 @@ fn table(runs: &[Run]) -> String {
         );
     }
     out
+}
+
+/// Older predictions do not tell.
+fn seconds(mean: f64) -> String {
+    if mean > 0.0 { format!("{mean:.1}") } else { "-".into() }
 }
 
 /// ROUGE-1 and METEOR of those who have written before and of those who have not, where there are both: most people of the public

@@ -153,7 +153,13 @@ pub struct Prediction {
     /// All texts among which the prediction was chosen, if there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
+    /// How often each of them is taken out of a random half of them: what was taken is one draw, these are [`HALVES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<u32>,
 }
+
+/// Random halves of the candidates of one person.
+pub const HALVES: usize = 40;
 
 /// Runs the protocol. `pack` defaults to one built from `files` with every target held out; `out` is the
 /// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and

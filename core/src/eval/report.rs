@@ -18,6 +18,7 @@ use super::{
     plot::{Bar, Line, bars, lines},
 };
 use crate::{Error, prompt::Task, text};
+use expected::{Expected, MEASURES, expected};
 use identification::{Found, Identification};
 
 /// One run: a predictions file.
@@ -31,6 +32,8 @@ struct Run {
     rows: HashMap<String, Prediction>,
     /// How well the authors are found by what was written.
     found: Option<Found>,
+    /// What it is expected to score, of those whose candidates are known.
+    expected: Expected,
 }
 
 /// Runs that can be compared: the same people, task and cap.
@@ -104,7 +107,12 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             .collect();
         let files: Vec<&str> = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let prose = ["Text", "Synthetic"].contains(&task);
-        let found = if prose { identification.of(&files, &rows)? } else { None };
+        let authors = if prose { identification.set(&files)? } else { None };
+        let found = authors.and_then(|a| a.found(&rows));
+        // Where too few authors are found to tell, none is looked for.
+        let authors = authors.filter(|_| found.is_some());
+        let rank = |user: &str, text: &str| authors.and_then(|a| a.rank(user, text));
+        let expected = if prose { expected(&rows, &meteor, &rank) } else { Expected::new() };
         let set: Vec<String> = files.into_iter().map(set_name).collect();
         let mut title = format!("{}, {}", set.join(" + "), task.to_lowercase());
         let cap = head["history_cap"].as_u64();
@@ -119,6 +127,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             cap,
             rows,
             found,
+            expected,
         };
         out.entry(title).or_default().push(run);
     }
@@ -260,31 +269,49 @@ fn fullest(runs: &[Run]) -> Option<&Run> {
     runs.iter().max_by_key(|r| (r.method == "full", r.items.is_none(), r.model.contains(" + "), r.candidates))
 }
 
-/// The fullest run against every other one of the same comparison, by person.
+/// The fullest run against every other one of the same comparison, by person: as they were run, and as is expected of a random half
+/// of their candidates.
 fn differences(runs: &[Run]) -> String {
     let Some(first) = fullest(runs).filter(|_| runs.len() > 1) else { return String::new() };
-    let measures: &[(usize, &str)] =
-        if first.rates() { &[(0, "absolute error")] } else { &[(0, "ROUGE-1"), (2, "METEOR")] };
-    let names: Vec<&str> =
-        measures.iter().map(|m| m.1).chain(first.found.is_some().then_some("author found")).collect();
-    let mut out =
-        format!("\n{} minus the others, by person:\n\n| against | n | {} |\n", first.name(), names.join(" | "));
-    out += &format!("|---|---{}|\n", "|---".repeat(names.len()));
+    let mut names = if first.rates() { vec!["absolute error"] } else { MEASURES[..2].to_vec() };
+    names.extend(first.found.is_some().then_some(MEASURES[2]));
     let difference = |sample: &Sample| {
         let (low, high) = sample.interval();
         format!(" {:+.3} ± {:.3} [{low:+.3}, {high:+.3}] |", sample.mean(), sample.standard_error())
     };
-    for run in runs.iter().filter(|r| !std::ptr::eq(*r, first)) {
+    let table = |what: &str, samples: &dyn Fn(&Run) -> Vec<Sample>| {
+        let mut out = format!("\n{} minus the others, by person{what}:\n\n| against | n |", first.name());
+        names.iter().for_each(|name| out += &format!(" {name} |"));
+        out += &format!("\n|---|---{}|\n", "|---".repeat(names.len()));
+        for run in runs.iter().filter(|r| !std::ptr::eq(*r, first)) {
+            let samples = samples(run);
+            if let Some(n) = samples.iter().map(Sample::n).max().filter(|n| *n > 0) {
+                let _ = write!(out, "| {} | {n} |", run.name());
+                samples.iter().for_each(|sample| out += &difference(sample));
+                out.push('\n');
+            }
+        }
+        out
+    };
+    let mut out = table("", &|run| {
         let by_person = |measure: usize| -> Sample {
             let pair = |a: &Prediction| Some(a.scores.get(measure)? - run.rows.get(&a.user)?.scores.get(measure)?);
             first.ordered().filter_map(pair).collect()
         };
-        let _ = write!(out, "| {} | {} |", run.name(), by_person(0).n());
-        measures.iter().for_each(|(measure, _)| out += &difference(&by_person(*measure)));
-        if let Some(first) = &first.found {
-            out += &run.found.as_ref().map_or_else(|| " |".to_owned(), |f| difference(&first.minus(f)));
-        }
-        out.push('\n');
+        let places: &[usize] = if first.rates() { &[0] } else { &[0, 2] };
+        let mut samples: Vec<Sample> = places.iter().map(|place| by_person(*place)).collect();
+        let authors = first.found.as_ref().zip(run.found.as_ref()).map(|(a, b)| a.minus(b));
+        samples.extend(first.found.is_some().then(|| authors.unwrap_or_default()));
+        samples
+    });
+    if !first.expected.is_empty() && runs.iter().filter(|r| !r.expected.is_empty()).count() > 1 {
+        out += &table(", as is expected of a random half of the candidates of each", &|run| {
+            let by_person = |measure: usize| -> Sample {
+                let pairs = first.expected.iter().map(|(user, a)| (a, run.expected.get(user)));
+                pairs.filter_map(|(a, b)| Some(a.get(measure)? - b?.get(measure)?)).collect()
+            };
+            (0..names.len()).map(by_person).collect()
+        });
     }
     out
 }
@@ -345,6 +372,7 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+mod expected;
 mod identification;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    generation::{Method, Prediction, Settings},
+    generation::{HALVES, Method, Prediction, Settings},
     items,
     journal::Journal,
 };
@@ -109,6 +109,7 @@ impl<'a> Writer<'a> {
             let all = generate::read_all(material, completions);
             if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
+                row.taken = halves(material, &all, &row.user);
             }
             let written = generate::best(material, all).unwrap_or_default();
             row.tokens += written.tokens;
@@ -133,8 +134,25 @@ impl<'a> Writer<'a> {
             tokens: 0,
             seconds: 0.0,
             candidates: Vec::new(),
+            taken: Vec::new(),
         }
     }
+}
+
+/// How often each of `all` is taken out of a random half of them, the same ones for every method.
+fn halves(material: &Material, all: &[Written], user: &str) -> Vec<u32> {
+    let mut taken = vec![0; all.len()];
+    for round in 0..HALVES {
+        let mut places: Vec<usize> = (0..all.len()).collect();
+        places.sort_by_cached_key(|n| spread(&format!("{user}\n{round}\n{n}")));
+        places.truncate(all.len().div_ceil(2));
+        let best = generate::best(material, places.iter().map(|&n| all[n].clone()).collect()).map(|b| said(&b));
+        // The opening that may stand for a title is none of them.
+        if let Some(&place) = places.iter().find(|&&n| best.as_ref() == Some(&said(&all[n]))) {
+            taken[place] += 1;
+        }
+    }
+    taken
 }
 
 pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
@@ -255,5 +273,30 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
             target.title.unwrap_or_default(),
             neighbours.first().map(|n| n.text.text).unwrap_or_default()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::Ask;
+
+    #[test]
+    fn random_halves_take_what_agrees() {
+        let material = Material {
+            task: Task::Text,
+            reasoning: false,
+            history: Vec::new(),
+            neighbours: Vec::new(),
+            ask: Ask::default(),
+        };
+        let texts =
+            ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
+        let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });
+        let taken = halves(&material, &all, "somebody");
+        assert_eq!(taken.iter().sum::<u32>() as usize, HALVES);
+        assert!(taken[..3].iter().sum::<u32>() > 2 * taken[3..].iter().sum::<u32>(), "{taken:?}");
+        assert_eq!(halves(&material, &all, "somebody"), taken);
+        assert_ne!(halves(&material, &all, "somebody else"), taken);
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     profile::{Profile, Profiles},
 };
 
-/// The authors of every set, read once.
+/// The authors of every set of files, read once.
 pub(super) struct Identification {
     data: PathBuf,
     sets: HashMap<Vec<String>, Option<Set>>,
 }
 
-struct Set {
+pub(super) struct Set {
     authors: Authors,
     /// What was asked for: the title, by user.
     titles: HashMap<String, String>,
@@ -38,24 +38,34 @@ impl Identification {
         Self { data: data.to_path_buf(), sets: HashMap::new() }
     }
 
-    /// The ranks of a run on `files`; `None` if they are not there or have too few authors.
-    pub(super) fn of(&mut self, files: &[&str], rows: &HashMap<String, Prediction>) -> Result<Option<Found>, Error> {
+    /// The authors of `files`; `None` if they are not there or too few.
+    pub(super) fn set(&mut self, files: &[&str]) -> Result<Option<&Set>, Error> {
         let key: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
         if !self.sets.contains_key(&key) {
             let set = Set::read(&key.iter().map(|f| self.data.join(f)).collect::<Vec<_>>())?;
             self.sets.insert(key.clone(), set);
         }
-        let Some(Some(set)) = self.sets.get(&key) else { return Ok(None) };
-        let rank = |user: &str, text: &str| set.authors.reciprocal_rank(user, text, false);
+        Ok(self.sets.get(&key).and_then(Option::as_ref))
+    }
+}
+
+impl Set {
+    /// The reciprocal rank of the author of a text.
+    pub(super) fn rank(&self, user: &str, text: &str) -> Option<f64> {
+        self.authors.reciprocal_rank(user, text, false)
+    }
+
+    /// The ranks of a run; `None` if too few of its people have written before.
+    pub(super) fn found(&self, rows: &HashMap<String, Prediction>) -> Option<Found> {
         let by_user: BTreeMap<String, f64> =
-            rows.iter().filter_map(|(user, row)| Some((user.clone(), rank(user, &row.prediction)?))).collect();
+            rows.iter().filter_map(|(user, row)| Some((user.clone(), self.rank(user, &row.prediction)?))).collect();
         if by_user.len() < FEWEST {
-            return Ok(None);
+            return None;
         }
         let real = by_user.keys().map(|user| (user.as_str(), rows[user].reference.as_str()));
-        let title = by_user.keys().map(|user| (user.as_str(), set.titles.get(user).map_or("", String::as_str)));
-        let (real, title) = (set.authors.mrr(real, false), set.authors.mrr(title, false));
-        Ok(Some(Found { by_user, title, real }))
+        let title = by_user.keys().map(|user| (user.as_str(), self.titles.get(user).map_or("", String::as_str)));
+        let (real, title) = (self.authors.mrr(real, false), self.authors.mrr(title, false));
+        Some(Found { by_user, title, real })
     }
 }
 

@@ -19,7 +19,8 @@ fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str
             refused: Vec::new(),
             tokens: 5,
             seconds: 2.0,
-            candidates: Vec::new(),
+            candidates: vec![(*prediction).into(), "nothing at all".into()],
+            taken: vec![3, 1],
         };
         out += &serde_json::to_string(&row).unwrap();
         out.push('\n');
@@ -42,6 +43,9 @@ fn runs_are_compared_by_person() {
     // Scored anew: (1 + 2/3 + 0) / 3, and by person (1 - 2/3 + 2/3 - 0) / 2.
     assert!(markdown.contains("| full | 3 | 0.556 ±"), "{markdown}");
     assert!(markdown.contains("| graph | 2 | +0.500 ± 0.167 ["), "{markdown}");
+    // Three times of four what was written, else what shares nothing: 3/4 of the difference.
+    assert!(markdown.contains("expected of a random half"), "{markdown}");
+    assert!(markdown.contains("| graph | 2 | +0.375 ± 0.125 ["), "{markdown}");
     // Of them w alone has written before.
     assert!(markdown.contains("| full | none | 2 | 0.833 ±"), "{markdown}");
     assert!(markdown.contains("| full | some | 1 | 0.000 ±"), "{markdown}");

@@ -276,6 +276,9 @@ fn differences(runs: &[Run]) -> String {
     let mut names = if first.rates() { vec!["absolute error"] } else { MEASURES[..2].to_vec() };
     names.extend(first.found.is_some().then_some(MEASURES[2]));
     let difference = |sample: &Sample| {
+        if sample.n() == 0 {
+            return " |".to_owned();
+        }
         let (low, high) = sample.interval();
         format!(" {:+.3} ± {:.3} [{low:+.3}, {high:+.3}] |", sample.mean(), sample.standard_error())
     };

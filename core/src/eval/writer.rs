@@ -104,6 +104,7 @@ impl<'a> Writer<'a> {
         let requests = |m: &Material| generate::candidates(model, m, &generate::request(model, m, options), options);
         let requests: Vec<_> = materials.iter().flat_map(requests).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
+        let seconds = part(begun, people.len());
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
             let all = generate::read_all(material, completions);
@@ -113,11 +114,10 @@ impl<'a> Writer<'a> {
             }
             let written = generate::best(material, all).unwrap_or_default();
             row.tokens += written.tokens;
+            row.seconds += seconds;
             row.path = written.path.as_ref().map(ToString::to_string);
             row.prediction = said(&written);
         }
-        let seconds = part(begun, people.len());
-        rows.iter_mut().for_each(|row| row.seconds += seconds);
         Ok(rows)
     }
 

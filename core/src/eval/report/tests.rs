@@ -84,7 +84,9 @@ fn authors_are_looked_for_and_histories_make_curves() {
         write_with(&runs, &format!("f{cap}.jsonl"), &settings("\"method\":\"Full\",\"items\":\"Predicted\""), &own);
         write_with(&runs, &format!("r{cap}.jsonl"), &settings("\"method\":\"Full\",\"items\":\"Random\""), &anybodys);
     }
-    assert_eq!(report(&runs, dir.path(), 0, &out).unwrap(), 4);
+    let few = "\"history_cap\":1,\"model\":\"m.gguf\",\"method\":\"Graph\"";
+    write_with(&runs, "few.jsonl", few, &own[..10]);
+    assert_eq!(report(&runs, dir.path(), 0, &out).unwrap(), 5);
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text, history cut to 2"), "{markdown}");
     let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
@@ -93,6 +95,9 @@ fn authors_are_looked_for_and_histories_make_curves() {
     assert!(row("| full, random items, aligned ").ends_with("| 0.049 ± 0.000 |"), "{markdown}");
     assert!(markdown.contains("by the true text (ceiling): 1.000 ± 0.000"), "{markdown}");
     assert!(markdown.contains("| +0.951 ± 0.000 [+0.951, +0.951] |"), "{markdown}");
+    // Of too few to look for authors nothing is said, not a difference of nothing.
+    let against = markdown.lines().filter(|l| l.starts_with("| graph | 10 | +")).collect::<Vec<_>>();
+    assert!(against.len() == 2 && against.iter().all(|l| l.ends_with("] | |")), "{markdown}");
     let page = fs::read_to_string(out.join("index.html")).unwrap();
     assert!(page.contains("ROUGE-1 by size of the history") && page.contains("<polyline"), "{page}");
     assert!(!page.contains("Best and worst"), "none were asked for");

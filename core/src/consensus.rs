@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::{
     generate::Written,
-    style::{cosine, style},
+    style::{Margin, cosine, style},
     text,
 };
 
@@ -19,28 +19,62 @@ pub struct Voices<'t> {
     pub others: Vec<&'t str>,
     /// Texts by the person: how like them a candidate sounds ([n-grams](crate::eval::Authors)) counts as much as all agreement.
     pub own: Vec<&'t str>,
+    /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
+    /// counts as much again.
+    pub impostors: Vec<&'t str>,
 }
 
 /// The place of the candidate with the highest mean agreement with the others and with the voices; of equals the first. `None`
 /// of none.
 pub fn consensus(candidates: &[Written], voices: &Voices<'_>) -> Option<usize> {
-    let overlap = if candidates.iter().any(|c| c.text.is_some()) { overlap } else { f1 };
-    let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
-    let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
-    let own = style(&voices.own.join(" "));
-    let value = |n: usize| {
-        let agreement = |m: usize| match (candidates[n].rating, candidates[m].rating) {
+    Ballot::new(candidates, voices).winner(&(0..candidates.len()).collect::<Vec<_>>())
+}
+
+/// What there is to know about several candidates, for choosing among all or some of them.
+pub(crate) struct Ballot {
+    /// How each candidate agrees with each.
+    agreement: Vec<Vec<f64>>,
+    /// The sum of each one's agreement with the other voices, and how many those are.
+    others: Vec<f64>,
+    voices: usize,
+    /// How each sounds like the person.
+    sound: Vec<f64>,
+}
+
+impl Ballot {
+    pub(crate) fn new(candidates: &[Written], voices: &Voices<'_>) -> Self {
+        let overlap = if candidates.iter().any(|c| c.text.is_some()) { overlap } else { f1 };
+        let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
+        let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
+        let agreement = |n: usize, m: usize| match (candidates[n].rating, candidates[m].rating) {
             // Of a synthetic interaction, which has a stance too, the words count.
             (Some(a), Some(b)) if bags[n].is_empty() => -f64::from(a.abs_diff(b)),
             _ => overlap(&bags[n], &bags[m]),
         };
-        let among: f64 = (0..candidates.len()).filter(|&m| m != n).map(agreement).sum();
-        let all = among + others.iter().map(|voice| overlap(&bags[n], voice)).sum::<f64>();
-        let count = candidates.len() - 1 + others.len();
-        all / count.max(1) as f64 + cosine(&style(said(&candidates[n])), &own)
-    };
-    let values: Vec<f64> = (0..candidates.len()).map(value).collect();
-    (0..candidates.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]).then(b.cmp(&a)))
+        let own = voices.own.join(" ");
+        let style_of_own = style(&own);
+        let margin = Margin::new(&own, &voices.impostors);
+        let sound = |c: &Written| {
+            cosine(&style(said(c)), &style_of_own) + margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default()
+        };
+        Self {
+            agreement: (0..bags.len()).map(|n| (0..bags.len()).map(|m| agreement(n, m)).collect()).collect(),
+            others: bags.iter().map(|bag| others.iter().map(|voice| overlap(bag, voice)).sum()).collect(),
+            voices: others.len(),
+            sound: candidates.iter().map(sound).collect(),
+        }
+    }
+
+    /// The one that [`consensus`] takes of the candidates at `places`.
+    pub(crate) fn winner(&self, places: &[usize]) -> Option<usize> {
+        let value = |n: usize| {
+            let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
+            let count = places.len() - 1 + self.voices;
+            (among + self.others[n]) / count.max(1) as f64 + self.sound[n]
+        };
+        let values = places.iter().map(|&n| (value(n), n));
+        values.max_by(|(a, m), (b, n)| a.total_cmp(b).then(n.cmp(m))).map(|(_, n)| n)
+    }
 }
 
 /// What was asked for.
@@ -77,10 +111,10 @@ fn size(bag: &HashMap<String, usize>) -> f64 {
 mod tests {
     use super::*;
 
-    const NONE: Voices<'_> = Voices { others: Vec::new(), own: Vec::new() };
+    const NONE: Voices<'_> = Voices { others: Vec::new(), own: Vec::new(), impostors: Vec::new() };
 
     fn others(voice: &str) -> Voices<'_> {
-        Voices { others: vec![voice], own: Vec::new() }
+        Voices { others: vec![voice], ..NONE }
     }
 
     fn text(said: &str) -> Written {
@@ -113,6 +147,30 @@ mod tests {
         assert_eq!(consensus(&two, &NONE), Some(0));
         let own = Voices { own: vec!["OMG!!! sooo cute, love it!!!"], ..NONE };
         assert_eq!(consensus(&two, &own), Some(1));
+    }
+
+    #[test]
+    fn of_texts_as_like_the_person_the_one_that_is_less_like_others() {
+        let own = vec!["great product, works great, my wife loves it"];
+        let two = [text("great product, works great"), text("my wife loves it")];
+        assert_eq!(consensus(&two, &Voices { own: own.clone(), ..NONE }), Some(0));
+        let impostors = vec!["It is a great product.", "Works great!", "Great product, works great."];
+        assert_eq!(consensus(&two, &Voices { own, impostors: impostors.clone(), ..NONE }), Some(1));
+        // Of whom nothing is known, there is no style to tell from others'.
+        assert_eq!(consensus(&two, &Voices { impostors, ..NONE }), consensus(&two, &NONE));
+    }
+
+    #[test]
+    fn the_choice_among_some_is_that_of_these_alone() {
+        let all =
+            ["it broke after a week", "love it", "it broke after one week", "i love it so", "i love it"].map(text);
+        let own = Voices { own: vec!["so so so good"], ..others("it broke") };
+        let ballot = Ballot::new(&all, &own);
+        for places in [vec![0, 1, 2], vec![1, 3, 4], vec![3], vec![0, 4]] {
+            let some: Vec<Written> = places.iter().map(|&n: &usize| all[n].clone()).collect();
+            assert_eq!(ballot.winner(&places), consensus(&some, &own).map(|n| places[n]), "{places:?}");
+        }
+        assert_eq!(ballot.winner(&[]), None);
     }
 
     #[test]

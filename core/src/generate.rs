@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    consensus::{Voices, consensus},
+    consensus::{Ballot, Voices},
     llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
@@ -149,15 +149,38 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
     whole.map(|(c, m)| read(m, c)).collect()
 }
 
-/// The one that [`consensus`] takes; `tokens` counts what all of them took. For a title, how the text opens is one more.
-/// `None` of none.
-pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
+/// The one that [`consensus`](crate::consensus::consensus) takes; `tokens` counts what all of them took. For a title, how the text
+/// opens is one more. `None` of none.
+pub fn best(material: &Material, all: Vec<Written>) -> Option<Written> {
     let tokens = all.iter().map(|w| w.tokens).sum();
-    let opening = opening(material).filter(|_| all.len() > 1);
-    all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
-    let mut voices = voices(material);
-    voices.others.extend(opening.as_deref());
-    consensus(&all, &voices).map(|best| Written { tokens, ..all.swap_remove(best) })
+    let places: Vec<usize> = (0..all.len()).collect();
+    let mut choice = Choice::new(material, all);
+    choice.among(&places).map(|best| Written { tokens, ..choice.all.swap_remove(best) })
+}
+
+/// Several texts for one request, to choose among all or some of them.
+pub(crate) struct Choice {
+    /// What was written, then the opening that may stand for a title.
+    pub(crate) all: Vec<Written>,
+    opening: Option<usize>,
+    ballot: Ballot,
+}
+
+impl Choice {
+    pub(crate) fn new(material: &Material, mut all: Vec<Written>) -> Self {
+        let opening = opening(material).filter(|_| all.len() > 1);
+        let mut voices = voices(material);
+        voices.others.extend(opening.as_deref());
+        let place = opening.as_ref().map(|_| all.len());
+        all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
+        let ballot = Ballot::new(&all, &voices);
+        Self { all, opening: place, ballot }
+    }
+
+    /// The place of the best of those at `places`, or of the opening.
+    pub(crate) fn among(&self, places: &[usize]) -> Option<usize> {
+        self.ballot.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
+    }
 }
 
 /// The first words of the text that a title is asked for: many people begin with what they would put above.
@@ -174,8 +197,9 @@ fn voices(material: &Material) -> Voices<'_> {
         Task::Text | Task::Synthetic => Voices {
             others: others.map(|n| n.text.as_str()).collect(),
             own: material.own().map(|e| e.text.as_str()).collect(),
+            impostors: material.impostors.iter().map(String::as_str).collect(),
         },
-        Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), own: Vec::new() },
+        Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), ..Voices::default() },
         Task::Rating => Voices::default(),
     }
 }
@@ -232,6 +256,7 @@ mod tests {
             history: vec![shown("An invented text.", true), shown("An own text.", false)],
             neighbours: vec![shown("A text by another.", false)],
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
+            impostors: Vec::new(),
         };
         let options = WriteOptions { candidates: 4, ..WriteOptions::default() };
         let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
@@ -282,6 +307,7 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask { text: Some(text), ..Ask::default() },
+            impostors: Vec::new(),
         };
         let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![output(t)] }).collect();
         let written = best(&material, read_all(&material, &all)).unwrap();

@@ -47,6 +47,9 @@ pub const NEIGHBOURS: usize = 4;
 /// The same for a synthetic interaction, of which several are written for one text.
 pub const SYNTHETIC_NEIGHBOURS: usize = 2;
 
+/// Number of texts that say how people write.
+const IMPOSTORS: usize = 64;
+
 /// What a pack knows about one person's request.
 pub struct Grounding<'a> {
     pack: &'a Pack,
@@ -101,7 +104,17 @@ impl<'a> Grounding<'a> {
             title: target.title.map(str::to_owned),
             text: target.text.map(str::to_owned),
         };
-        Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask }
+        let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
+        Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask, impostors }
+    }
+
+    /// Texts by other people on items that lie evenly in the pack, one of each.
+    fn impostors(&self) -> Vec<String> {
+        let items = self.pack.items();
+        let step = items.div_ceil(IMPOSTORS).max(1);
+        let spread = (0..step).flat_map(|first| (first..items).step_by(step));
+        let text = |item| self.retriever.others(item as ItemId).first().map(|(_, t)| t.text.to_owned());
+        spread.filter_map(text).take(IMPOSTORS).collect()
     }
 
     /// The material for a synthetic interaction with `item`, in the voice of `history`.

@@ -87,7 +87,7 @@ pub struct Ask {
     pub text: Option<String>,
 }
 
-/// Everything a prompt is made of.
+/// Everything a prompt is made of, and what the choice of one of several texts looks at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Material {
     /// What is to be written.
@@ -100,6 +100,8 @@ pub struct Material {
     pub neighbours: Vec<Example>,
     /// The request.
     pub ask: Ask,
+    /// Other people's texts about anything, which stand in no prompt: what the person's style is told from.
+    pub impostors: Vec<String>,
 }
 
 /// Longest excerpt of an example's text and title, in words.
@@ -299,6 +301,7 @@ mod tests {
                 title: Some("Nice mug".into()),
                 text: Some("It is red and round.".into()),
             },
+            impostors: vec!["Never to be shown.".into()],
         }
     }
 

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use crate::{pack::hash, text};
 
+/// How many of the nearest impostors a text is held against.
+const NEAREST: usize = 5;
+
 /// A sparse vector of unit length: n-grams by their hash.
 pub(crate) type Style = HashMap<u64, f64>;
 
@@ -39,4 +42,52 @@ pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
     let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
     products.sort_by(f64::total_cmp);
     products.iter().sum()
+}
+
+/// Log tf x idf, of unit length. N-grams without an idf are left out.
+pub(crate) fn weighed(counts: HashMap<u64, f64>, idf: impl Fn(u64) -> Option<f64>) -> Style {
+    unit(counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf(gram)?))).collect())
+}
+
+/// How much more a text sounds like one person than like anybody: the impostors of authorship verification (Koppel and Winter,
+/// 2014).
+pub(crate) struct Margin {
+    documents: HashMap<u64, f64>,
+    own: Style,
+    impostors: Vec<Style>,
+}
+
+impl Margin {
+    /// `None` without a text by the person or by others.
+    pub(crate) fn new(own: &str, impostors: &[&str]) -> Option<Self> {
+        if own.is_empty() || impostors.is_empty() {
+            return None;
+        }
+        let counts: Vec<HashMap<u64, f64>> = impostors.iter().map(|text| grams(text)).collect();
+        let mut documents: HashMap<u64, f64> = HashMap::new();
+        counts.iter().flat_map(HashMap::keys).for_each(|gram| *documents.entry(*gram).or_default() += 1.0);
+        let mut this = Self { documents, own: Style::new(), impostors: Vec::new() };
+        this.impostors = counts.into_iter().map(|counts| this.weighed(counts, impostors.len())).collect();
+        this.own = this.weighed(grams(own), impostors.len());
+        Some(this)
+    }
+
+    /// Cosine with the person's own texts minus its mean with the five impostors that are nearest, -1 to 1.
+    pub(crate) fn of(&self, said: &str) -> f64 {
+        let style = self.weighed(grams(said), self.impostors.len());
+        let mut others: Vec<f64> = self.impostors.iter().map(|other| cosine(&style, other)).collect();
+        others.sort_by(|a, b| b.total_cmp(a));
+        others.truncate(NEAREST);
+        cosine(&style, &self.own) - others.iter().sum::<f64>() / others.len() as f64
+    }
+
+    fn weighed(&self, counts: HashMap<u64, f64>, n: usize) -> Style {
+        let documents = |gram| self.documents.get(&gram).copied().unwrap_or_default();
+        weighed(counts, |gram| Some(idf(documents(gram), n as f64)))
+    }
+}
+
+/// Inverse document frequency, smoothed.
+pub(crate) fn idf(documents: f64, n: f64) -> f64 {
+    ((1.0 + n) / (1.0 + documents)).ln() + 1.0
 }

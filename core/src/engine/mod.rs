@@ -335,7 +335,7 @@ impl Engine {
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
                 let ask = Ask { item_title: item_title.clone(), title: title.clone(), text: text.clone() };
-                Material { task, reasoning, history, neighbours: Vec::new(), ask }
+                Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
             }
         })
     }

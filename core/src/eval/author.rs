@@ -12,7 +12,7 @@ use crate::{
     interaction::Interaction,
     pack::spread,
     profile::Profile,
-    style::{Style, cosine, grams, unit},
+    style::{Style, cosine, grams, idf, weighed},
 };
 
 /// How many of a person's latest texts say how they write.
@@ -41,12 +41,11 @@ impl Authors {
         let mut seen: HashMap<u64, f64> = HashMap::new();
         counts.iter().flat_map(HashMap::keys).for_each(|gram| *seen.entry(*gram).or_default() += 1.0);
         let n = counts.len() as f64;
-        let idf: HashMap<u64, f64> =
-            seen.into_iter().map(|(gram, df)| (gram, ((1.0 + n) / (1.0 + df)).ln() + 1.0)).collect();
+        let idf: HashMap<u64, f64> = seen.into_iter().map(|(gram, df)| (gram, idf(df, n))).collect();
         let author = |(p, counts): (&&Profile, HashMap<u64, f64>)| Author {
             user: p.user.clone(),
             category: common_category(&p.history),
-            style: weighed(counts, &idf),
+            style: weighed(counts, |gram| idf.get(&gram).copied()),
         };
         let people: Vec<Author> = with_history.iter().zip(counts).map(author).collect();
         let place = people.iter().enumerate().map(|(n, a)| (a.user.clone(), n)).collect();
@@ -67,7 +66,8 @@ impl Authors {
     /// write in the same category. `None` without a history.
     pub fn reciprocal_rank(&self, user: &str, text: &str, alike: bool) -> Option<f64> {
         let me = *self.place.get(user)?;
-        let style = weighed(grams(text), &self.idf);
+        // What no history contains says nothing about whose it is.
+        let style = weighed(grams(text), |gram| self.idf.get(&gram).copied());
         let mut others: Vec<usize> = (0..self.people.len()).filter(|&n| n != me).collect();
         // The same others for every text on this person.
         let drawn = |n: usize| spread(&format!("{user}\n{}", self.people[n].user));
@@ -98,11 +98,6 @@ fn common_category(history: &[Interaction]) -> String {
     history.iter().filter_map(|i| i.category.as_deref()).for_each(|c| *counts.entry(c).or_default() += 1);
     let most = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
     most.map(|m| m.0.to_owned()).unwrap_or_default()
-}
-
-/// Log tf x idf, of unit length. What no history contains says nothing about whose it is.
-fn weighed(counts: HashMap<u64, f64>, idf: &HashMap<u64, f64>) -> Style {
-    unit(counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf.get(&gram)?))).collect())
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ pub struct Prediction {
     pub reference: String,
     /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
     pub scores: Vec<f64>,
-    /// The plan, if one was written.
+    /// The plan, if one was written; none of a text that another rule chooses from a file of an earlier build.
     pub path: Option<String>,
     /// Number of synthetic interactions in the prompt.
     pub synthetic: usize,
@@ -181,19 +181,28 @@ pub fn generation(
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
     let (pack, _scratch) = pack_for(files, pack, progress)?;
-    let mut predictions = Journal::<Prediction>::open(out, &settings.to_json(files, model))?;
+    let header = settings.to_json(files, model);
+    let mut predictions = Journal::<Prediction>::open(out, &header)?;
     let people = draw(files, settings)?;
     let done: HashSet<String> = predictions.rows.iter().map(|r| r.user.clone()).collect();
     let open: Vec<&Profile> = people.iter().filter(|p| !done.contains(&p.user)).collect();
     let meteor = Meteor::new();
-    // Scored again, so that what an earlier build wrote is measured by this one.
-    predictions.rows.iter_mut().for_each(|row| row.scores = score(row, settings.task, &meteor));
     let journal = match (&settings.synthetic_file, settings.method.augments()) {
         (Some(path), true) => Some(path.as_path()),
         _ => None,
     };
     let kept = Journal::<Augmentation>::open(journal, &settings.synthetic_json(files, model))?;
     let mut writer = Writer::new(&pack, model, settings, kept)?;
+    // Chosen and scored again, so that one rule and one measure hold for all, whichever build wrote them.
+    let before = predictions.rows.clone();
+    let known: HashMap<&str, &Profile> = people.iter().map(|p| (p.user.as_str(), p)).collect();
+    for row in &mut predictions.rows {
+        known.get(row.user.as_str()).into_iter().for_each(|person| writer.choose_again(person, row));
+        row.scores = score(row, settings.task, &meteor);
+    }
+    if let Some(path) = out.filter(|_| predictions.rows != before) {
+        predictions.rewrite(path, &header)?;
+    }
     let total = people.len();
     for chunk in open.chunks(2 * settings.sequences.max(1)) {
         let finished = predictions.rows.len();

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::Error;
+use crate::{Error, session};
 
 /// The file behind a run: a line with its settings, then one line per person.
 pub(crate) struct Journal<T> {
@@ -64,15 +64,53 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
+    /// Writes a file with `settings` and the rows as they are now in the place of that at `path`, whole or not at all.
+    pub(crate) fn rewrite(&mut self, path: &Path, settings: &Value) -> Result<(), Error> {
+        let mut all = line(settings)?;
+        for row in &self.rows {
+            all.extend(line(row)?);
+        }
+        let io = |e| Error::io("write", path, e);
+        session::replace(path, &all).map_err(io)?;
+        self.file = OpenOptions::new().append(true).open(path).map_err(io)?;
+        Ok(())
+    }
+
     fn line(&mut self, value: &impl Serialize) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(value).map_err(|e| Error::Argument(e.to_string()))?;
-        line.push(b'\n');
-        self.file.write_all(&line).map_err(|e| Error::io("write", &self.path, e))
+        self.file.write_all(&line(value)?).map_err(|e| Error::io("write", &self.path, e))
     }
 
     pub(crate) fn push(&mut self, row: T) -> Result<(), Error> {
         self.line(&row)?;
         self.rows.push(row);
         Ok(())
+    }
+}
+
+fn line(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut line = serde_json::to_vec(value).map_err(|e| Error::Argument(e.to_string()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_replaced_and_more_follow() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.jsonl");
+        let settings = Value::from("settings");
+        let mut journal = Journal::<u32>::open(Some(&path), &settings).unwrap();
+        (1..=2).for_each(|n| journal.push(n).unwrap());
+        journal.rows[0] = 7;
+        journal.rewrite(&path, &settings).unwrap();
+        journal.push(3).unwrap();
+        drop(journal);
+        assert_eq!(Journal::<u32>::open(Some(&path), &settings).unwrap().rows, [7, 2, 3]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let other = Journal::<u32>::open(Some(&path), &Value::from("others"));
+        assert!(matches!(other, Err(Error::Argument(why)) if why.contains("other settings")));
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     Error,
     augment::{self, Job},
     choose::matching_texts,
-    generate::{self, WriteOptions, Written},
+    generate::{self, Choice, WriteOptions, Written},
     graph::Predictor,
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::{Interaction, Record},
@@ -121,6 +121,22 @@ impl<'a> Writer<'a> {
         Ok(rows)
     }
 
+    /// Chooses anew among the candidates of a row that an earlier build may have written: one file, one rule.
+    pub(super) fn choose_again(&self, person: &Profile, row: &mut Prediction) {
+        let all: Vec<Written> = row.candidates.iter().map(|c| unsaid(self.settings.task, c)).collect();
+        if all.is_empty() {
+            return;
+        }
+        // Synthetic texts have no say in the choice.
+        let material = material(self.pack, self.settings, person, Vec::new());
+        row.taken = halves(&material, &all, &row.user);
+        let best = generate::best(&material, all).map(|best| said(&best)).unwrap_or_default();
+        if best != row.prediction {
+            row.prediction = best;
+            row.path = None;
+        }
+    }
+
     fn blank(&self, person: &Profile) -> Prediction {
         Prediction {
             user: person.user.clone(),
@@ -142,14 +158,14 @@ impl<'a> Writer<'a> {
 /// How often each of `all` is taken out of a random half of them, the same ones for every method.
 fn halves(material: &Material, all: &[Written], user: &str) -> Vec<u32> {
     let mut taken = vec![0; all.len()];
+    let choice = Choice::new(material, all.to_vec());
     for round in 0..HALVES {
         let mut places: Vec<usize> = (0..all.len()).collect();
         places.sort_by_cached_key(|n| spread(&format!("{user}\n{round}\n{n}")));
         places.truncate(all.len().div_ceil(2));
-        let best = generate::best(material, places.iter().map(|&n| all[n].clone()).collect()).map(|b| said(&b));
         // The opening that may stand for a title is none of them.
-        if let Some(&place) = places.iter().find(|&&n| best.as_ref() == Some(&said(&all[n]))) {
-            taken[place] += 1;
+        if let Some(times) = choice.among(&places).and_then(|place| taken.get_mut(place)) {
+            *times += 1;
         }
     }
     taken
@@ -243,6 +259,16 @@ fn said(written: &Written) -> String {
     written.text.clone().or_else(|| written.title.clone()).or(rating).unwrap_or_default()
 }
 
+/// What [`said`] says, as far as the choice depends on it.
+fn unsaid(task: Task, said: &str) -> Written {
+    let written = Written::default();
+    match task {
+        Task::Text | Task::Synthetic => Written { text: Some(said.to_owned()), ..written },
+        Task::Title => Written { title: Some(said.to_owned()), ..written },
+        Task::Rating => Written { rating: said.parse().ok(), ..written },
+    }
+}
+
 /// The floor that needs no model.
 fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let target = Target::of(&person.target, task);
@@ -282,6 +308,39 @@ mod tests {
     use crate::prompt::Ask;
 
     #[test]
+    fn what_an_earlier_rule_chose_is_chosen_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let interaction = |text: &str| Interaction::new("item", text);
+        let person = |n: usize| {
+            let history = vec![interaction("My dog loves it."), interaction("The cat hates it.")];
+            Profile { user: format!("u{n}"), history, target: interaction("My dog likes this.") }
+        };
+        let people: Vec<Profile> = (0..3).map(person).collect();
+        let path = dir.path().join("eval.pack");
+        let profiles = dir.path().join("people.jsonl");
+        let lines: Vec<String> = people.iter().map(|p| serde_json::to_string(p).unwrap()).collect();
+        std::fs::write(&profiles, lines.join("\n")).unwrap();
+        crate::pack::build(&[profiles], &path, &crate::pack::BuildOptions::default(), |_| ControlFlow::Continue(()))
+            .unwrap();
+        let pack = Pack::open(&path).unwrap();
+        let settings = Settings::new(Task::Text, Method::Copy);
+        let writer =
+            Writer::new(&pack, None, &settings, Journal::open(None, &serde_json::Value::Null).unwrap()).unwrap();
+        let texts = ["A parcel came.", "My dog loves this.", "My dog loves this one."].map(str::to_owned);
+        let mut row =
+            Prediction { prediction: texts[0].clone(), path: Some("a plan".into()), ..writer.blank(&people[0]) };
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!((row.prediction.as_str(), row.path.is_some()), ("A parcel came.", true), "there was no choice");
+        row.candidates = texts.to_vec();
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!((row.prediction.as_str(), row.path.as_deref()), ("My dog loves this.", None));
+        assert_eq!(row.taken.iter().sum::<u32>() as usize, HALVES);
+        let again = row.clone();
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!(row, again);
+    }
+
+    #[test]
     fn random_halves_take_what_agrees() {
         let material = Material {
             task: Task::Text,
@@ -289,6 +348,7 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask::default(),
+            impostors: Vec::new(),
         };
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];

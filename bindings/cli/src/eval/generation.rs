@@ -60,7 +60,7 @@ pub struct Args {
     /// File that keeps the synthetic interactions, so that synthetic and full write them once
     #[arg(long)]
     synthetic_file: Option<PathBuf>,
-    /// Predictions file, one JSON line per person; an interrupted run continues it
+    /// Predictions file, one JSON line per person; an interrupted run continues it, and what stands there is chosen and scored anew
     #[arg(long)]
     out: Option<PathBuf>,
     /// Instead of scoring, write every text twice, with and without drafts of up to N tokens looked up in the prompt, and

@@ -33,6 +33,8 @@ impl Default for WriteOptions {
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
+/// Of so many candidates for a text with a plan one has it.
+const PLANNED: usize = 4;
 /// Longest opening of a text as its title, in words.
 const OPENING_WORDS: usize = 10;
 
@@ -105,7 +107,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
 }
 
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
-/// tokens that are drawn. Of a text with a plan every second one is written without it, the first of those sampled as asked, from
+/// tokens that are drawn. Of a text with a plan three of four are written without it, the first of those sampled as asked, from
 /// the person's own texts alone if there are any: a plan that guesses wrong misleads its text, and what others wrote drowns the
 /// person's voice.
 pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
@@ -129,7 +131,7 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
 
 /// Whether the `n`-th candidate is written from less.
 fn is_plain(material: &Material, n: usize) -> bool {
-    material.reasoning && n % 2 == 1
+    material.reasoning && !n.is_multiple_of(PLANNED)
 }
 
 fn plain(material: &Material) -> Material {
@@ -246,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_second_candidate_of_a_plan_is_written_from_the_own_texts_alone() {
+    fn three_of_four_candidates_of_a_plan_are_written_from_the_own_texts_alone() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
         let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
@@ -258,7 +260,7 @@ mod tests {
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
             impostors: Vec::new(),
         };
-        let options = WriteOptions { candidates: 4, ..WriteOptions::default() };
+        let options = WriteOptions { candidates: 6, ..WriteOptions::default() };
         let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
         let spelled = |r: &Request| {
             let mut bytes = Vec::new();
@@ -266,11 +268,11 @@ mod tests {
             String::from_utf8(bytes).unwrap()
         };
         let all = requests(&material);
-        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 2, 1]);
-        assert_eq!((&all[0].prompt, &all[1].prompt), (&all[2].prompt, &all[3].prompt));
+        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1, 2, 1]);
+        assert_eq!((&all[0].prompt, &all[1].prompt), (&all[4].prompt, &all[5].prompt));
         let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
         assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
-        assert_eq!(sampling[2..], [2, 3].map(|seed| Sampling::VARIED.with_seed(seed)));
+        assert_eq!(sampling[2..], [2, 3, 4, 5].map(|seed| Sampling::VARIED.with_seed(seed)));
         let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
         assert!(
             ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
@@ -280,12 +282,12 @@ mod tests {
 
         // What came back of each; one of them had no time for its text.
         let path = "5 stars, warm, brief: tea";
-        let phases = [vec![path, "Behind a plan."], vec!["Without."], vec![path], vec!["Without, too."]];
+        let phases = [vec![path, "Behind a plan."], vec!["Without."], vec!["1"], vec!["2"], vec![path], vec!["3"]];
         let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
         let read = read_all(&material, &phases.iter().map(completion).collect::<Vec<_>>());
         let texts: Vec<_> = read.iter().filter_map(|w| w.text.as_deref()).collect();
-        assert_eq!(texts, ["Behind a plan.", "Without.", "Without, too."]);
-        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(texts, ["Behind a plan.", "Without.", "1", "2", "3"]);
+        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false, false, false]);
         assert_eq!(best(&material, Vec::new()), None);
 
         // Who has written nothing is not left alone with the title.

@@ -153,17 +153,15 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
 
 /// The one that [`consensus`](crate::consensus::consensus) takes; `tokens` counts what all of them took. For a title, how the text
 /// opens is one more. `None` of none.
-pub fn best(material: &Material, all: Vec<Written>) -> Option<Written> {
-    let tokens = all.iter().map(|w| w.tokens).sum();
-    let places: Vec<usize> = (0..all.len()).collect();
-    let mut choice = Choice::new(material, all);
-    choice.among(&places).map(|best| Written { tokens, ..choice.all.swap_remove(best) })
+pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
+    // Among less than two there is no choice, and nothing to weigh.
+    if all.len() < 2 { all.pop() } else { Choice::new(material, all).best() }
 }
 
 /// Several texts for one request, to choose among all or some of them.
 pub(crate) struct Choice {
     /// What was written, then the opening that may stand for a title.
-    pub(crate) all: Vec<Written>,
+    all: Vec<Written>,
     opening: Option<usize>,
     ballot: Ballot,
 }
@@ -177,6 +175,14 @@ impl Choice {
         all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
         let ballot = Ballot::new(&all, &voices);
         Self { all, opening: place, ballot }
+    }
+
+    /// What [`best`] takes of all.
+    pub(crate) fn best(mut self) -> Option<Written> {
+        let tokens = self.all.iter().map(|w| w.tokens).sum();
+        let written = self.opening.unwrap_or(self.all.len());
+        let best = self.among(&(0..written).collect::<Vec<_>>())?;
+        Some(Written { tokens, ..self.all.swap_remove(best) })
     }
 
     /// The place of the best of those at `places`, or of the opening.

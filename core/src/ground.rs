@@ -113,7 +113,7 @@ impl<'a> Grounding<'a> {
         let items = self.pack.items();
         let step = items.div_ceil(IMPOSTORS).max(1);
         let spread = (0..step).flat_map(|first| (first..items).step_by(step));
-        let text = |item| self.retriever.others(item as ItemId).first().map(|(_, t)| t.text.to_owned());
+        let text = |item| self.retriever.by_others(item as ItemId).next().map(|t| t.text.to_owned());
         spread.filter_map(text).take(IMPOSTORS).collect()
     }
 

@@ -44,15 +44,37 @@ pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
     products.iter().sum()
 }
 
-/// Log tf x idf, of unit length. N-grams without an idf are left out.
-pub(crate) fn weighed(counts: HashMap<u64, f64>, idf: impl Fn(u64) -> Option<f64>) -> Style {
-    unit(counts.into_iter().filter_map(|(gram, n)| Some((gram, (1.0 + n.ln()) * idf(gram)?))).collect())
+/// In how many of several texts each n-gram occurs.
+pub(crate) struct Documents {
+    counts: HashMap<u64, f64>,
+    texts: f64,
+}
+
+impl Documents {
+    /// Of texts by their n-grams.
+    pub(crate) fn of(texts: &[HashMap<u64, f64>]) -> Self {
+        let mut counts: HashMap<u64, f64> = HashMap::new();
+        texts.iter().flat_map(HashMap::keys).for_each(|gram| *counts.entry(*gram).or_default() += 1.0);
+        Self { counts, texts: texts.len() as f64 }
+    }
+
+    /// Whether any of the texts has it.
+    pub(crate) fn have(&self, gram: u64) -> bool {
+        self.counts.contains_key(&gram)
+    }
+
+    /// A text by its n-grams: log tf x idf, smoothed.
+    pub(crate) fn style(&self, grams: HashMap<u64, f64>) -> Style {
+        let documents = |gram| self.counts.get(&gram).copied().unwrap_or_default();
+        let idf = |gram| ((1.0 + self.texts) / (1.0 + documents(gram))).ln() + 1.0;
+        unit(grams.into_iter().map(|(gram, n)| (gram, (1.0 + n.ln()) * idf(gram))).collect())
+    }
 }
 
 /// How much more a text sounds like one person than like anybody: the impostors of authorship verification (Koppel and Winter,
 /// 2014).
 pub(crate) struct Margin {
-    documents: HashMap<u64, f64>,
+    documents: Documents,
     own: Style,
     impostors: Vec<Style>,
 }
@@ -63,31 +85,19 @@ impl Margin {
         if own.is_empty() || impostors.is_empty() {
             return None;
         }
-        let counts: Vec<HashMap<u64, f64>> = impostors.iter().map(|text| grams(text)).collect();
-        let mut documents: HashMap<u64, f64> = HashMap::new();
-        counts.iter().flat_map(HashMap::keys).for_each(|gram| *documents.entry(*gram).or_default() += 1.0);
-        let mut this = Self { documents, own: Style::new(), impostors: Vec::new() };
-        this.impostors = counts.into_iter().map(|counts| this.weighed(counts, impostors.len())).collect();
-        this.own = this.weighed(grams(own), impostors.len());
-        Some(this)
+        let impostors: Vec<HashMap<u64, f64>> = impostors.iter().map(|text| grams(text)).collect();
+        let documents = Documents::of(&impostors);
+        let own = documents.style(grams(own));
+        let impostors = impostors.into_iter().map(|grams| documents.style(grams)).collect();
+        Some(Self { documents, own, impostors })
     }
 
     /// Cosine with the person's own texts minus its mean with the five impostors that are nearest, -1 to 1.
     pub(crate) fn of(&self, said: &str) -> f64 {
-        let style = self.weighed(grams(said), self.impostors.len());
+        let style = self.documents.style(grams(said));
         let mut others: Vec<f64> = self.impostors.iter().map(|other| cosine(&style, other)).collect();
         others.sort_by(|a, b| b.total_cmp(a));
         others.truncate(NEAREST);
         cosine(&style, &self.own) - others.iter().sum::<f64>() / others.len() as f64
     }
-
-    fn weighed(&self, counts: HashMap<u64, f64>, n: usize) -> Style {
-        let documents = |gram| self.documents.get(&gram).copied().unwrap_or_default();
-        weighed(counts, |gram| Some(idf(documents(gram), n as f64)))
-    }
-}
-
-/// Inverse document frequency, smoothed.
-pub(crate) fn idf(documents: f64, n: f64) -> f64 {
-    ((1.0 + n) / (1.0 + documents)).ln() + 1.0
 }

@@ -12,7 +12,7 @@ use crate::{
     interaction::Interaction,
     pack::spread,
     profile::Profile,
-    style::{Style, cosine, grams, idf, weighed},
+    style::{Documents, Style, cosine, grams},
 };
 
 /// How many of a person's latest texts say how they write.
@@ -22,7 +22,7 @@ const OTHERS: usize = 99;
 
 /// The styles of all people who have written before.
 pub struct Authors {
-    idf: HashMap<u64, f64>,
+    documents: Documents,
     people: Vec<Author>,
     place: HashMap<String, usize>,
 }
@@ -38,18 +38,15 @@ impl Authors {
     pub fn new<'p>(profiles: impl IntoIterator<Item = &'p Profile>) -> Self {
         let with_history: Vec<&Profile> = profiles.into_iter().filter(|p| !p.history.is_empty()).collect();
         let counts: Vec<HashMap<u64, f64>> = with_history.iter().map(|p| grams(&latest(&p.history))).collect();
-        let mut seen: HashMap<u64, f64> = HashMap::new();
-        counts.iter().flat_map(HashMap::keys).for_each(|gram| *seen.entry(*gram).or_default() += 1.0);
-        let n = counts.len() as f64;
-        let idf: HashMap<u64, f64> = seen.into_iter().map(|(gram, df)| (gram, idf(df, n))).collect();
+        let documents = Documents::of(&counts);
         let author = |(p, counts): (&&Profile, HashMap<u64, f64>)| Author {
             user: p.user.clone(),
             category: common_category(&p.history),
-            style: weighed(counts, |gram| idf.get(&gram).copied()),
+            style: documents.style(counts),
         };
         let people: Vec<Author> = with_history.iter().zip(counts).map(author).collect();
         let place = people.iter().enumerate().map(|(n, a)| (a.user.clone(), n)).collect();
-        Self { idf, people, place }
+        Self { documents, people, place }
     }
 
     /// Number of people with a history.
@@ -67,7 +64,8 @@ impl Authors {
     pub fn reciprocal_rank(&self, user: &str, text: &str, alike: bool) -> Option<f64> {
         let me = *self.place.get(user)?;
         // What no history contains says nothing about whose it is.
-        let style = weighed(grams(text), |gram| self.idf.get(&gram).copied());
+        let grams = grams(text).into_iter().filter(|(gram, _)| self.documents.have(*gram));
+        let style = self.documents.style(grams.collect());
         let mut others: Vec<usize> = (0..self.people.len()).filter(|&n| n != me).collect();
         // The same others for every text on this person.
         let drawn = |n: usize| spread(&format!("{user}\n{}", self.people[n].user));

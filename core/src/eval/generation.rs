@@ -197,11 +197,14 @@ pub fn generation(
     let before = predictions.rows.clone();
     let known: HashMap<&str, &Profile> = people.iter().map(|p| (p.user.as_str(), p)).collect();
     for row in &mut predictions.rows {
-        known.get(row.user.as_str()).into_iter().for_each(|person| writer.choose_again(person, row));
+        if let Some(person) = known.get(row.user.as_str()) {
+            writer.choose_again(person, row);
+        }
         row.scores = score(row, settings.task, &meteor);
     }
-    if let Some(path) = out.filter(|_| predictions.rows != before) {
-        predictions.rewrite(path, &header)?;
+    // A scratch file begins without rows.
+    if predictions.rows != before {
+        predictions.rewrite(&header)?;
     }
     let total = people.len();
     for chunk in open.chunks(2 * settings.sequences.max(1)) {

@@ -64,15 +64,15 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// Writes a file with `settings` and the rows as they are now in the place of that at `path`, whole or not at all.
-    pub(crate) fn rewrite(&mut self, path: &Path, settings: &Value) -> Result<(), Error> {
+    /// Writes a file with `settings` and the rows as they are now in the place of this one, whole or not at all.
+    pub(crate) fn rewrite(&mut self, settings: &Value) -> Result<(), Error> {
         let mut all = line(settings)?;
         for row in &self.rows {
             all.extend(line(row)?);
         }
-        let io = |e| Error::io("write", path, e);
-        session::replace(path, &all).map_err(io)?;
-        self.file = OpenOptions::new().append(true).open(path).map_err(io)?;
+        let io = |e| Error::io("write", &self.path, e);
+        session::replace(&self.path, &all).map_err(io)?;
+        self.file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
         Ok(())
     }
 
@@ -105,7 +105,7 @@ mod tests {
         let mut journal = Journal::<u32>::open(Some(&path), &settings).unwrap();
         (1..=2).for_each(|n| journal.push(n).unwrap());
         journal.rows[0] = 7;
-        journal.rewrite(&path, &settings).unwrap();
+        journal.rewrite(&settings).unwrap();
         journal.push(3).unwrap();
         drop(journal);
         assert_eq!(Journal::<u32>::open(Some(&path), &settings).unwrap().rows, [7, 2, 3]);

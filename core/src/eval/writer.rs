@@ -108,11 +108,15 @@ impl<'a> Writer<'a> {
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
             let all = generate::read_all(material, completions);
-            if completions.len() > 1 {
+            let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
-                row.taken = halves(material, &all, &row.user);
-            }
-            let written = generate::best(material, all).unwrap_or_default();
+                let choice = Choice::new(material, all);
+                row.taken = halves(&choice, row.candidates.len(), &row.user);
+                choice.best()
+            } else {
+                generate::best(material, all)
+            };
+            let written = written.unwrap_or_default();
             row.tokens += written.tokens;
             row.seconds += seconds;
             row.path = written.path.as_ref().map(ToString::to_string);
@@ -129,8 +133,9 @@ impl<'a> Writer<'a> {
         }
         // Synthetic texts have no say in the choice.
         let material = material(self.pack, self.settings, person, Vec::new());
-        row.taken = halves(&material, &all, &row.user);
-        let best = generate::best(&material, all).map(|best| said(&best)).unwrap_or_default();
+        let choice = Choice::new(&material, all);
+        row.taken = halves(&choice, row.candidates.len(), &row.user);
+        let best = choice.best().map(|best| said(&best)).unwrap_or_default();
         if best != row.prediction {
             row.prediction = best;
             row.path = None;
@@ -155,14 +160,13 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How often each of `all` is taken out of a random half of them, the same ones for every method.
-fn halves(material: &Material, all: &[Written], user: &str) -> Vec<u32> {
-    let mut taken = vec![0; all.len()];
-    let choice = Choice::new(material, all.to_vec());
+/// How often each of `n` candidates is taken out of a random half of them, the same ones for every method.
+fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
+    let mut taken = vec![0; n];
     for round in 0..HALVES {
-        let mut places: Vec<usize> = (0..all.len()).collect();
-        places.sort_by_cached_key(|n| spread(&format!("{user}\n{round}\n{n}")));
-        places.truncate(all.len().div_ceil(2));
+        let mut places: Vec<usize> = (0..n).collect();
+        places.sort_by_cached_key(|place| spread(&format!("{user}\n{round}\n{place}")));
+        places.truncate(n.div_ceil(2));
         // The opening that may stand for a title is none of them.
         if let Some(times) = choice.among(&places).and_then(|place| taken.get_mut(place)) {
             *times += 1;
@@ -353,10 +357,11 @@ mod tests {
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
         let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });
-        let taken = halves(&material, &all, "somebody");
+        let choice = Choice::new(&material, all.into());
+        let taken = halves(&choice, texts.len(), "somebody");
         assert_eq!(taken.iter().sum::<u32>() as usize, HALVES);
         assert!(taken[..3].iter().sum::<u32>() > 2 * taken[3..].iter().sum::<u32>(), "{taken:?}");
-        assert_eq!(halves(&material, &all, "somebody"), taken);
-        assert_ne!(halves(&material, &all, "somebody else"), taken);
+        assert_eq!(halves(&choice, texts.len(), "somebody"), taken);
+        assert_ne!(halves(&choice, texts.len(), "somebody else"), taken);
     }
 }

@@ -57,10 +57,15 @@ impl<'a> Retriever<'a> {
 
     /// All texts by other people on `item`, at most 400, evenly sampled.
     pub fn others(&self, item: ItemId) -> Vec<(ItemId, PublicText<'a>)> {
-        let texts = self.pack.texts(item).filter(|t| Some(t.author) != self.me && !t.text.is_empty());
-        let all: Vec<_> = texts.map(|t| (item, t)).collect();
+        let all: Vec<_> = self.by_others(item).map(|t| (item, t)).collect();
         let step = all.len().div_ceil(MAX_CANDIDATES).max(1);
         all.into_iter().step_by(step).collect()
+    }
+
+    /// Texts by other people on `item`, as they stand in the pack.
+    pub(crate) fn by_others(&self, item: ItemId) -> impl Iterator<Item = PublicText<'a>> {
+        let me = self.me;
+        self.pack.texts(item).filter(move |t| Some(t.author) != me && !t.text.is_empty())
     }
 
     fn rank(&self, candidates: Vec<(ItemId, PublicText<'a>)>, query: &str, k: usize) -> Vec<Neighbour<'a>> {

@@ -81,7 +81,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     let prompt = material.compose(model, options.prompt_tokens);
     let mut kinds = Vec::new();
     if material.reasoning {
-        kinds.push((Some(reason::grammar()), PATH_TOKENS));
+        kinds.push((Some(reason::grammar(material.length())), PATH_TOKENS));
     }
     match material.task {
         Task::Text => kinds.push((None, options.text_tokens)),
@@ -112,7 +112,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
 /// person's voice.
 pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
     let n = options.candidates.max(1);
-    let plain = (n > 1 && material.reasoning).then(|| {
+    let plain = (n > 1 && is_plain(material, 1)).then(|| {
         let other = self::request(model, &plain(material), options);
         Request { deadline: request.deadline, ..other }
     });
@@ -129,9 +129,9 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
     all
 }
 
-/// Whether the `n`-th candidate is written from less.
+/// Whether the `n`-th candidate is written from less: not where a length is asked for, which only a plan can tell.
 fn is_plain(material: &Material, n: usize) -> bool {
-    material.reasoning && !n.is_multiple_of(PLANNED)
+    material.reasoning && material.ask.length.is_none() && !n.is_multiple_of(PLANNED)
 }
 
 fn plain(material: &Material) -> Material {
@@ -247,6 +247,7 @@ mod tests {
     use crate::{
         llm::{LoadOptions, PhaseOutput},
         prompt::{Ask, Example},
+        reason::Length,
     };
 
     fn output(text: &str) -> PhaseOutput {
@@ -300,6 +301,10 @@ mod tests {
         material.history.clear();
         let all = requests(&material);
         assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
+        // A length that is asked for stands in every plan.
+        material.ask.length = Some(Length::Long);
+        let all = requests(&material);
+        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&reason::grammar(Some(Length::Long)))));
         // Without a plan all are alike.
         material.reasoning = false;
         let all = requests(&material);

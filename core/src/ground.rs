@@ -103,6 +103,7 @@ impl<'a> Grounding<'a> {
             item_title: self.item_title(target),
             title: target.title.map(str::to_owned),
             text: target.text.map(str::to_owned),
+            length: None,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
         Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask, impostors }

@@ -9,7 +9,7 @@ use crate::{
     interaction::{Interaction, Record},
     llm::{Model, Prompt},
     pack::PublicText,
-    reason::ReasoningPath,
+    reason::{Length, ReasoningPath},
     text,
 };
 
@@ -85,6 +85,8 @@ pub struct Ask {
     pub title: Option<String>,
     /// The text, for the tasks that have one given.
     pub text: Option<String>,
+    /// How much to write of a text behind a plan, if not as much as the person does usually.
+    pub length: Option<Length>,
 }
 
 /// Everything a prompt is made of, and what the choice of one of several texts looks at.
@@ -210,6 +212,21 @@ impl Material {
         self.history.iter().filter(|e| !e.synthetic)
     }
 
+    /// How much to plan for: what is asked for, else the person's middle length, else that of the others. Left to itself a small model
+    /// plans too little, and writes less than it plans: of two lengths in the middle the longer. `None` if there is no text to go by,
+    /// or none to be written.
+    pub(crate) fn length(&self) -> Option<Length> {
+        let middle = |texts: Vec<&Example>| {
+            let mut words: Vec<usize> = texts.iter().map(|e| text::word_count(&e.text)).collect();
+            words.sort_unstable();
+            words.get(words.len() / 2).copied()
+        };
+        let writes = matches!(self.task, Task::Text | Task::Synthetic);
+        let words = || middle(self.own().collect()).or_else(|| middle(self.neighbours.iter().collect()));
+        let length = || self.ask.length.or_else(|| words().map(Length::of_words));
+        writes.then(length).flatten()
+    }
+
     /// How many things are written: the plan counts.
     pub(crate) fn phases(&self) -> usize {
         usize::from(self.reasoning) + if self.task == Task::Synthetic { 2 } else { 1 }
@@ -300,6 +317,7 @@ mod tests {
                 item_title: Some("Red mug".into()),
                 title: Some("Nice mug".into()),
                 text: Some("It is red and round.".into()),
+                length: None,
             },
             impostors: vec!["Never to be shown.".into()],
         }
@@ -331,6 +349,32 @@ mod tests {
         assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
         assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
         assert!(shown(&material(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
+    }
+
+    #[test]
+    fn plans_are_as_long_as_the_person_writes_else_as_others_do() {
+        let words = |n: usize| example("", &"word ".repeat(n), 5);
+        let mut m = Material { history: vec![words(9), words(30), words(200)], ..material(Task::Text, true) };
+        assert_eq!(m.length(), Some(Length::Short));
+        m.history.pop();
+        assert_eq!(m.length(), Some(Length::Short));
+        m.history.pop();
+        assert_eq!(m.length(), Some(Length::Brief));
+        // What nobody wrote tells nothing.
+        m.history.push(Example { synthetic: true, ..words(50) });
+        assert_eq!(m.length(), Some(Length::Brief));
+        m.history.remove(0);
+        m.neighbours = vec![words(60), words(70), words(8)];
+        assert_eq!(m.length(), Some(Length::Medium));
+        m.task = Task::Synthetic;
+        assert_eq!(m.length(), Some(Length::Medium));
+        m.task = Task::Title;
+        assert_eq!(m.length(), None);
+        m = Material { task: Task::Text, neighbours: Vec::new(), ..m };
+        assert_eq!(m.length(), None);
+        m.ask.length = Some(Length::Long);
+        m.history = vec![words(9)];
+        assert_eq!(m.length(), Some(Length::Long));
     }
 
     #[test]

@@ -68,8 +68,8 @@ pub struct ReasoningPath {
     pub points: Vec<String>,
 }
 
-/// The grammar of a path's line (GBNF), from the space behind `Plan:` to the line's end.
-pub fn grammar() -> String {
+/// The grammar of a path's line (GBNF), from the space behind `Plan:` to the line's end; of any length, or of the given one.
+pub fn grammar(length: Option<Length>) -> String {
     let any = |words: Vec<&str>| words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | ");
     format!(
         "root ::= \" \" [1-5] \" stars, \" tone \", \" length \": \" point (\", \" point)? (\", \" point)? \"\\n\"\n\
@@ -77,7 +77,7 @@ pub fn grammar() -> String {
          point ::= word (\" \" word)? (\" \" word)?\n\
          word ::= [a-z] [a-z'-]{{0,14}}\n",
         any(TONES.iter().map(|t| t.1).collect()),
-        any(LENGTHS.iter().map(|l| l.1).collect()),
+        any(LENGTHS.iter().filter(|l| length.is_none_or(|only| l.0 == only)).map(|l| l.1).collect()),
     )
 }
 

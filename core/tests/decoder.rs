@@ -3,9 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use locket::llm::{
-    Completion, Decoder, DecoderOptions, Event, Feed, LlmError, LoadOptions, Model, Phase, Prompt, Request, Sampling,
-    Stop, Token,
+use locket::{
+    llm::{
+        Completion, Decoder, DecoderOptions, Event, Feed, LlmError, LoadOptions, Model, Phase, Prompt, Request,
+        Sampling, Stop, Token,
+    },
+    reason::{self, Length, ReasoningPath},
 };
 
 fn tiny() -> (tempfile::TempDir, Model) {
@@ -148,22 +151,25 @@ fn grammars_bind_and_phases_follow_each_other() {
 fn the_path_grammar_gives_paths() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(DecoderOptions { context: 512, ..options(4) }).unwrap();
-    let requests: Vec<Request> = (0..4)
-        .map(|seed| {
-            let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
-            r.phases[0] = Phase {
-                grammar: Some(locket::reason::grammar()),
-                stop: vec!["\n".into()],
-                max_tokens: 200,
-                ..r.phases[0].clone()
-            };
-            r
-        })
-        .collect();
-    for done in decoder.run(&requests, &mut quiet).unwrap() {
-        let phase = &done.phases[0];
-        assert_eq!(phase.stop, Stop::Matched, "{phase:?}");
-        phase.text.parse::<locket::reason::ReasoningPath>().unwrap();
+    for length in [None, Some(Length::Brief), Some(Length::Long)] {
+        let requests: Vec<Request> = (0..4)
+            .map(|seed| {
+                let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
+                r.phases[0] = Phase {
+                    grammar: Some(reason::grammar(length)),
+                    stop: vec!["\n".into()],
+                    max_tokens: 200,
+                    ..r.phases[0].clone()
+                };
+                r
+            })
+            .collect();
+        for done in decoder.run(&requests, &mut quiet).unwrap() {
+            let phase = &done.phases[0];
+            assert_eq!(phase.stop, Stop::Matched, "{phase:?}");
+            let path = phase.text.parse::<ReasoningPath>().unwrap();
+            assert!(length.is_none_or(|length| path.length == length), "{phase:?}");
+        }
     }
 }
 

@@ -59,7 +59,7 @@ fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
         reasoning,
         history: vec![example(text), example("An honest one.")],
         neighbours: vec![example("Another honest one."), example(text)],
-        ask: Ask { item_title: Some(text.into()), title: Some(text.into()), text: Some(text.into()) },
+        ask: Ask { item_title: Some(text.into()), title: Some(text.into()), text: Some(text.into()), length: None },
         impostors: vec![text.into()],
     };
     material.compose_with(10_000, text::word_count)

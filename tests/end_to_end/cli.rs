@@ -75,6 +75,11 @@ fn augment_and_generate() {
         &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"),
     );
     assert!((1..=5).contains(&rated["rating"].as_u64().unwrap()), "{rated}");
+    for length in ["brief", "long"] {
+        let asked = format!("generate {model} --item k1 --task text --title Kettle --candidates 2 --length {length}");
+        let text = json(dir.path(), &asked);
+        assert_eq!(text["path"]["length"], length, "{text}");
+    }
     let titled = json(dir.path(), &format!("generate {model} --item k1 --task title --text 'It boils.'"));
     assert!(titled["title"].is_string());
     let streamed = run(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle --stream"));

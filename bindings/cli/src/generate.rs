@@ -7,6 +7,7 @@ use locket::{
     engine::{AugmentOptions, Augmented, Engine, GenerateRequest},
     llm::{LlmError, Sampling},
     prompt::Task,
+    reason::Length,
 };
 
 use crate::ui;
@@ -27,6 +28,29 @@ impl From<TaskArg> for Task {
             TaskArg::Text => Task::Text,
             TaskArg::Title => Task::Title,
             TaskArg::Rating => Task::Rating,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LengthArg {
+    /// Up to 12 words
+    Brief,
+    /// Up to 40 words
+    Short,
+    /// Up to 100 words
+    Medium,
+    /// More
+    Long,
+}
+
+impl From<LengthArg> for Length {
+    fn from(arg: LengthArg) -> Self {
+        match arg {
+            LengthArg::Brief => Self::Brief,
+            LengthArg::Short => Self::Short,
+            LengthArg::Medium => Self::Medium,
+            LengthArg::Long => Self::Long,
         }
     }
 }
@@ -77,6 +101,7 @@ pub struct AugmentArgs {
 #[command(after_help = "\
 Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --length brief
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
 pub struct Args {
     #[command(flatten)]
@@ -102,6 +127,9 @@ pub struct Args {
     /// Write without a reasoning path first
     #[arg(long)]
     no_reasoning: bool,
+    /// How much to plan for in a text; default: as much as you write usually
+    #[arg(long, value_enum, conflicts_with = "no_reasoning")]
+    length: Option<LengthArg>,
     /// Sampling temperature; 0 always takes the likeliest token
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
@@ -185,6 +213,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.title.clone_from(&args.title);
     request.text.clone_from(&args.text);
     request.reasoning = !args.no_reasoning;
+    request.length = args.length.map(Into::into);
     request.options.candidates = args.candidates;
     if args.temperature > 0.0 {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };

@@ -10,7 +10,7 @@ use locket::{
     prompt,
 };
 
-use crate::{Plan, Record};
+use crate::{Length, Plan, Record};
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, uniffi::Enum)]
@@ -43,6 +43,9 @@ pub struct GenerateRequest {
     /// Whether a plan is written first.
     #[uniffi(default = true)]
     pub reasoning: bool,
+    /// How much to write, of a text with a plan; none: as much as the person does usually.
+    #[uniffi(default)]
+    pub length: Option<Length>,
     /// Whether the person's history is used.
     #[uniffi(default = true)]
     pub personal: bool,
@@ -222,6 +225,7 @@ impl From<GenerateRequest> for CoreRequest {
             title: r.title,
             text: r.text,
             reasoning: r.reasoning,
+            length: r.length.map(Into::into),
             personal: r.personal,
             options,
             deadline: r.deadline_ms.map(Duration::from_millis),

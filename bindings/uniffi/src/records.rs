@@ -116,12 +116,28 @@ impl From<ReasoningPath> for Plan {
             reason::Tone::Critical => Tone::Critical,
             reason::Tone::Angry => Tone::Angry,
         };
-        let length = match path.length {
-            reason::Length::Brief => Length::Brief,
-            reason::Length::Short => Length::Short,
-            reason::Length::Medium => Length::Medium,
-            reason::Length::Long => Length::Long,
-        };
-        Self { stars: path.stance, tone, length, points: path.points }
+        Self { stars: path.stance, tone, length: path.length.into(), points: path.points }
+    }
+}
+
+impl From<reason::Length> for Length {
+    fn from(length: reason::Length) -> Self {
+        match length {
+            reason::Length::Brief => Self::Brief,
+            reason::Length::Short => Self::Short,
+            reason::Length::Medium => Self::Medium,
+            reason::Length::Long => Self::Long,
+        }
+    }
+}
+
+impl From<Length> for reason::Length {
+    fn from(length: Length) -> Self {
+        match length {
+            Length::Brief => Self::Brief,
+            Length::Short => Self::Short,
+            Length::Medium => Self::Medium,
+            Length::Long => Self::Long,
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     llm::{Decoder, DecoderOptions, Model, OnEvent, Phase, Request, Sampling, Token},
     pack::spread,
     prompt::{Material, Task},
+    reason::{self, ReasoningPath},
     text,
 };
 
@@ -172,7 +173,7 @@ fn golden(
         for (n, completion) in completions.iter().enumerate() {
             let Some(path) = completion.phases.first().map(|p| p.text.trim().to_owned()) else { continue };
             let all = &mut candidates[n / options.paths.max(1)];
-            if !all.iter().any(|c| c.path == path) && path.parse::<crate::reason::ReasoningPath>().is_ok() {
+            if !all.iter().any(|c| c.path == path) && path.parse::<ReasoningPath>().is_ok() {
                 all.push(Candidate::new(path, !seeing));
             }
         }
@@ -210,6 +211,8 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
     let sampling = Sampling { temperature: 1.0, top_p: 0.98, repeat_penalty: 1.0, ..Sampling::VARIED.with_seed(seed) };
     let mut request = generate::request(model, &material, &WriteOptions { sampling, ..*write });
     request.phases.truncate(1);
+    // The true text may be of any length, also one that this person seldom writes.
+    request.phases[0].grammar = Some(reason::grammar(None));
     request
 }
 

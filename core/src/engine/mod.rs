@@ -25,6 +25,7 @@ use crate::{
     },
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
+    reason::Length,
     session::Sessions,
     store::{Export, Key, Store},
 };
@@ -61,6 +62,8 @@ pub struct GenerateRequest {
     pub text: Option<String>,
     /// Whether to write a reasoning path first.
     pub reasoning: bool,
+    /// How much to write, for [`Task::Text`] with a reasoning path; `None`: as much as the person does usually.
+    pub length: Option<Length>,
     /// Whether the person's history is used; without it the text is the model's own.
     pub personal: bool,
     /// How to write.
@@ -79,6 +82,7 @@ impl GenerateRequest {
             title: None,
             text: None,
             reasoning: true,
+            length: None,
             personal: true,
             options: WriteOptions::default(),
             deadline: None,
@@ -330,14 +334,17 @@ impl Engine {
         let (history, neighbours) =
             if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
         let (task, reasoning) = (request.task, request.reasoning);
-        Ok(match &self.pack {
+        let mut material = match &self.pack {
             Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
-                let ask = Ask { item_title: item_title.clone(), title: title.clone(), text: text.clone() };
+                let ask =
+                    Ask { item_title: item_title.clone(), title: title.clone(), text: text.clone(), length: None };
                 Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
             }
-        })
+        };
+        material.ask.length = request.length;
+        Ok(material)
     }
 
     /// The person's texts for a prompt on `target`, real ones last: they stand nearest to the request.

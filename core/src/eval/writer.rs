@@ -101,8 +101,13 @@ impl<'a> Writer<'a> {
             .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
             .collect();
         let options = &self.settings.options;
-        let requests = |m: &Material| generate::candidates(model, m, &generate::request(model, m, options), options);
-        let requests: Vec<_> = materials.iter().flat_map(requests).collect();
+        // Seeds of their own: luck that all people share would not show in intervals over people.
+        let requests = |(m, person): (&Material, &&Profile)| {
+            let options =
+                WriteOptions { sampling: options.sampling.with_seed(seed(self.settings, person)), ..*options };
+            generate::candidates(model, m, &generate::request(model, m, &options), &options)
+        };
+        let requests: Vec<_> = materials.iter().zip(people).flat_map(requests).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
         let seconds = part(begun, people.len());
         let completions = completions.chunks(options.candidates.max(1));
@@ -248,13 +253,18 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
         ..ground::query(pack, history)
     };
     let items = items::choose(pack, predictor, &query, settings, person);
-    let seed = hash(&format!("{}\n{}", person.user, settings.seed)) as u32;
+    let seed = seed(settings, person);
     let job = |item| Job {
         item: pack.item(item).to_owned(),
         material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
         seed,
     };
     items.into_iter().map(job).collect()
+}
+
+/// The person's own seed of what is drawn.
+fn seed(settings: &Settings, person: &Profile) -> u32 {
+    hash(&format!("{}\n{}", person.user, settings.seed)) as u32
 }
 
 /// What was asked for, as a string.

@@ -130,6 +130,15 @@ class Writing(Case):
             self.assertTrue(said.strip().startswith(written.text), (said, written.text))
             self.assertEqual(written.text, (await me.write(text())).text)
 
+    async def test_a_length_that_is_asked_for(self) -> None:
+        async with await self.open(model=model()) as me:
+            await record_three(me)
+            asked = [locket.Length.BRIEF, locket.Length.LONG]
+            written = [await me.write(text(max_tokens=160, length=length)) for length in asked]
+            self.assertEqual(asked, [w.plan.length for w in written])
+            brief, long = [len(w.text.split()) for w in written]
+            self.assertLess(brief, long)
+
     async def test_cancel_in_mid_text(self) -> None:
         async with await self.open(model=model()) as me:
             whole = await me.write(text())

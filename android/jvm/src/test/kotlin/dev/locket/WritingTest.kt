@@ -4,6 +4,7 @@ import dev.locket.Here.recordThree
 import dev.locket.ffi.AugmentRequest
 import dev.locket.ffi.Cancellation
 import dev.locket.ffi.Engine
+import dev.locket.ffi.Length
 import dev.locket.ffi.LocketException
 import dev.locket.ffi.MemoryLevel
 import dev.locket.ffi.Piece
@@ -71,6 +72,15 @@ class WritingTest {
         job.join()
         assertEquals(5, pieces.get())
         assertEquals(whole.text, locket.write(Here.text()).text)
+    }
+
+    @Test
+    fun `a length that is asked for`() = withLocket { locket ->
+        val asked = listOf(Length.BRIEF, Length.LONG)
+        val written = asked.map { locket.write(Here.text(maxTokens = 160u).copy(length = it)) }
+        assertEquals(asked, written.map { it.plan!!.length })
+        val (brief, long) = written.map { it.text!!.split(" ").size }
+        assertTrue(brief < long, "$brief, $long")
     }
 
     @Test

@@ -109,7 +109,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
 /// tokens that are drawn. Of a text with a plan three of four are written without it, the first of those sampled as asked, from
 /// the person's own texts alone if there are any: a plan that guesses wrong misleads its text, and what others wrote drowns the
-/// person's voice.
+/// person's voice. A length that is asked for only a plan can tell: then all have one.
 pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
     let n = options.candidates.max(1);
     let plain = (n > 1 && is_plain(material, 1)).then(|| {
@@ -129,7 +129,7 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
     all
 }
 
-/// Whether the `n`-th candidate is written from less: not where a length is asked for, which only a plan can tell.
+/// Whether the `n`-th candidate is written from less.
 fn is_plain(material: &Material, n: usize) -> bool {
     material.reasoning && material.ask.length.is_none() && !n.is_multiple_of(PLANNED)
 }

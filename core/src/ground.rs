@@ -5,6 +5,7 @@ use crate::{
     interaction::{Interaction, Record},
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
+    reason::Length,
     retrieve::{Neighbour, Retriever},
 };
 
@@ -19,6 +20,8 @@ pub struct Target<'a> {
     pub title: Option<&'a str>,
     /// The text, if given.
     pub text: Option<&'a str>,
+    /// How much to write, if asked for ([`Ask::length`]).
+    pub length: Option<Length>,
 }
 
 impl<'a> Target<'a> {
@@ -32,7 +35,7 @@ impl<'a> Target<'a> {
             Task::Rating => (title, text),
             Task::Synthetic => (None, None),
         };
-        Self { item: &interaction.item, item_title: interaction.item_title.as_deref(), title, text }
+        Self { item: &interaction.item, item_title: interaction.item_title.as_deref(), title, text, length: None }
     }
 
     /// The words that retrieval searches with: what is given of the text.
@@ -103,7 +106,7 @@ impl<'a> Grounding<'a> {
             item_title: self.item_title(target),
             title: target.title.map(str::to_owned),
             text: target.text.map(str::to_owned),
-            length: None,
+            length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
         Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask, impostors }

@@ -330,21 +330,20 @@ impl Engine {
             item_title: request.item_title.as_deref(),
             title: request.title.as_deref(),
             text: request.text.as_deref(),
+            length: request.length,
         };
         let (history, neighbours) =
             if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
         let (task, reasoning) = (request.task, request.reasoning);
-        let mut material = match &self.pack {
+        Ok(match &self.pack {
             Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
-                let ask =
-                    Ask { item_title: item_title.clone(), title: title.clone(), text: text.clone(), length: None };
+                let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
+                let ask = Ask { item_title, title, text, length: request.length };
                 Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
             }
-        };
-        material.ask.length = request.length;
-        Ok(material)
+        })
     }
 
     /// The person's texts for a prompt on `target`, real ones last: they stand nearest to the request.

@@ -12,6 +12,9 @@ use crate::{
     text,
 };
 
+/// What the margin to impostors counts. More finds authors better, and costs words in common with what they wrote.
+const MARGIN: f64 = 0.5;
+
 /// Who has a say beside the candidates.
 #[derive(Debug, Clone, Default)]
 pub struct Voices<'t> {
@@ -20,7 +23,7 @@ pub struct Voices<'t> {
     /// Texts by the person: how like them a candidate sounds ([n-grams](crate::eval::Authors)) counts as much as all agreement.
     pub own: Vec<&'t str>,
     /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
-    /// counts as much again.
+    /// counts half as much.
     pub impostors: Vec<&'t str>,
 }
 
@@ -55,7 +58,7 @@ impl Ballot {
         let style_of_own = style(&own);
         let margin = Margin::new(&own, &voices.impostors);
         let sound = |c: &Written| {
-            cosine(&style(said(c)), &style_of_own) + margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default()
+            cosine(&style(said(c)), &style_of_own) + MARGIN * margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default()
         };
         Self {
             agreement: (0..bags.len()).map(|n| (0..bags.len()).map(|m| agreement(n, m)).collect()).collect(),

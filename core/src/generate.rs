@@ -10,6 +10,8 @@ use crate::{
     text,
 };
 
+pub use crate::views::{candidates, read_all};
+
 /// How to write.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WriteOptions {
@@ -33,8 +35,6 @@ impl Default for WriteOptions {
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
-/// Of so many candidates for a text with a plan one has it.
-const PLANNED: usize = 4;
 /// Longest opening of a text as its title, in words.
 const OPENING_WORDS: usize = 10;
 
@@ -104,51 +104,6 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     (Request { prompt: tokens, phases, deadline: None, boundary: None }, stable)
-}
-
-/// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request), then others like it with
-/// tokens that are drawn. Of a text with a plan three of four are written without it, the first of those sampled as asked, from
-/// the person's own texts alone if there are any: a plan that guesses wrong misleads its text, and what others wrote drowns the
-/// person's voice. A length that is asked for only a plan can tell: then all have one.
-pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
-    let n = options.candidates.max(1);
-    let plain = (n > 1 && is_plain(material, 1)).then(|| {
-        let other = self::request(model, &plain(material), options);
-        Request { deadline: request.deadline, ..other }
-    });
-    let mut all = vec![request.clone()];
-    for n in 1..n {
-        let mut other = plain.as_ref().filter(|_| is_plain(material, n)).unwrap_or(request).clone();
-        // The first of each kind as it is asked for: greedy, it is far better than what is drawn.
-        if n > 1 || plain.is_none() {
-            let seed = options.sampling.seed.wrapping_add(n as u32);
-            other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
-        }
-        all.push(other);
-    }
-    all
-}
-
-/// Whether the `n`-th candidate is written from less.
-fn is_plain(material: &Material, n: usize) -> bool {
-    material.reasoning && material.ask.length.is_none() && !n.is_multiple_of(PLANNED)
-}
-
-fn plain(material: &Material) -> Material {
-    let mut plain = Material { reasoning: false, ..material.clone() };
-    if material.own().next().is_some() {
-        plain.history.retain(|e| !e.synthetic);
-        plain.neighbours.clear();
-    }
-    plain
-}
-
-/// What the answers to [`candidates`] say, those that are whole.
-pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
-    let plain = plain(material);
-    let materials = (0..).map(|n| if is_plain(material, n) { &plain } else { material });
-    let whole = completions.iter().zip(materials).filter(|(c, m)| c.phases.len() == m.phases());
-    whole.map(|(c, m)| read(m, c)).collect()
 }
 
 /// The one that [`consensus`](crate::consensus::consensus) takes; `tokens` counts what all of them took. For a title, how the text
@@ -244,72 +199,10 @@ fn prose(written: &str, stop: Stop) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        llm::{LoadOptions, PhaseOutput},
-        prompt::{Ask, Example},
-        reason::Length,
-    };
+    use crate::{llm::PhaseOutput, prompt::Ask};
 
     fn output(text: &str) -> PhaseOutput {
         PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
-    }
-
-    #[test]
-    fn three_of_four_candidates_of_a_plan_are_written_from_the_own_texts_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
-        let mut material = Material {
-            task: Task::Text,
-            reasoning: true,
-            history: vec![shown("An invented text.", true), shown("An own text.", false)],
-            neighbours: vec![shown("A text by another.", false)],
-            ask: Ask { title: Some("Asked".into()), ..Ask::default() },
-            impostors: Vec::new(),
-        };
-        let options = WriteOptions { candidates: 6, ..WriteOptions::default() };
-        let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
-        let spelled = |r: &Request| {
-            let mut bytes = Vec::new();
-            r.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
-            String::from_utf8(bytes).unwrap()
-        };
-        let all = requests(&material);
-        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1, 2, 1]);
-        assert_eq!((&all[0].prompt, &all[1].prompt), (&all[4].prompt, &all[5].prompt));
-        let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
-        assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
-        assert_eq!(sampling[2..], [2, 3, 4, 5].map(|seed| Sampling::VARIED.with_seed(seed)));
-        let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
-        assert!(
-            ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
-            "{whole}"
-        );
-        assert!(own.contains("An own text.") && !own.contains("invented") && !own.contains("another"), "{own}");
-
-        // What came back of each; one of them had no time for its text.
-        let path = "5 stars, warm, brief: tea";
-        let phases = [vec![path, "Behind a plan."], vec!["Without."], vec!["1"], vec!["2"], vec![path], vec!["3"]];
-        let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
-        let read = read_all(&material, &phases.iter().map(completion).collect::<Vec<_>>());
-        let texts: Vec<_> = read.iter().filter_map(|w| w.text.as_deref()).collect();
-        assert_eq!(texts, ["Behind a plan.", "Without.", "1", "2", "3"]);
-        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false, false, false]);
-        assert_eq!(best(&material, Vec::new()), None);
-
-        // Who has written nothing is not left alone with the title.
-        material.history.clear();
-        let all = requests(&material);
-        assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
-        // A length that is asked for stands in every plan.
-        material.ask.length = Some(Length::Long);
-        let all = requests(&material);
-        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&reason::grammar(Some(Length::Long)))));
-        // Without a plan all are alike.
-        material.reasoning = false;
-        let all = requests(&material);
-        assert!(all.windows(2).all(|r| r[0].prompt == r[1].prompt));
-        assert_eq!(all[1].phases[0].sampling, Sampling::VARIED.with_seed(1));
     }
 
     fn titled(titles: &[&str]) -> Option<String> {
@@ -320,6 +213,7 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask { text: Some(text), ..Ask::default() },
+            more: Vec::new(),
             impostors: Vec::new(),
         };
         let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![output(t)] }).collect();

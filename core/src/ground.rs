@@ -50,19 +50,32 @@ pub const NEIGHBOURS: usize = 4;
 /// The same for a synthetic interaction, of which several are written for one text.
 pub const SYNTHETIC_NEIGHBOURS: usize = 2;
 
+/// So many candidates for a text are each shown other texts of people who write like this one.
+const HANDS: usize = 3;
+
 /// Number of texts that say how people write.
 const IMPOSTORS: usize = 64;
 
 /// What a pack knows about one person's request.
 pub struct Grounding<'a> {
     pack: &'a Pack,
-    retriever: Retriever<'a>,
+    me: Option<u64>,
+    by_words: bool,
 }
 
 impl<'a> Grounding<'a> {
     /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
     pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
-        Self { pack, retriever: Retriever::new(pack, me) }
+        Self { pack, me, by_words: false }
+    }
+
+    /// Looks for texts by their words alone, whoever they sound like: the PGraphRAG benchmark's way.
+    pub fn by_words(self) -> Self {
+        Self { by_words: true, ..self }
+    }
+
+    fn retriever(&self) -> Retriever<'a> {
+        Retriever::new(self.pack, self.me)
     }
 
     /// An item's name: the pack's, else the caller's.
@@ -71,25 +84,28 @@ impl<'a> Grounding<'a> {
         known.or(target.item_title).map(str::to_owned)
     }
 
-    /// Other people's texts for the target: on the item itself, else on the items most alike.
-    pub fn neighbours(&self, target: &Target<'_>, k: usize) -> Vec<Neighbour<'a>> {
+    /// Other people's texts for the target: on the item itself, else on the items most alike. If there is a text in `own`, of those
+    /// that the person wrote, texts that sound like it.
+    pub fn neighbours(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
         if k == 0 {
             return Vec::new();
         }
+        let retriever = self.retriever().like(own);
         let number = self.pack.find(target.item);
         let query = target.query();
-        let on_item = number.map(|n| self.retriever.on_item(n, &query, k)).unwrap_or_default();
+        let on_item = number.map(|n| retriever.on_item(n, &query, k)).unwrap_or_default();
         if !on_item.is_empty() {
             return on_item;
         }
         let words =
             [self.item_title(target).as_deref(), Some(&query)].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        self.retriever.on_similar(number, &words, k)
+        retriever.on_similar(number, &words, k)
     }
 
     /// The same as examples for a prompt.
-    pub fn examples(&self, target: &Target<'_>, k: usize) -> Vec<Example> {
-        self.neighbours(target, k).iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect()
+    fn examples(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Example> {
+        let found = self.neighbours(target, own, k);
+        found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect()
     }
 
     /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt; `neighbours`:
@@ -109,7 +125,13 @@ impl<'a> Grounding<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        Material { task, reasoning, history, neighbours: self.examples(target, neighbours), ask, impostors }
+        // Behind a text that is given, what others say to it matters, not how.
+        let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
+        let own: Vec<&str> = history.iter().filter(|e| !by_words && !e.synthetic).map(|e| e.text.as_str()).collect();
+        let hands = if reasoning && task == Task::Text && !own.is_empty() { HANDS } else { 1 };
+        let mut shown = self.examples(target, &own, neighbours * hands);
+        let more = shown.split_off(shown.len().min(neighbours));
+        Material { task, reasoning, history, neighbours: shown, ask, more, impostors }
     }
 
     /// Texts by other people on items that lie evenly in the pack, one of each.
@@ -117,7 +139,8 @@ impl<'a> Grounding<'a> {
         let items = self.pack.items();
         let step = items.div_ceil(IMPOSTORS).max(1);
         let spread = (0..step).flat_map(|first| (first..items).step_by(step));
-        let text = |item| self.retriever.by_others(item as ItemId).next().map(|t| t.text.to_owned());
+        let retriever = self.retriever();
+        let text = |item| retriever.by_others(item as ItemId).next().map(|t| t.text.to_owned());
         spread.filter_map(text).take(IMPOSTORS).collect()
     }
 
@@ -132,7 +155,7 @@ impl<'a> Grounding<'a> {
     /// Words about the target that may be seen: its name and other people's texts on it.
     pub fn target_words(&self, target: &Target<'_>) -> String {
         let mut words = self.item_title(target).unwrap_or_default();
-        for n in self.pack.find(target.item).map(|n| self.retriever.others(n)).unwrap_or_default().iter().take(20) {
+        for n in self.pack.find(target.item).map(|n| self.retriever().others(n)).unwrap_or_default().iter().take(20) {
             words.push(' ');
             words.push_str(n.1.text);
         }

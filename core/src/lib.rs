@@ -72,6 +72,7 @@ mod style;
 mod sys;
 pub mod text;
 mod unfinished;
+mod views;
 
 pub use error::Error;
 

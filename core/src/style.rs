@@ -1,22 +1,50 @@
 //! How a text sounds, whatever it is about: the characters that stand together in it, the usual features of authorship attribution.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
-use crate::{pack::hash, text};
+use crate::{pack::Fnv, text};
 
 /// How many of the nearest impostors a text is held against.
 const NEAREST: usize = 5;
 
-/// A sparse vector of unit length: n-grams by their hash.
-pub(crate) type Style = HashMap<u64, f64>;
+/// Numbers by the hash of an n-gram.
+pub(crate) type Grams = HashMap<u64, f64, BuildHasherDefault<Spread>>;
+
+/// A sparse vector of unit length.
+pub(crate) type Style = Grams;
+
+/// Keys that are hashes need no second one, only upper bits that differ.
+#[derive(Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(self.0 ^ u64::from(*b)));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// How often each n-gram of 3 to 5 characters occurs, lower-cased, white space folded.
-pub(crate) fn grams(said: &str) -> HashMap<u64, f64> {
+pub(crate) fn grams(said: &str) -> Grams {
     let folded: Vec<char> = text::one_line(said).to_lowercase().chars().collect();
-    let mut counts = HashMap::new();
-    for n in 3..=5 {
-        for gram in folded.windows(n) {
-            *counts.entry(hash(&gram.iter().collect::<String>())).or_default() += 1.0;
+    let mut counts = Grams::default();
+    for start in 0..folded.len() {
+        let mut hash = Fnv::default();
+        for (n, c) in folded[start..].iter().take(5).enumerate() {
+            hash.write(c.encode_utf8(&mut [0; 4]));
+            if n >= 2 {
+                *counts.entry(hash.0).or_default() += 1.0;
+            }
         }
     }
     counts
@@ -28,7 +56,7 @@ pub(crate) fn style(said: &str) -> Style {
 }
 
 /// The same vector of unit length.
-pub(crate) fn unit(mut vector: HashMap<u64, f64>) -> Style {
+pub(crate) fn unit(mut vector: Grams) -> Style {
     let mut squares: Vec<f64> = vector.values().map(|v| v * v).collect();
     // In a fixed order: sums of floats depend on it.
     squares.sort_by(f64::total_cmp);
@@ -39,6 +67,7 @@ pub(crate) fn unit(mut vector: HashMap<u64, f64>) -> Style {
 
 /// How alike two styles are, 0 to 1.
 pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
+    let (a, b) = if a.len() < b.len() { (a, b) } else { (b, a) };
     let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
     products.sort_by(f64::total_cmp);
     products.iter().sum()
@@ -46,14 +75,14 @@ pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
 
 /// In how many of several texts each n-gram occurs.
 pub(crate) struct Documents {
-    counts: HashMap<u64, f64>,
+    counts: Grams,
     texts: f64,
 }
 
 impl Documents {
     /// Of texts by their n-grams.
-    pub(crate) fn of(texts: &[HashMap<u64, f64>]) -> Self {
-        let mut counts: HashMap<u64, f64> = HashMap::new();
+    pub(crate) fn of(texts: &[Grams]) -> Self {
+        let mut counts = Grams::default();
         texts.iter().flat_map(HashMap::keys).for_each(|gram| *counts.entry(*gram).or_default() += 1.0);
         Self { counts, texts: texts.len() as f64 }
     }
@@ -64,7 +93,7 @@ impl Documents {
     }
 
     /// A text by its n-grams: log tf x idf, smoothed.
-    pub(crate) fn style(&self, grams: HashMap<u64, f64>) -> Style {
+    pub(crate) fn style(&self, grams: Grams) -> Style {
         let documents = |gram| self.counts.get(&gram).copied().unwrap_or_default();
         let idf = |gram| ((1.0 + self.texts) / (1.0 + documents(gram))).ln() + 1.0;
         unit(grams.into_iter().map(|(gram, n)| (gram, (1.0 + n.ln()) * idf(gram))).collect())
@@ -85,7 +114,7 @@ impl Margin {
         if own.is_empty() || impostors.is_empty() {
             return None;
         }
-        let impostors: Vec<HashMap<u64, f64>> = impostors.iter().map(|text| grams(text)).collect();
+        let impostors: Vec<Grams> = impostors.iter().map(|text| grams(text)).collect();
         let documents = Documents::of(&impostors);
         let own = documents.style(grams(own));
         let impostors = impostors.into_iter().map(|grams| documents.style(grams)).collect();

@@ -9,6 +9,7 @@ use locket::{
     interaction::Interaction,
     pack::{self, BuildOptions, Holdout, Pack, author_key},
     profile::{Profile, Profiles},
+    prompt::{Example, Material, Task},
     retrieve::Retriever,
 };
 
@@ -104,7 +105,39 @@ fn nobody_is_shown_their_own_text() {
             assert!(found.iter().all(|n| n.text.author != me && n.text.text != interaction.text));
         }
         let target = Target { item: "unknown item", item_title: Some("garden shears"), ..Target::default() };
-        let alike = Grounding::new(&pack, Some(me)).neighbours(&target, 4);
+        let alike = Grounding::new(&pack, Some(me)).neighbours(&target, &[], 4);
         assert!(!alike.is_empty() && alike.iter().all(|n| n.text.author != me));
     }
+}
+
+#[test]
+fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
+    let (_dir, pack, people) = sample();
+    let mut differ = 0;
+    for person in &people {
+        let me = author_key(&person.user);
+        let grounding = Grounding::new(&pack, Some(me));
+        let target = Target::of(&person.target, Task::Text);
+        let own: Vec<Example> = person.history.iter().map(Example::from).collect();
+        let said: Vec<&str> = own.iter().map(|e| e.text.as_str()).collect();
+        let ranked = grounding.neighbours(&target, &said, 12);
+        assert!(ranked.iter().all(|n| n.text.author != me) && ranked.windows(2).all(|w| w[0].score >= w[1].score));
+
+        let shown = |m: &Material| m.neighbours.iter().chain(&m.more).map(|e| e.text.clone()).collect::<Vec<_>>();
+        let material = |task, reasoning, own: &[Example]| grounding.material(task, reasoning, own.to_vec(), &target, 4);
+        let planned = material(Task::Text, true, &own);
+        assert_eq!(shown(&planned), ranked.iter().map(|n| n.text.text).collect::<Vec<_>>());
+        assert!(planned.neighbours.len() <= 4 && planned.neighbours.len() + planned.more.len() <= 12);
+        // What was invented is not how the person writes.
+        let invented = Example { synthetic: true, ..Example::from(&people[0].target) };
+        assert_eq!(shown(&material(Task::Text, true, &[&[invented][..], &own].concat())), shown(&planned));
+        // One prompt is all that there is without a plan, and texts that are given are answered by their words.
+        let bare = material(Task::Text, false, &own);
+        assert!(bare.neighbours == planned.neighbours && bare.more.is_empty());
+        let by_words = Grounding::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
+        assert!(by_words.more.is_empty());
+        assert_eq!(shown(&material(Task::Rating, true, &own)), shown(&material(Task::Rating, true, &[])));
+        differ += usize::from(by_words.neighbours != planned.neighbours);
+    }
+    assert!(differ > people.len() / 2, "{differ} of {}", people.len());
 }

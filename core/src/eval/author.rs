@@ -12,7 +12,7 @@ use crate::{
     interaction::Interaction,
     pack::spread,
     profile::Profile,
-    style::{Documents, Style, cosine, grams},
+    style::{Documents, Grams, Style, cosine, grams},
 };
 
 /// How many of a person's latest texts say how they write.
@@ -37,9 +37,9 @@ impl Authors {
     /// Everybody with a history.
     pub fn new<'p>(profiles: impl IntoIterator<Item = &'p Profile>) -> Self {
         let with_history: Vec<&Profile> = profiles.into_iter().filter(|p| !p.history.is_empty()).collect();
-        let counts: Vec<HashMap<u64, f64>> = with_history.iter().map(|p| grams(&latest(&p.history))).collect();
+        let counts: Vec<Grams> = with_history.iter().map(|p| grams(&latest(&p.history))).collect();
         let documents = Documents::of(&counts);
-        let author = |(p, counts): (&&Profile, HashMap<u64, f64>)| Author {
+        let author = |(p, counts): (&&Profile, Grams)| Author {
             user: p.user.clone(),
             category: common_category(&p.history),
             style: documents.style(counts),

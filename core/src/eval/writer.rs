@@ -188,6 +188,7 @@ pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Inter
 pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
     let target = Target::of(&person.target, settings.task);
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
+    let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
     let query = target.query();
     let mut history = synthetic;
     if settings.method != Method::None {
@@ -286,7 +287,7 @@ fn unsaid(task: Task, said: &str) -> Written {
 /// The floor that needs no model.
 fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let target = Target::of(&person.target, task);
-    let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, NEIGHBOURS);
+    let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, &[], NEIGHBOURS);
     match task {
         Task::Title => {
             let text = text::one_line(target.text.unwrap_or_default());
@@ -362,6 +363,7 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask::default(),
+            more: Vec::new(),
             impostors: Vec::new(),
         };
         let texts =

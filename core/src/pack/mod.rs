@@ -150,7 +150,24 @@ pub(crate) fn spread(text: &str) -> u64 {
     hash(text).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// FNV-1a, 64 bits, the same on every machine.
+/// FNV-1a, 64 bits, the same on every machine: of what was written so far.
+pub(crate) struct Fnv(pub(crate) u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    pub(crate) fn write(&mut self, text: &str) {
+        self.0 = text.bytes().fold(self.0, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    }
+}
+
+/// The same of a whole text.
 pub(crate) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    let mut hash = Fnv::default();
+    hash.write(text);
+    hash.0
 }

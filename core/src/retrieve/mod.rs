@@ -1,15 +1,18 @@
 //! Which of other people's texts ground a new one: BM25 over the texts on the target item, and over
-//! those on similar items where the target has none.
+//! those on similar items where the target has none; of a person who is known to write, those that
+//! sound like them.
 
 mod bm25;
+mod habit;
 
 use std::collections::HashSet;
 
 pub use bm25::{Bm25, score_texts};
 
+use self::habit::Habit;
 use crate::pack::{ItemId, Pack, PublicText};
 
-/// At most this many texts of one item are ranked; a blockbuster's are sampled evenly.
+/// At most this many texts are ranked; a blockbuster's are sampled evenly.
 const MAX_CANDIDATES: usize = 400;
 
 /// A retrieved text.
@@ -19,7 +22,7 @@ pub struct Neighbour<'a> {
     pub item: ItemId,
     /// The text with its author and stars.
     pub text: PublicText<'a>,
-    /// BM25 score within its candidates.
+    /// Score within its candidates: BM25, or with [`Retriever::like`] that together with style and length.
     pub score: f64,
 }
 
@@ -27,12 +30,19 @@ pub struct Neighbour<'a> {
 pub struct Retriever<'a> {
     pack: &'a Pack,
     me: Option<u64>,
+    habit: Option<Habit>,
 }
 
 impl<'a> Retriever<'a> {
     /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
     pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
-        Self { pack, me }
+        Self { pack, me, habit: None }
+    }
+
+    /// Ranks texts by how much they are like what the person has written, `own`, in style and length, and not by the words
+    /// of the query alone. Without a text of the person as before.
+    pub fn like(self, own: &[&str]) -> Self {
+        Self { habit: Habit::of(own), ..self }
     }
 
     /// The `k` texts by other people on `item` that match `query` best, best first.
@@ -51,7 +61,9 @@ impl<'a> Retriever<'a> {
             .filter(|(_, cosine)| *cosine > 0.0)
             .collect();
         alike.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let texts = alike.iter().take(2 * k).flat_map(|&(item, _)| self.others(item)).collect();
+        // Away from the item words mislead a small model, but who writes like the person does so anywhere.
+        let (items, query) = if self.habit.is_some() { (MAX_CANDIDATES, "") } else { (2 * k, query) };
+        let texts = alike.iter().take(items).flat_map(|&(item, _)| self.others(item)).take(MAX_CANDIDATES).collect();
         self.rank(texts, query, k)
     }
 
@@ -72,6 +84,9 @@ impl<'a> Retriever<'a> {
         let scores = score_texts(candidates.iter().map(|(_, t)| (t.title, t.text)), query);
         let mut ranked: Vec<Neighbour<'a>> =
             candidates.into_iter().zip(scores).map(|((item, text), score)| Neighbour { item, text, score }).collect();
+        if let Some(habit) = &self.habit {
+            habit.weigh(&mut ranked);
+        }
         // A stable sort: equal scores keep the pack's order.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
         // The same words a second time say nothing new.

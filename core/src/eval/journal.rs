@@ -113,4 +113,15 @@ mod tests {
         let other = Journal::<u32>::open(Some(&path), &Value::from("others"));
         assert!(matches!(other, Err(Error::Argument(why)) if why.contains("other settings")));
     }
+    /// Of doubles every tenth would not be, and a run that goes on would write finished rows anew.
+    #[test]
+    fn numbers_come_back_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.jsonl");
+        let numbers: Vec<f64> = (1..2000).map(|n| f64::from(n) / 7.0 + f64::from(n).sqrt()).collect();
+        let mut journal = Journal::<f64>::open(Some(&path), &Value::Null).unwrap();
+        numbers.iter().for_each(|n| journal.push(*n).unwrap());
+        drop(journal);
+        assert_eq!(Journal::<f64>::open(Some(&path), &Value::Null).unwrap().rows, numbers);
+    }
 }

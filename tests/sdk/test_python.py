@@ -190,7 +190,9 @@ class Writing(Case):
             items: set[int] = set()
             done = await me.augment(locket.AugmentRequest(count=2), lambda item, _: items.add(item))
             self.assertEqual({0, 1}, items)
-            self.assertEqual(2, len(done.kept) + done.refused)
+            # What is refused is tried once more.
+            lost = 2 - len(done.kept)
+            self.assertIn(done.refused, range(2 * lost, 2 * lost + len(done.kept) + 1))
             self.assertEqual(len(done.kept), sum(r.synthetic for r in await me.history()))
 
 

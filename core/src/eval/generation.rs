@@ -37,7 +37,7 @@ pub enum Method {
     Copy,
     /// From the person's own history (LaMP).
     History,
-    /// From history and other people's texts on the item (PGraphRAG).
+    /// From history and other people's texts on the item, found by their words (PGraphRAG).
     Graph,
     /// From history, reasoning first (REST-PG).
     Reasoning,

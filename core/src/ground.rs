@@ -125,13 +125,16 @@ impl<'a> Grounding<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
+        let (none, more) = (Vec::new(), Vec::new());
+        let mut material = Material { task, reasoning, history, neighbours: none, ask, more, impostors };
         // Behind a text that is given, what others say to it matters, not how.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
-        let own: Vec<&str> = history.iter().filter(|e| !by_words && !e.synthetic).map(|e| e.text.as_str()).collect();
+        let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
         let hands = if reasoning && task == Task::Text && !own.is_empty() { HANDS } else { 1 };
         let mut shown = self.examples(target, &own, neighbours * hands);
-        let more = shown.split_off(shown.len().min(neighbours));
-        Material { task, reasoning, history, neighbours: shown, ask, more, impostors }
+        material.more = shown.split_off(shown.len().min(neighbours));
+        material.neighbours = shown;
+        material
     }
 
     /// Texts by other people on items that lie evenly in the pack, one of each.

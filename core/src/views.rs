@@ -24,7 +24,10 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
         let mut other = match view {
             View::Whole => request.clone(),
             View::Own => own.get_or_insert_with(|| generate::request(model, &views.own, options)).clone(),
-            View::Hand(hand) => generate::request(model, &views.hands[hand], options),
+            View::Hand(hand) => {
+                let shown = Material { neighbours: views.hands[hand].clone(), ..views.own.clone() };
+                generate::request(model, &shown, options)
+            }
         };
         other.deadline = request.deadline;
         // The first of each kind as it is asked for: greedy, it is far better than what is drawn.
@@ -51,22 +54,22 @@ enum View {
 struct Views<'m> {
     whole: &'m Material,
     own: Material,
-    hands: Vec<Material>,
+    hands: Vec<Vec<Example>>,
 }
 
 impl<'m> Views<'m> {
     fn new(whole: &'m Material) -> Self {
         let mut own = Material { reasoning: false, ..whole.clone() };
+        // What stands in no prompt.
+        own.impostors.clear();
+        let more = std::mem::take(&mut own.more);
         let mut hands = Vec::new();
         if whole.own().next().is_some() {
             own.history.retain(|e| !e.synthetic);
-            let size = own.neighbours.len();
-            if !own.more.is_empty() {
-                let dealt = [&own.neighbours[..], &own.more].concat();
-                let hand = |hand: &[Example]| Material { neighbours: hand.to_vec(), ..own.clone() };
-                hands.extend(dealt.chunks_exact(size).map(hand));
+            let shown = std::mem::take(&mut own.neighbours);
+            if !more.is_empty() {
+                hands.extend([&shown[..], &more].concat().chunks_exact(shown.len().max(1)).map(<[Example]>::to_vec));
             }
-            own.neighbours.clear();
         }
         Self { whole, own, hands }
     }
@@ -83,20 +86,13 @@ impl<'m> Views<'m> {
             _ => (View::Own, false),
         }
     }
-
-    fn material(&self, n: usize) -> &Material {
-        match self.at(n).0 {
-            View::Whole => self.whole,
-            View::Own => &self.own,
-            View::Hand(hand) => &self.hands[hand],
-        }
-    }
 }
 
 /// What the answers to [`candidates`] say, those that are whole.
 pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
     let views = Views::new(material);
-    let materials = (0..).map(|n| views.material(n));
+    // All but the whole view are read alike: one text, no plan.
+    let materials = (0..).map(|n| if matches!(views.at(n).0, View::Whole) { material } else { &views.own });
     let whole = completions.iter().zip(materials).filter(|(c, m)| c.phases.len() == m.phases());
     whole.map(|(c, m)| generate::read(m, c)).collect()
 }

@@ -113,6 +113,7 @@ mod tests {
         let other = Journal::<u32>::open(Some(&path), &Value::from("others"));
         assert!(matches!(other, Err(Error::Argument(why)) if why.contains("other settings")));
     }
+
     /// Of doubles every tenth would not be, and a run that goes on would write finished rows anew.
     #[test]
     fn numbers_come_back_as_they_were() {

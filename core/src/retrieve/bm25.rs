@@ -61,9 +61,13 @@ impl<'d> Bm25<'d> {
 
 /// The score of each (title, text) for `query`, fitted on just these texts.
 pub fn score_texts<'t>(texts: impl Iterator<Item = (&'t str, &'t str)>, query: &str) -> Vec<f64> {
+    let query: Vec<String> = text::words(query).collect();
+    if query.is_empty() {
+        return texts.map(|_| 0.0).collect();
+    }
     let documents: Vec<Vec<String>> =
         texts.map(|(title, text)| text::words(title).chain(text::words(text)).collect()).collect();
-    Bm25::new(&documents).scores(&text::words(query).collect::<Vec<_>>())
+    Bm25::new(&documents).scores(&query)
 }
 
 #[cfg(test)]

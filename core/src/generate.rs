@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consensus::{Ballot, Voices},
-    llm::{Completion, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
+    llm::{Completion, Contrast, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
     text,
@@ -24,13 +24,24 @@ pub struct WriteOptions {
     /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
     /// ([`consensus`](crate::consensus)): the first with [`WriteOptions::sampling`], the rest varied.
     pub candidates: usize,
+    /// How much more a text is to be the person's than it would be anyway: it is written against what the model would write without
+    /// the texts in its prompt (context-aware decoding, arXiv 2305.14739, the paper's alpha). 0 takes the model as it is, in
+    /// half the time.
+    pub contrast: f32,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY, candidates: 1 }
+        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY, candidates: 1, contrast: CONTRAST }
     }
 }
+
+/// The usual [`WriteOptions::contrast`].
+pub const CONTRAST: f32 = 0.5;
+/// More than that is another person.
+const MOST_CONTRAST: f32 = 4.0;
+/// Longest prompt without the person's texts, in tokens.
+const BESIDE_TOKENS: usize = 640;
 
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
@@ -42,6 +53,11 @@ impl WriteOptions {
     /// Room that a decoder needs for one sequence of this kind, in tokens.
     pub fn context(&self) -> usize {
         self.prompt_tokens + self.most_written() + 64
+    }
+
+    /// What a decoder needs beside it.
+    pub fn beside(&self) -> usize {
+        if self.contrast > 0.0 { BESIDE_TOKENS + self.most_written() + 64 } else { 0 }
     }
 
     /// Most tokens that one text takes: path, title and text.
@@ -103,7 +119,25 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     let tokens = model.prompt_tokens(&prompt);
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
-    (Request { prompt: tokens, phases, deadline: None, boundary: None }, stable)
+    let contrast = contrast(model, material, options);
+    (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
+}
+
+/// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
+/// twice too makes texts worse.
+fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Option<Contrast> {
+    let wanted = options.contrast > 0.0 && material.task == Task::Text && material.own().next().is_some();
+    let without = wanted.then(|| Material {
+        task: material.task,
+        reasoning: material.reasoning,
+        history: Vec::new(),
+        neighbours: material.neighbours.clone(),
+        ask: material.ask.clone(),
+        more: Vec::new(),
+        impostors: Vec::new(),
+    })?;
+    let prompt = model.prompt_tokens(&without.compose(model, BESIDE_TOKENS));
+    (prompt.len() <= BESIDE_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
 }
 
 /// The one that [`consensus`](crate::consensus::consensus) takes; `tokens` counts what all of them took. For a title, how the text
@@ -199,7 +233,10 @@ fn prose(written: &str, stop: Stop) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{llm::PhaseOutput, prompt::Ask};
+    use crate::{
+        llm::{LoadOptions, PhaseOutput},
+        prompt::{Ask, Example},
+    };
 
     fn output(text: &str) -> PhaseOutput {
         PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
@@ -232,5 +269,44 @@ mod tests {
         );
         // Alone, what the model wrote stands.
         assert_eq!(titled(&["Great"]).unwrap(), "Great");
+    }
+
+    #[test]
+    fn a_text_is_written_against_what_others_alone_would_have_it_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
+        let mut material = Material {
+            task: Task::Text,
+            reasoning: true,
+            history: vec![shown("An invented text.", true), shown("An own text.", false)],
+            neighbours: vec![shown("A text by another.", false)],
+            ask: Ask { title: Some("Asked".into()), ..Ask::default() },
+            more: Vec::new(),
+            impostors: Vec::new(),
+        };
+        let against = |m: &Material, contrast| {
+            let contrast = request(&model, m, &WriteOptions { contrast, ..WriteOptions::default() }).contrast?;
+            let mut bytes = Vec::new();
+            contrast.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
+            Some((String::from_utf8(bytes).unwrap(), contrast.weight))
+        };
+        let (prompt, weight) = against(&material, 0.5).unwrap();
+        assert!(prompt.contains("A text by another.") && prompt.contains("Asked"), "{prompt}");
+        assert!(!prompt.contains("An own text.") && !prompt.contains("invented"), "{prompt}");
+        assert_eq!((weight, against(&material, 1e9).unwrap().1), (0.5, MOST_CONTRAST));
+        assert!([0.0, -1.0, f32::NAN].iter().all(|&none| against(&material, none).is_none()));
+        // There is nothing of the person in what was invented for them, and nothing but one word in a rating.
+        material.history.truncate(1);
+        assert_eq!(against(&material, 0.5), None);
+        material.history.push(shown("An own text.", false));
+        material.task = Task::Title;
+        assert_eq!(against(&material, 0.5), None);
+        // What does not fit beside is left out of it; a request that does not is written as it is.
+        material.task = Task::Text;
+        material.neighbours = vec![shown(&"word ".repeat(60), false); 9];
+        assert!(against(&material, 0.5).unwrap().0.len() < BESIDE_TOKENS + 100);
+        material.ask.title = Some("asked ".repeat(160));
+        assert_eq!(against(&material, 0.5), None);
     }
 }

@@ -20,7 +20,7 @@ fn tiny() -> (tempfile::TempDir, Model) {
 fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
     let phase = Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 24, sampling };
     let prompt = model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() });
-    Request { prompt, phases: vec![phase], deadline: None, boundary: None }
+    Request { prompt, phases: vec![phase], deadline: None, boundary: None, contrast: None }
 }
 
 fn options(sequences: usize) -> DecoderOptions {

@@ -306,7 +306,7 @@ fn what_passes_does_not_bring_llama_cpp_down() {
         if prompt.is_empty() {
             continue;
         }
-        let request = Request { prompt, phases: vec![phase], deadline: None, boundary: None };
+        let request = Request { prompt, phases: vec![phase], deadline: None, boundary: None, contrast: None };
         if decoder.run_one(&request, &mut |_| ControlFlow::Continue(())).is_ok() {
             loaded += 1;
         }

@@ -86,7 +86,8 @@ fn one(path: &std::path::Path, options: DecoderOptions) {
     let tokens = model.tokens(&"some words that fill a prompt ".repeat(80));
     let phase =
         Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 8, sampling: Sampling::GREEDY };
-    let request = Request { prompt: tokens[..400].to_vec(), phases: vec![phase], deadline: None, boundary: None };
+    let request =
+        Request { prompt: tokens[..400].to_vec(), phases: vec![phase], deadline: None, boundary: None, contrast: None };
     decoder.run_one(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
     let real = resident_bytes() - before;
     println!("row {} {reported} {} {real}", budget.reserved(), budget.resident());

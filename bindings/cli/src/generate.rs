@@ -139,6 +139,9 @@ pub struct Args {
     /// Texts to write, of which the one is taken that agrees most with the others and sounds most like you; it is not streamed then
     #[arg(long, default_value_t = 1)]
     candidates: usize,
+    /// How much more a text is to be yours than what would be written without your texts; 0 takes less time
+    #[arg(long, value_name = "WEIGHT", default_value_t = locket::generate::CONTRAST)]
+    contrast: f32,
     /// End the text after this many seconds, with its last whole sentence
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
@@ -215,6 +218,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.reasoning = !args.no_reasoning;
     request.length = args.length.map(Into::into);
     request.options.candidates = args.candidates;
+    request.options.contrast = args.contrast;
     if args.temperature > 0.0 {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }

@@ -65,6 +65,10 @@ pub struct GenerateRequest {
     /// 16 gave the best. More than one is not streamed.
     #[uniffi(default = 1)]
     pub candidates: u32,
+    /// How much more a text is to be the person's than what would be written without their texts. 0 takes less time and
+    /// memory.
+    #[uniffi(default = 0.5)]
+    pub contrast: f32,
     /// How long the call may take; a text ends there with its last whole sentence.
     #[uniffi(default)]
     pub deadline_ms: Option<u64>,
@@ -219,6 +223,7 @@ impl From<GenerateRequest> for CoreRequest {
             text_tokens: r.max_tokens as usize,
             sampling,
             candidates: r.candidates as usize,
+            contrast: r.contrast,
         };
         Self {
             item_title: r.item_title,

@@ -107,7 +107,7 @@ pub fn search(
     corpus.drafts.retain(|d| d.material.reasoning);
     let settings = json!({ "files": files, "model": model.name(), "options": format!("{options:?}") });
     let mut journal = Journal::<Row>::open(Some(out), &settings)?;
-    let write = WriteOptions { prompt_tokens: options.examples.tokens.0, ..WriteOptions::default() };
+    let write = WriteOptions { prompt_tokens: options.examples.tokens.0, contrast: 0.0, ..WriteOptions::default() };
     let sequences = TOGETHER * options.paths.max(1);
     let context = write.context() + options.examples.tokens.1;
     let threads = options.threads;

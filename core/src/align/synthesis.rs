@@ -84,7 +84,7 @@ pub fn synthesize(
     let known: HashSet<(String, String)> = journal.rows.iter().map(|r| (r.user.clone(), r.item.clone())).collect();
     let open: Vec<&Draft> =
         drafts.iter().copied().filter(|d| !known.contains(&(d.user.clone(), d.item.clone()))).collect();
-    let write = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
+    let write = WriteOptions { sampling: Sampling::VARIED, contrast: 0.0, ..WriteOptions::default() };
     let (context, sequences, threads) = (write.context(), TOGETHER, options.threads);
     let mut decoder = model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?;
     let predictor = Predictor::new(&corpus.pack);

@@ -67,7 +67,7 @@ impl AugmentOptions {
     }
 
     fn writing(&self) -> augment::Options {
-        let write = WriteOptions { sampling: Sampling::VARIED, ..WriteOptions::default() };
+        let write = WriteOptions { sampling: Sampling::VARIED, contrast: 0.0, ..WriteOptions::default() };
         augment::Options { write, candidates: self.candidates, max_tokens: self.max_tokens }
     }
 

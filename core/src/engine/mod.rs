@@ -306,8 +306,8 @@ impl Engine {
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {
-        let (context, threads) = (options.context(), self.threads);
-        DecoderOptions { context, sequences, threads, ..DecoderOptions::default() }
+        let (context, contrast, threads) = (options.context(), options.beside(), self.threads);
+        DecoderOptions { context, sequences, threads, contrast, ..DecoderOptions::default() }
     }
 
     /// What a request's prompt is made of, to look at before (or instead of) writing.

@@ -57,8 +57,10 @@ impl<'a> Writer<'a> {
             (Method::Copy, _) => None,
             (_, None) => return Err(Error::Missing("model")),
             (_, Some(model)) => {
-                let (context, sequences, threads) = (settings.options.context(), settings.sequences, settings.threads);
-                Some(model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?)
+                let (context, contrast) = (settings.options.context(), settings.options.beside());
+                let (sequences, threads) = (settings.sequences, settings.threads);
+                let options = DecoderOptions { context, sequences, threads, contrast, ..DecoderOptions::default() };
+                Some(model.decoder(options)?)
             }
         };
         Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })

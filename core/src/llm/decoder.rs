@@ -46,11 +46,23 @@ pub struct DecoderOptions {
     pub batch: usize,
     /// Most tokens of a draft looked up in the text itself and checked in one call; 0 decodes token by token.
     pub draft: usize,
+    /// Room beside each sequence for a prompt that its text is written against, and the text once more, in tokens; 0 if there will be
+    /// none.
+    pub contrast: usize,
 }
 
 impl Default for DecoderOptions {
     fn default() -> Self {
-        Self { context: 2048, sequences: 1, shared: 0, threads: 0, kv: KvType::F16, batch: BATCH, draft: 0 }
+        Self {
+            context: 2048,
+            sequences: 1,
+            shared: 0,
+            threads: 0,
+            kv: KvType::F16,
+            batch: BATCH,
+            draft: 0,
+            contrast: 0,
+        }
     }
 }
 
@@ -63,9 +75,14 @@ impl DecoderOptions {
         }
     }
 
+    /// Sequences, those for prompts that texts are written against among them.
+    pub(super) fn all_sequences(&self) -> usize {
+        if self.contrast > 0 { self.sequences.saturating_mul(2) } else { self.sequences }
+    }
+
     /// Tokens per call: at least one for every sequence.
     pub(super) fn batch(&self) -> usize {
-        self.batch.clamp(1, BATCH).max(self.sequences)
+        self.batch.clamp(1, BATCH).max(self.all_sequences())
     }
 }
 
@@ -101,7 +118,8 @@ pub(super) const BATCH: usize = 128;
 /// Cells of the KV cache, shared by all sequences.
 pub(super) fn cells(options: &DecoderOptions) -> u32 {
     let own = options.context.saturating_sub(options.shared);
-    own.saturating_mul(options.sequences).saturating_add(options.context - own).min(1 << 22) as u32
+    let each = own.saturating_add(options.contrast);
+    each.saturating_mul(options.sequences).saturating_add(options.context - own).min(1 << 22) as u32
 }
 
 impl Model {
@@ -124,7 +142,7 @@ impl Model {
             .with_n_ctx(NonZeroU32::new(cells(&options)))
             .with_n_batch(options.batch() as u32)
             .with_n_ubatch(options.batch() as u32)
-            .with_n_seq_max(options.sequences as u32)
+            .with_n_seq_max(options.all_sequences() as u32)
             .with_n_threads(threads)
             .with_n_threads_batch(threads)
             .with_type_k(kv)
@@ -138,7 +156,7 @@ impl Model {
             context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| LlmError::Decode(e.to_string()))?;
         }
         let batch = LlamaBatch::new(options.batch(), 1);
-        let slots = (0..options.sequences).map(|_| Slot::default()).collect();
+        let slots = (0..options.all_sequences()).map(|_| Slot::default()).collect();
         Ok(Decoder { model: self, context, batch, slots, options, usage: Usage::default() })
     }
 }
@@ -186,7 +204,7 @@ impl<'m> Decoder<'m> {
     /// [`LlmError::ContextOverflow`] before anything is decoded if one request is too long,
     /// [`LlmError::Grammar`], [`LlmError::Cancelled`], [`LlmError::Decode`].
     pub fn run(&mut self, requests: &[Request], on_event: OnEvent<'_>) -> Result<Vec<Completion>, LlmError> {
-        requests.iter().try_for_each(|r| check(self.model, self.options.context, r))?;
+        requests.iter().try_for_each(|r| check(self.model, self.options, r))?;
         let mut list = List::new(requests.iter().cloned().map(Work::Write));
         self.work(&mut list, on_event)?;
         list.all(|o| match o {
@@ -204,7 +222,7 @@ impl<'m> Decoder<'m> {
         struct Checked<'f> {
             feed: &'f mut dyn Feed,
             model: &'f Model,
-            context: usize,
+            options: DecoderOptions,
             refused: Option<LlmError>,
         }
         impl Supply for Checked<'_> {
@@ -213,7 +231,7 @@ impl<'m> Decoder<'m> {
                     return None;
                 }
                 let request = self.feed.next()?;
-                match check(self.model, self.context, &request) {
+                match check(self.model, self.options, &request) {
                     Ok(()) => Some(Work::Write(request)),
                     Err(e) => {
                         self.refused = Some(e);
@@ -227,8 +245,8 @@ impl<'m> Decoder<'m> {
                 }
             }
         }
-        let (model, context) = (self.model, self.options.context);
-        let mut checked = Checked { feed, model, context, refused: None };
+        let (model, options) = (self.model, self.options);
+        let mut checked = Checked { feed, model, options, refused: None };
         self.work(&mut checked, on_event)?;
         checked.refused.map_or(Ok(()), Err)
     }
@@ -287,11 +305,11 @@ impl<'m> Decoder<'m> {
         Some(sys::kv_state(&self.context, n as i32))
     }
 
-    /// What the first sequence has read up to its boundary, with its KV state.
-    pub(crate) fn export_first(&mut self) -> Option<(Vec<Token>, Vec<u8>)> {
-        let slot = &self.slots[0];
-        let tokens = slot.cached[..slot.read.tokens].get(..slot.read.grid?.boundary)?.to_vec();
-        let state = (!tokens.is_empty()).then(|| self.export_prefix(&tokens))??;
+    /// What a sequence has read up to a boundary, with its KV state.
+    pub(crate) fn export_read(&mut self) -> Option<(Vec<Token>, Vec<u8>)> {
+        let read = |s: &Slot| Some(s.cached[..s.read.tokens].get(..s.read.grid?.boundary)?.to_vec());
+        let tokens = self.slots.iter().filter_map(read).find(|tokens| !tokens.is_empty())?;
+        let state = self.export_prefix(&tokens)?;
         Some((tokens, state))
     }
 
@@ -337,15 +355,20 @@ impl<'m> Decoder<'m> {
 }
 
 /// Whether a request can be run at all.
-fn check(model: &Model, context: usize, request: &Request) -> Result<(), LlmError> {
+fn check(model: &Model, options: DecoderOptions, request: &Request) -> Result<(), LlmError> {
     if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_tokens == 0) {
         return Err(LlmError::Request("a request needs a prompt and phases of at least one token"));
     }
     let leads: usize = request.phases.iter().skip(1).map(|p| model.tokens(&p.lead).len() + 1).sum();
     let written: usize = request.phases.iter().map(|p| p.max_tokens).sum();
-    let needed = request.prompt.len() + leads + written;
-    if needed > context {
-        return Err(LlmError::ContextOverflow { needed, context });
+    let fits = |prompt: &[Token], context| {
+        let needed = prompt.len() + leads + written;
+        if needed > context { Err(LlmError::ContextOverflow { needed, context }) } else { Ok(()) }
+    };
+    fits(&request.prompt, options.context)?;
+    let Some(contrast) = &request.contrast else { return Ok(()) };
+    if contrast.prompt.is_empty() || options.contrast == 0 {
+        return Err(LlmError::Request("a text written against a prompt needs one, and room for it in the decoder"));
     }
-    Ok(())
+    fits(&contrast.prompt, options.contrast)
 }

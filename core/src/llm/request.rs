@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use super::Token;
+use super::{Contrast, Token};
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +67,9 @@ pub struct Request {
     /// over whole pieces only. Without it every token in common is taken over, and the model's numbers can differ slightly
     /// with what was.
     pub boundary: Option<usize>,
+    /// What the text is written against, but for phases with a grammar. It takes a second sequence of the decoder
+    /// ([`super::DecoderOptions::contrast`]).
+    pub contrast: Option<Contrast>,
 }
 
 /// Why a phase ended.

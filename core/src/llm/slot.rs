@@ -6,6 +6,7 @@ use super::{
     LlmError, Model, Phase, Token,
     candidates::{Chooser, log_prob},
     common_prefix,
+    contrast::{self, Beside},
     draft::Pace,
     pieces::{Grid, Read},
     request::{Completion, PhaseOutput, Request, Stop},
@@ -23,6 +24,8 @@ pub(super) struct Job {
 pub(super) enum Kind {
     Write(Box<Writer>),
     Score(Scorer),
+    /// Another prompt, going on with what the sequence of this number writes.
+    Beside(usize),
 }
 
 /// A text in progress.
@@ -34,6 +37,10 @@ pub(super) struct Writer {
     done: Vec<PhaseOutput>,
     deadline: Option<Instant>,
     pub(super) pace: Pace,
+    /// Where the prompt is read that this is written against.
+    pub(super) beside: Option<Beside>,
+    /// The logits of both together, kept for their room.
+    weighed: Vec<f32>,
 }
 
 /// A continuation in the course of being scored.
@@ -65,6 +72,8 @@ pub(super) struct Slot {
     pub(super) end: usize,
     /// What the cache holds of a prompt read in pieces.
     pub(super) read: Read,
+    /// Logits that wait for another prompt's.
+    pub(super) held: Option<Vec<f32>>,
     /// What it is doing.
     pub(super) job: Option<Job>,
 }
@@ -116,6 +125,12 @@ impl Slot {
         self.read.truncate(keep);
     }
 
+    /// Gives up its work; what was decoded stays reusable.
+    pub(super) fn stop(&mut self) {
+        (self.job, self.held) = (None, None);
+        self.pending.clear();
+    }
+
     /// Whether what is pending behind the first wanted token is a guess.
     pub(super) fn drafting(&self) -> bool {
         self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Write(_)))
@@ -123,9 +138,15 @@ impl Slot {
 }
 
 impl Job {
-    pub(super) fn new(model: &Model, number: usize, work: Work, draft: usize) -> Result<Self, LlmError> {
+    pub(super) fn new(
+        model: &Model,
+        number: usize,
+        work: Work,
+        beside: Option<Beside>,
+        draft: usize,
+    ) -> Result<Self, LlmError> {
         let kind = match work {
-            Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, draft)?)),
+            Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, beside, draft)?)),
             Work::Score(_, continuation) => Kind::Score(Scorer { continuation, scores: Vec::new() }),
         };
         Ok(Self { number, kind })
@@ -147,12 +168,14 @@ impl Scorer {
 }
 
 impl Writer {
-    fn new(model: &Model, request: Request, draft: usize) -> Result<Self, LlmError> {
+    fn new(model: &Model, request: Request, beside: Option<Beside>, draft: usize) -> Result<Self, LlmError> {
         let Request { phases, deadline, .. } = request;
         let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
         let chooser = Chooser::new(model, first)?;
-        let (written, done, pace) = (Writing::default(), Vec::new(), Pace::new(draft));
-        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace })
+        let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
+        // A draft would have to be checked behind both prompts.
+        let pace = Pace::new(if beside.is_some() { 0 } else { draft });
+        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
     }
 
     pub(super) fn phase(&self) -> usize {
@@ -164,16 +187,23 @@ impl Writer {
         self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens)
     }
 
-    /// Chooses the next token, passes on the text that is certain, and returns the tokens to decode
+    /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that is certain, and returns the tokens to decode
     /// next: none if the request is finished.
     pub(super) fn step(
         &mut self,
         model: &Model,
         logits: &[f32],
+        against: Option<&[f32]>,
         emit: &mut dyn FnMut(usize, &str),
     ) -> Result<Vec<Token>, LlmError> {
-        let token = self.chooser.choose(logits)?;
         let phase = &self.phases[self.current];
+        let token = match (against, self.beside) {
+            (Some(against), Some(beside)) if phase.grammar.is_none() => {
+                contrast::weigh(logits, against, beside.weight, &mut self.weighed);
+                self.chooser.choose(&self.weighed)?
+            }
+            _ => self.chooser.choose(logits)?,
+        };
         self.written.tokens += 1;
         self.written.log_prob += log_prob(logits, token);
         let vocab = model.inner.vocab();

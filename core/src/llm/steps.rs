@@ -5,9 +5,11 @@ use std::ops::{ControlFlow, Range};
 use llama_cpp_2::DecodeError;
 
 use super::{
-    Completion, Decoder, Event, LlmError, OnEvent, Request, Token, common_prefix, draft,
+    Completion, Contrast, Decoder, Event, LlmError, OnEvent, Request, Token,
+    contrast::Turn,
+    draft,
     pieces::Grid,
-    slot::{Job, Kind, Slot},
+    slot::{Job, Kind},
 };
 
 /// What a sequence can be given to do.
@@ -20,15 +22,23 @@ pub(super) enum Work {
 }
 
 impl Work {
-    fn prompt(&self) -> &[Token] {
+    pub(super) fn prompt(&self) -> &[Token] {
         match self {
             Self::Write(request) => &request.prompt,
             Self::Score(prompt, _) => prompt,
         }
     }
 
+    /// The prompt that a text is written against.
+    pub(super) fn contrast(&self) -> Option<&Contrast> {
+        match self {
+            Self::Write(request) => request.contrast.as_ref(),
+            Self::Score(..) => None,
+        }
+    }
+
     /// Where the prompt is split, if it is to be read in the same pieces always.
-    fn grid(&self, piece: usize) -> Option<Grid> {
+    pub(super) fn grid(&self, piece: usize) -> Option<Grid> {
         let Self::Write(Request { boundary, .. }) = self else { return None };
         boundary.map(|boundary| Grid { boundary, piece })
     }
@@ -82,10 +92,10 @@ impl<I: Iterator<Item = Work>> Supply for List<I> {
 const SCORED_ROWS: usize = 16;
 
 /// The row of logits that a slot keeps behind a prompt.
-const KEPT: i32 = -1;
+pub(super) const KEPT: i32 = -1;
 
 /// A sequence and its rows of logits in the batch, for its last tokens in the cache.
-type Rows = (usize, Range<i32>);
+pub(super) type Rows = (usize, Range<i32>);
 
 impl Decoder<'_> {
     /// Runs everything that `supply` gives, as many at a time as there are sequences. The decoder stays usable after every error.
@@ -93,8 +103,7 @@ impl Decoder<'_> {
         let result = self.steps(supply, on_event);
         // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
         for n in 0..self.slots.len() {
-            self.slots[n].job = None;
-            self.slots[n].pending.clear();
+            self.slots[n].stop();
         }
         if matches!(result, Err(LlmError::Decode(_))) {
             self.clear();
@@ -132,25 +141,23 @@ impl Decoder<'_> {
                     return Err(LlmError::Cancelled);
                 }
             }
-            for (n, rows) in rows {
-                let Some(mut job) = self.slots[n].job.take() else { continue };
-                let number = job.number;
-                match self.advance(n, rows, &mut job, on_event)? {
-                    None => self.slots[n].job = Some(job),
-                    Some(outcome) => supply.done(number, outcome),
+            for (n, range) in &rows {
+                let Some(turn) = self.turn(*n, range.clone(), &rows) else { continue };
+                let Some(mut job) = self.slots[turn.slot].job.take() else { continue };
+                match self.advance(&turn, &mut job, on_event)? {
+                    None => self.slots[turn.slot].job = Some(job),
+                    Some(outcome) => {
+                        self.free_beside(&job);
+                        supply.done(job.number, outcome);
+                    }
                 }
             }
         }
     }
 
     /// Steps one sequence through its rows of logits, as far as its draft holds; what came of its work if that is finished.
-    fn advance(
-        &mut self,
-        n: usize,
-        rows: Range<i32>,
-        job: &mut Job,
-        on_event: OnEvent<'_>,
-    ) -> Result<Option<Outcome>, LlmError> {
+    fn advance(&mut self, turn: &Turn, job: &mut Job, on_event: OnEvent<'_>) -> Result<Option<Outcome>, LlmError> {
+        let (n, rows) = (turn.slot, turn.rows.clone());
         let count = rows.len();
         let number = job.number;
         let writer = match &mut job.kind {
@@ -164,6 +171,7 @@ impl Decoder<'_> {
                 return Ok(scorer.finish().map(Outcome::Scored));
             }
             Kind::Write(writer) => writer,
+            Kind::Beside(_) => return Ok(None),
         };
         // Where the token of the first row stands in the cache.
         let first = self.slots[n].cached.len() - count;
@@ -171,9 +179,8 @@ impl Decoder<'_> {
         for row in rows {
             let phase = writer.phase();
             let mut go_on = ControlFlow::Continue(());
-            let kept = self.slots[n].read.logits.as_deref().filter(|_| row == KEPT);
-            let logits = kept.unwrap_or_else(|| self.context.get_logits_ith(row));
-            let next = writer.step(self.model, logits, &mut |phase, piece| {
+            let against = turn.against.zip(writer.beside).map(|(row, beside)| self.logits(beside.slot, row));
+            let next = writer.step(self.model, self.logits(n, row), against, &mut |phase, piece| {
                 if go_on.is_continue() {
                     go_on = on_event(Event { request: number, phase, piece });
                 }
@@ -201,9 +208,14 @@ impl Decoder<'_> {
         writer.pace.judge(count - 1, held);
         let slot = &mut self.slots[n];
         if slot.pending.is_empty() {
+            slot.held = None;
             return Ok(Some(Outcome::Written(writer.finish())));
         }
         slot.wanted = slot.pending.len() - 1;
+        if let Some(beside) = writer.beside {
+            self.follow(n, beside.slot);
+            return Ok(None);
+        }
         let most = writer.pace.next().min(writer.room().saturating_sub(1));
         if slot.pending.len() == 1 && self.options.draft > 0 && most > 0 {
             let text = [&slot.cached[..], &slot.pending].concat();
@@ -215,10 +227,12 @@ impl Decoder<'_> {
     /// Ends every text whose deadline has come; whether there were any.
     fn finish_late(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> bool {
         let mut any = false;
-        for slot in &mut self.slots {
-            let late = slot.job.take_if(|job| matches!(&job.kind, Kind::Write(writer) if writer.late()));
-            let Some(Job { number, kind: Kind::Write(mut writer) }) = late else { continue };
-            slot.pending.clear();
+        for n in 0..self.slots.len() {
+            let late = self.slots[n].job.take_if(|job| matches!(&job.kind, Kind::Write(writer) if writer.late()));
+            let Some(job) = late else { continue };
+            self.slots[n].stop();
+            self.free_beside(&job);
+            let Job { number, kind: Kind::Write(mut writer) } = job else { continue };
             // It has ended: there is nothing left to stop.
             writer.expire(&mut |phase, piece| {
                 let _ = on_event(Event { request: number, phase, piece });
@@ -237,59 +251,6 @@ impl Decoder<'_> {
             self.slots[n].truncate(keep);
         }
         Ok(())
-    }
-
-    /// Gives a piece of work to a free slot; gives it back if it has to wait for one, or for a prefix that another
-    /// slot is just decoding.
-    fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
-        let prompt = work.prompt();
-        let grid = work.grid(self.piece());
-        // At least the last token is decoded again, because its logits are needed, unless they were kept.
-        let limit = prompt.len() - 1;
-        let shared = |slot: &Slot| match grid {
-            None => common_prefix(slot.planned(), &prompt[..limit]),
-            Some(grid) if slot.has_read(prompt, grid) => prompt.len(),
-            Some(grid) => slot.usable(&prompt[..limit], grid),
-        };
-        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
-            return Ok(Some(work));
-        };
-        let planned = shared(&self.slots[source]);
-        if planned > self.slots[source].cached.len() {
-            return Ok(Some(work));
-        }
-        let free = |n: &usize| self.slots[*n].job.is_none();
-        let target = if free(&source) {
-            source
-        } else {
-            // The least useful cache is given up.
-            match (0..self.slots.len()).filter(free).min_by_key(|&n| self.slots[n].cached.len()) {
-                Some(n) => n,
-                None => return Ok(Some(work)),
-            }
-        };
-        if target == source {
-            self.drop_behind(target, planned)?;
-        } else {
-            self.drop_behind(target, 0)?;
-            if planned > 0 {
-                let (from, to, end) = (source as i32, target as i32, Some(planned as u32));
-                let copied = self.context.kv_cache_seq_cp(from, to, Some(0), end);
-                copied.map_err(|e| LlmError::Decode(e.to_string()))?;
-                self.slots[target].cached = prompt[..planned].to_vec();
-            }
-        }
-        self.usage.reused += planned;
-        self.usage.prefilled += prompt.len() - planned;
-        let slot = &mut self.slots[target];
-        slot.begin(grid, planned, prompt.len());
-        slot.pending = prompt[planned..].to_vec();
-        slot.wanted = slot.pending.len().saturating_sub(1);
-        if let Work::Score(_, continuation) = &work {
-            slot.pending.extend(&continuation[..continuation.len() - 1]);
-        }
-        slot.job = Some(Job::new(self.model, number, work, self.options.draft)?);
-        Ok(None)
     }
 
     /// Decodes up to one batch of what is pending. Returns the rows of logits of every slot that has any.
@@ -348,7 +309,10 @@ impl Decoder<'_> {
 
     /// The rows of the slots that need not read their prompt, if there are any.
     fn kept_logits(&self) -> Option<Vec<Rows>> {
-        let kept = |n: &usize| self.slots[*n].job.is_some() && self.slots[*n].pending.is_empty();
+        let kept = |n: &usize| {
+            let slot = &self.slots[*n];
+            slot.job.is_some() && slot.pending.is_empty() && slot.held.is_none()
+        };
         let rows: Vec<Rows> = (0..self.slots.len()).filter(kept).map(|n| (n, KEPT..KEPT + 1)).collect();
         (!rows.is_empty()).then_some(rows)
     }

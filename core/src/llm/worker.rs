@@ -232,7 +232,7 @@ fn opened<'a, 'm>(
         // First the old one goes: both may not fit. What it has read is kept if only the threads change.
         let threads = options.threads;
         let old = kept.take().filter(|d| DecoderOptions { threads, ..d.options() } == options);
-        let read = old.and_then(|mut d| d.export_first());
+        let read = old.and_then(|mut d| d.export_read());
         let mut new = model.decoder(options)?;
         if let Some((tokens, state)) = read {
             new.import_prefix(&tokens, &state);

@@ -158,5 +158,5 @@ fn request(model: &Model, prompt: usize, tokens: usize) -> anyhow::Result<Reques
     // A grammar-free phase that cannot end early would need a model without an end token; a rare stop is fine.
     let phase =
         Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: tokens, sampling: Sampling::GREEDY };
-    Ok(Request { prompt: all, phases: vec![phase], deadline: None, boundary: None })
+    Ok(Request { prompt: all, phases: vec![phase], deadline: None, boundary: None, contrast: None })
 }

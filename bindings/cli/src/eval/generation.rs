@@ -48,6 +48,9 @@ pub struct Args {
     /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
     #[arg(long, default_value_t = 1)]
     candidates: usize,
+    /// How much more a text is to be the person's than what would be written without their texts; 0 is half the work
+    #[arg(long, value_name = "WEIGHT", default_value_t = locket::generate::CONTRAST)]
+    contrast: f32,
     /// Most tokens of a text
     #[arg(long, default_value_t = 128)]
     text_tokens: usize,
@@ -161,6 +164,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.validation = args.validation.map(locket::align::Share);
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
+    settings.options.contrast = args.contrast;
     settings.options.text_tokens = args.text_tokens;
     settings.synthetic = args.synthetic;
     settings.items = args.items.into();

@@ -95,7 +95,8 @@ fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_
     let options = DecoderOptions { context: 512, threads: 1, ..DecoderOptions::default() };
     worker.call(priority, options, on_event, move |decoder, on_event| {
         let prompt = decoder.model().tokens("a text");
-        let request = crate::llm::Request { prompt, phases: vec![phase], deadline: None, boundary: None };
+        let request =
+            crate::llm::Request { prompt, phases: vec![phase], deadline: None, boundary: None, contrast: None };
         decoder.run_one(&request, on_event).map(|c| c.phases[0].text.clone())
     })
 }

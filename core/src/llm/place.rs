@@ -1,0 +1,89 @@
+//! Where a prompt is read: in the sequence whose cache has most of it already.
+
+use super::{
+    Contrast, Decoder, LlmError, Token, common_prefix,
+    contrast::Beside,
+    pieces::Grid,
+    slot::{Job, Kind, Slot},
+    steps::Work,
+};
+
+impl Decoder<'_> {
+    /// Gives a piece of work to a free slot; gives it back if it has to wait for one, or for a prefix that another
+    /// slot is just decoding.
+    pub(super) fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
+        // There is room in the cache for so many, each with another prompt beside it.
+        let writes = |s: &&Slot| s.job.as_ref().is_some_and(|job| !matches!(job.kind, Kind::Beside(_)));
+        if self.slots.iter().filter(writes).count() >= self.options.sequences {
+            return Ok(Some(work));
+        }
+        let against = work.contrast().cloned();
+        let grid = work.grid(self.piece());
+        let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
+        let slot = &mut self.slots[target];
+        if let Work::Score(_, continuation) = &work {
+            slot.pending.extend(&continuation[..continuation.len() - 1]);
+        }
+        let job = |kind| Some(Job { number, kind });
+        // Not free from here on.
+        slot.job = job(Kind::Beside(target));
+        let mut beside = None;
+        if let Some(Contrast { prompt, weight }) = against {
+            let Some(slot) = self.place(&prompt, None, false)? else {
+                self.slots[target].stop();
+                return Ok(Some(work));
+            };
+            self.slots[slot].job = job(Kind::Beside(target));
+            beside = Some(Beside { slot, weight });
+        }
+        self.slots[target].job = Some(Job::new(self.model, number, work, beside, self.options.draft)?);
+        Ok(None)
+    }
+
+    /// Puts a prompt into a free slot; none if it has to wait for one, or, if it may, for a prefix that another slot is just decoding.
+    fn place(&mut self, prompt: &[Token], grid: Option<Grid>, wait: bool) -> Result<Option<usize>, LlmError> {
+        // At least the last token is decoded again, because its logits are needed, unless they were kept.
+        let limit = prompt.len() - 1;
+        let shared = |slot: &Slot| match grid {
+            None if wait => common_prefix(slot.planned(), &prompt[..limit]),
+            None => common_prefix(&slot.cached, &prompt[..limit]),
+            Some(grid) if slot.has_read(prompt, grid) => prompt.len(),
+            Some(grid) => slot.usable(&prompt[..limit], grid),
+        };
+        let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
+            return Ok(None);
+        };
+        let planned = shared(&self.slots[source]);
+        if planned > self.slots[source].cached.len() {
+            return Ok(None);
+        }
+        let free = |n: &usize| self.slots[*n].job.is_none();
+        let target = if free(&source) {
+            source
+        } else {
+            // The least useful cache is given up.
+            match (0..self.slots.len()).filter(free).min_by_key(|&n| self.slots[n].cached.len()) {
+                Some(n) => n,
+                None => return Ok(None),
+            }
+        };
+        if target == source {
+            self.drop_behind(target, planned)?;
+        } else {
+            self.drop_behind(target, 0)?;
+            if planned > 0 {
+                let (from, to, end) = (source as i32, target as i32, Some(planned as u32));
+                let copied = self.context.kv_cache_seq_cp(from, to, Some(0), end);
+                copied.map_err(|e| LlmError::Decode(e.to_string()))?;
+                self.slots[target].cached = prompt[..planned].to_vec();
+            }
+        }
+        self.usage.reused += planned;
+        self.usage.prefilled += prompt.len() - planned;
+        let slot = &mut self.slots[target];
+        slot.begin(grid, planned, prompt.len());
+        slot.pending = prompt[planned..].to_vec();
+        slot.wanted = slot.pending.len().saturating_sub(1);
+        Ok(Some(target))
+    }
+}

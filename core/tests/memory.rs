@@ -47,16 +47,19 @@ impl Log {
 fn predicted_memory_is_within_five_percent() {
     let Some(path) = locket_tests::model() else { return };
     if let Ok(case) = std::env::var("LOCKET_MEMORY_CASE") {
-        let (kv, context) = case.split_once(' ').unwrap();
+        let [kv, context, contrast] = case.split(' ').collect::<Vec<_>>()[..] else { panic!("{case}") };
         let kv = if kv == "F16" { KvType::F16 } else { KvType::Q8 };
-        return one(&path, DecoderOptions { context: context.parse().unwrap(), kv, threads: 2, ..Default::default() });
+        let (context, contrast) = (context.parse().unwrap(), contrast.parse().unwrap());
+        return one(&path, DecoderOptions { context, kv, threads: 2, contrast, ..Default::default() });
     }
-    println!("| KV | context | predicted | reported by llama.cpp | ratio | predicted resident | resident | ratio |");
+    println!(
+        "| KV | context | beside it | predicted | reported by llama.cpp | ratio | predicted resident | resident | ratio |"
+    );
     for kv in ["F16", "Q8"] {
-        for context in [512, 2048, 8192] {
+        for (context, contrast) in [(512, 0), (2048, 0), (2048, 1024), (8192, 0)] {
             let out = std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["--nocapture", "--exact", "predicted_memory_is_within_five_percent"])
-                .env("LOCKET_MEMORY_CASE", format!("{kv} {context}"))
+                .env("LOCKET_MEMORY_CASE", format!("{kv} {context} {contrast}"))
                 .output()
                 .unwrap();
             let said = String::from_utf8(out.stdout).unwrap();
@@ -66,8 +69,8 @@ fn predicted_memory_is_within_five_percent() {
             let (a, b) = (reserved / reported, predicted / real);
             let mb = |n: f64| format!("{:.1} MB", n / 1e6);
             let cells = [mb(reserved), mb(reported), format!("{a:.3}"), mb(predicted), mb(real), format!("{b:.3}")];
-            println!("| {kv} | {context} | {} |", cells.join(" | "));
-            assert!((a - 1.0).abs() <= 0.05 && (b - 1.0).abs() <= 0.05, "{kv} {context}: {a} {b}");
+            println!("| {kv} | {context} | {contrast} | {} |", cells.join(" | "));
+            assert!((a - 1.0).abs() <= 0.05 && (b - 1.0).abs() <= 0.05, "{kv} {context} {contrast}: {a} {b}");
         }
     }
 }

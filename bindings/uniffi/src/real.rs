@@ -106,10 +106,9 @@ impl Backing for Real {
         let loaded = self.engine.in_memory().0;
         // What is loaded already does not need to be there once more.
         let allowed = config.max_memory_bytes.or(loaded.then_some(u64::MAX));
-        let decoder = DecoderOptions {
-            context: locket::generate::WriteOptions::default().context(),
-            ..DecoderOptions::default()
-        };
+        let write = locket::generate::WriteOptions::default();
+        let decoder =
+            DecoderOptions { context: write.context(), contrast: write.beside(), ..DecoderOptions::default() };
         match llm::would_fit(&config.path, adapter.as_deref(), allowed, &decoder) {
             Ok(budget) => Availability::Available { needed_bytes: budget.resident() },
             Err(LlmError::WouldNotFit { needed, allowed }) => {

@@ -13,7 +13,8 @@ use super::{
     writer::material,
 };
 use crate::{
-    Error, generate,
+    Error,
+    generate::{self, WriteOptions},
     llm::{Decoder, DecoderOptions, Model, Usage},
     pack::Pack,
     profile::Profile,
@@ -41,9 +42,11 @@ pub fn drafts(
         model.decoder(DecoderOptions { context, threads, draft, ..DecoderOptions::default() })
     };
     let (mut plain, mut drafted) = (open(0)?, open(draft)?);
+    // Nothing is drafted for a text that is written against another prompt.
+    let options = WriteOptions { contrast: 0.0, ..settings.options };
     let (mut ratios, mut same, mut times) = (Vec::new(), 0, [Duration::ZERO; 2]);
     for (n, profile) in people.iter().enumerate() {
-        let request = generate::request(model, &material(&pack, settings, profile, Vec::new()), &settings.options);
+        let request = generate::request(model, &material(&pack, settings, profile, Vec::new()), &options);
         let mut one = |decoder: &mut Decoder<'_>| {
             let mut first = None;
             let done = decoder.run_one(&request, &mut |event| {

@@ -70,6 +70,19 @@ impl Decoder<'_> {
         }
     }
 
+    /// Whether what is pending in sequence `n` may be decoded now. Of two prompts in pieces the text's own is read first, alone: in one call
+    /// with the other it would be rounded in another way.
+    pub(super) fn may_go(&self, n: usize) -> bool {
+        match self.slots[n].job.as_ref().map(|job| &job.kind) {
+            None => false,
+            Some(Kind::Beside(writer)) => {
+                let writer = &self.slots[*writer];
+                writer.pending.is_empty() || writer.cached.len() >= writer.end
+            }
+            Some(_) => true,
+        }
+    }
+
     /// A row of logits of sequence `n`.
     pub(super) fn logits(&self, n: usize, row: i32) -> &[f32] {
         let slot = &self.slots[n];

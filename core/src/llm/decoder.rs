@@ -316,6 +316,10 @@ impl<'m> Decoder<'m> {
     /// Puts the KV state of `tokens`, read with their boundary at the end, into the first sequence's cache; false, and an empty
     /// cache there, if it does not fit.
     pub(crate) fn import_prefix(&mut self, tokens: &[Token], state: &[u8]) -> bool {
+        if self.options.sequences == 1 {
+            // What stands beside it would decide which cells it gets.
+            self.clear();
+        }
         let cleared = self.context.kv_cache_seq_rm(0, None, None).is_ok();
         self.slots[0].truncate(0);
         let taken = cleared

@@ -13,13 +13,17 @@ impl Decoder<'_> {
     /// slot is just decoding.
     pub(super) fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
         // There is room in the cache for so many, each with another prompt beside it.
-        let writes = |s: &&Slot| s.job.as_ref().is_some_and(|job| !matches!(job.kind, Kind::Beside(_)));
+        let writes = |s: &&Slot| s.job.is_some() && !s.beside();
         if self.slots.iter().filter(writes).count() >= self.options.sequences {
             return Ok(Some(work));
         }
         let against = work.contrast().cloned();
         let grid = work.grid(self.piece());
         let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
+        if grid.is_some() && self.options.sequences == 1 {
+            // The order of a sequence's cells changes how sums are rounded: with the rest free it is that of an empty cache.
+            (0..self.slots.len()).filter(|&n| n != target).try_for_each(|n| self.drop_behind(n, 0))?;
+        }
         let slot = &mut self.slots[target];
         if let Work::Score(_, continuation) = &work {
             slot.pending.extend(&continuation[..continuation.len() - 1]);
@@ -29,7 +33,8 @@ impl Decoder<'_> {
         slot.job = job(Kind::Beside(target));
         let mut beside = None;
         if let Some(Contrast { prompt, weight }) = against {
-            let Some(slot) = self.place(&prompt, None, false)? else {
+            let grid = grid.map(|grid| Grid { boundary: 0, ..grid });
+            let Some(slot) = self.place(&prompt, grid, false)? else {
                 self.slots[target].stop();
                 return Ok(Some(work));
             };
@@ -48,7 +53,9 @@ impl Decoder<'_> {
             None if wait => common_prefix(slot.planned(), &prompt[..limit]),
             None => common_prefix(&slot.cached, &prompt[..limit]),
             Some(grid) if slot.has_read(prompt, grid) => prompt.len(),
-            Some(grid) => slot.usable(&prompt[..limit], grid),
+            Some(grid) => {
+                Some(slot.usable(&prompt[..limit], grid)).filter(|&n| wait || n <= slot.cached.len()).unwrap_or(0)
+            }
         };
         let Some(source) = (0..self.slots.len()).max_by_key(|&n| shared(&self.slots[n])) else {
             return Ok(None);

@@ -131,6 +131,11 @@ impl Slot {
         self.pending.clear();
     }
 
+    /// Whether it goes on with another sequence's text.
+    pub(super) fn beside(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Beside(_)))
+    }
+
     /// Whether what is pending behind the first wanted token is a guess.
     pub(super) fn drafting(&self) -> bool {
         self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Write(_)))

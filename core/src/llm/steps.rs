@@ -259,9 +259,10 @@ impl Decoder<'_> {
         let mut rows = Vec::new();
         let mut taken = Vec::new();
         let mut room = self.options.batch();
-        // Slots that wait for a token go first: prefill must not hold up running texts.
-        let mut order: Vec<usize> = (0..self.slots.len()).filter(|&n| self.slots[n].job.is_some()).collect();
-        order.sort_by_key(|&n| self.slots[n].wanted > 0);
+        // Slots that wait for a token go first: prefill must not hold up running texts. A text goes before the prompt beside it, whichever slots
+        // they have: the order in the cache changes how sums are rounded.
+        let mut order: Vec<usize> = (0..self.slots.len()).filter(|&n| self.may_go(n)).collect();
+        order.sort_by_key(|&n| (self.slots[n].wanted > 0, self.slots[n].beside()));
         let mut scored = SCORED_ROWS;
         // A draft is tried as far as the batch has room: every other sequence's own token goes first.
         let mut others = order.len();

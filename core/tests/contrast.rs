@@ -102,6 +102,27 @@ fn many_at_once_write_what_each_writes_alone() {
 }
 
 #[test]
+fn the_same_text_again_reads_neither_prompt() {
+    let (_dir, model) = tiny();
+    let mut decoder = decoder(&model, 1);
+    let asked =
+        |body: &str, against: &str| Request { boundary: Some(9), ..request(&model, body, Some((against, 1.0))) };
+    let (one, other) = (asked("the history, the request", "the request"), asked("the history, another", "another"));
+    let mut read = |asked: &Request| {
+        let before = decoder.usage().prefilled;
+        let written = text(&mut decoder, asked);
+        (written, decoder.usage().prefilled - before)
+    };
+    let beside = |asked: &Request| asked.contrast.as_ref().unwrap().prompt.len();
+    let (first, prefilled) = read(&one);
+    assert_eq!(prefilled, one.prompt.len() + beside(&one));
+    assert_eq!(read(&one), (first.clone(), 0));
+    // Of another one only the history stays.
+    assert_eq!(read(&other).1, other.prompt.len() - 9 + beside(&other));
+    assert_eq!(read(&one), (first, one.prompt.len() - 9 + beside(&one)));
+}
+
+#[test]
 fn as_many_are_written_at_once_as_there_is_room_for() {
     let (_dir, model) = tiny();
     let options = DecoderOptions { context: 250, sequences: 3, threads: 1, contrast: 40, ..DecoderOptions::default() };

@@ -20,9 +20,15 @@ impl Decoder<'_> {
         let against = work.contrast().cloned();
         let grid = work.grid(self.piece());
         let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
+        let grid_beside = grid.map(|grid| Grid { boundary: 0, ..grid });
         if grid.is_some() && self.options.sequences == 1 {
-            // The order of a sequence's cells changes how sums are rounded: with the rest free it is that of an empty cache.
-            (0..self.slots.len()).filter(|&n| n != target).try_for_each(|n| self.drop_behind(n, 0))?;
+            // The order of a sequence's cells changes how sums are rounded: with the rest free it is that of an empty cache. Where both
+            // prompts are those of the text before, both stand as they did then.
+            let again = self.slots[target].pending.is_empty();
+            let stays = against.as_ref().zip(grid_beside).filter(|_| again);
+            let goes = |slot: &Slot| stays.is_none_or(|(other, grid)| !slot.has_read(&other.prompt, grid));
+            let others: Vec<usize> = (0..self.slots.len()).filter(|&n| n != target && goes(&self.slots[n])).collect();
+            others.into_iter().try_for_each(|n| self.drop_behind(n, 0))?;
         }
         let slot = &mut self.slots[target];
         if let Work::Score(_, continuation) = &work {
@@ -33,8 +39,7 @@ impl Decoder<'_> {
         slot.job = job(Kind::Beside(target));
         let mut beside = None;
         if let Some(Contrast { prompt, weight }) = against {
-            let grid = grid.map(|grid| Grid { boundary: 0, ..grid });
-            let Some(slot) = self.place(&prompt, grid, false)? else {
+            let Some(slot) = self.place(&prompt, grid_beside, false)? else {
                 self.slots[target].stop();
                 return Ok(Some(work));
             };

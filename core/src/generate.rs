@@ -26,7 +26,7 @@ pub struct WriteOptions {
     pub candidates: usize,
     /// How much more a text is to be the person's than it would be anyway: it is written against what the model would write without
     /// the texts in its prompt (context-aware decoding, arXiv 2305.14739, the paper's alpha). 0 takes the model as it is, in
-    /// half the time.
+    /// two thirds of the time.
     pub contrast: f32,
 }
 

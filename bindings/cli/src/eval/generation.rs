@@ -48,7 +48,7 @@ pub struct Args {
     /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
     #[arg(long, default_value_t = 1)]
     candidates: usize,
-    /// How much more a text is to be the person's than what would be written without their texts; 0 is half the work
+    /// How much more a text is to be the person's than what would be written without their texts; 0 is about half the work
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::generate::CONTRAST)]
     contrast: f32,
     /// Most tokens of a text

@@ -235,7 +235,8 @@ mod tests {
     use super::*;
     use crate::{
         llm::{LoadOptions, PhaseOutput},
-        prompt::{Ask, Example},
+        prompt::Ask,
+        views::tests::{material, shown},
     };
 
     fn output(text: &str) -> PhaseOutput {
@@ -275,16 +276,7 @@ mod tests {
     fn a_text_is_written_against_what_others_alone_would_have_it_say() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
-        let mut material = Material {
-            task: Task::Text,
-            reasoning: true,
-            history: vec![shown("An invented text.", true), shown("An own text.", false)],
-            neighbours: vec![shown("A text by another.", false)],
-            ask: Ask { title: Some("Asked".into()), ..Ask::default() },
-            more: Vec::new(),
-            impostors: Vec::new(),
-        };
+        let mut material = material();
         let against = |m: &Material, contrast| {
             let contrast = request(&model, m, &WriteOptions { contrast, ..WriteOptions::default() }).contrast?;
             let mut bytes = Vec::new();

@@ -98,7 +98,7 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         generate::{best, request},
@@ -111,12 +111,13 @@ mod tests {
         PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
     }
 
-    #[test]
-    fn three_of_four_candidates_of_a_plan_are_written_from_the_own_texts_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let shown = |text: &str, synthetic| Example { text: text.into(), synthetic, ..Example::default() };
-        let mut material = Material {
+    pub(crate) fn shown(text: &str, synthetic: bool) -> Example {
+        Example { text: text.into(), synthetic, ..Example::default() }
+    }
+
+    /// A text to be planned and written from an invented text, an own one and one by another.
+    pub(crate) fn material() -> Material {
+        Material {
             task: Task::Text,
             reasoning: true,
             history: vec![shown("An invented text.", true), shown("An own text.", false)],
@@ -124,7 +125,14 @@ mod tests {
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
             more: Vec::new(),
             impostors: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn three_of_four_candidates_of_a_plan_are_written_from_the_own_texts_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let mut material = material();
         let options = WriteOptions { candidates: 6, ..WriteOptions::default() };
         let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
         let spelled = |r: &Request| {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consensus::{Ballot, Voices},
-    llm::{Completion, Contrast, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
+    llm::{Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
     text,
@@ -25,7 +25,7 @@ pub struct WriteOptions {
     /// ([`consensus`](crate::consensus)): the first with [`WriteOptions::sampling`], the rest varied.
     pub candidates: usize,
     /// How much more a text is to be the person's than it would be anyway: it is written against what the model would write without
-    /// the texts in its prompt (context-aware decoding, arXiv 2305.14739, the paper's alpha). 0 takes the model as it is, in
+    /// their texts (context-aware decoding, arXiv 2305.14739, the paper's alpha). 0 takes the model as it is, in
     /// two thirds of the time.
     pub contrast: f32,
 }
@@ -55,9 +55,15 @@ impl WriteOptions {
         self.prompt_tokens + self.most_written() + 64
     }
 
-    /// What a decoder needs beside it.
-    pub fn beside(&self) -> usize {
-        if self.contrast > 0.0 { BESIDE_TOKENS + self.most_written() + 64 } else { 0 }
+    /// A decoder with that room, and with room beside it where texts are written against another prompt.
+    pub fn decoder(&self) -> DecoderOptions {
+        let beside = if self.contrast > 0.0 { BESIDE_TOKENS + self.most_written() + 64 } else { 0 };
+        DecoderOptions { context: self.context(), contrast: beside, ..DecoderOptions::default() }
+    }
+
+    /// How synthetic interactions are written: varied, and as the model is.
+    pub(crate) fn synthetic() -> Self {
+        Self { sampling: Sampling::VARIED, contrast: 0.0, ..Self::default() }
     }
 
     /// Most tokens that one text takes: path, title and text.

@@ -9,7 +9,7 @@ use std::{
 
 use locket::{
     engine::{Engine, GenerateRequest as CoreRequest},
-    llm::{self, DecoderOptions, LlmError},
+    llm::{self, LlmError},
     pack::Pack,
     store::Key,
 };
@@ -106,9 +106,7 @@ impl Backing for Real {
         let loaded = self.engine.in_memory().0;
         // What is loaded already does not need to be there once more.
         let allowed = config.max_memory_bytes.or(loaded.then_some(u64::MAX));
-        let write = locket::generate::WriteOptions::default();
-        let decoder =
-            DecoderOptions { context: write.context(), contrast: write.beside(), ..DecoderOptions::default() };
+        let decoder = locket::generate::WriteOptions::default().decoder();
         match llm::would_fit(&config.path, adapter.as_deref(), allowed, &decoder) {
             Ok(budget) => Availability::Available { needed_bytes: budget.resident() },
             Err(LlmError::WouldNotFit { needed, allowed }) => {

@@ -20,7 +20,7 @@ use crate::{
     graph::{Predictor, Query},
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::Record,
-    llm::{DecoderOptions, Model, Sampling},
+    llm::{DecoderOptions, Model},
     pack::{author_key, spread},
     prompt::{Example, Task},
 };
@@ -84,9 +84,9 @@ pub fn synthesize(
     let known: HashSet<(String, String)> = journal.rows.iter().map(|r| (r.user.clone(), r.item.clone())).collect();
     let open: Vec<&Draft> =
         drafts.iter().copied().filter(|d| !known.contains(&(d.user.clone(), d.item.clone()))).collect();
-    let write = WriteOptions { sampling: Sampling::VARIED, contrast: 0.0, ..WriteOptions::default() };
-    let (context, sequences, threads) = (write.context(), TOGETHER, options.threads);
-    let mut decoder = model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?;
+    let write = WriteOptions::synthetic();
+    let (sequences, threads) = (TOGETHER, options.threads);
+    let mut decoder = model.decoder(DecoderOptions { sequences, threads, ..write.decoder() })?;
     let predictor = Predictor::new(&corpus.pack);
     for group in open.chunks(TOGETHER) {
         let done = journal.rows.len();

@@ -17,7 +17,7 @@ use crate::{
     graph::Predictor,
     ground::{self, Grounding},
     interaction::Record,
-    llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Sampling, worker::Priority},
+    llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, worker::Priority},
     unfinished::Unfinished,
 };
 
@@ -67,8 +67,7 @@ impl AugmentOptions {
     }
 
     fn writing(&self) -> augment::Options {
-        let write = WriteOptions { sampling: Sampling::VARIED, contrast: 0.0, ..WriteOptions::default() };
-        augment::Options { write, candidates: self.candidates, max_tokens: self.max_tokens }
+        augment::Options { write: WriteOptions::synthetic(), candidates: self.candidates, max_tokens: self.max_tokens }
     }
 
     fn sequences(&self, jobs: usize) -> usize {

@@ -306,8 +306,7 @@ impl Engine {
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {
-        let (context, contrast, threads) = (options.context(), options.beside(), self.threads);
-        DecoderOptions { context, sequences, threads, contrast, ..DecoderOptions::default() }
+        DecoderOptions { sequences, threads: self.threads, ..options.decoder() }
     }
 
     /// What a request's prompt is made of, to look at before (or instead of) writing.

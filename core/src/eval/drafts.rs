@@ -37,13 +37,10 @@ pub fn drafts(
 ) -> Result<Value, Error> {
     let (pack, _scratch) = pack_for(files, pack, progress)?;
     let people = draw(files, settings)?;
-    let open = |draft| {
-        let (context, threads) = (settings.options.context(), settings.threads);
-        model.decoder(DecoderOptions { context, threads, draft, ..DecoderOptions::default() })
-    };
-    let (mut plain, mut drafted) = (open(0)?, open(draft)?);
     // Nothing is drafted for a text that is written against another prompt.
     let options = WriteOptions { contrast: 0.0, ..settings.options };
+    let open = |draft| model.decoder(DecoderOptions { threads: settings.threads, draft, ..options.decoder() });
+    let (mut plain, mut drafted) = (open(0)?, open(draft)?);
     let (mut ratios, mut same, mut times) = (Vec::new(), 0, [Duration::ZERO; 2]);
     for (n, profile) in people.iter().enumerate() {
         let request = generate::request(model, &material(&pack, settings, profile, Vec::new()), &options);

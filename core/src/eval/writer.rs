@@ -57,10 +57,8 @@ impl<'a> Writer<'a> {
             (Method::Copy, _) => None,
             (_, None) => return Err(Error::Missing("model")),
             (_, Some(model)) => {
-                let (context, contrast) = (settings.options.context(), settings.options.beside());
                 let (sequences, threads) = (settings.sequences, settings.threads);
-                let options = DecoderOptions { context, sequences, threads, contrast, ..DecoderOptions::default() };
-                Some(model.decoder(options)?)
+                Some(model.decoder(DecoderOptions { sequences, threads, ..settings.options.decoder() })?)
             }
         };
         Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })

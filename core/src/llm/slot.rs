@@ -192,8 +192,8 @@ impl Writer {
         self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens)
     }
 
-    /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that is certain, and returns the tokens to decode
-    /// next: none if the request is finished.
+    /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that
+    /// is certain, and returns the tokens to decode next: none if the request is finished.
     pub(super) fn step(
         &mut self,
         model: &Model,

@@ -24,7 +24,7 @@ def main():
     p.add_argument("--rank", type=int, default=16)
     p.add_argument("--alpha", type=int, default=32)
     args = p.parse_args()
-    model = train.load(args.model, args.rank, args.alpha, torch.float32, "cpu")
+    model = train.load(args.model, args.rank, args.alpha, "cpu")
     if args.adapter:
         train.with_adapter(model, args.adapter)
     base = model.get_base_model()

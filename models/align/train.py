@@ -117,7 +117,7 @@ class Objective:
         self.place = torch.full((base.config.vocab_size,), -1, dtype=torch.long)
         self.place[occurring] = torch.arange(len(occurring))
         self.place = self.place.to(self.device)
-        self.head = base.lm_head.weight[occurring.to(self.device)].detach()
+        self.head = base.lm_head.weight[occurring.to(self.device)].detach().to(dtype)
 
     def __call__(self, batch):
         """Summed weighted loss and the sum of the weights. Padding stands behind, where causal attention does not look."""

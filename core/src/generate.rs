@@ -116,6 +116,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
+        least_tokens: if n + 1 == material.phases() { material.least_tokens().min(max_tokens) } else { 0 },
         max_tokens,
         sampling: options.sampling,
     });

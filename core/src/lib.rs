@@ -60,6 +60,7 @@ pub mod generate;
 pub mod graph;
 pub mod ground;
 pub mod interaction;
+mod length;
 pub mod llm;
 pub mod pack;
 pub mod profile;

@@ -215,21 +215,6 @@ impl Material {
         self.history.iter().filter(|e| !e.synthetic)
     }
 
-    /// How much to plan for: what is asked for, else the person's middle length, else that of the others. Left to itself a small model
-    /// plans too little, and writes less than it plans: of two lengths in the middle the longer. `None` if there is no text to go by,
-    /// or none to be written.
-    pub(crate) fn length(&self) -> Option<Length> {
-        let middle = |texts: Vec<&Example>| {
-            let mut words: Vec<usize> = texts.iter().map(|e| text::word_count(&e.text)).collect();
-            words.sort_unstable();
-            words.get(words.len() / 2).copied()
-        };
-        let writes = matches!(self.task, Task::Text | Task::Synthetic);
-        let words = || middle(self.own().collect()).or_else(|| middle(self.neighbours.iter().collect()));
-        let length = || self.ask.length.or_else(|| words().map(Length::of_words));
-        writes.then(length).flatten()
-    }
-
     /// How many things are written: the plan counts.
     pub(crate) fn phases(&self) -> usize {
         usize::from(self.reasoning) + if self.task == Task::Synthetic { 2 } else { 1 }
@@ -353,32 +338,6 @@ mod tests {
         assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
         assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
         assert!(shown(&material(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
-    }
-
-    #[test]
-    fn plans_are_as_long_as_the_person_writes_else_as_others_do() {
-        let words = |n: usize| example("", &"word ".repeat(n), 5);
-        let mut m = Material { history: vec![words(9), words(30), words(200)], ..material(Task::Text, true) };
-        assert_eq!(m.length(), Some(Length::Short));
-        m.history.pop();
-        assert_eq!(m.length(), Some(Length::Short));
-        m.history.pop();
-        assert_eq!(m.length(), Some(Length::Brief));
-        // What nobody wrote tells nothing.
-        m.history.push(Example { synthetic: true, ..words(50) });
-        assert_eq!(m.length(), Some(Length::Brief));
-        m.history.remove(0);
-        m.neighbours = vec![words(60), words(70), words(8)];
-        assert_eq!(m.length(), Some(Length::Medium));
-        m.task = Task::Synthetic;
-        assert_eq!(m.length(), Some(Length::Medium));
-        m.task = Task::Title;
-        assert_eq!(m.length(), None);
-        m = Material { task: Task::Text, neighbours: Vec::new(), ..m };
-        assert_eq!(m.length(), None);
-        m.ask.length = Some(Length::Long);
-        m.history = vec![words(9)];
-        assert_eq!(m.length(), Some(Length::Long));
     }
 
     #[test]

@@ -122,6 +122,16 @@ impl Length {
             _ => Self::Long,
         }
     }
+
+    /// The fewest words of a text of this length.
+    pub(crate) fn least_words(self) -> usize {
+        match self {
+            Self::Brief => 1,
+            Self::Short => 13,
+            Self::Medium => 41,
+            Self::Long => 101,
+        }
+    }
 }
 
 impl ReasoningPath {

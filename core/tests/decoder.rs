@@ -18,7 +18,8 @@ fn tiny() -> (tempfile::TempDir, Model) {
 }
 
 fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
-    let phase = Phase { lead: String::new(), grammar: None, stop: Vec::new(), max_tokens: 24, sampling };
+    let phase =
+        Phase { lead: String::new(), grammar: None, stop: Vec::new(), least_tokens: 0, max_tokens: 24, sampling };
     let prompt = model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() });
     Request { prompt, phases: vec![phase], deadline: None, boundary: None, contrast: None }
 }
@@ -145,6 +146,27 @@ fn grammars_bind_and_phases_follow_each_other() {
     assert!((1..=5).any(|n| done.phases[0].text == format!(" {n}")), "{done:?}");
     assert_eq!(done.phases[0].stop, Stop::Matched);
     assert!(["yes", "no"].contains(&done.phases[1].text.as_str()), "{done:?}");
+}
+
+#[test]
+fn nothing_ends_before_its_least_tokens() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let (mut early, mut late) = (0, 0);
+    for seed in 0..8 {
+        let mut r = request(&model, "go on", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(seed) });
+        r.phases[0].stop = ('a'..='z').map(String::from).collect();
+        let free = run(&mut decoder, &r).phases[0].clone();
+        early += usize::from(free.tokens < 12 && free.stop != Stop::Length);
+        r.phases[0].least_tokens = 12;
+        let held = run(&mut decoder, &r).phases[0].clone();
+        assert!(held.tokens >= 12, "{held:?}");
+        late += usize::from(held.stop == Stop::Matched);
+        // Where only what ends can follow, it ends.
+        r.phases[0].grammar = Some("root ::= \"a\"".into());
+        assert_eq!(run(&mut decoder, &r).phases[0].tokens, 1);
+    }
+    assert!(early > 0 && late > 0, "{early} ended early left alone, {late} later on: this showed nothing");
 }
 
 #[test]

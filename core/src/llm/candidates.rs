@@ -51,8 +51,9 @@ impl Chooser {
         Ok(Self { chain: LlamaSampler::chain_simple(chain), grammar, keep, few })
     }
 
-    /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice.
-    pub(super) fn choose(&mut self, logits: &[f32]) -> Result<Token, LlmError> {
+    /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice: nothing that is `shunned`, if there is
+    /// anything else.
+    pub(super) fn choose(&mut self, logits: &[f32], shunned: impl Fn(Token) -> bool) -> Result<Token, LlmError> {
         let few = &mut self.few;
         candidates(logits, self.keep, few);
         if let Some(grammar) = &mut self.grammar {
@@ -67,6 +68,9 @@ impl Chooser {
                 candidates(logits, asked.min(logits.len()), few);
             }
             few.data.truncate(self.keep);
+        }
+        if few.data.iter().any(|c| !shunned(c.id())) {
+            few.data.retain(|c| !shunned(c.id()));
         }
         few.apply_sampler(&mut self.chain);
         let token = few.selected_token().ok_or_else(|| LlmError::Grammar("no token can follow".into()))?;

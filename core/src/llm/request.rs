@@ -47,6 +47,9 @@ pub struct Phase {
     pub grammar: Option<String>,
     /// The stretch ends before any of these strings.
     pub stop: Vec<String>,
+    /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
+    /// other is among the candidates.
+    pub least_tokens: usize,
     /// Most tokens.
     pub max_tokens: usize,
     /// How tokens are chosen.

@@ -202,16 +202,18 @@ impl Writer {
         emit: &mut dyn FnMut(usize, &str),
     ) -> Result<Vec<Token>, LlmError> {
         let phase = &self.phases[self.current];
+        let vocab = model.inner.vocab();
+        let early = self.written.tokens < phase.least_tokens;
+        let shunned = |token| early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop));
         let token = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
                 contrast::weigh(logits, against, beside.weight, &mut self.weighed);
-                self.chooser.choose(&self.weighed)?
+                self.chooser.choose(&self.weighed, shunned)?
             }
-            _ => self.chooser.choose(logits)?,
+            _ => self.chooser.choose(logits, shunned)?,
         };
         self.written.tokens += 1;
         self.written.log_prob += log_prob(logits, token);
-        let vocab = model.inner.vocab();
         let stop = if vocab.is_eog(token) {
             Some(Stop::End)
         } else {
@@ -288,6 +290,13 @@ impl Writing {
         }
         self.held.clear();
     }
+}
+
+/// Whether a token's text has one of these strings in it.
+fn spells_any(model: &Model, token: Token, strings: &[String]) -> bool {
+    let mut spelled = Vec::new();
+    model.spell(token, &mut spelled);
+    strings.iter().any(|s| spelled.windows(s.len().max(1)).any(|bytes| bytes == s.as_bytes()))
 }
 
 /// Length of the longest end of `text` that is the beginning of a stop string.

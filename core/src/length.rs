@@ -1,0 +1,106 @@
+//! How long a text is to be: as long as the person asks for, else as they usually write, else as others do.
+//!
+//! Left to itself a small model plans too little, writes less than it plans, and ends its texts early. The plan's length is
+//! given by its grammar, and a text may not end before a number of tokens.
+
+use crate::{
+    prompt::{Example, Material, Task},
+    reason::Length,
+    text,
+};
+
+/// A word is about 1.3 tokens: a text may be as short as seven tenths of the middle length.
+const LEAST_TOKENS_PER_WORD: f64 = 0.9;
+
+impl Material {
+    /// How much to plan for; of two lengths in the middle the longer. `None` if there is no text to go by, or none to be written.
+    pub(crate) fn length(&self) -> Option<Length> {
+        let writes = matches!(self.task, Task::Text | Task::Synthetic);
+        let usual = || {
+            let words = self.words();
+            words.get(words.len() / 2).map(|&words| Length::of_words(words))
+        };
+        writes.then(|| self.ask.length.or_else(usual)).flatten()
+    }
+
+    /// Before how many tokens a text is not to end; of two lengths in the middle the shorter counts.
+    pub(crate) fn least_tokens(&self) -> usize {
+        let usual = || {
+            let words = self.words();
+            words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+        };
+        let words = self.ask.length.map_or_else(usual, Length::least_words);
+        if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
+    }
+
+    /// How many words the person's texts have, in order; without any, those of the others. What nobody wrote tells nothing.
+    fn words(&self) -> Vec<usize> {
+        let count = |e: &Example| text::word_count(&e.text);
+        let mut words: Vec<usize> = self.own().map(count).collect();
+        if words.is_empty() {
+            words = self.neighbours.iter().map(count).collect();
+        }
+        words.sort_unstable();
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::Ask;
+
+    fn words(n: usize) -> Example {
+        Example { text: "word ".repeat(n), ..Example::default() }
+    }
+
+    fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> Material {
+        let (ask, more, impostors) = (Ask::default(), Vec::new(), Vec::new());
+        Material { task, reasoning: true, history, neighbours, ask, more, impostors }
+    }
+
+    #[test]
+    fn plans_are_as_long_as_the_person_writes_else_as_others_do() {
+        let mut m = material(Task::Text, vec![words(9), words(30), words(200)], vec![words(300)]);
+        assert_eq!(m.length(), Some(Length::Short));
+        m.history.pop();
+        assert_eq!(m.length(), Some(Length::Short));
+        m.history.pop();
+        assert_eq!(m.length(), Some(Length::Brief));
+        m.history.push(Example { synthetic: true, ..words(50) });
+        assert_eq!(m.length(), Some(Length::Brief));
+        m.history.remove(0);
+        m.neighbours = vec![words(60), words(70), words(8)];
+        assert_eq!(m.length(), Some(Length::Medium));
+        m.task = Task::Synthetic;
+        assert_eq!(m.length(), Some(Length::Medium));
+        m.task = Task::Title;
+        assert_eq!(m.length(), None);
+        m = Material { task: Task::Text, neighbours: Vec::new(), ..m };
+        assert_eq!(m.length(), None);
+        m.ask.length = Some(Length::Long);
+        m.history = vec![words(9)];
+        assert_eq!(m.length(), Some(Length::Long));
+    }
+
+    #[test]
+    fn texts_do_not_end_far_before_the_person_would() {
+        let least = |history: &[usize], neighbours: &[usize]| {
+            let all = |n: &[usize]| n.iter().map(|&n| words(n)).collect();
+            material(Task::Text, all(history), all(neighbours)).least_tokens()
+        };
+        assert_eq!(least(&[200, 30, 10], &[500]), 27);
+        assert_eq!(least(&[200, 10], &[500]), 9);
+        assert_eq!(least(&[], &[20, 40, 60]), 36);
+        assert_eq!(least(&[], &[]), 0);
+        let mut m = material(Task::Text, vec![words(100)], Vec::new());
+        m.history[0].synthetic = true;
+        assert_eq!(m.least_tokens(), 0);
+        m.ask.length = Some(Length::Medium);
+        assert_eq!(m.least_tokens(), 36);
+        for task in [Task::Title, Task::Rating, Task::Synthetic] {
+            m.task = task;
+            assert_eq!(m.least_tokens(), 0, "{task:?}");
+        }
+    }
+}

@@ -33,7 +33,11 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
         // The first of each kind as it is asked for: greedy, it is far better than what is drawn.
         if !first {
             let seed = options.sampling.seed.wrapping_add(n as u32);
-            other.phases.iter_mut().for_each(|p| p.sampling = Sampling::VARIED.with_seed(seed));
+            for phase in &mut other.phases {
+                phase.sampling = Sampling::VARIED.with_seed(seed);
+                // The likeliest text is too short, what is drawn is as long as the model has learnt texts to be.
+                phase.least_tokens = 0;
+            }
         }
         all.push(other);
     }
@@ -146,6 +150,8 @@ pub(crate) mod tests {
         let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
         assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
         assert_eq!(sampling[2..], [2, 3, 4, 5].map(|seed| Sampling::VARIED.with_seed(seed)));
+        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
+        assert_eq!(least, [2, 2, 0, 0, 0, 0]);
         let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
         assert!(
             ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),

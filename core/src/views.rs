@@ -35,8 +35,10 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
             let seed = options.sampling.seed.wrapping_add(n as u32);
             for phase in &mut other.phases {
                 phase.sampling = Sampling::VARIED.with_seed(seed);
-                // The likeliest text is too short, what is drawn is as long as the model has learnt texts to be.
-                phase.least_tokens = 0;
+                // The likeliest text is too short, what is drawn is as long as others' texts are: only the own ones tell more.
+                if material.own().next().is_none() {
+                    phase.least_tokens = 0;
+                }
             }
         }
         all.push(other);
@@ -150,8 +152,10 @@ pub(crate) mod tests {
         let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
         assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
         assert_eq!(sampling[2..], [2, 3, 4, 5].map(|seed| Sampling::VARIED.with_seed(seed)));
-        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
-        assert_eq!(least, [2, 2, 0, 0, 0, 0]);
+        let least = |all: &[Request]| -> Vec<usize> {
+            all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect()
+        };
+        assert_eq!(least(&all), [2; 6]);
         let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
         assert!(
             ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
@@ -190,6 +194,8 @@ pub(crate) mod tests {
         material.history.clear();
         let all = requests(&material);
         assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
+        // How long others write tells only what is likeliest, not what is drawn.
+        assert_eq!(least(&all), [3, 3, 0, 0, 0, 0]);
         // A length that is asked for stands in every plan.
         material.ask.length = Some(Length::Long);
         let all = requests(&material);

@@ -115,12 +115,8 @@ impl FromStr for ReasoningPath {
 impl Length {
     /// The length of a text of this many words.
     pub fn of_words(words: usize) -> Self {
-        match words {
-            0..=12 => Self::Brief,
-            13..=40 => Self::Short,
-            41..=100 => Self::Medium,
-            _ => Self::Long,
-        }
+        let longest_first = [Self::Long, Self::Medium, Self::Short];
+        longest_first.into_iter().find(|length| words >= length.least_words()).unwrap_or(Self::Brief)
     }
 
     /// The fewest words of a text of this length.

@@ -12,7 +12,31 @@ from pathlib import Path
 
 import torch
 
+import gemma
 import train
+
+
+def trainers(args):
+    """The logits behind every token by the model of train.py."""
+    model = train.load(args.model, args.rank, args.alpha, "cpu")
+    if args.adapter:
+        train.with_adapter(model, args.adapter)
+    base = model.get_base_model()
+    return lambda tokens: base.lm_head(base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0])
+
+
+def reinforced(args):
+    """The same by that of reinforce.py."""
+    model = gemma.Gemma(args.model, args.rank, args.alpha, "cpu", torch.float32)
+    if args.adapter:
+        model.load_adapter(args.adapter)
+
+    def logits(tokens):
+        places = torch.arange(len(tokens)).unsqueeze(0)
+        hidden = model.hidden(torch.tensor([tokens]), places, model.masks(places, torch.zeros_like(places)))
+        return model.logits(hidden[0])
+
+    return logits
 
 
 def main():
@@ -23,16 +47,12 @@ def main():
     p.add_argument("--limit", type=int, default=8)
     p.add_argument("--rank", type=int, default=16)
     p.add_argument("--alpha", type=int, default=32)
+    p.add_argument("--reinforced", action="store_true", help="by the model of reinforce.py instead of train.py's")
     args = p.parse_args()
-    model = train.load(args.model, args.rank, args.alpha, "cpu")
-    if args.adapter:
-        train.with_adapter(model, args.adapter)
-    base = model.get_base_model()
+    logits = (reinforced if args.reinforced else trainers)(args)
     for _, tokens, learn, _ in train.read(args.examples)[: args.limit]:
         with torch.no_grad():
-            hidden = base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0]
-            logits = base.lm_head(hidden[torch.tensor(learn) - 1]).float()
-        all_scores = torch.log_softmax(logits, dim=-1)
+            all_scores = torch.log_softmax(logits(tokens)[torch.tensor(learn) - 1].float(), dim=-1)
         scores = all_scores[torch.arange(len(learn)), torch.tensor([tokens[i] for i in learn])]
         print(json.dumps({"tokens": tokens, "learn": learn, "scores": [round(s, 5) for s in scores.tolist()]}))
 

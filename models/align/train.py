@@ -44,7 +44,8 @@ def arguments():
     p.add_argument("--rate", type=float, default=8e-4, help="highest learning rate; cosine to a twentieth")
     p.add_argument("--step-tokens", type=int, default=4800, help="tokens per step of the optimizer")
     p.add_argument("--batch-tokens", type=int, default=2400, help="tokens per forward pass, padding included")
-    p.add_argument("--held-out", type=int, default=48, help="examples (of other people) for the validation loss")
+    p.add_argument("--validation", nargs="+", type=Path, help="files of `locket align examples --left-out` for the validation loss")
+    p.add_argument("--held-out", type=int, default=48, help="else: so many examples, of people whose texts still stand in others' prompts")
     p.add_argument("--save-minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=os.cpu_count())
@@ -180,11 +181,12 @@ def main():
     args.run.mkdir(parents=True, exist_ok=True)
 
     everything = read(args.examples)
+    left_out = read(args.validation or [])
     people = sorted({e[0] for e in everything})
     random.Random(args.seed).shuffle(people)
-    held, unseen = set(), []
+    held, unseen = set(), left_out
     for person in people:
-        if len(unseen) >= args.held_out:
+        if left_out or len(unseen) >= args.held_out:
             break
         held.add(person)
         unseen += [e for e in everything if e[0] == person]
@@ -197,7 +199,7 @@ def main():
         for layer in model.get_base_model().model.layers:
             layer.compile(dynamic=True)
     trained = [p for p in model.parameters() if p.requires_grad]
-    objective = Objective(model, everything, getattr(torch, dtype))
+    objective = Objective(model, everything + left_out, getattr(torch, dtype))
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
     done = {"step": 0, "at": 0, "seconds": 0.0, "tokens": 0, "learnt": 0}
     checkpoint = args.run / "checkpoint.pt"

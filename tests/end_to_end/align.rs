@@ -106,6 +106,72 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
 }
 
 #[test]
+fn what_is_rewarded_grows_likelier() {
+    let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
+    let _alone = ALONE.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    fs::copy(locket_tests::sample(), at("sample.jsonl")).unwrap();
+    let model_path = model.display().to_string();
+    let align = format!("align examples --profiles {{}}/sample.jsonl --model {model_path} --neighbours 1");
+    json(dir.path(), &format!("{align} --tasks 100,0,0,0 --planned 0 --limit 1 --out {{}}/text.jsonl"));
+    json(dir.path(), &format!("{align} --tasks 0,0,100,0 --planned 0 --limit 4 --out {{}}/ratings.jsonl"));
+    let left = json(
+        dir.path(),
+        &format!("{align} --left-out --tasks 100,0,0,0 --planned 100 --limit 2 --out {{}}/left-out.jsonl"),
+    );
+    assert_eq!(left["examples"], 2, "{left}");
+
+    let files = ["text.jsonl", "ratings.jsonl", "left-out.jsonl", "sample.jsonl", "run", "a.gguf"].map(at);
+    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf").display().to_string();
+    let [text, ratings, left_out, people, run, out] = &files;
+    let mut args = vec!["--model", &model_path, "--init", &adapter, "--examples", text, ratings];
+    args.extend(["--validation", left_out, "--profiles", people, "--run", run, "--out", out]);
+    args.extend("--prompts 1 --each 8 --new 12 --ratings 2 --rate 1.5e-3 --near 0.01".split(' '));
+    args.extend("--length 480 --snapshots 1 --threads 2 --workers 1".split(' '));
+    let first = script(&python, "reinforce.py", &[&args[..], &["--steps", "3"]].concat());
+    let log = script(&python, "reinforce.py", &[&args[..], &["--steps", "9"]].concat());
+    // The same command went on where it stopped.
+    assert!(log.iter().all(|l| l["step"].as_u64().unwrap() > 3), "{log:?}");
+    let reward = |log: &[Value]| -> Vec<f64> { log.iter().filter_map(|l| l["reward"].as_f64()).collect() };
+    let (begun, ended) = (reward(&first), reward(&log));
+    assert_eq!((begun.len(), ended.len()), (3, 6), "{log:?}");
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    println!("reward of a step: {begun:.3?}, then {ended:.3?}");
+    assert!(mean(&ended[3..]) > mean(&begun) + 0.05, "{begun:?} {ended:?}");
+    assert!(log.iter().any(|l| l["left-out rouge1"].is_f64()), "{log:?}");
+
+    // Its model, in plain PyTorch, is llama.cpp's, and what it wrote is an adapter of it.
+    let scores = ["--model", &model_path, "--examples", text, left_out, "--adapter", out, "--reinforced"];
+    let ours = script(&python, "scores.py", &scores);
+    let loaded = Model::load(&model, LoadOptions { adapter: Some(out.into()), ..LoadOptions::default() }).unwrap();
+    let (mean, worst) = difference(&ours, &loaded);
+    assert!(mean < 0.1 && worst < 2.0, "{mean} {worst}");
+}
+
+#[test]
+fn rewards_are_what_the_evaluation_measures() {
+    let Some(python) = python() else { return };
+    let written = "My cat loves it, and so do I! It's OK -- 5 stars, would buy again and again.";
+    let texts = [written, "Cats love it. Would buy again", "", "Nothing in common here", "again again again again"];
+    let code = "import json, sys; sys.path.insert(0, sys.argv[1]); import reward; texts = json.loads(sys.argv[2])
+print(json.dumps([[reward.rouge1(a, b), reward.meteor(a, b)] for a in texts for b in texts if b]))";
+    let align = locket_tests::root().join("models/align");
+    let out = Command::new(python).args(["-c", code]).arg(align).arg(serde_json::json!(texts).to_string()).output();
+    let out = out.unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let values: Vec<[f64; 2]> = serde_json::from_slice(&out.stdout).unwrap();
+    let pairs = texts.iter().flat_map(|a| texts.iter().filter(|b| !b.is_empty()).map(move |b| (*a, *b)));
+    let meteor = locket::eval::Meteor::new();
+    for ((a, b), [rouge1, recall]) in pairs.zip(values) {
+        assert!((rouge1 - locket::eval::rouge1(a, b)).abs() < 1e-9, "{a} / {b}: {rouge1}");
+        // Without the penalty for chunks, and without stems and synonyms.
+        assert!(recall >= 0.0 && (a != b || recall > 0.999), "{a} / {b}: {recall}");
+        assert!((recall > 0.0) == (meteor.score(a, b) > 0.0), "{a} / {b}: {recall}");
+    }
+}
+
+#[test]
 fn golden_paths_are_found_again() {
     let Some(model) = locket_tests::model() else { return };
     let _alone = ALONE.lock();

@@ -70,6 +70,9 @@ pub struct Args {
     /// Part of the people that is left out for validation (`locket eval generation --validation`)
     #[arg(long, default_value_t = 0.2)]
     validation: f64,
+    /// Examples of that part instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
+    #[arg(long)]
+    left_out: bool,
     /// Most examples per person
     #[arg(long, default_value_t = 6)]
     per_person: usize,
@@ -185,6 +188,7 @@ impl Args {
     fn examples(&self) -> ExampleOptions {
         ExampleOptions {
             validation: Share(self.validation),
+            left_out: self.left_out,
             per_person: self.per_person,
             synthetic: self.synthetic.clone(),
             limit: self.limit,

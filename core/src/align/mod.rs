@@ -57,6 +57,8 @@ impl Share {
 pub struct ExampleOptions {
     /// People to leave out.
     pub validation: Share,
+    /// Examples of those people instead, of whose prompts nothing is learnt: for a loss that no text learnt by heart lowers.
+    pub left_out: bool,
     /// Most examples that end with a text of one person: the held-out one, and later ones of the history.
     pub per_person: usize,
     /// How many of a hundred examples plan first.
@@ -79,6 +81,7 @@ impl Default for ExampleOptions {
     fn default() -> Self {
         Self {
             validation: Share(0.2),
+            left_out: false,
             per_person: 6,
             planned: 70,
             tasks: [58, 14, 10, 18],
@@ -94,7 +97,7 @@ impl Default for ExampleOptions {
 /// What was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Made {
-    /// People learnt from, and left out.
+    /// People that may be learnt from, and left out.
     pub people: [usize; 2],
     /// Number of examples.
     pub examples: usize,
@@ -122,7 +125,7 @@ pub fn examples(
     let mut file = BufWriter::new(File::create(out).map_err(io)?);
     let mut made = Made { people: corpus.people, mixed: corpus.mixed, ..Made::default() };
     for draft in &corpus.drafts {
-        let example = corpus.example(model, draft, &draft.answer, true);
+        let example = corpus.example(model, draft, &draft.answer, !options.left_out);
         made.count(&example);
         serde_json::to_writer(&mut file, &example).map_err(|e| io(e.into()))?;
         file.write_all(b"\n").map_err(io)?;
@@ -175,13 +178,13 @@ impl<'o> Corpus<'o> {
         let path = scratch.path().join("align.pack");
         build(files, &path, &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() }, |_| alive())?;
         let pack = Pack::open(&path)?;
-        let taboo = taboo(files, options.validation)?;
+        let taboo = if options.left_out { HashSet::new() } else { taboo(files, options.validation)? };
         let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, mixed: 0, options, pack, _scratch: scratch };
         for profile in Profiles::of_all(files) {
             let profile = profile?;
             let left_out = options.validation.validates(&profile.user);
             this.people[usize::from(left_out)] += 1;
-            if left_out {
+            if left_out != options.left_out {
                 continue;
             }
             for (answered, earlier) in moments(&profile, options.per_person) {

@@ -93,6 +93,6 @@ class MainActivity : Activity() {
 
         // As in models/manifest.toml.
         const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-        const val ADAPTER_SHA256 = "92e258e6bee60d6027568f1dca7efdd4998950af52eacc676cc6e476e8df8822"
+        const val ADAPTER_SHA256 = "5d0394d4a52676f6535aac1e05a57de2ab3ea6de296f274bda631f5ca48c4d65"
     }
 }

@@ -9,16 +9,19 @@ import math
 import re
 
 import gguf
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 import adapter
 
-LINEAR = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
 LOCAL_BASE = 10_000.0  # of the layers that look back no further than the window; every sixth sees everything
 GLOBAL_EVERY = 6
 ALWAYS = [b"\n", b"\n\n", b"1", b"2", b"3", b"4", b"5"]  # ends and ratings
+
+
+def everywhere(n):
+    """Whether layer `n` sees the whole text: 1 beside 0, to choose between what there is of local and of global layers."""
+    return n % GLOBAL_EVERY == GLOBAL_EVERY - 1
 
 
 def pieces(reader):
@@ -62,7 +65,7 @@ class Gemma:
         self.frequencies = [b ** (-torch.arange(0, self.head, 2, device=self.device).float() / self.head) for b in bases]
         self.lora = {}
         for n in range(self.layers):
-            for name in LINEAR:
+            for name in adapter.NAMES.values():
                 out, into = self.weights[f"blk.{n}.{name}"].shape
                 a = torch.randn(rank, into, device=self.device) / math.sqrt(into)
                 self.lora[f"blk.{n}.{name}"] = (a.requires_grad_(), torch.zeros(out, rank, device=self.device, requires_grad=True))
@@ -86,11 +89,7 @@ class Gemma:
 
     @torch.no_grad()
     def load_adapter(self, path):
-        for t in gguf.GGUFReader(str(path)).tensors:
-            name, side = t.name.rsplit(".weight.lora_", 1)
-            weights, into = torch.tensor(np.array(t.data, dtype=np.float32)), self.lora[name]["ab".index(side)]
-            if weights.shape != into.shape:
-                raise SystemExit(f"{path}: {t.name} is {tuple(weights.shape)}, not {tuple(into.shape)}: another --rank?")
+        for into, weights in zip(self.parameters(), adapter.read(path, self.state()).values(), strict=True):
             into.copy_(weights)
 
     @torch.no_grad()
@@ -120,7 +119,7 @@ class Gemma:
         h = self.norm(x, blk + "attn_norm").to(self.dtype)
         q = linear(blk + "attn_q", h).unflatten(-1, (self.heads, self.head))
         k, v = linear(blk + "attn_k", h), linear(blk + "attn_v", h)
-        here = turn[n % GLOBAL_EVERY == GLOBAL_EVERY - 1]
+        here = turn[everywhere(n)]
         q = self.rotate(self.norm(q.float(), blk + "attn_q_norm"), [t.unsqueeze(-2) for t in here]).to(self.dtype)
         k = self.rotate(self.norm(k.float(), blk + "attn_k_norm"), here).to(self.dtype)
         a = linear(blk + "attn_output", attend(n, q, k, v).flatten(-2))
@@ -144,7 +143,7 @@ class Gemma:
             if keep is not None:
                 keep.append((k, v))
             heads = lambda t: t.unsqueeze(1).expand(-1, self.heads, -1, -1)
-            mask = masks[n % GLOBAL_EVERY == GLOBAL_EVERY - 1]
+            mask = masks[everywhere(n)]
             y = F.scaled_dot_product_attention(q.transpose(1, 2), heads(k), heads(v), attn_mask=mask, scale=self.head**-0.5)
             return y.transpose(1, 2)
 

@@ -18,7 +18,8 @@ import random
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from torch.nn import functional as F
 
 import adapter
 import gemma
+import loop
 import reward
 import rollout
 
@@ -75,7 +77,7 @@ class Example:
     leads: list
     true: str
     shown: str
-    answer: list = field(default_factory=list)
+    answer: list
 
 
 def spell(tokens, pieces):
@@ -112,12 +114,13 @@ class Judges:
 
     @staticmethod
     def measure(job):
-        e, texts = job
-        return [reward.measures(e.task, e.user, e.true, e.shown, text, Judges.styles) for text in texts]
+        task, user, true, prompt, texts = job
+        shown = reward.eights(prompt)
+        return [reward.measures(task, user, true, shown, text, Judges.styles) for text in texts]
 
     def __call__(self, examples, texts):
-        slim = [Example(e.user, e.task, [], [], e.true, e.shown) for e in examples]
-        return list(self.pool.map(Judges.measure, zip(slim, texts), chunksize=4))
+        jobs = [(e.task, e.user, e.true, e.shown, written) for e, written in zip(examples, texts)]
+        return list(self.pool.map(Judges.measure, jobs, chunksize=4))
 
 
 def texts_of(written, pieces, examples):
@@ -149,16 +152,8 @@ def rows_of(examples, written, advantages):
             yield row
 
 
-def batches(rows, limit):
-    batch, longest = [], 0
-    for row in sorted(rows, key=lambda r: len(r[0])):
-        longest = max(longest, len(row[0]))
-        if batch and longest * (len(batch) + 1) > limit:
-            yield batch
-            batch, longest = [], len(row[0])
-        batch.append(row)
-    if batch:
-        yield batch
+def tokens_of(row):
+    return row[0]
 
 
 def padded(lists, fill, device):
@@ -182,7 +177,7 @@ class Learner:
         """One backward pass over all rows; the mean log-probability of what was drawn and the divergence, both a token."""
         model, total = self.model, sum(len(r[3]) for r in rows)
         says, away = 0.0, 0.0
-        for batch in batches(rows, self.args.batch_tokens):
+        for batch in loop.batches(rows, tokens_of, self.args.batch_tokens):
             wanted = model.place[torch.tensor([t for r in batch for _, t, _ in r[3]], device=model.device)]
             advantage = torch.tensor([a for r in batch for *_, a in r[3]], device=model.device)
             score = lambda h: -F.cross_entropy(model.logits(h), wanted, reduction="none")
@@ -199,7 +194,7 @@ class Learner:
     def ratings(self, examples, learn=True):
         """Errors of the likeliest digit. `learn`: a backward pass of the expected one."""
         errors = []
-        for batch in batches([self.rating(e) for e in examples], self.args.batch_tokens):
+        for batch in loop.batches([self.rating(e) for e in examples], tokens_of, self.args.batch_tokens):
             with torch.set_grad_enabled(learn):
                 logits = F.linear(self.states(batch), self.model.output[self.model.place[self.digits]]).float()
                 true = torch.tensor([stars for r in batch for *_, stars in r[3]], device=logits.device)
@@ -245,7 +240,7 @@ def main():
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    args.run.mkdir(parents=True, exist_ok=True)
+    run = loop.Run(args.run)
     # A signal ends the run behind the step at hand, with a checkpoint.
     stopped = []
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -266,9 +261,8 @@ def main():
     learner = Learner(model, args)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
     done = {"step": 0, "seconds": 0.0, "prompts": 0, "texts": 0, "tokens": 0}
-    checkpoint = args.run / "checkpoint.pt"
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    if run.checkpoint.exists():
+        saved = torch.load(run.checkpoint, map_location=device, weights_only=True)
         with torch.no_grad():
             for parameter, value in zip(model.parameters(), saved["adapter"]):
                 parameter.copy_(value)
@@ -278,33 +272,26 @@ def main():
     greedy = rollout.Rollout(model, max(4 * args.prompts, 16), 1, args.length, args.new, 0)
 
     def log(**values):
-        line = json.dumps({**done, **values})
-        print(line, flush=True)
-        with (args.run / "log.jsonl").open("a") as f:
-            f.write(line + "\n")
+        run.log(**done, **values)
 
     def fraction():
         return done["step"] / args.steps if args.steps else done["seconds"] / 60 / args.minutes
 
     def snapshot():
-        state = {"adapter": [p.detach() for p in model.parameters()], "optimizer": optimizer.state_dict(), "done": done}
-        torch.save(state, args.run / "checkpoint.new")
-        os.replace(args.run / "checkpoint.new", checkpoint)
+        run.save({"adapter": [p.detach() for p in model.parameters()], "optimizer": optimizer.state_dict(), "done": done})
         samples = []
         log(**validate(files, model, learner, judges, greedy, samples))
         (args.run / f"samples-{done['step']}.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
         adapter.write(args.run / f"step-{done['step']}.gguf", model.state(), args.alpha)
 
+    @cache
+    def order(size, epoch):
+        return random.Random(f"{args.seed} {epoch}").sample(range(size), size)
+
     def draw(all, number, at):
         """The next examples of endless passes, each in an order of its own."""
-        taken = []
-        for n in range(at, at + min(number, len(all))):
-            epoch, place = divmod(n, len(all))
-            order = draw.orders.setdefault((id(all), epoch), random.Random(f"{args.seed} {epoch}").sample(range(len(all)), len(all)))
-            taken.append(all[order[place]])
-        return taken
-
-    draw.orders = {}
+        places = (divmod(n, len(all)) for n in range(at, at + min(number, len(all))))
+        return [all[order(len(all), epoch)[place]] for epoch, place in places]
 
     def practise(group):
         """Writes behind each prompt, judges, learns. What there is to say of it."""

@@ -25,21 +25,25 @@ def overlap(written, true):
     return common / max(len(written), 1), common / max(len(true), 1)
 
 
+def words(text):
+    """As ROUGE sees them."""
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
 def rouge1(written, true):
-    words = lambda text: re.findall(r"[a-z0-9]+", text.lower())
     p, r = overlap(words(written), words(true))
     return 2 * p * r / max(p + r, 1e-9)
 
 
 def meteor(written, true):
-    words = lambda text: re.findall(r"\w+|[^\w\s]+", text.lower())
-    p, r = overlap(words(written), words(true))
+    tokens = lambda text: re.findall(r"\w+|[^\w\s]+", text.lower())
+    p, r = overlap(tokens(written), tokens(true))
     return 10 * p * r / max(r + 9 * p, 1e-9)
 
 
 def eights(text):
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    return {tuple(words[n : n + COPY]) for n in range(len(words) - COPY + 1)}
+    all = words(text)
+    return {tuple(all[n : n + COPY]) for n in range(len(all) - COPY + 1)}
 
 
 def grams(text):
@@ -98,17 +102,17 @@ def alike(a, b):
     return a.startswith(b) or b.startswith(a)
 
 
-def measures(task, user, true, prompt, written, styles):
-    """ROUGE-1, METEOR, margin of style, share of eights that stand in the prompt."""
+def measures(task, user, true, shown, written, styles):
+    """ROUGE-1, METEOR, margin of style, share of eights that are `shown`, which is those of the prompt."""
     mine = eights(written)
-    copied = len(mine & eights(prompt)) / len(mine) if mine else 0.0
+    copied = len(mine & shown) / len(mine) if mine else 0.0
     margin = styles.margin(user, true, written) if styles and task in ("text", "synthetic") else None
     return rouge1(written, true), meteor(written, true), margin, copied
 
 
 def reward(task, values, style):
     """One number of the measures; titles are judged by ROUGE-1 alone."""
-    words, recall, margin, copied = values
+    common, recall, margin, copied = values
     if task == "title":
-        return words
-    return ((words + recall) / 2 + style * (margin or 0.0)) * (1 - copied)
+        return common
+    return ((common + recall) / 2 + style * (margin or 0.0)) * (1 - copied)

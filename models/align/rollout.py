@@ -24,9 +24,8 @@ class Rollout:
         self.finished = make(rows, each, kind=torch.bool)
         self.out, self.phases = make(rows, each, new, fill=-1), make(rows, each, new)
         self.drawn = make(rows, each, new, kind=torch.bool)
-        starts = lambda piece: piece.startswith(b"\n")
         self.line = torch.tensor(model.token[b"\n"], device=model.device)
-        ends = [starts(p) or p in (b"<eos>", b"<end_of_turn>") for p in model.pieces]
+        ends = [p.startswith(b"\n") or p in (b"<eos>", b"<end_of_turn>") for p in model.pieces]
         self.ends = torch.tensor(ends, device=model.device)
         self.linear, self.graph = {}, None
 
@@ -65,7 +64,7 @@ class Rollout:
     def read(self, ids, chunk=32):
         places = torch.arange(self.length, device=ids.device).unsqueeze(0)
         masks = self.model.masks(places, torch.zeros_like(places))
-        linear = lambda name, x: torch.nn.functional.linear(x, self.linear.get(name))
+        linear = lambda name, x: torch.nn.functional.linear(x, self.linear[name])
         for first in range(0, len(ids), chunk):
             here = slice(first, min(first + chunk, len(ids)))
             keep = []
@@ -98,7 +97,7 @@ class Rollout:
             flat = q.flatten(1, 2)
             read = (flat @ kp.transpose(1, 2)).unflatten(1, (self.each, self.model.heads))
             scores = torch.cat([read, q @ ko.transpose(2, 3)], -1).float() * self.model.head**-0.5
-            mask = masks[n % gemma.GLOBAL_EVERY == gemma.GLOBAL_EVERY - 1]
+            mask = masks[gemma.everywhere(n)]
             share = scores.masked_fill(~mask, -torch.inf).softmax(-1).to(self.model.dtype)
             y = (share[..., : self.length].flatten(1, 2) @ vp).unflatten(1, (self.each, self.model.heads))
             return y + share[..., self.length :] @ vo

@@ -17,12 +17,12 @@ import train
 
 
 def trainers(args):
-    """The logits behind every token by the model of train.py."""
+    """The logits at some places of a text by the model of train.py."""
     model = train.load(args.model, args.rank, args.alpha, "cpu")
     if args.adapter:
         train.with_adapter(model, args.adapter)
     base = model.get_base_model()
-    return lambda tokens: base.lm_head(base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0])
+    return lambda tokens, at: base.lm_head(base.model(input_ids=torch.tensor([tokens])).last_hidden_state[0, at])
 
 
 def reinforced(args):
@@ -31,10 +31,10 @@ def reinforced(args):
     if args.adapter:
         model.load_adapter(args.adapter)
 
-    def logits(tokens):
+    def logits(tokens, at):
         places = torch.arange(len(tokens)).unsqueeze(0)
         hidden = model.hidden(torch.tensor([tokens]), places, model.masks(places, torch.zeros_like(places)))
-        return model.logits(hidden[0])
+        return model.logits(hidden[0, at])
 
     return logits
 
@@ -52,7 +52,7 @@ def main():
     logits = (reinforced if args.reinforced else trainers)(args)
     for _, tokens, learn, _ in train.read(args.examples)[: args.limit]:
         with torch.no_grad():
-            all_scores = torch.log_softmax(logits(tokens)[torch.tensor(learn) - 1].float(), dim=-1)
+            all_scores = torch.log_softmax(logits(tokens, torch.tensor(learn) - 1).float(), dim=-1)
         scores = all_scores[torch.arange(len(learn)), torch.tensor([tokens[i] for i in learn])]
         print(json.dumps({"tokens": tokens, "learn": learn, "scores": [round(s, 5) for s in scores.tolist()]}))
 

@@ -22,6 +22,7 @@ from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft
 from transformers import AutoModelForCausalLM, GgufConfig
 
 import adapter
+import loop
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -85,6 +86,10 @@ def read(files):
     return examples
 
 
+def tokens_of(example):
+    return example[1]
+
+
 def load(path, rank, alpha, device):
     quantized = GgufConfig(dequantize=True)
     model = AutoModelForCausalLM.from_pretrained(
@@ -141,19 +146,6 @@ class Objective:
         return (losses * weights).sum(), weights.sum().item()
 
 
-def batches(examples, limit):
-    """Examples of like length together, up to `limit` tokens with padding."""
-    batch, longest = [], 0
-    for e in sorted(examples, key=lambda e: len(e[1])):
-        longest = max(longest, len(e[1]))
-        if batch and longest * (len(batch) + 1) > limit:
-            yield batch
-            batch, longest = [], len(e[1])
-        batch.append(e)
-    if batch:
-        yield batch
-
-
 def steps(examples, at, tokens, seed):
     """Endless groups of examples for one step each, from the `at`-th example on; every pass in an order of its own."""
     while True:
@@ -178,13 +170,13 @@ def main():
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = args.dtype or arithmetic(device)
-    args.run.mkdir(parents=True, exist_ok=True)
+    run = loop.Run(args.run)
 
     everything = read(args.examples)
     left_out = read(args.validation or [])
     people = sorted({e[0] for e in everything})
     random.Random(args.seed).shuffle(people)
-    held, unseen = set(), left_out
+    held, unseen = set(), list(left_out)
     for person in people:
         if left_out or len(unseen) >= args.held_out:
             break
@@ -202,31 +194,25 @@ def main():
     objective = Objective(model, everything + left_out, getattr(torch, dtype))
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.0)
     done = {"step": 0, "at": 0, "seconds": 0.0, "tokens": 0, "learnt": 0}
-    checkpoint = args.run / "checkpoint.pt"
-    if args.init and not checkpoint.exists():
+    if args.init and not run.checkpoint.exists():
         with_adapter(model, args.init)
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+    if run.checkpoint.exists():
+        saved = torch.load(run.checkpoint, map_location=device, weights_only=True)
         set_peft_model_state_dict(model, saved["adapter"])
         optimizer.load_state_dict(saved["optimizer"])
         done = saved["done"]
 
     def save():
-        state = {"adapter": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict(), "done": done}
-        torch.save(state, args.run / "checkpoint.new")
-        os.replace(args.run / "checkpoint.new", checkpoint)
+        run.save({"adapter": get_peft_model_state_dict(model), "optimizer": optimizer.state_dict(), "done": done})
 
     def log(**values):
-        line = json.dumps({**done, **values})
-        print(line, flush=True)
-        with (args.run / "log.jsonl").open("a") as f:
-            f.write(line + "\n")
+        run.log(**done, **values)
 
     @torch.no_grad()
     def validate():
         model.eval()
         with torch.compiler.set_stance("force_eager"):
-            sums = [objective(b) for b in batches(unseen, args.batch_tokens)]
+            sums = [objective(b) for b in loop.batches(unseen, tokens_of, args.batch_tokens)]
         model.train()
         return sum(s.item() for s, _ in sums) / sum(n for _, n in sums)
 
@@ -245,7 +231,7 @@ def main():
         for g in optimizer.param_groups:
             g["lr"] = rate
         learnt, total = sum(sum(e[3]) for e in group), 0.0
-        for batch in batches(group, args.batch_tokens):
+        for batch in loop.batches(group, tokens_of, args.batch_tokens):
             loss, _ = objective(batch)
             (loss / learnt).backward()
             total += loss.item()

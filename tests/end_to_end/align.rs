@@ -18,6 +18,13 @@ use serde_json::Value;
 /// Each takes all cores.
 static ALONE: Mutex<()> = Mutex::new(());
 
+/// A folder with the shipped sample in it.
+fn with_sample() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    dir
+}
+
 /// A Python with the trainer's packages, or none with a line that says so.
 fn python() -> Option<PathBuf> {
     let python = std::env::var_os("LOCKET_ALIGN_PYTHON").map(PathBuf::from).filter(|p| p.exists());
@@ -58,9 +65,8 @@ fn difference(rows: &[Value], model: &Model) -> (f64, f64) {
 fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
     let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
     let _alone = ALONE.lock();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = with_sample();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    fs::copy(locket_tests::sample(), at("sample.jsonl")).unwrap();
     let model_path = model.display().to_string();
     let made = json(
         dir.path(),
@@ -109,9 +115,8 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
 fn what_is_rewarded_grows_likelier() {
     let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
     let _alone = ALONE.lock();
-    let dir = tempfile::tempdir().unwrap();
+    let dir = with_sample();
     let at = |name: &str| dir.path().join(name).display().to_string();
-    fs::copy(locket_tests::sample(), at("sample.jsonl")).unwrap();
     let model_path = model.display().to_string();
     let align = format!("align examples --profiles {{}}/sample.jsonl --model {model_path} --neighbours 1");
     json(dir.path(), &format!("{align} --tasks 100,0,0,0 --planned 0 --limit 1 --out {{}}/text.jsonl"));
@@ -175,8 +180,7 @@ print(json.dumps([[reward.rouge1(a, b), reward.meteor(a, b)] for a in texts for 
 fn golden_paths_are_found_again() {
     let Some(model) = locket_tests::model() else { return };
     let _alone = ALONE.lock();
-    let dir = tempfile::tempdir().unwrap();
-    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let dir = with_sample();
     let args = format!(
         "align paths --profiles {{}}/sample.jsonl --model {} -n 3 --limit 6 --rationalised --threads 2 --out {{}}",
         model.display()
@@ -196,8 +200,7 @@ fn golden_paths_are_found_again() {
 fn synthetic_interactions_stand_in_the_examples() {
     let Some(model) = locket_tests::model() else { return };
     let _alone = ALONE.lock();
-    let dir = tempfile::tempdir().unwrap();
-    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let dir = with_sample();
     let common = format!("--profiles {{}}/sample.jsonl --model {} --limit 8 --threads 2", model.display());
     let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
     let synthesize =
@@ -223,8 +226,7 @@ fn synthetic_interactions_stand_in_the_examples() {
 
 #[test]
 fn tasks_plans_and_neighbours_can_be_chosen() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
+    let dir = with_sample();
     let model = locket_tests::tiny::write(dir.path());
     let common = format!("align examples --profiles {{}}/sample.jsonl --model {} --out {{}}/e.jsonl", model.display());
     let tokens = |extra: &str| json(dir.path(), &format!("{common} {extra}"))["tokens"].as_u64().unwrap();

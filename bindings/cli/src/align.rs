@@ -121,6 +121,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     };
     let model = load(&args, search.as_ref().and_then(|s| s.0.as_deref()))?;
     let examples = args.examples();
+    let left_out = args.left_out;
     let bar = ui::bar(1, "examples");
     let mut progress = |done: usize, all: usize| {
         bar.set_length(all as u64);
@@ -144,10 +145,11 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         return ui::print_json(&found.map_or_else(|| json!(made), |found| json!(found)));
     }
     println!(
-        "{} examples of {} people ({} left out for validation): {} tokens, {} of them learnt -> {}",
+        "{} examples of {} people ({} {}): {} tokens, {} of them learnt -> {}",
         made.examples,
-        made.people[0],
-        made.people[1],
+        made.people[usize::from(left_out)],
+        made.people[usize::from(!left_out)],
+        if left_out { "may be learnt from" } else { "left out for validation" },
         made.tokens,
         made.learnt,
         args.out.display()

@@ -46,6 +46,9 @@ const BESIDE_TOKENS: usize = 640;
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
+/// Longest run of tokens that a synthetic text may share with its prompt: the gate refuses what repeats more than a few runs of
+/// [six words](crate::augment::COPY_RUN).
+const COPIED_TOKENS: usize = 6;
 /// Longest opening of a text as its title, in words.
 const OPENING_WORDS: usize = 10;
 
@@ -111,12 +114,14 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         Task::Rating => kinds.push((Some("root ::= \" \" [1-5]".to_owned()), 2)),
         Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
     }
+    let last = material.phases() - 1;
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
         // The first lead is the end of the prompt; the later ones follow a line that has just ended.
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
-        least_tokens: if n + 1 == material.phases() { material.least_tokens().min(max_tokens) } else { 0 },
+        least_tokens: if n == last { material.least_tokens().min(max_tokens) } else { 0 },
+        most_copied: (n == last && material.task == Task::Synthetic).then_some(COPIED_TOKENS),
         max_tokens,
         sampling: options.sampling,
     });

@@ -22,8 +22,7 @@ fn tokens(model: &Model, body: &str) -> Vec<Token> {
 }
 
 fn request(model: &Model, body: &str, against: Option<(&str, f32)>) -> Request {
-    let phase =
-        Phase { lead: String::new(), grammar: None, stop: Vec::new(), least_tokens: 0, max_tokens: 8, sampling: PLAIN };
+    let phase = Phase::new(8, PLAIN);
     let contrast = against.map(|(body, weight)| Contrast { prompt: tokens(model, body), weight });
     Request { prompt: tokens(model, body), phases: vec![phase], deadline: None, boundary: None, contrast }
 }

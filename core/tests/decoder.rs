@@ -18,8 +18,7 @@ fn tiny() -> (tempfile::TempDir, Model) {
 }
 
 fn request(model: &Model, body: &str, sampling: Sampling) -> Request {
-    let phase =
-        Phase { lead: String::new(), grammar: None, stop: Vec::new(), least_tokens: 0, max_tokens: 24, sampling };
+    let phase = Phase::new(24, sampling);
     let prompt = model.prompt_tokens(&Prompt { body: body.into(), lead: "go:".into() });
     Request { prompt, phases: vec![phase], deadline: None, boundary: None, contrast: None }
 }
@@ -167,6 +166,35 @@ fn nothing_ends_before_its_least_tokens() {
         assert_eq!(run(&mut decoder, &r).phases[0].tokens, 1);
     }
     assert!(early > 0 && late > 0, "{early} ended early left alone, {late} later on: this showed nothing");
+}
+
+#[test]
+fn nothing_goes_on_with_a_run_of_the_prompt_that_is_too_long() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    // A character is a token of its own, and one more by its byte.
+    let tokens = |c: char| [model.tokens(&c.to_string()).pop().unwrap(), Token::new(3 + c as i32)];
+    let behind_all: Vec<Token> = ['a', 'b', 'c']
+        .into_iter()
+        .flat_map(tokens)
+        .flat_map(|before| tokens('a').map(|a| [before, a, tokens('!')[0]]))
+        .flatten()
+        .collect();
+    let (mut free, mut held) = (0, 0);
+    for seed in 0..8 {
+        let wide = Sampling { temperature: 1.5, top_p: 1.0, top_k: 256, ..Sampling::VARIED.with_seed(seed) };
+        let mut r = request(&model, "write", wide);
+        r.prompt.extend(&behind_all);
+        r.phases[0].grammar = Some("root ::= [a-c]{12}".into());
+        let mut later = |r: &Request| run(&mut decoder, r).phases[0].text.chars().skip(1).filter(|&c| c == 'a').count();
+        free += later(&r);
+        r.phases[0].most_copied = Some(1);
+        held += later(&r);
+        // Where nothing else can follow, it goes on.
+        r.phases[0].grammar = Some("root ::= \"aaaa\"".into());
+        assert_eq!(later(&r), 3);
+    }
+    assert!(free > 8 && held == 0, "{free} times a run of two of the prompt's left alone, {held} times held");
 }
 
 #[test]

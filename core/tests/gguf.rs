@@ -300,14 +300,7 @@ fn what_passes_does_not_bring_llama_cpp_down() {
         else {
             continue;
         };
-        let phase = Phase {
-            lead: String::new(),
-            grammar: None,
-            stop: Vec::new(),
-            least_tokens: 0,
-            max_tokens: 3,
-            sampling: Sampling::GREEDY,
-        };
+        let phase = Phase::new(3, Sampling::GREEDY);
         let prompt = model.prompt_tokens(&Prompt { body: "héllo\u{1}".into(), lead: "go:".into() });
         if prompt.is_empty() {
             continue;

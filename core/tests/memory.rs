@@ -87,14 +87,7 @@ fn one(path: &std::path::Path, options: DecoderOptions) {
     let reported = log.buffers();
     // A prompt of several batches, so that everything that is ever written has been.
     let tokens = model.tokens(&"some words that fill a prompt ".repeat(80));
-    let phase = Phase {
-        lead: String::new(),
-        grammar: None,
-        stop: Vec::new(),
-        least_tokens: 0,
-        max_tokens: 8,
-        sampling: Sampling::GREEDY,
-    };
+    let phase = Phase::new(8, Sampling::GREEDY);
     let request =
         Request { prompt: tokens[..400].to_vec(), phases: vec![phase], deadline: None, boundary: None, contrast: None };
     decoder.run_one(&request, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();

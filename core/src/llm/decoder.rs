@@ -109,6 +109,8 @@ pub struct Decoder<'m> {
     pub(super) slots: Vec<Slot>,
     pub(super) options: DecoderOptions,
     pub(super) usage: Usage,
+    /// Whether the latest batch was of prompts, not of texts.
+    pub(super) read_last: bool,
 }
 
 /// Tokens per call of llama.cpp, unless less is asked for. It reserves logits for all of them: 512 would take 400 MB more on a vocabulary of 262,144 and
@@ -157,7 +159,7 @@ impl Model {
         }
         let batch = LlamaBatch::new(options.batch(), 1);
         let slots = (0..options.all_sequences()).map(|_| Slot::default()).collect();
-        Ok(Decoder { model: self, context, batch, slots, options, usage: Usage::default() })
+        Ok(Decoder { model: self, context, batch, slots, options, usage: Usage::default(), read_last: false })
     }
 }
 

@@ -50,10 +50,21 @@ pub struct Phase {
     /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
     /// other is among the candidates.
     pub least_tokens: usize,
+    /// Longest run of tokens that may stand in the prompt too: what would go on with a longer one is not chosen, unless no other is
+    /// among the candidates. `None` lets the model copy what it likes.
+    pub most_copied: Option<usize>,
     /// Most tokens.
     pub max_tokens: usize,
     /// How tokens are chosen.
     pub sampling: Sampling,
+}
+
+impl Phase {
+    /// Up to so many tokens, and nothing else asked of them.
+    pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
+        let (lead, grammar, stop) = (String::new(), None, Vec::new());
+        Self { lead, grammar, stop, least_tokens: 0, most_copied: None, max_tokens, sampling }
+    }
 }
 
 /// A prompt and the phases to write after it.

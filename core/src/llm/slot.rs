@@ -30,6 +30,7 @@ pub(super) enum Kind {
 
 /// A text in progress.
 pub(super) struct Writer {
+    prompt: Vec<Token>,
     phases: Vec<Phase>,
     chooser: Chooser,
     current: usize,
@@ -55,7 +56,7 @@ struct Writing {
     /// Bytes not yet passed on: an unfinished character, or what may become a stop string.
     held: Vec<u8>,
     text: String,
-    tokens: usize,
+    tokens: Vec<Token>,
     log_prob: f64,
 }
 
@@ -174,13 +175,13 @@ impl Scorer {
 
 impl Writer {
     fn new(model: &Model, request: Request, beside: Option<Beside>, draft: usize) -> Result<Self, LlmError> {
-        let Request { phases, deadline, .. } = request;
+        let Request { prompt, phases, deadline, .. } = request;
         let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
         let chooser = Chooser::new(model, first)?;
         let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
         // A draft would have to be checked behind both prompts.
         let pace = Pace::new(if beside.is_some() { 0 } else { draft });
-        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
+        Ok(Self { prompt, phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
     }
 
     pub(super) fn phase(&self) -> usize {
@@ -189,7 +190,7 @@ impl Writer {
 
     /// How many tokens the phase in progress may still take.
     pub(super) fn room(&self) -> usize {
-        self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens)
+        self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens.len())
     }
 
     /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that
@@ -203,8 +204,11 @@ impl Writer {
     ) -> Result<Vec<Token>, LlmError> {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
-        let early = self.written.tokens < phase.least_tokens;
-        let shunned = |token| early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop));
+        let early = self.written.tokens.len() < phase.least_tokens;
+        let copies = phase.most_copied.map(|most| going_on(&self.prompt, &self.written.tokens, most));
+        let copies: Vec<Token> = copies.into_iter().flatten().collect();
+        let shunned =
+            |token| copies.contains(&token) || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop));
         let token = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
                 contrast::weigh(logits, against, beside.weight, &mut self.weighed);
@@ -212,7 +216,7 @@ impl Writer {
             }
             _ => self.chooser.choose(logits, shunned)?,
         };
-        self.written.tokens += 1;
+        self.written.tokens.push(token);
         self.written.log_prob += log_prob(logits, token);
         let stop = if vocab.is_eog(token) {
             Some(Stop::End)
@@ -222,7 +226,7 @@ impl Writer {
             if matched {
                 Some(Stop::Matched)
             } else {
-                (self.written.tokens >= phase.max_tokens).then_some(Stop::Length)
+                (self.written.tokens.len() >= phase.max_tokens).then_some(Stop::Length)
             }
         };
         let Some(stop) = stop else { return Ok(vec![token]) };
@@ -238,7 +242,7 @@ impl Writer {
     fn end_phase(&mut self, stop: Stop, emit: &mut dyn FnMut(usize, &str)) {
         self.written.flush(stop, |piece| emit(self.current, piece));
         let Writing { text, tokens, log_prob, .. } = std::mem::take(&mut self.written);
-        self.done.push(PhaseOutput { text, tokens, log_prob, stop });
+        self.done.push(PhaseOutput { text, tokens: tokens.len(), log_prob, stop });
         self.current += 1;
     }
 
@@ -249,7 +253,7 @@ impl Writer {
 
     /// Ends the text where it is.
     pub(super) fn expire(&mut self, emit: &mut dyn FnMut(usize, &str)) {
-        if self.written.tokens > 0 {
+        if !self.written.tokens.is_empty() {
             self.end_phase(Stop::Deadline, emit);
         }
     }
@@ -292,6 +296,13 @@ impl Writing {
     }
 }
 
+/// The tokens that stand in the prompt behind the `most` that were written last.
+fn going_on<'p>(prompt: &'p [Token], written: &[Token], most: usize) -> impl Iterator<Item = Token> + 'p {
+    let last = written.len().checked_sub(most).map(|at| written[at..].to_vec());
+    let runs = last.map(|last| prompt.windows(most + 1).filter(move |run| run[..most] == last[..]));
+    runs.into_iter().flatten().map(move |run| run[most])
+}
+
 /// Whether a token's text has one of these strings in it.
 fn spells_any(model: &Model, token: Token, strings: &[String]) -> bool {
     let mut spelled = Vec::new();
@@ -325,6 +336,19 @@ mod tests {
         }
         writing.flush(Stop::End, |p| out.push(p.to_owned()));
         (out, false)
+    }
+
+    #[test]
+    fn a_run_of_the_prompt_goes_on_as_it_does_there() {
+        let tokens = |ids: &[i32]| ids.iter().map(|&id| Token::new(id)).collect::<Vec<_>>();
+        let prompt = tokens(&[1, 2, 3, 4, 2, 3, 5, 2, 3]);
+        let after = |written: &[i32], most| going_on(&prompt, &tokens(written), most).collect::<Vec<_>>();
+        assert_eq!(after(&[9, 2, 3], 2), tokens(&[4, 5]));
+        assert_eq!(after(&[4, 2, 3], 3), tokens(&[5]));
+        assert_eq!(after(&[2, 9, 3], 2), []);
+        // Too little was written for a run, or the prompt has none.
+        assert_eq!((after(&[3], 2), after(&[2, 3], 9)), (vec![], vec![]));
+        assert_eq!(after(&[], 0), prompt);
     }
 
     #[test]

@@ -100,6 +100,7 @@ pub(super) type Rows = (usize, Range<i32>);
 impl Decoder<'_> {
     /// Runs everything that `supply` gives, as many at a time as there are sequences. The decoder stays usable after every error.
     pub(super) fn work(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+        self.read_last = false;
         let result = self.steps(supply, on_event);
         // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
         for n in 0..self.slots.len() {
@@ -259,10 +260,17 @@ impl Decoder<'_> {
         let mut rows = Vec::new();
         let mut taken = Vec::new();
         let mut room = self.options.batch();
-        // Slots that wait for a token go first: prefill must not hold up running texts. A text goes before the prompt beside it, whichever slots
-        // they have: the order in the cache changes how sums are rounded.
-        let mut order: Vec<usize> = (0..self.slots.len()).filter(|&n| self.may_go(n)).collect();
-        order.sort_by_key(|&n| (self.slots[n].wanted > 0, self.slots[n].beside()));
+        let mut order: Vec<usize> =
+            (0..self.slots.len()).filter(|&n| self.may_go(n) && !self.slots[n].pending.is_empty()).collect();
+        // Texts and prompts take turns: prefill must not hold up running texts, and a batch of both would have attention look through the
+        // cells of all sequences for every token of the prompt (llama.cpp skips what a whole tile of 64 tokens does not see).
+        let reads = |n: &usize| self.slots[*n].wanted > 0;
+        if order.iter().any(|n| reads(n) != self.read_last) {
+            order.retain(|n| reads(n) != self.read_last);
+        }
+        self.read_last = order.first().is_some_and(reads);
+        // A text goes before the prompt beside it, whichever slots they have: the order in the cache changes how sums are rounded.
+        order.sort_by_key(|&n| self.slots[n].beside());
         let mut scored = SCORED_ROWS;
         // A draft is tried as far as the batch has room: every other sequence's own token goes first.
         let mut others = order.len();

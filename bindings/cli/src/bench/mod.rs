@@ -156,13 +156,6 @@ fn request(model: &Model, prompt: usize, tokens: usize) -> anyhow::Result<Reques
     anyhow::ensure!(prompt > 8 && all.len() >= prompt, "the prompt needs more than 8 tokens");
     all.truncate(prompt);
     // A grammar-free phase that cannot end early would need a model without an end token; a rare stop is fine.
-    let phase = Phase {
-        lead: String::new(),
-        grammar: None,
-        stop: Vec::new(),
-        least_tokens: 0,
-        max_tokens: tokens,
-        sampling: Sampling::GREEDY,
-    };
+    let phase = Phase::new(tokens, Sampling::GREEDY);
     Ok(Request { prompt: all, phases: vec![phase], deadline: None, boundary: None, contrast: None })
 }

@@ -91,14 +91,7 @@ fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_
     let sampling = crate::llm::Sampling { temperature: 1.5, ..crate::llm::Sampling::VARIED.with_seed(5) };
     // Letters only, so that it cannot end early.
     let grammar = Some("root ::= [a-z]{400}".to_owned());
-    let phase = crate::llm::Phase {
-        lead: String::new(),
-        grammar,
-        stop: Vec::new(),
-        least_tokens: 0,
-        max_tokens: tokens,
-        sampling,
-    };
+    let phase = crate::llm::Phase { grammar, ..crate::llm::Phase::new(tokens, sampling) };
     let options = DecoderOptions { context: 512, threads: 1, ..DecoderOptions::default() };
     worker.call(priority, options, on_event, move |decoder, on_event| {
         let prompt = decoder.model().tokens("a text");

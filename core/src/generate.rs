@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consensus::{Ballot, Voices},
-    llm::{Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, common_prefix},
-    prompt::{Material, Task},
+    llm::{
+        Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, Token, Unlike,
+        common_prefix,
+    },
+    prompt::{Example, Material, TEXT_WORDS, Task},
     reason::{self, ReasoningPath},
     text,
 };
@@ -46,8 +49,8 @@ const BESIDE_TOKENS: usize = 640;
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
-/// Longest run of tokens that a synthetic text may share with its prompt: the gate refuses what repeats more than a few runs of
-/// [six words](crate::augment::COPY_RUN).
+/// Most tokens in a row that a text may share with one that it must not repeat: the gate refuses what repeats more than a few runs
+/// of [six words](crate::augment::COPY_RUN).
 const COPIED_TOKENS: usize = 6;
 /// Longest opening of a text as its title, in words.
 const OPENING_WORDS: usize = 10;
@@ -115,13 +118,14 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
     }
     let last = material.phases() - 1;
+    let unlike = unlike(model, material);
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
         // The first lead is the end of the prompt; the later ones follow a line that has just ended.
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
         least_tokens: if n == last { material.least_tokens().min(max_tokens) } else { 0 },
-        most_copied: (n == last && material.task == Task::Synthetic).then_some(COPIED_TOKENS),
+        unlike: unlike.clone().filter(|_| n == last),
         max_tokens,
         sampling: options.sampling,
     });
@@ -133,6 +137,19 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     let contrast = contrast(model, material, options);
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
+}
+
+/// What a text must not repeat: a synthetic one nothing that it is shown, another one nothing that was invented for the person.
+fn unlike(model: &Model, material: &Material) -> Option<Unlike> {
+    let shown: Vec<&Example> = match material.task {
+        Task::Synthetic => material.history.iter().chain(&material.neighbours).collect(),
+        Task::Text => material.history.iter().filter(|e| e.synthetic).collect(),
+        Task::Title | Task::Rating => Vec::new(),
+    };
+    // As it stands behind its label.
+    let tokens = |e: &Example| model.tokens(&format!(" {}", text::quoted(&e.text, TEXT_WORDS)));
+    let texts: Vec<Vec<Token>> = shown.into_iter().map(tokens).collect();
+    (!texts.is_empty()).then_some(Unlike { texts, run: COPIED_TOKENS })
 }
 
 /// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
@@ -282,6 +299,30 @@ mod tests {
         );
         // Alone, what the model wrote stands.
         assert_eq!(titled(&["Great"]).unwrap(), "Great");
+    }
+
+    #[test]
+    fn what_was_invented_is_not_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let mut material = material();
+        let unlike = |m: &Material| -> Vec<Vec<String>> {
+            let spelled = |tokens: &Vec<Token>| {
+                let mut bytes = Vec::new();
+                tokens.iter().for_each(|&t| model.spell(t, &mut bytes));
+                String::from_utf8(bytes).unwrap().trim().to_owned()
+            };
+            let phases = request(&model, m, &WriteOptions::default()).phases;
+            phases.iter().map(|p| p.unlike.iter().flat_map(|u| u.texts.iter().map(spelled)).collect()).collect()
+        };
+        assert_eq!(unlike(&material), [vec![], vec!["An invented text.".to_owned()]]);
+        material.task = Task::Synthetic;
+        let all = ["An invented text.", "An own text.", "A text by another."].map(str::to_owned);
+        assert_eq!(unlike(&material), [vec![], vec![], all.to_vec()]);
+        material.task = Task::Title;
+        assert_eq!(unlike(&material).concat().len(), 0);
+        (material.task, material.history) = (Task::Text, vec![shown("An own text.", false)]);
+        assert_eq!(unlike(&material).concat().len(), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use locket::{
     llm::{
         Completion, Decoder, DecoderOptions, Event, Feed, LlmError, LoadOptions, Model, Phase, Prompt, Request,
-        Sampling, Stop, Token,
+        Sampling, Stop, Token, Unlike,
     },
     reason::{self, Length, ReasoningPath},
 };
@@ -169,7 +169,7 @@ fn nothing_ends_before_its_least_tokens() {
 }
 
 #[test]
-fn nothing_goes_on_with_a_run_of_the_prompt_that_is_too_long() {
+fn nothing_repeats_more_than_a_run_of_what_it_must_be_unlike() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
     // A character is a token of its own, and one more by its byte.
@@ -184,17 +184,16 @@ fn nothing_goes_on_with_a_run_of_the_prompt_that_is_too_long() {
     for seed in 0..8 {
         let wide = Sampling { temperature: 1.5, top_p: 1.0, top_k: 256, ..Sampling::VARIED.with_seed(seed) };
         let mut r = request(&model, "write", wide);
-        r.prompt.extend(&behind_all);
         r.phases[0].grammar = Some("root ::= [a-c]{12}".into());
         let mut later = |r: &Request| run(&mut decoder, r).phases[0].text.chars().skip(1).filter(|&c| c == 'a').count();
         free += later(&r);
-        r.phases[0].most_copied = Some(1);
+        r.phases[0].unlike = Some(Unlike { texts: vec![behind_all.clone()], run: 1 });
         held += later(&r);
         // Where nothing else can follow, it goes on.
         r.phases[0].grammar = Some("root ::= \"aaaa\"".into());
         assert_eq!(later(&r), 3);
     }
-    assert!(free > 8 && held == 0, "{free} times a run of two of the prompt's left alone, {held} times held");
+    assert!(free > 8 && held == 0, "{free} times a run of two left alone, {held} times held");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub use contrast::Contrast;
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
-pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop};
+pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop, Unlike};
 pub use worker::{MemoryLevel, guarded};
 
 use std::path::PathBuf;

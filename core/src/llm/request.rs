@@ -38,6 +38,28 @@ impl Sampling {
     }
 }
 
+/// Texts that a stretch must not repeat: what would go on with more than [`Unlike::run`] tokens of one of them is not chosen, unless no other
+/// is among the candidates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unlike {
+    /// Their tokens.
+    pub texts: Vec<Vec<Token>>,
+    /// How many tokens in a row may be theirs.
+    pub run: usize,
+}
+
+impl Unlike {
+    /// The tokens that stand in the texts behind the last ones that were `written`, if these are theirs.
+    pub(super) fn next<'t>(&'t self, written: &[Token]) -> impl Iterator<Item = Token> + 't {
+        let last = written.len().checked_sub(self.run).map(|at| written[at..].to_vec());
+        let behind = move |last: Vec<Token>| {
+            let runs = self.texts.iter().flat_map(|text| text.windows(self.run + 1));
+            runs.filter(move |run| run[..self.run] == last[..]).map(|run| run[self.run])
+        };
+        last.into_iter().flat_map(behind)
+    }
+}
+
 /// One stretch of text that the model writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
@@ -50,9 +72,8 @@ pub struct Phase {
     /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
     /// other is among the candidates.
     pub least_tokens: usize,
-    /// Longest run of tokens that may stand in the prompt too: what would go on with a longer one is not chosen, unless no other is
-    /// among the candidates. `None` lets the model copy what it likes.
-    pub most_copied: Option<usize>,
+    /// What it must not repeat.
+    pub unlike: Option<Unlike>,
     /// Most tokens.
     pub max_tokens: usize,
     /// How tokens are chosen.
@@ -63,7 +84,7 @@ impl Phase {
     /// Up to so many tokens, and nothing else asked of them.
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
         let (lead, grammar, stop) = (String::new(), None, Vec::new());
-        Self { lead, grammar, stop, least_tokens: 0, most_copied: None, max_tokens, sampling }
+        Self { lead, grammar, stop, least_tokens: 0, unlike: None, max_tokens, sampling }
     }
 }
 
@@ -141,3 +162,24 @@ pub struct Event<'a> {
 
 /// Where events of a running call go; a break cancels it between two tokens.
 pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_goes_on_as_it_does_behind_the_same_run() {
+        let tokens = |ids: &[i32]| ids.iter().map(|&id| Token::new(id)).collect::<Vec<_>>();
+        let texts = vec![tokens(&[1, 2, 3, 4]), tokens(&[2, 3, 5, 2, 3])];
+        let after =
+            |written: &[i32], run| Unlike { texts: texts.clone(), run }.next(&tokens(written)).collect::<Vec<_>>();
+        assert_eq!(after(&[9, 2, 3], 2), tokens(&[4, 5]));
+        assert_eq!(after(&[1, 2, 3], 3), tokens(&[4]));
+        assert_eq!(after(&[2, 9, 3], 2), []);
+        // One text does not go on with the next.
+        assert_eq!(after(&[3, 4], 2), []);
+        // Too little was written for a run, or the texts have none.
+        assert_eq!((after(&[3], 2), after(&[2, 3], 9)), (vec![], vec![]));
+        assert_eq!(after(&[], 0), texts.concat());
+    }
+}

@@ -30,7 +30,6 @@ pub(super) enum Kind {
 
 /// A text in progress.
 pub(super) struct Writer {
-    prompt: Vec<Token>,
     phases: Vec<Phase>,
     chooser: Chooser,
     current: usize,
@@ -175,13 +174,13 @@ impl Scorer {
 
 impl Writer {
     fn new(model: &Model, request: Request, beside: Option<Beside>, draft: usize) -> Result<Self, LlmError> {
-        let Request { prompt, phases, deadline, .. } = request;
+        let Request { phases, deadline, .. } = request;
         let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
         let chooser = Chooser::new(model, first)?;
         let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
         // A draft would have to be checked behind both prompts.
         let pace = Pace::new(if beside.is_some() { 0 } else { draft });
-        Ok(Self { prompt, phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
+        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
     }
 
     pub(super) fn phase(&self) -> usize {
@@ -205,8 +204,7 @@ impl Writer {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
         let early = self.written.tokens.len() < phase.least_tokens;
-        let copies = phase.most_copied.map(|most| going_on(&self.prompt, &self.written.tokens, most));
-        let copies: Vec<Token> = copies.into_iter().flatten().collect();
+        let copies: Vec<Token> = phase.unlike.iter().flat_map(|unlike| unlike.next(&self.written.tokens)).collect();
         let shunned =
             |token| copies.contains(&token) || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop));
         let token = match (against, self.beside) {
@@ -296,13 +294,6 @@ impl Writing {
     }
 }
 
-/// The tokens that stand in the prompt behind the `most` that were written last.
-fn going_on<'p>(prompt: &'p [Token], written: &[Token], most: usize) -> impl Iterator<Item = Token> + 'p {
-    let last = written.len().checked_sub(most).map(|at| written[at..].to_vec());
-    let runs = last.map(|last| prompt.windows(most + 1).filter(move |run| run[..most] == last[..]));
-    runs.into_iter().flatten().map(move |run| run[most])
-}
-
 /// Whether a token's text has one of these strings in it.
 fn spells_any(model: &Model, token: Token, strings: &[String]) -> bool {
     let mut spelled = Vec::new();
@@ -336,19 +327,6 @@ mod tests {
         }
         writing.flush(Stop::End, |p| out.push(p.to_owned()));
         (out, false)
-    }
-
-    #[test]
-    fn a_run_of_the_prompt_goes_on_as_it_does_there() {
-        let tokens = |ids: &[i32]| ids.iter().map(|&id| Token::new(id)).collect::<Vec<_>>();
-        let prompt = tokens(&[1, 2, 3, 4, 2, 3, 5, 2, 3]);
-        let after = |written: &[i32], most| going_on(&prompt, &tokens(written), most).collect::<Vec<_>>();
-        assert_eq!(after(&[9, 2, 3], 2), tokens(&[4, 5]));
-        assert_eq!(after(&[4, 2, 3], 3), tokens(&[5]));
-        assert_eq!(after(&[2, 9, 3], 2), []);
-        // Too little was written for a run, or the prompt has none.
-        assert_eq!((after(&[3], 2), after(&[2, 3], 9)), (vec![], vec![]));
-        assert_eq!(after(&[], 0), prompt);
     }
 
     #[test]

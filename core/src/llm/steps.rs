@@ -91,6 +91,9 @@ impl<I: Iterator<Item = Work>> Supply for List<I> {
 /// Most rows of logits in one batch for sequences that score: each row takes the vocabulary once more.
 const SCORED_ROWS: usize = 16;
 
+/// So many tokens llama.cpp's attention looks at together, leaving out what none of them sees.
+const TILE: usize = 64;
+
 /// The row of logits that a slot keeps behind a prompt.
 pub(super) const KEPT: i32 = -1;
 
@@ -262,15 +265,16 @@ impl Decoder<'_> {
         let mut room = self.options.batch();
         let mut order: Vec<usize> =
             (0..self.slots.len()).filter(|&n| self.may_go(n) && !self.slots[n].pending.is_empty()).collect();
-        // Texts and prompts take turns: prefill must not hold up running texts, and a batch of both would have attention look through the
-        // cells of all sequences for every token of the prompt (llama.cpp skips what a whole tile of 64 tokens does not see).
+        // Texts and prompts take turns: in a batch of both attention would look through the cells of all sequences for every token of the
+        // prompt. In small batches it goes token by token, and both together are faster.
         let reads = |n: &usize| self.slots[*n].wanted > 0;
-        if order.iter().any(|n| reads(n) != self.read_last) {
+        if room >= TILE && order.iter().any(|n| reads(n) != self.read_last) {
             order.retain(|n| reads(n) != self.read_last);
         }
         self.read_last = order.first().is_some_and(reads);
-        // A text goes before the prompt beside it, whichever slots they have: the order in the cache changes how sums are rounded.
-        order.sort_by_key(|&n| self.slots[n].beside());
+        // Slots that wait for a token go first: prefill must not hold up running texts. A text goes before the prompt beside it, whichever slots
+        // they have: the order in the cache changes how sums are rounded.
+        order.sort_by_key(|&n| (self.slots[n].wanted > 0, self.slots[n].beside()));
         let mut scored = SCORED_ROWS;
         // A draft is tried as far as the batch has room: every other sequence's own token goes first.
         let mut others = order.len();

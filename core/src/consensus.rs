@@ -12,8 +12,8 @@ use crate::{
     text,
 };
 
-/// What the margin to impostors counts. More finds authors better, and costs words in common with what they wrote.
-const MARGIN: f64 = 0.75;
+/// What the margin to impostors counts. More finds authors no better, and costs words in common with what they wrote.
+const MARGIN: f64 = 1.5;
 
 /// Who has a say beside the candidates.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ pub struct Voices<'t> {
     /// Texts by the person: how like them a candidate sounds ([n-grams](crate::eval::Authors)) counts as much as all agreement.
     pub own: Vec<&'t str>,
     /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
-    /// counts three quarters as much.
+    /// counts half as much again.
     pub impostors: Vec<&'t str>,
 }
 

@@ -162,7 +162,6 @@ fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Optio
         history: Vec::new(),
         neighbours: material.neighbours.clone(),
         ask: material.ask.clone(),
-        more: Vec::new(),
         impostors: Vec::new(),
     })?;
     let prompt = model.prompt_tokens(&without.compose(model, BESIDE_TOKENS));
@@ -216,15 +215,19 @@ fn opening(material: &Material) -> Option<String> {
     Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
 }
 
-/// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for.
+/// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for. Others have a say
+/// about a text only where the person has written none.
 fn voices(material: &Material) -> Voices<'_> {
     let others = material.neighbours.iter();
     match material.task {
-        Task::Text | Task::Synthetic => Voices {
-            others: others.map(|n| n.text.as_str()).collect(),
-            own: material.own().map(|e| e.text.as_str()).collect(),
-            impostors: material.impostors.iter().map(String::as_str).collect(),
-        },
+        Task::Text | Task::Synthetic => {
+            let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
+            Voices {
+                others: others.filter(|_| own.is_empty()).map(|n| n.text.as_str()).collect(),
+                own,
+                impostors: material.impostors.iter().map(String::as_str).collect(),
+            }
+        }
         Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), ..Voices::default() },
         Task::Rating => Voices::default(),
     }
@@ -280,7 +283,6 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask { text: Some(text), ..Ask::default() },
-            more: Vec::new(),
             impostors: Vec::new(),
         };
         let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![output(t)] }).collect();

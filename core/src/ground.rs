@@ -50,9 +50,6 @@ pub const NEIGHBOURS: usize = 4;
 /// The same for a synthetic interaction, of which several are written for one text.
 pub const SYNTHETIC_NEIGHBOURS: usize = 2;
 
-/// So many candidates for a text are each shown other texts of people who write like this one.
-const HANDS: usize = 3;
-
 /// Number of texts that say how people write.
 const IMPOSTORS: usize = 64;
 
@@ -125,15 +122,11 @@ impl<'a> Grounding<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let (none, more) = (Vec::new(), Vec::new());
-        let mut material = Material { task, reasoning, history, neighbours: none, ask, more, impostors };
+        let mut material = Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors };
         // Behind a text that is given, what others say to it matters, not how.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
-        let hands = if reasoning && task == Task::Text && !own.is_empty() { HANDS } else { 1 };
-        let mut shown = self.examples(target, &own, neighbours * hands);
-        material.more = shown.split_off(shown.len().min(neighbours));
-        material.neighbours = shown;
+        material.neighbours = self.examples(target, &own, neighbours);
         material
     }
 

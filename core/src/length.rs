@@ -55,8 +55,7 @@ mod tests {
     }
 
     fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> Material {
-        let (ask, more, impostors) = (Ask::default(), Vec::new(), Vec::new());
-        Material { task, reasoning: true, history, neighbours, ask, more, impostors }
+        Material { task, reasoning: true, history, neighbours, ask: Ask::default(), impostors: Vec::new() }
     }
 
     #[test]

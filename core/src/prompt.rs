@@ -102,9 +102,6 @@ pub struct Material {
     pub neighbours: Vec<Example>,
     /// The request.
     pub ask: Ask,
-    /// More of other people's texts, the next best first, for candidates that are each shown others
-    /// ([`candidates`](fn@crate::generate::candidates)).
-    pub more: Vec<Example>,
     /// Other people's texts about anything, which stand in no prompt: what the person's style is told from.
     pub impostors: Vec<String>,
 }
@@ -307,7 +304,6 @@ mod tests {
                 text: Some("It is red and round.".into()),
                 length: None,
             },
-            more: Vec::new(),
             impostors: vec!["Never to be shown.".into()],
         }
     }

@@ -6,100 +6,76 @@ use crate::{
     prompt::{Example, Material},
 };
 
-/// Of so many candidates for a text with a plan one has it.
-const PLANNED: usize = 4;
-
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@generate::request), then others.
 ///
-/// Of a text with a plan one of four has it: a plan that guesses wrong misleads its text. The next is written from the person's own
-/// texts alone, if there are any, for what others wrote drowns the person's voice. The next few are each shown a hand of other texts by
-/// people who write like this one: what is likeliest behind each is far better than what is drawn, and yet they differ. The rest
-/// are drawn, from the own texts alone. A length that is asked for only a plan can tell: then all have one.
+/// What is likeliest behind a prompt is far better than what is drawn there, but it is one text. So the candidates for a text with a plan
+/// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
+/// Each misleads in its own way. The rest are drawn, from the own texts alone. A length that is asked for only a plan can tell: then
+/// all have one.
 pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
     let views = Views::new(material);
-    let mut own: Option<Request> = None;
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
-        let (view, first) = views.at(n);
-        let mut other = match view {
-            View::Whole => request.clone(),
-            View::Own => own.get_or_insert_with(|| generate::request(model, &views.own, options)).clone(),
-            View::Hand(hand) => {
-                let shown = Material { neighbours: views.hands[hand].clone(), ..views.own.clone() };
-                generate::request(model, &shown, options)
-            }
-        };
-        other.deadline = request.deadline;
-        // The first of each kind as it is asked for: greedy, it is far better than what is drawn.
-        if !first {
-            let seed = options.sampling.seed.wrapping_add(n as u32);
-            for phase in &mut other.phases {
-                phase.sampling = Sampling::VARIED.with_seed(seed);
-                // The likeliest text is too short, what is drawn is as long as others' texts are: only the own ones tell more.
-                if material.own().next().is_none() {
-                    phase.least_tokens = 0;
+        all.push(match views.likeliest(n) {
+            Some(shown) => Request { deadline: request.deadline, ..generate::request(model, shown, options) },
+            None => {
+                let mut drawn = all[views.drawn()].clone();
+                for phase in &mut drawn.phases {
+                    phase.sampling = Sampling::VARIED.with_seed(options.sampling.seed.wrapping_add(n as u32));
+                    // The likeliest text is too short, what is drawn is as long as others' texts are: only the own ones tell more.
+                    if material.own().next().is_none() {
+                        phase.least_tokens = 0;
+                    }
                 }
+                drawn
             }
-        }
-        all.push(other);
+        });
     }
     all
 }
 
-/// What a candidate is written from.
-enum View {
-    /// Everything, behind a plan if there is to be one.
-    Whole,
-    /// The person's own texts.
-    Own,
-    /// Those and a hand of others'.
-    Hand(usize),
-}
+/// What the candidates of one text are written from: the first from everything, the next from less of it.
+struct Views(Vec<Material>);
 
-/// What the candidates of one text are written from.
-struct Views<'m> {
-    whole: &'m Material,
-    own: Material,
-    hands: Vec<Vec<Example>>,
-}
-
-impl<'m> Views<'m> {
-    fn new(whole: &'m Material) -> Self {
-        let mut own = Material { reasoning: false, ..whole.clone() };
-        // What stands in no prompt.
-        own.impostors.clear();
-        let more = std::mem::take(&mut own.more);
-        let mut hands = Vec::new();
-        if whole.own().next().is_some() {
-            own.history.retain(|e| !e.synthetic);
-            let shown = std::mem::take(&mut own.neighbours);
-            if !more.is_empty() {
-                hands.extend([&shown[..], &more].concat().chunks_exact(shown.len().max(1)).map(<[Example]>::to_vec));
-            }
+impl Views {
+    fn new(whole: &Material) -> Self {
+        if !whole.reasoning || whole.ask.length.is_some() {
+            return Self(Vec::new());
         }
-        Self { whole, own, hands }
+        let own = Material { reasoning: false, impostors: Vec::new(), ..whole.clone() };
+        if whole.own().next().is_none() {
+            return Self(vec![own]);
+        }
+        let history: Vec<Example> = whole.own().cloned().collect();
+        // Where there is nothing else, the own texts behind a plan are everything.
+        let less = history.len() < whole.history.len() || !whole.neighbours.is_empty();
+        let own = Material { history, neighbours: Vec::new(), ..own };
+        let planned = less.then(|| Material { reasoning: true, ..own.clone() });
+        Self(std::iter::once(own).chain(planned).collect())
     }
 
-    /// Of the `n`-th candidate, and whether it is the first from that view.
-    fn at(&self, n: usize) -> (View, bool) {
-        if !self.whole.reasoning || self.whole.ask.length.is_some() || n.is_multiple_of(PLANNED) {
-            return (View::Whole, n == 0);
-        }
-        // How many without a plan stand before it.
-        match n - 1 - n / PLANNED {
-            0 => (View::Own, true),
-            before if before <= self.hands.len() => (View::Hand(before - 1), true),
-            _ => (View::Own, false),
-        }
+    /// What the `n`-th candidate is written from, the likeliest behind it; `None` for the first, and for those that are drawn.
+    fn likeliest(&self, n: usize) -> Option<&Material> {
+        self.0.get(n.checked_sub(1)?)
+    }
+
+    /// Which candidate's prompt the others are drawn behind.
+    fn drawn(&self) -> usize {
+        self.0.len().min(1)
+    }
+
+    /// What the `n`-th candidate is written from.
+    fn of<'m>(&'m self, whole: &'m Material, n: usize) -> &'m Material {
+        let place = if n == 0 || n > self.0.len() { self.drawn().min(n) } else { n };
+        self.likeliest(place).unwrap_or(whole)
     }
 }
 
 /// What the answers to [`candidates`] say, those that are whole.
 pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
     let views = Views::new(material);
-    // All but the whole view are read alike: one text, no plan.
-    let materials = (0..).map(|n| if matches!(views.at(n).0, View::Whole) { material } else { &views.own });
-    let whole = completions.iter().zip(materials).filter(|(c, m)| c.phases.len() == m.phases());
+    let shown = (0..).map(|n| views.of(material, n));
+    let whole = completions.iter().zip(shown).filter(|(c, m)| c.phases.len() == m.phases());
     whole.map(|(c, m)| generate::read(m, c)).collect()
 }
 
@@ -129,81 +105,95 @@ pub(crate) mod tests {
             history: vec![shown("An invented text.", true), shown("An own text.", false)],
             neighbours: vec![shown("A text by another.", false)],
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
-            more: Vec::new(),
             impostors: Vec::new(),
         }
     }
 
-    #[test]
-    fn three_of_four_candidates_of_a_plan_are_written_from_the_own_texts_alone() {
+    fn spelled(model: &Model, request: &Request) -> String {
+        let mut bytes = Vec::new();
+        request.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn requests(model: &Model, material: &Material, n: usize) -> Vec<Request> {
+        let options = WriteOptions { candidates: n, ..WriteOptions::default() };
+        candidates(model, material, &request(model, material, &options), &options)
+    }
+
+    fn tiny() -> (tempfile::TempDir, Model) {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let mut material = material();
-        let options = WriteOptions { candidates: 6, ..WriteOptions::default() };
-        let requests = |m: &Material| candidates(&model, m, &request(&model, m, &options), &options);
-        let spelled = |r: &Request| {
-            let mut bytes = Vec::new();
-            r.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
-            String::from_utf8(bytes).unwrap()
-        };
-        let all = requests(&material);
-        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1, 2, 1]);
-        assert_eq!((&all[0].prompt, &all[1].prompt), (&all[4].prompt, &all[5].prompt));
-        let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
-        assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
-        assert_eq!(sampling[2..], [2, 3, 4, 5].map(|seed| Sampling::VARIED.with_seed(seed)));
-        let least = |all: &[Request]| -> Vec<usize> {
-            all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect()
-        };
-        assert_eq!(least(&all), [2; 6]);
-        let (whole, own) = (spelled(&all[0]), spelled(&all[1]));
-        assert!(
-            ["An invented text.", "An own text.", "A text by another."].iter().all(|t| whole.contains(t)),
-            "{whole}"
-        );
-        assert!(own.contains("An own text.") && !own.contains("invented") && !own.contains("another"), "{own}");
+        (dir, model)
+    }
+
+    #[test]
+    fn each_candidate_of_a_plan_is_the_likeliest_of_another_prompt_then_own_texts_are_drawn() {
+        let (_dir, model) = tiny();
+        let material = material();
+        let all = requests(&model, &material, 5);
+        let texts = ["An invented text.", "An own text.", "A text by another."];
+        let said = all.iter().map(|r| spelled(&model, r));
+        let shows: Vec<[bool; 3]> = said.map(|said| texts.map(|text| said.contains(text))).collect();
+        let own = [false, true, false];
+        assert_eq!(shows, [[true; 3], own, own, own, own]);
+        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 2, 1, 1]);
+        assert!(all[..3].iter().all(|r| r.phases.iter().all(|p| p.sampling == Sampling::GREEDY)));
+        let drawn = [3, 4].map(|seed| Sampling::VARIED.with_seed(seed));
+        assert_eq!(all[3..].iter().map(|r| r.phases[0].sampling).collect::<Vec<_>>(), drawn);
+        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
+        assert_eq!(least, [2; 5]);
 
         // What came back of each; one of them had no time for its text.
         let path = "5 stars, warm, brief: tea";
-        let phases = [vec![path, "Behind a plan."], vec!["Without."], vec!["1"], vec!["2"], vec![path], vec!["3"]];
+        let phases = [vec![path, "Of all."], vec!["Own."], vec![path], vec!["1"], vec!["2"]];
         let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
         let read = read_all(&material, &phases.iter().map(completion).collect::<Vec<_>>());
         let texts: Vec<_> = read.iter().filter_map(|w| w.text.as_deref()).collect();
-        assert_eq!(texts, ["Behind a plan.", "Without.", "1", "2", "3"]);
-        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false, false, false]);
+        assert_eq!(texts, ["Of all.", "Own.", "1", "2"]);
+        assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false, false]);
         assert_eq!(best(&material, Vec::new()), None);
+    }
 
-        // Hands of other texts come after the own texts, the likeliest behind each.
-        material.more = vec![shown("A second by another.", false), shown("A third by another.", false)];
-        let all = requests(&material);
-        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1, 2, 1]);
-        let hands = ["A text by another.", "A second by another.", "A third by another."];
-        for (n, hand) in [2, 3, 5].into_iter().zip(hands) {
-            let said = spelled(&all[n]);
-            assert!(said.contains("An own text.") && !said.contains("invented"), "{said}");
-            assert!(hands.iter().all(|other| said.contains(other) == (*other == hand)), "{said}");
-            assert_eq!(all[n].phases[0].sampling, Sampling::GREEDY);
-        }
-        assert!(spelled(&all[1]) == own && all[1].phases[0].sampling == Sampling::GREEDY);
-        let more = WriteOptions { candidates: 8, ..options };
-        let rest = candidates(&model, &material, &all[0], &more);
-        assert_eq!(rest[6].prompt, rest[1].prompt);
-        assert_eq!(rest[7].phases[0].sampling, Sampling::VARIED.with_seed(7));
+    #[test]
+    fn no_prompt_is_asked_twice_for_its_likeliest_text() {
+        let (_dir, model) = tiny();
+        let mut material = material();
+        material.neighbours.clear();
+        material.history.remove(0);
+        let all = requests(&model, &material, 4);
+        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
+        let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
+        assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
+        assert_eq!(sampling[2..], [2, 3].map(|seed| Sampling::VARIED.with_seed(seed)));
+    }
 
-        // Who has written nothing is not left alone with the title.
+    #[test]
+    fn who_has_written_nothing_is_not_left_alone_with_the_title() {
+        let (_dir, model) = tiny();
+        let mut material = material();
         material.history.clear();
-        let all = requests(&material);
-        assert!(all[1].phases.len() == 1 && spelled(&all[1]).contains("A text by another."));
+        let all = requests(&model, &material, 4);
+        assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
+        assert!(all.iter().all(|r| spelled(&model, r).contains("A text by another.")));
         // How long others write tells only what is likeliest, not what is drawn.
-        assert_eq!(least(&all), [3, 3, 0, 0, 0, 0]);
-        // A length that is asked for stands in every plan.
+        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
+        assert_eq!(least, [3, 3, 0, 0]);
+    }
+
+    #[test]
+    fn all_are_alike_for_a_length_that_is_asked_for_and_without_plans() {
+        let (_dir, model) = tiny();
+        let mut material = material();
         material.ask.length = Some(Length::Long);
-        let all = requests(&material);
+        let alike = |all: &[Request]| all.windows(2).all(|r| r[0].prompt == r[1].prompt);
+        let all = requests(&model, &material, 6);
         assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&reason::grammar(Some(Length::Long)))));
-        // Without a plan all are alike.
+        assert!(alike(&all));
+        material.ask.length = None;
+        assert!(!alike(&requests(&model, &material, 6)));
         material.reasoning = false;
-        let all = requests(&material);
-        assert!(all.windows(2).all(|r| r[0].prompt == r[1].prompt));
+        let all = requests(&model, &material, 6);
+        assert!(alike(&all));
         assert_eq!(all[1].phases[0].sampling, Sampling::VARIED.with_seed(1));
     }
 }

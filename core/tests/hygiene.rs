@@ -60,7 +60,6 @@ fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
         history: vec![example(text), example("An honest one.")],
         neighbours: vec![example("Another honest one."), example(text)],
         ask: Ask { item_title: Some(text.into()), title: Some(text.into()), text: Some(text.into()), length: None },
-        more: Vec::new(),
         impostors: vec![text.into()],
     };
     material.compose_with(10_000, text::word_count)

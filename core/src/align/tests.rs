@@ -36,7 +36,6 @@ fn answers_are_learnt_and_what_is_given_is_not() {
         history: vec![shown("Mine", "An own text.")],
         neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
         ask: crate::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
-        more: Vec::new(),
         impostors: Vec::new(),
     };
     let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };

@@ -340,15 +340,7 @@ impl Engine {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
                 let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
                 let ask = Ask { item_title, title, text, length: request.length };
-                Material {
-                    task,
-                    reasoning,
-                    history,
-                    neighbours: Vec::new(),
-                    ask,
-                    more: Vec::new(),
-                    impostors: Vec::new(),
-                }
+                Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
             }
         })
     }

@@ -363,7 +363,6 @@ mod tests {
             history: Vec::new(),
             neighbours: Vec::new(),
             ask: Ask::default(),
-            more: Vec::new(),
             impostors: Vec::new(),
         };
         let texts =

@@ -304,6 +304,14 @@ mod tests {
     }
 
     #[test]
+    fn others_have_a_say_where_the_person_has_written_nothing() {
+        let mut material = material();
+        assert_eq!((voices(&material).others, voices(&material).own), (vec![], vec!["An own text."]));
+        material.history.truncate(1);
+        assert_eq!((voices(&material).others, voices(&material).own), (vec!["A text by another."], vec![]));
+    }
+
+    #[test]
     fn what_was_invented_is_not_repeated() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();

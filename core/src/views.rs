@@ -16,7 +16,7 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
     let views = Views::new(material);
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
-        all.push(match views.likeliest(n) {
+        all.push(match views.0.get(n - 1) {
             Some(shown) => Request { deadline: request.deadline, ..generate::request(model, shown, options) },
             None => {
                 let mut drawn = all[views.drawn()].clone();
@@ -42,21 +42,24 @@ impl Views {
         if !whole.reasoning || whole.ask.length.is_some() {
             return Self(Vec::new());
         }
-        let own = Material { reasoning: false, impostors: Vec::new(), ..whole.clone() };
-        if whole.own().next().is_none() {
-            return Self(vec![own]);
-        }
+        let less = |history: Vec<Example>, neighbours: Vec<Example>| Material {
+            task: whole.task,
+            reasoning: false,
+            history,
+            neighbours,
+            ask: whole.ask.clone(),
+            // What stands in no prompt.
+            impostors: Vec::new(),
+        };
         let history: Vec<Example> = whole.own().cloned().collect();
+        if history.is_empty() {
+            return Self(vec![less(whole.history.clone(), whole.neighbours.clone())]);
+        }
         // Where there is nothing else, the own texts behind a plan are everything.
-        let less = history.len() < whole.history.len() || !whole.neighbours.is_empty();
-        let own = Material { history, neighbours: Vec::new(), ..own };
-        let planned = less.then(|| Material { reasoning: true, ..own.clone() });
+        let more = history.len() < whole.history.len() || !whole.neighbours.is_empty();
+        let own = less(history, Vec::new());
+        let planned = more.then(|| Material { reasoning: true, ..own.clone() });
         Self(std::iter::once(own).chain(planned).collect())
-    }
-
-    /// What the `n`-th candidate is written from, the likeliest behind it; `None` for the first, and for those that are drawn.
-    fn likeliest(&self, n: usize) -> Option<&Material> {
-        self.0.get(n.checked_sub(1)?)
     }
 
     /// Which candidate's prompt the others are drawn behind.
@@ -66,8 +69,8 @@ impl Views {
 
     /// What the `n`-th candidate is written from.
     fn of<'m>(&'m self, whole: &'m Material, n: usize) -> &'m Material {
-        let place = if n == 0 || n > self.0.len() { self.drawn().min(n) } else { n };
-        self.likeliest(place).unwrap_or(whole)
+        let other = n.checked_sub(1).and_then(|n| self.0.get(n).or(self.0.first()));
+        other.unwrap_or(whole)
     }
 }
 
@@ -137,6 +140,7 @@ pub(crate) mod tests {
         let own = [false, true, false];
         assert_eq!(shows, [[true; 3], own, own, own, own]);
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 2, 1, 1]);
+        assert!(all[3..].iter().all(|r| r.prompt == all[1].prompt));
         assert!(all[..3].iter().all(|r| r.phases.iter().all(|p| p.sampling == Sampling::GREEDY)));
         let drawn = [3, 4].map(|seed| Sampling::VARIED.with_seed(seed));
         assert_eq!(all[3..].iter().map(|r| r.phases[0].sampling).collect::<Vec<_>>(), drawn);

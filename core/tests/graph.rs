@@ -120,18 +120,18 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
         let target = Target::of(&person.target, Task::Text);
         let own: Vec<Example> = person.history.iter().map(Example::from).collect();
         let said: Vec<&str> = own.iter().map(|e| e.text.as_str()).collect();
-        let ranked = grounding.neighbours(&target, &said, 4);
+        let ranked = grounding.neighbours(&target, &said, 12);
         assert!(ranked.iter().all(|n| n.text.author != me) && ranked.windows(2).all(|w| w[0].score >= w[1].score));
 
         let shown = |m: &Material| m.neighbours.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
         let material = |task, reasoning, own: &[Example]| grounding.material(task, reasoning, own.to_vec(), &target, 4);
         let planned = material(Task::Text, true, &own);
-        assert_eq!(shown(&planned), ranked.iter().map(|n| n.text.text).collect::<Vec<_>>());
+        assert_eq!(shown(&planned), ranked.iter().take(4).map(|n| n.text.text).collect::<Vec<_>>());
         // What was invented is not how the person writes.
         let invented = Example { synthetic: true, ..Example::from(&people[0].target) };
         assert_eq!(shown(&material(Task::Text, true, &[&[invented][..], &own].concat())), shown(&planned));
         // With a plan and without; texts that are given are answered by their words.
-        assert_eq!(shown(&material(Task::Text, false, &own)), shown(&planned));
+        assert!(material(Task::Text, false, &own).neighbours == planned.neighbours);
         let by_words = Grounding::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
         assert_eq!(shown(&material(Task::Rating, true, &own)), shown(&material(Task::Rating, true, &[])));
         differ += usize::from(by_words.neighbours != planned.neighbours);

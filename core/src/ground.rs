@@ -84,29 +84,25 @@ impl<'a> Grounding<'a> {
     /// Other people's texts for the target: on the item itself, else on the items most alike. If there is a text in `own`, of those
     /// that the person wrote, texts that sound like it.
     pub fn neighbours(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
-        if k == 0 {
-            return Vec::new();
-        }
-        let retriever = self.retriever().like(own);
-        let number = self.pack.find(target.item);
-        let query = target.query();
-        let on_item = number.map(|n| retriever.on_item(n, &query, k)).unwrap_or_default();
-        if !on_item.is_empty() {
+        let on_item = self.on_item(target, own, k);
+        if k == 0 || !on_item.is_empty() {
             return on_item;
         }
+        let query = target.query();
         let words =
             [self.item_title(target).as_deref(), Some(&query)].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        retriever.on_similar(number, &words, k)
+        self.retriever().like(own).on_similar(self.pack.find(target.item), &words, k)
     }
 
-    /// The same as examples for a prompt.
-    fn examples(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Example> {
-        let found = self.neighbours(target, own, k);
-        found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect()
+    /// Of those only what is on the item itself.
+    fn on_item(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
+        let number = self.pack.find(target.item);
+        number.map(|n| self.retriever().like(own).on_item(n, &target.query(), k)).unwrap_or_default()
     }
 
     /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt; `neighbours`:
-    /// how many of other people's texts to look for.
+    /// how many of other people's texts to look for. Beside a text by the person, texts on other items than this one only make
+    /// another text less like theirs: they are left out.
     pub fn material(
         &self,
         task: Task,
@@ -126,7 +122,13 @@ impl<'a> Grounding<'a> {
         // Behind a text that is given, what others say to it matters, not how.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
-        material.neighbours = self.examples(target, &own, neighbours);
+        let only_on_item = task == Task::Text && material.own().next().is_some();
+        let found = if only_on_item {
+            self.on_item(target, &own, neighbours)
+        } else {
+            self.neighbours(target, &own, neighbours)
+        };
+        material.neighbours = found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect();
         material
     }
 

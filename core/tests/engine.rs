@@ -6,12 +6,13 @@ use std::{ops::ControlFlow, time::Duration};
 use locket::{
     Error,
     engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
-    interaction::Interaction,
+    interaction::{Interaction, Origin, Record},
     llm::{Conditions, Event, LlmError, LoadOptions, Model, Thermal},
     pack::{self, BuildOptions, Pack},
     profile::{Profile, Profiles},
     prompt::Task,
-    store::Key,
+    reason::{Length, ReasoningPath},
+    store::{Key, Store},
 };
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
@@ -45,7 +46,8 @@ fn a_person_in_the_pack_is_not_shown_their_own_text() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     let target = marta().target;
-    let mut request = GenerateRequest::new(&target.item, Task::Text);
+    let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new(&target.item, Task::Text) };
+    request.options.candidates = 2;
     request.title.clone_from(&target.title);
     let shown = |engine: &Engine| engine.material(&request).unwrap().neighbours.iter().any(|n| n.text == target.text);
     assert!(shown(&engine), "her text matches her own title best");
@@ -56,7 +58,8 @@ fn a_person_in_the_pack_is_not_shown_their_own_text() {
 fn history_comes_before_the_request_and_can_be_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    let mut request = GenerateRequest::new("k1", Task::Text);
+    let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new("k1", Task::Text) };
+    request.options.candidates = 2;
     let material = engine.material(&request).unwrap();
     assert_eq!(material.ask.item_title.as_deref(), Some("Copper Kettle, 1.2 l"));
     assert_eq!((material.history.len(), material.neighbours.len()), (5, 4));
@@ -64,6 +67,47 @@ fn history_comes_before_the_request_and_can_be_left_out() {
     let bare = engine.material(&request).unwrap();
     assert!(bare.history.is_empty() && bare.neighbours.is_empty());
     assert_eq!(bare.ask, material.ask);
+}
+
+#[test]
+fn what_a_text_is_written_from() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(engine(dir.path()));
+    let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "m".into() };
+    let invented = Record { interaction: Interaction::new("k11", "Nobody wrote this."), origin };
+    Store::open(dir.path().join("store"), &Key::new([1; 32])).unwrap().append(&invented).unwrap();
+    let engine = reopened(dir.path());
+    // Whether planned, texts by the person, invented ones, others'.
+    let shown = |item: &str, candidates: usize, reasoning: bool, length: Option<Length>, task: Task| {
+        let mut request = GenerateRequest { reasoning, length, ..GenerateRequest::new(item, task) };
+        (request.item_title, request.title) = (Some("Garden shears".into()), Some("Sharp".into()));
+        request.text = Some("They cut.".into());
+        request.options.candidates = candidates;
+        let material = engine.material(&request).unwrap();
+        assert_eq!(material.reasoning, request.planned());
+        let invented = material.history.iter().filter(|e| e.synthetic).count();
+        (material.reasoning, material.history.len() - invented, invented, material.neighbours.len())
+    };
+    // On an item that others wrote about, and on one that nobody did.
+    for (item, others) in [("k1", 4), ("elsewhere", 0)] {
+        assert_eq!(shown(item, 1, false, None, Task::Text), (false, 5, 0, others));
+        assert_eq!(shown(item, 1, true, None, Task::Text), (true, 5, 0, others));
+        assert_eq!(shown(item, 8, false, None, Task::Text), (false, 5, 0, others));
+        assert_eq!(shown(item, 8, true, None, Task::Text), (true, 5, 1, others));
+        for candidates in [1, 8] {
+            assert_eq!(shown(item, candidates, false, Some(Length::Brief), Task::Text), (true, 5, 0, others));
+            // What others say of anything alike tells a rating.
+            assert_eq!(shown(item, candidates, false, Some(Length::Brief), Task::Rating), (false, 5, 1, 4));
+        }
+    }
+    // Who has written nothing has the others, and what was invented.
+    let empty = tempfile::tempdir().unwrap();
+    let nobody = Engine::open(empty.path(), &Key::new([1; 32])).unwrap();
+    let nobody = nobody.with_pack(Pack::open(dir.path().join("p.pack")).unwrap());
+    let mut request = GenerateRequest::new("elsewhere", Task::Text);
+    request.item_title = Some("Garden shears".into());
+    let material = nobody.material(&request).unwrap();
+    assert_eq!((material.history.len(), material.neighbours.len()), (0, 4));
 }
 
 #[test]

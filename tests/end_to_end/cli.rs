@@ -68,12 +68,12 @@ fn augment_and_generate() {
     assert!(kept + done["refused"].as_array().unwrap().len() >= 3, "{done}");
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2 + kept);
     let text = json(dir.path(), &format!("generate {model} --item k1 --task text --title 'My new kettle'"));
-    assert!(text["text"].is_string() && text["tokens"].as_u64().unwrap() > 0, "{text}");
+    assert!(text["text"].is_string() && text["tokens"].as_u64().unwrap() > 0 && text["path"].is_null(), "{text}");
+    let planned = json(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle --reasoning"));
+    assert!(planned["path"].is_object(), "{planned}");
     assert!(fails(dir.path(), &format!("generate {model} --item k1 --task text --deadline 0")).contains("deadline"));
-    let rated = json(
-        dir.path(),
-        &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.' --no-reasoning"),
-    );
+    let rated =
+        json(dir.path(), &format!("generate {model} --item k1 --task rating --title 'Good' --text 'It boils.'"));
     assert!((1..=5).contains(&rated["rating"].as_u64().unwrap()), "{rated}");
     for length in ["brief", "long"] {
         let asked = format!("generate {model} --item k1 --task text --title Kettle --candidates 2 --length {length}");

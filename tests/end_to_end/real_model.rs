@@ -11,9 +11,15 @@ fn the_demo_tells_the_whole_story() {
     let out = run(dir.path(), &format!("demo --model {}", model.display()));
     let said = String::from_utf8(out.stdout).unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    for part in
-        ["What marta has written", "alike in: ", "plan: ", "without personalization", "in marta's voice", "(its plan: "]
-    {
+    for part in [
+        "What marta has written",
+        "alike in: ",
+        "plan: ",
+        "without personalization",
+        "in marta's voice",
+        "(its plan: ",
+        "the best of 4, ",
+    ] {
         assert!(said.contains(part), "{part:?} is missing in\n{said}");
     }
     let written = said.split("in marta's voice").nth(1).unwrap().lines().nth(1).unwrap();
@@ -31,7 +37,7 @@ fn a_text_follows_its_plan_and_repeats() {
         "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, yes, and it screams while doing so.' --rating 2",
     );
     let args = format!(
-        "generate --store {{}}/me --pack {{}}/p.pack --model {} --item k1 --task text --title 'Handle too hot'",
+        "generate --store {{}}/me --pack {{}}/p.pack --model {} --item k1 --task text --title 'Handle too hot' --reasoning",
         model.display()
     );
     let first = json(dir.path(), &args);
@@ -40,7 +46,9 @@ fn a_text_follows_its_plan_and_repeats() {
     assert_eq!(json(dir.path(), &args)["text"], first["text"], "greedy writing repeats");
     let augmented = json(
         dir.path(),
-        &args.replace("generate", "augment").replace(" --item k1 --task text --title 'Handle too hot'", " -k 4"),
+        &args
+            .replace("generate", "augment")
+            .replace(" --item k1 --task text --title 'Handle too hot' --reasoning", " -k 4"),
     );
     let kept = augmented["kept"].as_array().unwrap();
     assert!(!kept.is_empty(), "{augmented}");

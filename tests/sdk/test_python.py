@@ -123,12 +123,17 @@ class Writing(Case):
     async def test_a_stream_is_the_text_in_pieces(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)
-            *pieces, written = [piece async for piece in me.tokens(text())]
+            *plain, written = [piece async for piece in me.tokens(text())]
+            self.assertEqual(({Phase.TEXT}, None), ({p.phase for p in plain}, written.plan))
+            *planned, written = [piece async for piece in me.tokens(text(length=locket.Length.BRIEF))]
+            self.assertEqual([Phase.PLAN, Phase.TEXT], list(dict.fromkeys(p.phase for p in planned)))
+            self.assertIs(locket.Length.BRIEF, written.plan.length)
+            *pieces, written = [piece async for piece in me.tokens(text(reasoning=True))]
             said = "".join(p.text for p in pieces if p.phase is Phase.TEXT)
             self.assertGreater(len(pieces), 10)
             self.assertIs(Phase.PLAN, pieces[0].phase)
             self.assertTrue(said.strip().startswith(written.text), (said, written.text))
-            self.assertEqual(written.text, (await me.write(text())).text)
+            self.assertEqual(written.text, (await me.write(text(reasoning=True))).text)
 
     async def test_a_length_that_is_asked_for(self) -> None:
         async with await self.open(model=model()) as me:

@@ -9,6 +9,7 @@ use locket::{
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
     prompt::Task,
+    reason::Length,
 };
 
 use crate::{generate, predict, ui};
@@ -28,6 +29,9 @@ pub struct Args {
     #[arg(short, default_value_t = 3)]
     k: usize,
 }
+
+/// Texts among which the last one is chosen.
+const CANDIDATES: usize = 4;
 
 /// The shipped sample.
 pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
@@ -88,18 +92,31 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     request.options.text_tokens = 96;
 
     println!("without personalization:");
-    let bare = GenerateRequest { personal: false, reasoning: false, ..request.clone() };
+    let bare = GenerateRequest { personal: false, ..request.clone() };
     print!("  ");
     engine.generate(&bare, &mut generate::stream_phase(0))?;
 
     let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
-    let synthetic = synthetic.iter().filter(|r| r.interaction.item != target.item).count();
-    println!("\n\nin {}'s voice, from {} real and {synthetic} synthetic texts:", person.user, real.len());
+    println!("\n\nin {}'s voice, the likeliest from {} real texts:", person.user, real.len());
     print!("  ");
-    let written = engine.generate(&request, &mut generate::stream_phase(1))?;
+    engine.generate(&request, &mut generate::stream_phase(0))?;
+
+    println!("\n\na brief one, which is planned:");
+    print!("  ");
+    let brief = GenerateRequest { length: Some(Length::Brief), ..request.clone() };
+    let written = engine.generate(&brief, &mut generate::stream_phase(1))?;
     if let Some(path) = written.path {
         println!("\n  (its plan: {path})");
     }
+
+    let synthetic = synthetic.iter().filter(|r| r.interaction.item != target.item).count();
+    println!(
+        "\nthe best of {CANDIDATES}, some planned, one of them from others' and {synthetic} synthetic texts, too:"
+    );
+    request.reasoning = true;
+    request.options.candidates = CANDIDATES;
+    let written = generate::with_spinner(engine, &request)?;
+    println!("  {}", written.text.unwrap_or_default());
     println!("\nwhat {} really wrote:\n  {}", person.user, target.text);
     Ok(())
 }

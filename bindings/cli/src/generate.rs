@@ -5,6 +5,7 @@ use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 use anyhow::bail;
 use locket::{
     engine::{AugmentOptions, Augmented, Engine, GenerateRequest},
+    generate::Written,
     llm::{LlmError, Sampling},
     prompt::Task,
     reason::Length,
@@ -102,6 +103,7 @@ pub struct AugmentArgs {
 Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --length brief
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --reasoning --candidates 8
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
 pub struct Args {
     #[command(flatten)]
@@ -124,11 +126,11 @@ pub struct Args {
     /// Print the text while it is written
     #[arg(long)]
     stream: bool,
-    /// Write without a reasoning path first
+    /// Plan first; one text is better without, of several candidates the best is better with
     #[arg(long)]
-    no_reasoning: bool,
-    /// How much to plan for in a text; default: as much as you write usually
-    #[arg(long, value_enum, conflicts_with = "no_reasoning")]
+    reasoning: bool,
+    /// How much to plan for in a text; default: as much as you write usually, without a plan
+    #[arg(long, value_enum)]
     length: Option<LengthArg>,
     /// Sampling temperature; 0 always takes the likeliest token
     #[arg(long, default_value_t = 0.0)]
@@ -215,7 +217,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);
     request.text.clone_from(&args.text);
-    request.reasoning = !args.no_reasoning;
+    request.reasoning = args.reasoning;
     request.length = args.length.map(Into::into);
     request.options.candidates = args.candidates;
     request.options.contrast = args.contrast;
@@ -224,16 +226,20 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     }
     request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     let streaming = args.stream && !json;
-    let last = usize::from(request.reasoning);
+    let last = usize::from(request.planned());
     let plan_shown = std::io::stderr().is_terminal();
-    let written = engine.generate(&request, &mut |event| {
-        if streaming && event.phase == last {
-            ui::stream(event.piece);
-        } else if streaming && plan_shown {
-            eprint!("{}", event.piece);
-        }
-        ui::alive()
-    })?;
+    let written = if streaming {
+        engine.generate(&request, &mut |event| {
+            if event.phase == last {
+                ui::stream(event.piece);
+            } else if plan_shown {
+                eprint!("{}", event.piece);
+            }
+            ui::alive()
+        })?
+    } else {
+        with_spinner(&engine, &request)?
+    };
     if json {
         return ui::print_json(&written);
     }
@@ -247,6 +253,17 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         println!("{}", written.text.or(written.title).or(rating).unwrap_or_default());
     }
     Ok(())
+}
+
+/// Writes with a spinner that counts what is heard of the work.
+pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Written, locket::Error> {
+    let spinner = ui::spinner("writing, steps:");
+    let written = engine.generate(request, &mut |_| {
+        spinner.inc(1);
+        ui::alive()
+    });
+    spinner.finish_and_clear();
+    written
 }
 
 /// A callback that streams one phase to stdout.

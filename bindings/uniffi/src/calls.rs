@@ -40,10 +40,10 @@ pub struct GenerateRequest {
     /// The text, for a title or a rating.
     #[uniffi(default)]
     pub text: Option<String>,
-    /// Whether a plan is written first.
-    #[uniffi(default = true)]
+    /// Whether a plan is written first. One text is better without; of several candidates the best is better with.
+    #[uniffi(default = false)]
     pub reasoning: bool,
-    /// How much to write, of a text with a plan; none: as much as the person does usually.
+    /// How much to write of a text, which is planned then; none: as much as the person does usually.
     #[uniffi(default)]
     pub length: Option<Length>,
     /// Whether the person's history is used.
@@ -204,6 +204,13 @@ pub struct Augmented {
     pub resumed: u32,
     /// Items left to the next call; while there are any, the history is unchanged.
     pub unfinished: u32,
+}
+
+impl GenerateRequest {
+    /// Whether a plan comes first.
+    pub(crate) fn planned(&self) -> bool {
+        self.reasoning || (self.task == WritingTask::Text && self.length.is_some())
+    }
 }
 
 impl From<GenerateRequest> for CoreRequest {

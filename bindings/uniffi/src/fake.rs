@@ -220,7 +220,7 @@ impl Backing for Fake {
             WritingTask::Rating => self.script.rating.to_string(),
             _ => self.script.text.clone(),
         };
-        let tokens = self.write((0, usize::from(request.reasoning)), &said, listener, stop)?;
+        let tokens = self.write((0, usize::from(request.planned())), &said, listener, stop)?;
         Ok(Written {
             plan: None,
             text: (request.task == WritingTask::Text).then(|| said.clone()),

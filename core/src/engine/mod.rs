@@ -60,9 +60,9 @@ pub struct GenerateRequest {
     pub title: Option<String>,
     /// The text, for [`Task::Title`] and [`Task::Rating`].
     pub text: Option<String>,
-    /// Whether to write a reasoning path first.
+    /// Whether to write a reasoning path first. One text is better without; of several, some that have one make the choice better.
     pub reasoning: bool,
-    /// How much to write, for [`Task::Text`] with a reasoning path; `None`: as much as the person does usually.
+    /// How much to write, for [`Task::Text`], by way of a reasoning path; `None`: as much as the person does usually.
     pub length: Option<Length>,
     /// Whether the person's history is used; without it the text is the model's own.
     pub personal: bool,
@@ -73,7 +73,7 @@ pub struct GenerateRequest {
 }
 
 impl GenerateRequest {
-    /// A request for `task` on `item` with reasoning, everything else by default.
+    /// A request for `task` on `item`, everything else by default.
     pub fn new(item: impl Into<String>, task: Task) -> Self {
         Self {
             item: item.into(),
@@ -81,12 +81,17 @@ impl GenerateRequest {
             item_title: None,
             title: None,
             text: None,
-            reasoning: true,
+            reasoning: false,
             length: None,
             personal: true,
             options: WriteOptions::default(),
             deadline: None,
         }
+    }
+
+    /// Whether a reasoning path is written first: it is what tells a length that is asked for.
+    pub fn planned(&self) -> bool {
+        self.reasoning || (self.task == Task::Text && self.length.is_some())
     }
 }
 
@@ -309,7 +314,9 @@ impl Engine {
         DecoderOptions { sequences, threads: self.threads, ..options.decoder() }
     }
 
-    /// What a request's prompt is made of, to look at before (or instead of) writing.
+    /// What a request's prompt is made of, to look at before (or instead of) writing. The likeliest text behind what was invented
+    /// for somebody is less like theirs: it stands in the prompt of one of several that are planned ([`generate::candidates`]), and of
+    /// who has written nothing.
     ///
     /// # Errors
     /// [`Error::Argument`] if the task lacks what it is given.
@@ -333,8 +340,8 @@ impl Engine {
         };
         let (history, neighbours) =
             if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
-        let (task, reasoning) = (request.task, request.reasoning);
-        Ok(match &self.pack {
+        let (task, reasoning) = (request.task, request.planned());
+        let mut material = match &self.pack {
             Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
@@ -342,7 +349,12 @@ impl Engine {
                 let ask = Ask { item_title, title, text, length: request.length };
                 Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
             }
-        })
+        };
+        let several = reasoning && request.length.is_none() && request.options.candidates > 1;
+        if task == Task::Text && !several && material.own().next().is_some() {
+            material.history.retain(|e| !e.synthetic);
+        }
+        Ok(material)
     }
 
     /// The person's texts for a prompt on `target`, real ones last: they stand nearest to the request.

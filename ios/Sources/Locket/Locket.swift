@@ -173,7 +173,9 @@ extension GenerateRequest {
         case .title: wanted = .title
         case .rating: wanted = .rating
         }
-        return reasoning ? [.plan, wanted] : [wanted]
+        // A length that is asked for is planned.
+        let planned = reasoning || (task == .text && length != nil)
+        return planned ? [.plan, wanted] : [wanted]
     }
 }
 

@@ -300,4 +300,5 @@ class Locket:
 
 def _phases(request: GenerateRequest) -> list[Phase]:
     wanted = {WritingTask.TEXT: Phase.TEXT, WritingTask.TITLE: Phase.TITLE, WritingTask.RATING: Phase.RATING}
-    return ([Phase.PLAN] if request.reasoning else []) + [wanted[request.task]]
+    planned = request.reasoning or (request.task == WritingTask.TEXT and request.length is not None)
+    return ([Phase.PLAN] if planned else []) + [wanted[request.task]]

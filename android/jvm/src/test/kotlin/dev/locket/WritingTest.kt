@@ -77,10 +77,13 @@ class WritingTest {
     @Test
     fun `a length that is asked for`() = withLocket { locket ->
         val asked = listOf(Length.BRIEF, Length.LONG)
-        val written = asked.map { locket.write(Here.text(maxTokens = 160u).copy(length = it)) }
+        val written = asked.map { locket.write(Here.text(maxTokens = 160u, reasoning = false).copy(length = it)) }
         assertEquals(asked, written.map { it.plan!!.length })
         val (brief, long) = written.map { it.text!!.split(" ").size }
         assertTrue(brief < long, "$brief, $long")
+        val phases = locket.stream(Here.text(reasoning = false).copy(length = Length.BRIEF)).toList()
+            .filterIsInstance<Writing.Token>().map { it.phase }.distinct()
+        assertEquals(listOf(Phase.PLAN, Phase.TEXT), phases)
     }
 
     @Test

@@ -146,5 +146,7 @@ private fun GenerateRequest.phases(): List<Phase> {
         WritingTask.TITLE -> Phase.TITLE
         WritingTask.RATING -> Phase.RATING
     }
-    return if (reasoning) listOf(Phase.PLAN, wanted) else listOf(wanted)
+    // A length that is asked for is planned.
+    val planned = reasoning || (task == WritingTask.TEXT && length != null)
+    return if (planned) listOf(Phase.PLAN, wanted) else listOf(wanted)
 }

@@ -97,7 +97,7 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     engine.generate(&bare, &mut generate::stream_phase(0))?;
 
     let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
-    println!("\n\nin {}'s voice, the likeliest from {} real texts:", person.user, real.len());
+    println!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len());
     print!("  ");
     engine.generate(&request, &mut generate::stream_phase(0))?;
 

@@ -229,7 +229,7 @@ pub fn generation(
 /// Fewest people with a history among whom an author can be looked for.
 const AUTHORS: usize = 100;
 
-/// How often the author is found by the text: written, real (the ceiling), and by the title alone (the floor); among any authors,
+/// How often the author is found by the text: written, real, and by the title alone (the floor); among any authors,
 /// and among those of the same category.
 fn identification(
     files: &[PathBuf],

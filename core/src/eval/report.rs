@@ -218,7 +218,7 @@ fn table(runs: &[Run]) -> String {
     if let Some(found) = runs.iter().filter_map(|r| r.found.as_ref()).max_by_key(|f| f.real.n()) {
         let _ = writeln!(
             out,
-            "\nAuthors found by the title alone (floor): {}; by the true text (ceiling): {}.",
+            "\nAuthors found by the title alone (floor): {}; by the true text: {}.",
             shown(&found.title),
             shown(&found.real)
         );

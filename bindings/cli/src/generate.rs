@@ -103,7 +103,7 @@ pub struct AugmentArgs {
 Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --length brief
-  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --reasoning --candidates 8
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --candidates 8
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
 pub struct Args {
     #[command(flatten)]
@@ -126,7 +126,7 @@ pub struct Args {
     /// Print the text while it is written
     #[arg(long)]
     stream: bool,
-    /// Plan first; one text is better without, of several candidates the best is better with
+    /// Plan first; one text is better without, several candidates differ more with
     #[arg(long)]
     reasoning: bool,
     /// How much to plan for in a text; default: as much as you write usually, without a plan

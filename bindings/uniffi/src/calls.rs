@@ -40,7 +40,7 @@ pub struct GenerateRequest {
     /// The text, for a title or a rating.
     #[uniffi(default)]
     pub text: Option<String>,
-    /// Whether a plan is written first. One text is better without; of several candidates the best is better with.
+    /// Whether a plan is written first. One text is better without; several candidates differ more with.
     #[uniffi(default = false)]
     pub reasoning: bool,
     /// How much to write of a text, which is planned then; none: as much as the person does usually.
@@ -62,7 +62,7 @@ pub struct GenerateRequest {
     #[uniffi(default = 0)]
     pub seed: u32,
     /// Texts to write, eight at a time, of which the one is taken that agrees most with the others and sounds most like the person:
-    /// 16 gave the best. More than one is not streamed.
+    /// eight make it sound more so than one does. More than one is not streamed.
     #[uniffi(default = 1)]
     pub candidates: u32,
     /// How much more a text is to be the person's than what would be written without their texts. 0 takes less time and

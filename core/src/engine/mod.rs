@@ -60,7 +60,7 @@ pub struct GenerateRequest {
     pub title: Option<String>,
     /// The text, for [`Task::Title`] and [`Task::Rating`].
     pub text: Option<String>,
-    /// Whether to write a reasoning path first. One text is better without; of several, some that have one make the choice better.
+    /// Whether to write a reasoning path first. One text is better without; several candidates differ more with.
     pub reasoning: bool,
     /// How much to write, for [`Task::Text`], by way of a reasoning path; `None`: as much as the person does usually.
     pub length: Option<Length>,

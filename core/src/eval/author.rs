@@ -3,7 +3,8 @@
 //! The text is compared with what its author and 99 others wrote before, by the cosine of character 3- to 5-grams (log tf x idf,
 //! lower-cased, white space folded: the usual features of authorship attribution). The measure is the mean reciprocal rank of the
 //! true author. A real text of the author tells what to expect (what is typical of the author is found oftener still); the title that
-//! was given, which says what the person writes about but nothing of how, is the floor. Against authors of the same category the topic helps less.
+//! was given, which says what the person writes about but nothing of how, is the floor. Against authors of the same category the
+//! topic helps less.
 
 use std::collections::HashMap;
 

@@ -96,7 +96,8 @@ impl<'a> Grounding<'a> {
 
     /// Of those only what is on the item itself.
     fn on_item(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
-        let number = self.pack.find(target.item);
+        // Ranking takes time even to take none.
+        let number = self.pack.find(target.item).filter(|_| k > 0);
         number.map(|n| self.retriever().like(own).on_item(n, &target.query(), k)).unwrap_or_default()
     }
 

@@ -113,7 +113,7 @@ fn nobody_is_shown_their_own_text() {
 #[test]
 fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
     let (_dir, pack, people) = sample();
-    let mut differ = 0;
+    let (mut differ, mut grounded) = (0, 0);
     for person in &people {
         let me = author_key(&person.user);
         let grounding = Grounding::new(&pack, Some(me));
@@ -142,9 +142,11 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
             |own: &[&str]| grounding.neighbours(&target, own, 4).iter().map(|n| n.text.text).collect::<Vec<_>>();
         let by_words = Grounding::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
         if !planned.neighbours.is_empty() {
+            grounded += 1;
             assert_eq!(shown(&by_words), texts(&[]));
         }
         differ += usize::from(texts(&said) != texts(&[]));
     }
     assert!(differ > people.len() / 2, "{differ} of {}", people.len());
+    assert!(grounded > people.len() / 2, "{grounded} of {}", people.len());
 }

@@ -206,13 +206,6 @@ pub struct Augmented {
     pub unfinished: u32,
 }
 
-impl GenerateRequest {
-    /// Whether a plan comes first.
-    pub(crate) fn planned(&self) -> bool {
-        self.reasoning || (self.task == WritingTask::Text && self.length.is_some())
-    }
-}
-
 impl From<GenerateRequest> for CoreRequest {
     fn from(r: GenerateRequest) -> Self {
         let task = match r.task {

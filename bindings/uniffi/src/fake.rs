@@ -10,6 +10,7 @@ use std::{
 };
 
 use locket::{
+    engine::GenerateRequest as CoreRequest,
     interaction,
     llm::Event,
     store::{Export, StoreError},
@@ -220,12 +221,15 @@ impl Backing for Fake {
             WritingTask::Rating => self.script.rating.to_string(),
             _ => self.script.text.clone(),
         };
-        let tokens = self.write((0, usize::from(request.planned())), &said, listener, stop)?;
+        let task = request.task;
+        // As of the real engine: a plan would come first.
+        let phase = usize::from(CoreRequest::from(request).planned());
+        let tokens = self.write((0, phase), &said, listener, stop)?;
         Ok(Written {
             plan: None,
-            text: (request.task == WritingTask::Text).then(|| said.clone()),
-            title: (request.task == WritingTask::Title).then_some(said),
-            rating: (request.task == WritingTask::Rating).then_some(self.script.rating),
+            text: (task == WritingTask::Text).then(|| said.clone()),
+            title: (task == WritingTask::Title).then_some(said),
+            rating: (task == WritingTask::Rating).then_some(self.script.rating),
             tokens,
             prompt_tokens: 0,
             reused_tokens: 0,

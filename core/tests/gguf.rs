@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 
 use locket::llm::{
-    DecoderOptions, LoadOptions, Model, Phase, Prompt, Request, Sampling,
+    Calibration, DecoderOptions, LoadOptions, Model, Phase, Prompt, Request, Sampling,
     gguf::{self, GgufError, ModelFacts},
 };
 use locket_tests::tiny::{self, Parts, Value};
@@ -244,6 +244,11 @@ fn adapters() {
         ("adapter.lora.alpha", Value::U32(64)),
         ("adapter.lora.alpha", Value::F32(f32::NAN)),
         ("adapter.alora.invocation_tokens", Value::I32s(vec![-1])),
+        (gguf::CALIBRATION, Value::F32s(vec![1.0; 5])),
+        (gguf::CALIBRATION, Value::F32s(vec![-1.0, 0.0, 0.0, 0.0, 0.0, 0.0])),
+        (gguf::CALIBRATION, Value::F32s(vec![1.0, 0.0, f32::NAN, 0.0, 0.0, 0.0])),
+        (gguf::CALIBRATION, Value::I32s(vec![1; 6])),
+        (gguf::CALIBRATION, Value::Texts(vec!["1".into(); 6])),
     ] {
         assert!(matches!(refused(tiny::adapter_parts().set(key, value)), GgufError::Adapter(_)), "{key}");
     }
@@ -264,6 +269,27 @@ fn adapters() {
     none.tensors.clear();
     assert!(matches!(refused(none), GgufError::Adapter(_)));
     assert!(matches!(refused(tiny::parts()), GgufError::Adapter(_)));
+}
+
+#[test]
+fn a_calibration_is_added_and_replaced() {
+    let bytes = tiny::adapter_parts().bytes();
+    let mut numbers = [1.5, -0.5, 0.0, 0.25, 0.5, 1.0];
+    let mut once = gguf::with_floats(&bytes, gguf::CALIBRATION, &numbers).unwrap();
+    for _ in 0..2 {
+        let (before, after) = (gguf::parse(&bytes).unwrap(), gguf::parse(&once).unwrap());
+        assert_eq!(gguf::calibration(&before).unwrap(), Calibration::default());
+        assert_eq!(gguf::calibration(&after).unwrap().numbers(), numbers);
+        assert_eq!(after.tensors, before.tensors);
+        assert_eq!(bytes[before.data as usize..], once[after.data as usize..]);
+        assert_eq!(after.get("adapter.type"), before.get("adapter.type"));
+        gguf::check_adapter(&after, &gguf::parse(&tiny::bytes()).unwrap()).unwrap();
+        numbers[1] = 0.75;
+        let twice = gguf::with_floats(&once, gguf::CALIBRATION, &numbers).unwrap();
+        assert_eq!(twice.len(), once.len(), "replaced, not added");
+        once = twice;
+    }
+    assert!(gguf::with_floats(b"GGUF", gguf::CALIBRATION, &numbers).is_err());
 }
 
 /// Files with a few bytes changed: most are refused; llama.cpp loads the others, or says no, and decodes with them. An

@@ -244,3 +244,50 @@ fn tasks_plans_and_neighbours_can_be_chosen() {
         assert!(!out.status.success() && String::from_utf8(out.stderr).unwrap().contains("four numbers"), "{wrong}");
     }
 }
+
+#[test]
+fn ratings_are_corrected_in_an_adapters_file() {
+    let dir = with_sample();
+    let model = locket_tests::tiny::write(dir.path());
+    let adapter = locket_tests::tiny::write_adapter(dir.path(), 32);
+    let common = format!("--profiles {{}}/sample.jsonl --model {}", model.display());
+    let fit = |limit: usize, out: &str| {
+        let adapter = adapter.display();
+        json(dir.path(), &format!("align ratings {common} --adapter {adapter} --limit {limit} --out {{}}/{out}.gguf"))
+    };
+    let made = fit(24, "rated");
+    assert_eq!(made["ratings"], 24, "{made}");
+    let pair = |name: &str| [0, 1].map(|n: usize| made[name][n].as_f64().unwrap());
+    // A model of random weights knows nothing: what people give usually is better than what it says.
+    let ([loss, corrected], [mae, nearer]) = (pair("loss"), pair("mae"));
+    assert!(corrected < loss && nearer < mae, "{made}");
+    let rated = dir.path().join("rated.gguf");
+    let load = |adapter: &Path| {
+        let options = LoadOptions { adapter: Some(adapter.to_path_buf()), ..LoadOptions::default() };
+        Model::load(&model, options).unwrap().stars().unwrap().calibration
+    };
+    let scale = made["calibration"]["scale"].as_f64().unwrap();
+    assert!((load(&rated).scale - scale).abs() < 1e-6 * scale.abs(), "{made}");
+    assert_eq!(load(&adapter), locket::llm::Calibration::default());
+    // Nothing is left beside it, and what was corrected before has no say.
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("ratings")), "{left:?}");
+    let again = format!("align ratings {common} --adapter {} --limit 24 --out {{}}/rated.gguf", rated.display());
+    assert_eq!(json(dir.path(), &again), made);
+    let no_ratings = dir.path().join("none.jsonl");
+    let text = fs::read_to_string(dir.path().join("sample.jsonl")).unwrap();
+    let stripped = text.lines().map(|line| {
+        let mut row: Value = serde_json::from_str(line).unwrap();
+        row["target"]["rating"] = Value::Null;
+        row["history"].as_array_mut().unwrap().iter_mut().for_each(|i| i["rating"] = Value::Null);
+        format!("{row}\n")
+    });
+    fs::write(&no_ratings, stripped.collect::<String>()).unwrap();
+    let nothing = format!(
+        "align ratings --profiles {} --model {} --adapter {} --out {{}}/x.gguf",
+        no_ratings.display(),
+        model.display(),
+        adapter.display()
+    );
+    assert!(fails(dir.path(), &nothing).contains("no rating"));
+}

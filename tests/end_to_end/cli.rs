@@ -85,6 +85,14 @@ fn augment_and_generate() {
     let streamed = run(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle --stream"));
     let whole = run(dir.path(), &format!("generate {model} --item k1 --task text --title Kettle"));
     assert!(streamed.status.success() && whole.status.success());
+    let shown = |output: std::process::Output| String::from_utf8(output.stdout).unwrap();
+    let (streamed, whole) = (shown(streamed), shown(whole));
+    assert!(whole.len() > 1 && streamed.starts_with(|c: char| !c.is_whitespace()), "{streamed:?} {whole:?}");
+    // Of several texts the one that is taken is shown at once.
+    let best = format!("generate {model} --item k1 --task text --title Kettle --candidates 2");
+    let (streamed, whole) = (shown(run(dir.path(), &format!("{best} --stream"))), shown(run(dir.path(), &best)));
+    assert!(whole.len() > 1);
+    assert_eq!(streamed, whole);
 }
 
 #[test]

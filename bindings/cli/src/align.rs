@@ -1,10 +1,14 @@
-//! `locket align examples | synthesize | paths`
+//! `locket align examples | synthesize | paths | ratings`
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context;
 use locket::{
     align::{self, ExampleOptions, Judge, SearchOptions, Share, SynthesisOptions},
-    llm::Model,
+    llm::{Model, gguf},
 };
 use serde_json::json;
 
@@ -57,6 +61,41 @@ A search that was stopped goes on when it is called again with the same --out.")
         #[arg(long, value_enum, default_value_t = JudgeArg::Likelihood)]
         judge: JudgeArg,
     },
+    /// Correct how an adapter rates: a scale and five biases, fitted on people's ratings and kept in its file
+    #[command(after_help = "\
+Example:
+  locket align ratings --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1500 --out round1-rated.gguf
+The people of --validation are left out, as they are from the training of the adapter. A call that was stopped goes on when it is called
+again with the same --out: what it has read is kept beside it until it is done.")]
+    Ratings(RatingsArgs),
+}
+
+#[derive(clap::Args)]
+pub struct RatingsArgs {
+    /// Profile files
+    #[arg(long, required = true, num_args = 1..)]
+    profiles: Vec<PathBuf>,
+    /// The model
+    #[arg(long)]
+    model: String,
+    /// LoRA adapter (GGUF) to correct; what it says of ratings already has no influence
+    #[arg(long)]
+    adapter: PathBuf,
+    /// Part of the people that is left out for validation (`locket eval generation --validation`)
+    #[arg(long, default_value_t = 0.2)]
+    validation: f64,
+    /// Most ratings per person
+    #[arg(long, default_value_t = 6)]
+    per_person: usize,
+    /// Most ratings in all, drawn by the seed
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Seed of the draw
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The corrected adapter
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -116,6 +155,7 @@ fn shares(text: &str) -> Result<[u64; 4], String> {
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let (args, search) = match command {
         Command::Examples(args) => (args, None),
+        Command::Ratings(args) => return ratings(&args, json),
         Command::Synthesize { args, adapter, each, share } => return synthesize(args, adapter, (each, share), json),
         Command::Paths { args, adapter, n, rationalised, judge } => (args, Some((adapter, n, rationalised, judge))),
     };
@@ -178,6 +218,46 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
         return ui::print_json(&made);
     }
     println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.out.display());
+    Ok(())
+}
+
+fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
+    let model = ui::load_model(&args.model, Some(&args.adapter))?;
+    let (validation, per_person) = (Share(args.validation), args.per_person);
+    let options =
+        ExampleOptions { validation, per_person, limit: args.limit, seed: args.seed, ..ExampleOptions::default() };
+    let journal = args.out.with_extension("ratings.jsonl");
+    let bar = ui::bar(1, "ratings");
+    let rated = align::ratings(&args.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        ui::alive()
+    })?;
+    bar.finish_and_clear();
+    let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
+    let corrected = gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
+    // Whole or not at all.
+    let dir = args.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        file.write_all(&corrected)?;
+        file.persist(&args.out).map_err(|e| e.error)
+    };
+    write().with_context(|| format!("cannot write {}", args.out.display()))?;
+    std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
+    if json {
+        return ui::print_json(&rated);
+    }
+    let [loss, corrected_loss] = rated.loss;
+    let [mae, corrected_mae] = rated.mae;
+    println!(
+        "{} ratings of {} people ({} left out for validation): loss {loss:.3} -> {corrected_loss:.3}, error of the median \
+         {mae:.3} -> {corrected_mae:.3} stars -> {}",
+        rated.ratings,
+        rated.people[0],
+        rated.people[1],
+        args.out.display()
+    );
     Ok(())
 }
 

@@ -225,7 +225,8 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }
     request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
-    let streaming = args.stream && !json;
+    // Of several texts none is worth looking at before one was chosen.
+    let streaming = args.stream && !json && args.candidates <= 1;
     let last = usize::from(request.planned());
     let plan_shown = std::io::stderr().is_terminal();
     let written = if streaming {

@@ -7,12 +7,14 @@
 //! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
 //! - [`search`](fn@search) makes the same examples with golden paths: of several that the current model samples, the one that
 //!   leads to the true text.
+//! - [`ratings`](fn@ratings) corrects how a fitted model rates.
 //!
 //! Every block of a prompt is somebody's answer to the same kind of request, so each is learnt as well, given those before it:
 //! five times as much to learn for the same reading. Nothing by a person on the judged side is ever learnt, not even where it
 //! stands in another's prompt.
 
 mod example;
+mod ratings;
 mod search;
 mod synthesis;
 
@@ -25,6 +27,7 @@ use std::{
 };
 
 pub use example::{Answer, Example, example};
+pub use ratings::{Rated, ratings};
 pub use search::{Judge, SearchOptions, Searched, search};
 pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
 
@@ -33,7 +36,7 @@ use crate::{
     choose::matching_texts,
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::Interaction,
-    llm::Model,
+    llm::{Model, STARS},
     pack::{BuildOptions, Holdout, Pack, author_key, build, hash, spread},
     profile::{Profile, Profiles},
     prompt::{Material, TEXT_WORDS, Task},
@@ -153,6 +156,14 @@ struct Draft {
     answer: Answer,
     /// The part of the person's history that it may use.
     history: Vec<Interaction>,
+}
+
+impl Draft {
+    /// One less than the stars that are the true answer, if a rating is asked for.
+    fn truth(&self) -> Option<usize> {
+        let rating = self.answer.phases.last().filter(|_| self.material.task == Task::Rating)?;
+        rating.parse::<usize>().ok()?.checked_sub(1).filter(|&n| n < STARS)
+    }
 }
 
 /// All requests of some profiles that may be learnt.

@@ -7,6 +7,7 @@ pub use augmenting::{AugmentOptions, Augmented};
 pub use predicting::{PredictOptions, Predicted, Reason};
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -298,7 +299,7 @@ impl Engine {
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
                     decoder.run(&generate::candidates(decoder.model(), &asked, &request, &options), &mut alive)?
                 } else {
-                    vec![decoder.run_one(&request, on_event)?]
+                    vec![decoder.run_one(&request, &mut from_the_first_word(on_event))?]
                 };
                 let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
@@ -386,5 +387,17 @@ impl Engine {
         // Nothing may be written any more.
         drop(self.worker);
         Ok(self.store.erase()?)
+    }
+}
+
+/// The same events without the space that stands in front of a phase's first word: it belongs to the label before it.
+fn from_the_first_word(on_event: OnEvent<'_>) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+    let mut begun = None;
+    move |event| {
+        let piece = if begun == Some(event.phase) { event.piece } else { event.piece.trim_start() };
+        if !piece.is_empty() {
+            begun = Some(event.phase);
+        }
+        on_event(Event { piece, ..event })
     }
 }

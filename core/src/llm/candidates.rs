@@ -9,7 +9,7 @@ use llama_cpp_2::{
     token::{data::LlamaTokenData, data_array::LlamaTokenDataArray},
 };
 
-use super::{LlmError, Model, Phase, Sampling, Token};
+use super::{LlmError, Model, Phase, Sampling, Stars, Token};
 
 /// Most candidates that sampling looks at.
 const MAX_CANDIDATES: usize = 256;
@@ -21,6 +21,8 @@ pub(super) struct Chooser {
     chain: LlamaSampler,
     grammar: Option<LlamaSampler>,
     keep: usize,
+    stars: Option<Stars>,
+    greedy: bool,
     /// The candidates of the token in progress, kept for their room.
     few: LlamaTokenDataArray,
 }
@@ -48,24 +50,28 @@ impl Chooser {
             .transpose()?;
         let keep = s.top_k.clamp(1, MAX_CANDIDATES);
         let few = LlamaTokenDataArray::new(Vec::new(), true);
-        Ok(Self { chain: LlamaSampler::chain_simple(chain), grammar, keep, few })
+        let (chain, greedy) = (LlamaSampler::chain_simple(chain), s.temperature <= 0.0);
+        Ok(Self { chain, grammar, keep, stars: phase.stars, greedy, few })
     }
 
     /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice: nothing that is `shunned`, if there is
     /// anything else.
     pub(super) fn choose(&mut self, logits: &[f32], shunned: impl Fn(Token) -> bool) -> Result<Token, LlmError> {
         let few = &mut self.few;
-        candidates(logits, self.keep, few);
-        if let Some(grammar) = &mut self.grammar {
+        few.data.clear();
+        if let Some(stars) = &self.stars {
+            stars.weigh(logits, self.greedy, few);
+            allow(&mut self.grammar, few);
+        }
+        // What is no rating, or stands in front of one.
+        if few.data.is_empty() {
             let mut asked = self.keep;
-            loop {
-                few.apply_sampler(grammar);
-                few.data.retain(|c| c.logit() > f32::NEG_INFINITY);
-                if !few.data.is_empty() || asked >= logits.len() {
-                    break;
-                }
+            candidates(logits, asked, few);
+            allow(&mut self.grammar, few);
+            while few.data.is_empty() && asked < logits.len() {
                 asked = asked.saturating_mul(WIDER);
                 candidates(logits, asked.min(logits.len()), few);
+                allow(&mut self.grammar, few);
             }
             few.data.truncate(self.keep);
         }
@@ -79,6 +85,14 @@ impl Chooser {
             grammar.try_accept(token).map_err(|e| LlmError::Grammar(e.to_string()))?;
         }
         Ok(token)
+    }
+}
+
+/// Leaves what the grammar accepts.
+fn allow(grammar: &mut Option<LlamaSampler>, few: &mut LlamaTokenDataArray) {
+    if let Some(grammar) = grammar {
+        few.apply_sampler(grammar);
+        few.data.retain(|c| c.logit() > f32::NEG_INFINITY);
     }
 }
 

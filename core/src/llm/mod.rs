@@ -20,6 +20,7 @@ mod device;
 mod draft;
 pub mod gguf;
 pub(crate) mod model;
+mod ordinal;
 mod pieces;
 mod place;
 mod request;
@@ -34,6 +35,7 @@ pub use contrast::Contrast;
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
+pub use ordinal::{Calibration, STARS, Stars, median};
 pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop, Unlike};
 pub use worker::{MemoryLevel, guarded};
 

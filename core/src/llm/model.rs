@@ -15,7 +15,7 @@ use llama_cpp_2::{
 };
 
 use super::{
-    DecoderOptions, Gpu, LlmError, MemoryBudget, Placement, Token,
+    Calibration, DecoderOptions, Gpu, LlmError, MemoryBudget, Placement, STARS, Stars, Token,
     device::{devices, load_kernels, place},
     gguf,
     gguf::ModelFacts,
@@ -56,6 +56,7 @@ pub struct Model {
     template: Option<LlamaChatTemplate>,
     facts: ModelFacts,
     adapter_bytes: u64,
+    calibration: Calibration,
     identity: Option<String>,
     placement: Placement,
 }
@@ -84,9 +85,9 @@ fn backend() -> Result<&'static LlamaBackend, LlmError> {
 }
 
 /// What the files of a model and its adapter say of them, if they can be trusted.
-fn examine(path: &Path, adapter: Option<&Path>) -> Result<(ModelFacts, u64), LlmError> {
+fn examine(path: &Path, adapter: Option<&Path>) -> Result<(ModelFacts, (u64, Calibration)), LlmError> {
     let facts = gguf::check_model(path)?;
-    let adapter = adapter.map_or(Ok(0), |adapter| check_adapter(adapter, path))?;
+    let adapter = adapter.map_or(Ok((0, Calibration::default())), |adapter| check_adapter(adapter, path))?;
     Ok((facts, adapter))
 }
 
@@ -108,7 +109,7 @@ pub fn would_fit(
     allowed_bytes: Option<u64>,
     decoder: &DecoderOptions,
 ) -> Result<MemoryBudget, LlmError> {
-    let (facts, adapter) = examine(path.as_ref(), adapter)?;
+    let (facts, (adapter, _)) = examine(path.as_ref(), adapter)?;
     let budget = MemoryBudget::of(&facts, adapter, decoder);
     fits(budget.resident(), allowed_bytes.or_else(available_memory))?;
     Ok(budget)
@@ -131,7 +132,7 @@ impl Model {
     /// [`LlmError::Cancelled`] if the progress callback broke off.
     pub fn load(path: impl AsRef<Path>, mut options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
-        let (facts, adapter_bytes) = examine(&path, options.adapter.as_deref())?;
+        let (facts, (adapter_bytes, calibration)) = examine(&path, options.adapter.as_deref())?;
         // Without any decoder yet: what the model alone will take.
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
         let needed = budget.model();
@@ -168,7 +169,7 @@ impl Model {
         let LoadOptions { adapter: file, allowed_bytes, gpu, .. } = options;
         let source = Source { path, adapter: file, allowed_bytes, gpu };
         let identity = identity.join().ok().flatten();
-        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, identity, placement })
+        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, calibration, identity, placement })
     }
 
     /// What it was loaded with, to load it again.
@@ -250,6 +251,16 @@ impl Model {
         self.inner.vocab().tokenize(text.as_bytes(), false, false)
     }
 
+    /// The tokens of the ratings, and how they are corrected; none if the vocabulary has no digits of one token.
+    pub fn stars(&self) -> Option<Stars> {
+        let digits = (1..=STARS).map(|n| match self.tokens(&n.to_string())[..] {
+            [token] => Some(token),
+            _ => None,
+        });
+        let tokens = digits.collect::<Option<Vec<Token>>>()?.try_into().ok()?;
+        Some(Stars { tokens, calibration: self.calibration })
+    }
+
     /// Appends what a token stands for; nothing for a special one.
     pub(crate) fn spell(&self, token: Token, out: &mut Vec<u8>) {
         self.inner.vocab().token_to_piece_into(token, out, false, None);
@@ -313,12 +324,12 @@ fn fingerprint(path: &Path) -> Result<String, LlmError> {
     Ok(format!("{} {metadata} {:08x}", bytes.len(), crc32fast::hash(&bytes[data..])))
 }
 
-/// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes.
-fn check_adapter(adapter: &Path, base: &Path) -> Result<u64, LlmError> {
+/// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes and how it corrects ratings.
+fn check_adapter(adapter: &Path, base: &Path) -> Result<(u64, Calibration), LlmError> {
     let (adapter_bytes, base_bytes) = (gguf::map(adapter)?, gguf::map(base)?);
     let parsed = gguf::parse(&adapter_bytes).and_then(|a| {
         gguf::check_adapter(&a, &gguf::parse(&base_bytes)?)?;
-        Ok(a.data_bytes)
+        Ok((a.data_bytes, gguf::calibration(&a)?))
     });
     parsed.map_err(|source| LlmError::File { path: adapter.to_path_buf(), source })
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use super::{Contrast, Token};
+use super::{Contrast, Stars, Token};
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +74,9 @@ pub struct Phase {
     pub least_tokens: usize,
     /// What it must not repeat.
     pub unlike: Option<Unlike>,
+    /// What ratings are, if it is one that is written: where one of their tokens can follow, their corrected logits decide, and
+    /// without a temperature the median is taken, not the likeliest.
+    pub stars: Option<Stars>,
     /// Most tokens.
     pub max_tokens: usize,
     /// How tokens are chosen.
@@ -84,7 +87,7 @@ impl Phase {
     /// Up to so many tokens, and nothing else asked of them.
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
         let (lead, grammar, stop) = (String::new(), None, Vec::new());
-        Self { lead, grammar, stop, least_tokens: 0, unlike: None, max_tokens, sampling }
+        Self { lead, grammar, stop, least_tokens: 0, unlike: None, stars: None, max_tokens, sampling }
     }
 }
 

@@ -1,12 +1,16 @@
 //! LoRA adapters (Hu et al., arXiv 2106.09685) as GGUF files.
 
 use super::{Gguf, GgufError, Value};
+use crate::llm::Calibration;
+
+/// The key of an adapter's [`Calibration`]: six 32-bit floats, the scale and the biases.
+pub const CALIBRATION: &str = "locket.rating.calibration";
 
 /// Largest rank of an update.
 const MAX_RANK: u64 = 1 << 12;
 
 /// Checks that `adapter` is a LoRA adapter for the model `base`: of its architecture, and every update of the shape of a
-/// tensor there.
+/// tensor there. Its calibration, if there is one, can be used.
 ///
 /// # Errors
 /// [`GgufError::Adapter`] says what does not match.
@@ -29,6 +33,7 @@ pub fn check_adapter(adapter: &Gguf<'_>, base: &Gguf<'_>) -> Result<(), GgufErro
     if adapter.get("adapter.alora.invocation_tokens").is_some() {
         return Err(bad("adapters that switch on at a token are not supported".into()));
     }
+    calibration(adapter)?;
     if adapter.tensors.is_empty() {
         return Err(bad("it holds no tensors".into()));
     }
@@ -59,4 +64,16 @@ pub fn check_adapter(adapter: &Gguf<'_>, base: &Gguf<'_>) -> Result<(), GgufErro
         }
     }
     Ok(())
+}
+
+/// How an adapter's file says that ratings are corrected; no correction if it says nothing.
+///
+/// # Errors
+/// [`GgufError::Adapter`] if what it says makes no sense.
+pub fn calibration(adapter: &Gguf<'_>) -> Result<Calibration, GgufError> {
+    let Some(array) = adapter.array(CALIBRATION)? else { return Ok(Calibration::default()) };
+    let float = |value| if let Value::Float(x) = value { x as f32 } else { f32::NAN };
+    let numbers: Vec<f32> = array.scalars().map(|all| all.map(float).collect()).unwrap_or_default();
+    let wrong = || GgufError::Adapter(format!("{CALIBRATION} is not a scale above 0 and five biases"));
+    Calibration::of_numbers(&numbers).ok_or_else(wrong)
 }

@@ -16,12 +16,14 @@ mod facts;
 mod parse;
 mod tensor;
 mod vocabulary;
+mod write;
 
-pub use adapter::check_adapter;
+pub use adapter::{CALIBRATION, calibration, check_adapter};
 pub use error::GgufError;
 pub use facts::ModelFacts;
 pub use parse::{Array, Gguf, Value, parse};
 pub use tensor::{Tensor, TensorType};
+pub use write::with_floats;
 
 use std::{fs::File, path::Path};
 

@@ -49,6 +49,10 @@ pub enum Value<'a> {
 #[derive(Debug)]
 pub struct Gguf<'a> {
     entries: HashMap<&'a str, (u32, Value<'a>)>,
+    /// Each metadata entry's key and bytes, key and type included, in the file's order.
+    pub(super) raw_entries: Vec<(&'a str, &'a [u8])>,
+    /// The bytes of the tensor list.
+    pub(super) raw_list: &'a [u8],
     /// The tensors in the file's order.
     pub tensors: Vec<Tensor<'a>>,
     /// Where the tensors' data begins, in bytes.
@@ -186,19 +190,21 @@ pub fn parse(bytes: &[u8]) -> Result<Gguf<'_>, GgufError> {
     }
     let tensor_count = r.count("tensors", MAX_TENSORS)?;
     let entry_count = r.count("metadata entries", MAX_ENTRIES)?;
-    let mut entries = HashMap::new();
+    let (mut entries, mut raw_entries) = (HashMap::new(), Vec::new());
     for _ in 0..entry_count {
+        let from = r.at;
         let key = r.name(MAX_KEY, "the metadata")?;
         let kind = r.u32("the metadata")?;
         let value = r.value(key, kind)?;
         if key.is_empty() || entries.insert(key, (kind, value)).is_some() {
             return Err(GgufError::Name(key.to_owned()));
         }
+        raw_entries.push((key, &bytes[from..r.at]));
     }
-    let mut gguf = Gguf { entries, tensors: Vec::new(), data: 0, data_bytes: 0 };
+    let mut gguf = Gguf { entries, raw_entries, raw_list: &[], tensors: Vec::new(), data: 0, data_bytes: 0 };
     let alignment = u64::from(gguf.alignment()?);
 
-    let mut names = HashSet::new();
+    let (mut names, list) = (HashSet::new(), r.at);
     for _ in 0..tensor_count {
         const PART: &str = "the tensor list";
         let name = r.name(MAX_TENSOR_NAME, PART)?;
@@ -223,6 +229,7 @@ pub fn parse(bytes: &[u8]) -> Result<Gguf<'_>, GgufError> {
         gguf.data_bytes = padded.and_then(|p| gguf.data_bytes.checked_add(p)).ok_or(bad("its data overflows"))?;
         gguf.tensors.push(tensor);
     }
+    gguf.raw_list = &bytes[list..r.at];
     // The last tensor may lack its padding.
     let spare = gguf.tensors.last().map_or(0, |t| t.bytes.next_multiple_of(alignment) - t.bytes);
     gguf.data = (r.at as u64).next_multiple_of(alignment);
@@ -234,7 +241,7 @@ pub fn parse(bytes: &[u8]) -> Result<Gguf<'_>, GgufError> {
 }
 
 impl<'a> Gguf<'a> {
-    fn alignment(&self) -> Result<u32, GgufError> {
+    pub(super) fn alignment(&self) -> Result<u32, GgufError> {
         const KEY: &str = "general.alignment";
         match self.entries.get(KEY) {
             None => Ok(32),

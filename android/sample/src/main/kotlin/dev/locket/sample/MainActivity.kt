@@ -93,6 +93,6 @@ class MainActivity : Activity() {
 
         // As in models/manifest.toml.
         const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
-        const val ADAPTER_SHA256 = "5d0394d4a52676f6535aac1e05a57de2ab3ea6de296f274bda631f5ca48c4d65"
+        const val ADAPTER_SHA256 = "f940fbd8b0dc086e67b4e4ae012274a38defa19bd6537c2df3dbd250864ba089"
     }
 }

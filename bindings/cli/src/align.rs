@@ -72,49 +72,46 @@ again with the same --out: what it has read is kept beside it until it is done."
 
 #[derive(clap::Args)]
 pub struct RatingsArgs {
-    /// Profile files
-    #[arg(long, required = true, num_args = 1..)]
-    profiles: Vec<PathBuf>,
-    /// The model
-    #[arg(long)]
-    model: String,
+    #[command(flatten)]
+    from: From,
     /// LoRA adapter (GGUF) to correct; what it says of ratings already has no influence
     #[arg(long)]
     adapter: PathBuf,
+}
+
+/// What every one of them reads, and what it writes.
+#[derive(clap::Args)]
+pub struct From {
+    /// Profile files
+    #[arg(long, required = true, num_args = 1..)]
+    profiles: Vec<PathBuf>,
+    /// The model that is fitted: its vocabulary decides the tokens
+    #[arg(long)]
+    model: String,
     /// Part of the people that is left out for validation (`locket eval generation --validation`)
     #[arg(long, default_value_t = 0.2)]
     validation: f64,
-    /// Most ratings per person
+    /// Most examples per person
     #[arg(long, default_value_t = 6)]
     per_person: usize,
-    /// Most ratings in all, drawn by the seed
+    /// Most examples in all, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
-    /// Seed of the draw
+    /// Seed of every draw
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The corrected adapter
+    /// The file to write: examples as one JSON object per line, or a corrected adapter
     #[arg(long)]
     out: PathBuf,
 }
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Profile files
-    #[arg(long, required = true, num_args = 1..)]
-    profiles: Vec<PathBuf>,
-    /// The model that is to be trained: its vocabulary decides the tokens
-    #[arg(long)]
-    model: String,
-    /// Part of the people that is left out for validation (`locket eval generation --validation`)
-    #[arg(long, default_value_t = 0.2)]
-    validation: f64,
-    /// Examples of that part instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
+    #[command(flatten)]
+    from: From,
+    /// Examples of the people left out instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
     #[arg(long)]
     left_out: bool,
-    /// Most examples per person
-    #[arg(long, default_value_t = 6)]
-    per_person: usize,
     /// How many of a hundred examples are of each task: text, title, rating, synthetic
     #[arg(long, value_parser = shares, default_value = "58,14,10,18")]
     tasks: [u64; 4],
@@ -127,15 +124,6 @@ pub struct Args {
     /// File of `locket align synthesize`: synthetic interactions for some of the examples
     #[arg(long)]
     synthetic: Option<PathBuf>,
-    /// Most examples in all, drawn by the seed
-    #[arg(long)]
-    limit: Option<usize>,
-    /// Seed of every draw
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Examples file, one JSON object per line
-    #[arg(long)]
-    out: PathBuf,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -169,14 +157,14 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         ui::alive()
     };
     let (made, found) = match search {
-        None => (align::examples(&args.profiles, &model, &examples, &args.out, &mut progress)?, None),
+        None => (align::examples(&args.from.profiles, &model, &examples, &args.from.out, &mut progress)?, None),
         Some((_, paths, rationalised, judge)) => {
             let judge = match judge {
                 JudgeArg::Likelihood => Judge::Likelihood,
                 JudgeArg::Overlap => Judge::Overlap,
             };
             let options = SearchOptions { examples, paths, rationalised, judge, threads: ui::threads() };
-            let found = align::search(&args.profiles, &model, &options, &args.out, &mut progress)?;
+            let found = align::search(&args.from.profiles, &model, &options, &args.from.out, &mut progress)?;
             (found.made, Some(found))
         }
     };
@@ -192,7 +180,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         if left_out { "may be learnt from" } else { "left out for validation" },
         made.tokens,
         made.learnt,
-        args.out.display()
+        args.from.out.display()
     );
     if let Some(found) = found {
         println!(
@@ -208,7 +196,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     let model = load(&args, adapter.as_deref())?;
     let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
     let bar = ui::bar(1, "examples");
-    let made = align::synthesize(&args.profiles, &model, &options, &args.out, &mut |done, all| {
+    let made = align::synthesize(&args.from.profiles, &model, &options, &args.from.out, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         ui::alive()
@@ -217,18 +205,16 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     if json {
         return ui::print_json(&made);
     }
-    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.out.display());
+    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.from.out.display());
     Ok(())
 }
 
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
-    let model = ui::load_model(&args.model, Some(&args.adapter))?;
-    let (validation, per_person) = (Share(args.validation), args.per_person);
-    let options =
-        ExampleOptions { validation, per_person, limit: args.limit, seed: args.seed, ..ExampleOptions::default() };
-    let journal = args.out.with_extension("ratings.jsonl");
+    let model = ui::load_model(&args.from.model, Some(&args.adapter))?;
+    let options = args.from.options();
+    let journal = args.from.out.with_extension("ratings.jsonl");
     let bar = ui::bar(1, "ratings");
-    let rated = align::ratings(&args.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
+    let rated = align::ratings(&args.from.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         ui::alive()
@@ -237,13 +223,13 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
     let corrected = gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
     // Whole or not at all.
-    let dir = args.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = args.from.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(&corrected)?;
-        file.persist(&args.out).map_err(|e| e.error)
+        file.persist(&args.from.out).map_err(|e| e.error)
     };
-    write().with_context(|| format!("cannot write {}", args.out.display()))?;
+    write().with_context(|| format!("cannot write {}", args.from.out.display()))?;
     std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
     if json {
         return ui::print_json(&rated);
@@ -256,29 +242,37 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
         rated.ratings,
         rated.people[0],
         rated.people[1],
-        args.out.display()
+        args.from.out.display()
     );
     Ok(())
 }
 
 /// The model; a first round begins with the bare one.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    ui::load_model(&args.model, Some(adapter.unwrap_or(Path::new("none"))))
+    ui::load_model(&args.from.model, Some(adapter.unwrap_or(Path::new("none"))))
+}
+
+impl From {
+    fn options(&self) -> ExampleOptions {
+        ExampleOptions {
+            validation: Share(self.validation),
+            per_person: self.per_person,
+            limit: self.limit,
+            seed: self.seed,
+            ..ExampleOptions::default()
+        }
+    }
 }
 
 impl Args {
     fn examples(&self) -> ExampleOptions {
         ExampleOptions {
-            validation: Share(self.validation),
             left_out: self.left_out,
-            per_person: self.per_person,
             synthetic: self.synthetic.clone(),
-            limit: self.limit,
-            seed: self.seed,
             tasks: self.tasks,
             planned: self.planned,
             neighbours: self.neighbours,
-            ..ExampleOptions::default()
+            ..self.from.options()
         }
     }
 }

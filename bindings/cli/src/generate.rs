@@ -126,7 +126,7 @@ pub struct Args {
     /// Print the text while it is written
     #[arg(long)]
     stream: bool,
-    /// Plan first; one text is better without, several candidates differ more with
+    /// Plan first, and say what the plan was; texts are no better for it
     #[arg(long)]
     reasoning: bool,
     /// How much to plan for in a text; default: as much as you write usually, without a plan

@@ -40,7 +40,7 @@ pub struct GenerateRequest {
     /// The text, for a title or a rating.
     #[uniffi(default)]
     pub text: Option<String>,
-    /// Whether a plan is written first. One text is better without; several candidates differ more with.
+    /// Whether a plan is written first, and told. Texts are no better for it.
     #[uniffi(default = false)]
     pub reasoning: bool,
     /// How much to write of a text, which is planned then; none: as much as the person does usually.

@@ -22,7 +22,7 @@ pub struct GenerateRequest {
     pub title: Option<String>,
     /// The text, for [`Task::Title`] and [`Task::Rating`].
     pub text: Option<String>,
-    /// Whether to write a reasoning path first. One text is better without; several candidates differ more with.
+    /// Whether to write a reasoning path first, which [`crate::generate::Written`] tells. Texts are no better for it.
     pub reasoning: bool,
     /// How much to write, for [`Task::Text`], by way of a reasoning path; `None`: as much as the person does usually.
     pub length: Option<Length>,

@@ -126,7 +126,7 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         stop: vec!["\n".into()],
         least_tokens: if n == last { material.least_tokens().min(max_tokens) } else { 0 },
         unlike: unlike.clone().filter(|_| n == last),
-        stars: model.stars().filter(|_| material.task == Task::Rating && n == last),
+        stars: if material.task == Task::Rating && n == last { model.stars() } else { None },
         max_tokens,
         sampling: options.sampling,
     });

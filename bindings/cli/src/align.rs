@@ -73,7 +73,7 @@ again with the same --out: what it has read is kept beside it until it is done."
 #[derive(clap::Args)]
 pub struct RatingsArgs {
     #[command(flatten)]
-    from: From,
+    source: Source,
     /// LoRA adapter (GGUF) to correct; what it says of ratings already has no influence
     #[arg(long)]
     adapter: PathBuf,
@@ -81,7 +81,7 @@ pub struct RatingsArgs {
 
 /// What every one of them reads, and what it writes.
 #[derive(clap::Args)]
-pub struct From {
+pub struct Source {
     /// Profile files
     #[arg(long, required = true, num_args = 1..)]
     profiles: Vec<PathBuf>,
@@ -108,7 +108,7 @@ pub struct From {
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    from: From,
+    source: Source,
     /// Examples of the people left out instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
     #[arg(long)]
     left_out: bool,
@@ -157,14 +157,14 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         ui::alive()
     };
     let (made, found) = match search {
-        None => (align::examples(&args.from.profiles, &model, &examples, &args.from.out, &mut progress)?, None),
+        None => (align::examples(&args.source.profiles, &model, &examples, &args.source.out, &mut progress)?, None),
         Some((_, paths, rationalised, judge)) => {
             let judge = match judge {
                 JudgeArg::Likelihood => Judge::Likelihood,
                 JudgeArg::Overlap => Judge::Overlap,
             };
             let options = SearchOptions { examples, paths, rationalised, judge, threads: ui::threads() };
-            let found = align::search(&args.from.profiles, &model, &options, &args.from.out, &mut progress)?;
+            let found = align::search(&args.source.profiles, &model, &options, &args.source.out, &mut progress)?;
             (found.made, Some(found))
         }
     };
@@ -180,7 +180,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         if left_out { "may be learnt from" } else { "left out for validation" },
         made.tokens,
         made.learnt,
-        args.from.out.display()
+        args.source.out.display()
     );
     if let Some(found) = found {
         println!(
@@ -196,7 +196,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     let model = load(&args, adapter.as_deref())?;
     let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
     let bar = ui::bar(1, "examples");
-    let made = align::synthesize(&args.from.profiles, &model, &options, &args.from.out, &mut |done, all| {
+    let made = align::synthesize(&args.source.profiles, &model, &options, &args.source.out, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         ui::alive()
@@ -205,16 +205,16 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     if json {
         return ui::print_json(&made);
     }
-    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.from.out.display());
+    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.source.out.display());
     Ok(())
 }
 
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
-    let model = ui::load_model(&args.from.model, Some(&args.adapter))?;
-    let options = args.from.options();
-    let journal = args.from.out.with_extension("ratings.jsonl");
+    let model = ui::load_model(&args.source.model, Some(&args.adapter))?;
+    let options = args.source.options();
+    let journal = args.source.out.with_extension("ratings.jsonl");
     let bar = ui::bar(1, "ratings");
-    let rated = align::ratings(&args.from.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
+    let rated = align::ratings(&args.source.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
         ui::alive()
@@ -223,13 +223,13 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
     let corrected = gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
     // Whole or not at all.
-    let dir = args.from.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = args.source.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(&corrected)?;
-        file.persist(&args.from.out).map_err(|e| e.error)
+        file.persist(&args.source.out).map_err(|e| e.error)
     };
-    write().with_context(|| format!("cannot write {}", args.from.out.display()))?;
+    write().with_context(|| format!("cannot write {}", args.source.out.display()))?;
     std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
     if json {
         return ui::print_json(&rated);
@@ -242,17 +242,17 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
         rated.ratings,
         rated.people[0],
         rated.people[1],
-        args.from.out.display()
+        args.source.out.display()
     );
     Ok(())
 }
 
 /// The model; a first round begins with the bare one.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    ui::load_model(&args.from.model, Some(adapter.unwrap_or(Path::new("none"))))
+    ui::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
 }
 
-impl From {
+impl Source {
     fn options(&self) -> ExampleOptions {
         ExampleOptions {
             validation: Share(self.validation),
@@ -272,7 +272,7 @@ impl Args {
             tasks: self.tasks,
             planned: self.planned,
             neighbours: self.neighbours,
-            ..self.from.options()
+            ..self.source.options()
         }
     }
 }

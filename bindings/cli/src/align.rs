@@ -1,9 +1,6 @@
 //! `locket align examples | synthesize | paths | ratings`
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
@@ -12,7 +9,7 @@ use locket::{
 };
 use serde_json::json;
 
-use crate::ui;
+use crate::{files, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -151,11 +148,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let examples = args.examples();
     let left_out = args.left_out;
     let bar = ui::bar(1, "examples");
-    let mut progress = |done: usize, all: usize| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-        ui::alive()
-    };
+    let mut progress = ui::moving(&bar);
     let (made, found) = match search {
         None => (align::examples(&args.source.profiles, &model, &examples, &args.source.out, &mut progress)?, None),
         Some((_, paths, rationalised, judge)) => {
@@ -196,11 +189,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     let model = load(&args, adapter.as_deref())?;
     let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
     let bar = ui::bar(1, "examples");
-    let made = align::synthesize(&args.source.profiles, &model, &options, &args.source.out, &mut |done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-        ui::alive()
-    })?;
+    let made = align::synthesize(&args.source.profiles, &model, &options, &args.source.out, &mut ui::moving(&bar))?;
     bar.finish_and_clear();
     if json {
         return ui::print_json(&made);
@@ -214,22 +203,13 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let options = args.source.options();
     let journal = args.source.out.with_extension("ratings.jsonl");
     let bar = ui::bar(1, "ratings");
-    let rated = align::ratings(&args.source.profiles, &model, &options, ui::threads(), &journal, &mut |done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-        ui::alive()
-    })?;
+    let rated =
+        align::ratings(&args.source.profiles, &model, &options, ui::threads(), &journal, &mut ui::moving(&bar))?;
     bar.finish_and_clear();
     let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
     let corrected = gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
-    // Whole or not at all.
-    let dir = args.source.out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        file.write_all(&corrected)?;
-        file.persist(&args.source.out).map_err(|e| e.error)
-    };
-    write().with_context(|| format!("cannot write {}", args.source.out.display()))?;
+    let out = &args.source.out;
+    files::write_whole(out, &corrected).with_context(|| format!("cannot write {}", out.display()))?;
     std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
     if json {
         return ui::print_json(&rated);

@@ -5,6 +5,7 @@ mod align;
 mod bench;
 mod demo;
 mod eval;
+mod files;
 mod generate;
 mod history;
 mod key;

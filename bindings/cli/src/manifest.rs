@@ -1,12 +1,11 @@
 //! The models that are known by name: models/manifest.toml, compiled in.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+
+use crate::files;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -45,10 +44,7 @@ impl Adapter {
         }
         let put = || {
             std::fs::create_dir_all(dir)?;
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
-            file.write_all(ALIGNED)?;
-            file.persist(&path)?;
-            Ok::<_, std::io::Error>(())
+            files::write_whole(&path, ALIGNED)
         };
         put().with_context(|| format!("cannot write the adapter {}", path.display()))?;
         Ok(path)

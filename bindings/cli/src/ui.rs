@@ -84,6 +84,15 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// What moves such a bar, told how much is done of how much, and stops the work on Ctrl-C.
+pub fn moving(bar: &ProgressBar) -> impl FnMut(usize, usize) -> ControlFlow<()> {
+    |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+        alive()
+    }
+}
+
 /// A bar over bytes.
 pub fn byte_bar(total: u64, what: &str) -> ProgressBar {
     let bar = bar(total, what);

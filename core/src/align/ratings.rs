@@ -106,7 +106,7 @@ fn logits(
 }
 
 /// The likeliest scale and biases: Newton's method in one of the six after the other, which a convex loss allows. Biases are
-/// held near 0 as by one more rating of each kind that tells nothing.
+/// held near 0, as by a normal prior of variance 1.
 fn fit(cases: &[Case]) -> Calibration {
     const ROUNDS: usize = 200;
     const HOLD: f64 = 1.0;
@@ -115,23 +115,23 @@ fn fit(cases: &[Case]) -> Calibration {
     // What is added to the logits has no say, so large numbers need not stand there.
     let centred = |case: &Case| {
         let mean = case.logits.iter().sum::<f64>() / STARS as f64;
-        case.logits.map(|l| l - mean)
+        Case { logits: case.logits.map(|l| l - mean), truth: case.truth }
     };
+    let cases: Vec<Case> = cases.iter().map(centred).collect();
     for _ in 0..ROUNDS {
         for parameter in 0..=STARS {
             let (mut slope, mut curve) = match parameter.checked_sub(1) {
                 Some(n) => (HOLD * calibration.bias[n], HOLD),
                 None => (0.0, HOLD),
             };
-            for case in cases {
-                let logits = centred(case);
+            for &Case { logits, truth } in &cases {
                 let p = calibration.probabilities(&logits);
                 if let Some(n) = parameter.checked_sub(1) {
-                    slope += p[n] - f64::from(u8::from(case.truth == n));
+                    slope += p[n] - f64::from(u8::from(truth == n));
                     curve += p[n] * (1.0 - p[n]);
                 } else {
                     let mean: f64 = p.iter().zip(logits).map(|(p, l)| p * l).sum();
-                    slope += mean - logits[case.truth];
+                    slope += mean - logits[truth];
                     curve += p.iter().zip(logits).map(|(p, l)| p * (l - mean).powi(2)).sum::<f64>();
                 }
             }

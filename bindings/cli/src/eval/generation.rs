@@ -1,6 +1,6 @@
 //! `locket eval generation`
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::path::PathBuf;
 
 use locket::{
     eval::{
@@ -171,11 +171,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "people");
-    let mut progress = |done: usize, all: usize| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-        ui::alive() as ControlFlow<()>
-    };
+    let mut progress = ui::moving(&bar);
     let value = match (args.drafts, args.packing, &model) {
         (_, Some(k), Some(model)) => eval::packing(&args.profiles, pack, model, &settings, k, &mut progress),
         (Some(draft), _, Some(model)) => eval::drafts(&args.profiles, pack, model, &settings, draft, &mut progress),

@@ -24,6 +24,7 @@
 //! | [`augment`] | synthetic interactions for predicted items, with a quality gate |
 //! | [`generate`] | personalized text, title or rating |
 //! | [`engine`] | the facade over all of it |
+//! | [`trim`](mod@trim) | a smaller model for one population (feature `build`) |
 //! | [`eval`] | metrics and protocols (feature `eval`) |
 //!
 //! # Example
@@ -72,6 +73,8 @@ pub mod store;
 mod style;
 mod sys;
 pub mod text;
+#[cfg(feature = "build")]
+pub mod trim;
 mod unfinished;
 mod views;
 

@@ -9,7 +9,7 @@ use crate::{
     interaction::{Interaction, Record},
     llm::{Model, Prompt},
     pack::PublicText,
-    reason::{Length, ReasoningPath},
+    reason::{self, Length, ReasoningPath},
     text,
 };
 
@@ -188,6 +188,13 @@ impl Material {
         [OTHERS, NEXT].into_iter().filter_map(end).min().unwrap_or(0)
     }
 
+    /// Nothing yet, to be planned first.
+    #[cfg(feature = "build")]
+    fn planned(task: Task) -> Self {
+        let (history, neighbours, impostors) = (Vec::new(), Vec::new(), Vec::new());
+        Self { task, reasoning: true, history, neighbours, ask: Ask::default(), impostors }
+    }
+
     /// Examples of the form alone, for a reasoned text without any other.
     fn form(&self) -> String {
         FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
@@ -270,6 +277,27 @@ fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
     if !value.is_empty() {
         out.push_str(&format!("{label}: {value}\n"));
     }
+}
+
+/// What prompts say by themselves, and all beginnings of plans.
+#[cfg(feature = "build")]
+pub(crate) fn scaffolding() -> impl Iterator<Item = String> {
+    let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
+    let forms = tasks.map(|task| Material::planned(task).form());
+    let fixed = [HISTORY, OTHERS, NEXT].map(str::to_owned);
+    let plans = reason::beginnings().map(|plan| format!("Plan: {plan}\n"));
+    let ratings = (1..=5).map(|stars| format!("Rating: {stars}\n"));
+    forms.into_iter().chain(fixed).chain(plans).chain(ratings)
+}
+
+/// A text as prompts show it, with its plan and rating, and whole, however long.
+#[cfg(feature = "build")]
+pub(crate) fn shown(e: &Example) -> String {
+    let mut out = Material::planned(Task::Rating).block(e);
+    item_line(&mut out, e.item_title.as_deref());
+    line(&mut out, "Title", e.title.as_deref(), usize::MAX);
+    line(&mut out, "Review", Some(&e.text), usize::MAX);
+    out
 }
 
 #[cfg(test)]

@@ -89,6 +89,13 @@ impl fmt::Display for ReasoningPath {
     }
 }
 
+/// The beginnings of all paths: every stance, tone and length.
+pub(crate) fn beginnings() -> impl Iterator<Item = String> {
+    let lengths = |stance, tone| LENGTHS.iter().map(move |l| (stance, tone, l.0));
+    let all = (1..=5).flat_map(move |stance| TONES.iter().flat_map(move |t| lengths(stance, t.0)));
+    all.map(|(stance, tone, length)| ReasoningPath { stance, tone, length, points: Vec::new() }.to_string())
+}
+
 /// A line that is not a reasoning path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a reasoning path: {0:?}")]

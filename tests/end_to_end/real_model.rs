@@ -72,3 +72,37 @@ fn a_model_is_pulled_from_a_file_whole_and_known() {
     assert_eq!(at(&["model", "list"])["models"][0]["here"], true);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no partial files are left");
 }
+
+#[test]
+fn a_trimmed_model_writes_with_the_same_adapter() {
+    let Some(model) = locket_tests::model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let trim = format!(
+        "model trim --model {} --profiles {} --out {{}}/small.gguf",
+        model.display(),
+        locket_tests::sample().display()
+    );
+    let report = json(dir.path(), &trim);
+    let size = std::fs::metadata(dir.path().join("small.gguf")).unwrap().len();
+    assert_eq!(report["bytes"][1], size);
+    assert!(size * 3 < report["bytes"][0].as_u64().unwrap(), "{report}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+
+    json(
+        dir.path(),
+        "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, and it screams.' --rating 2",
+    );
+    json(
+        dir.path(),
+        &format!("pack build --profiles {} --holdout-targets --out {{}}/p.pack", locket_tests::sample().display()),
+    );
+    let generate =
+        "generate --store {}/me --pack {}/p.pack --model {}/small.gguf --item k1 --task text --title 'Handle too hot'";
+    let written =
+        |adapter: &str| json(dir.path(), &format!("{generate}{adapter}"))["text"].as_str().unwrap().to_owned();
+    let aligned = written("");
+    assert!(aligned.split_whitespace().count() >= 4, "{aligned}");
+    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    assert_eq!(written(&format!(" --adapter {}", adapter.display())), aligned);
+    assert_ne!(written(" --adapter none"), aligned);
+}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use locket::llm::gguf;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -54,17 +55,21 @@ impl Adapter {
 /// The adapter of the default model.
 const ALIGNED: &[u8] = include_bytes!("../../../models/gemma-3-270m-locket.gguf");
 
-/// The adapter to load with the model `name`: the one that was asked for, none at all for `none`, else the one that comes with a
-/// known model. A model given as a file has none.
-pub fn adapter(name: &str, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+/// The adapter to load with the model `name`, whose file is `path`: the one that was asked for, none at all for `none`, else the one that
+/// comes with a known model, also if that was trimmed. Any other model given as a file has none.
+pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     match asked {
-        Some(path) if path == Path::new("none") => Ok(None),
-        Some(path) => Ok(Some(path.to_path_buf())),
-        None => match entries()?.into_iter().find(|e| e.name == name).and_then(|e| e.adapter) {
-            Some(adapter) => adapter.place(&models_dir()?).map(Some),
-            None => Ok(None),
-        },
+        Some(path) if path == Path::new("none") => return Ok(None),
+        Some(path) => return Ok(Some(path.to_path_buf())),
+        None => {}
     }
+    let mut known = entries()?;
+    let by_name = known.iter().position(|e| e.name == name);
+    // What is wrong with the file is said when it is loaded.
+    let from = || gguf::check_model(path).ok().and_then(|facts| facts.trimmed_from);
+    let at = by_name.or_else(|| from().and_then(|sum| known.iter().position(|e| e.sha256 == sum)));
+    let adapter = at.and_then(|at| known.swap_remove(at).adapter);
+    adapter.map(|adapter| adapter.place(&models_dir()?)).transpose()
 }
 
 /// A piece of a model file inside a Python package.
@@ -119,9 +124,10 @@ mod tests {
 
     #[test]
     fn none_and_files_go_without() {
-        assert_eq!(adapter("gemma-3-270m", Some(Path::new("none"))).unwrap(), None);
-        assert_eq!(adapter("some/file.gguf", None).unwrap(), None);
+        let file = Path::new("some/file.gguf");
+        assert_eq!(adapter("gemma-3-270m", file, Some(Path::new("none"))).unwrap(), None);
+        assert_eq!(adapter("some/file.gguf", file, None).unwrap(), None);
         let own = Path::new("own.gguf");
-        assert_eq!(adapter("gemma-3-270m", Some(own)).unwrap(), Some(own.to_path_buf()));
+        assert_eq!(adapter("gemma-3-270m", file, Some(own)).unwrap(), Some(own.to_path_buf()));
     }
 }

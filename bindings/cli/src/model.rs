@@ -1,4 +1,4 @@
-//! `locket model list | pull | verify`
+//! `locket model list | pull | trim | verify`
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use locket::text;
+use locket::{text, trim};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -38,6 +38,25 @@ A pull that was interrupted keeps the parts that it has.")]
         #[arg(long)]
         from: Option<PathBuf>,
     },
+    /// Write a smaller model for one population: the same weights, with the tokens alone that its texts need
+    #[command(after_help = "\
+Example:
+  locket model trim --model gemma-3-270m --profiles reviews.jsonl.zst --out reviews-270m.gguf
+  locket generate --model reviews-270m.gguf ...
+
+Give it the profiles that the pack is built from. Other texts can still be read and written, in smaller pieces. The adapters of the
+model fit the new file, and the one that comes with the model is used with it, too.")]
+    Trim {
+        /// Model name or GGUF file
+        #[arg(long)]
+        model: String,
+        /// Profile files, JSON lines, plain or .zst
+        #[arg(long, required = true, num_args = 1..)]
+        profiles: Vec<PathBuf>,
+        /// The GGUF file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Check a model file against the known checksums
     Verify {
         /// The GGUF file
@@ -57,6 +76,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             println!("{}\n{}\nlicence: {} (see {})", path.display(), entry.about, entry.licence, entry.card);
             Ok(())
         }
+        Command::Trim { model, profiles, out } => trim(&model, &profiles, &out, json),
         Command::Verify { file } => verify(&file, json),
     }
 }
@@ -87,6 +107,28 @@ fn list(json: bool) -> anyhow::Result<()> {
         let here = if dir.join(&e.file).exists() { "here" } else { "not here" };
         println!("{}  {} MB, {here}\n  {}\n  licence: {}", e.name, e.bytes / 1_000_000, e.about, e.licence);
     }
+    Ok(())
+}
+
+fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Result<()> {
+    let model = ui::load_model(name, Some(Path::new("none")))?;
+    let bar = ui::spinner("reading profiles: interactions");
+    let report = trim::trim(&model, profiles, out, &mut |done| {
+        bar.set_position(done as u64);
+        ui::alive()
+    })?;
+    bar.finish_and_clear();
+    if json {
+        return ui::print_json(
+            &json!({ "out": out, "interactions": report.interactions, "tokens": report.tokens, "bytes": report.bytes }),
+        );
+    }
+    let ([tokens, left], [bytes, small]) = (report.tokens, report.bytes.map(|b| b / 1_000_000));
+    println!(
+        "{}: {left} of {tokens} tokens, {small} MB instead of {bytes}, for {} texts",
+        out.display(),
+        report.interactions
+    );
     Ok(())
 }
 

@@ -131,7 +131,7 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let bar = if std::io::stderr().is_terminal() { bar(100, "loading model") } else { ProgressBar::hidden() };
     let shown = bar.clone();
     let options = LoadOptions {
-        adapter: crate::manifest::adapter(name, adapter)?,
+        adapter: crate::manifest::adapter(name, &path, adapter)?,
         gpu: gpu(),
         allowed_bytes: None,
         progress: Some(Box::new(move |fraction| {

@@ -1,6 +1,6 @@
 //! What a model file says of its model.
 
-use super::{Gguf, GgufError, Value, vocabulary};
+use super::{Gguf, GgufError, TRIMMED, Value, vocabulary};
 
 /// Dense decoders whose metadata is checked key by key. Others may well run in llama.cpp, but what could end the process
 /// there is not known here.
@@ -38,6 +38,8 @@ pub struct ModelFacts {
     pub weights: u64,
     /// Bytes of weights that llama.cpp copies into another order for this processor.
     pub repacked: u64,
+    /// SHA-256 of the file that its vocabulary was cut from, if it was.
+    pub trimmed_from: Option<String>,
 }
 
 impl ModelFacts {
@@ -102,6 +104,7 @@ impl ModelFacts {
             sliding_window: keys.optional("attention.sliding_window", 0, u32::MAX)?.is_some_and(|n| n > 0),
             weights: gguf.data_bytes,
             repacked: gguf.tensors.iter().filter(|t| t.is_repacked()).map(|t| t.bytes).sum(),
+            trimmed_from: gguf.text(TRIMMED)?.map(|sum| sum.chars().take(64).collect()),
         };
         facts.check_tensors(gguf)?;
         Ok(facts)

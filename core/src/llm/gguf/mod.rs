@@ -15,6 +15,7 @@ mod error;
 mod facts;
 mod parse;
 mod tensor;
+mod trim;
 mod vocabulary;
 mod write;
 
@@ -23,6 +24,8 @@ pub use error::GgufError;
 pub use facts::ModelFacts;
 pub use parse::{Array, Gguf, Value, parse};
 pub use tensor::{Tensor, TensorType};
+pub use trim::TRIMMED;
+pub(crate) use trim::{Trimmed, kept};
 pub use write::with_floats;
 
 use std::{fs::File, path::Path};
@@ -31,7 +34,7 @@ use super::LlmError;
 use crate::sys::Mapped;
 
 /// Maps `path` for parsing.
-pub(super) fn map(path: &Path) -> Result<Mapped, LlmError> {
+pub(crate) fn map(path: &Path) -> Result<Mapped, LlmError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => LlmError::FileMissing(path.to_path_buf()),
         _ => LlmError::Io { path: path.to_path_buf(), source },

@@ -310,13 +310,13 @@ impl<'a> Array<'a> {
     }
 
     /// The elements of an array of strings; none for any other.
-    pub fn texts(&self) -> Option<impl Iterator<Item = &'a [u8]>> {
+    pub fn texts(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
         let mut r = Reader { bytes: self.bytes, at: 0 };
         (self.kind == TEXT).then(|| std::iter::from_fn(move || r.text(MAX_STRING, "an array").ok()))
     }
 
     /// The elements of an array of scalars; none for strings.
-    pub fn scalars(&self) -> Option<impl Iterator<Item = Value<'a>>> {
+    pub fn scalars(&self) -> Option<impl Iterator<Item = Value<'a>> + use<'a>> {
         let kind = self.kind;
         let size = scalar_size(kind)?;
         Some(self.bytes.chunks_exact(size).filter_map(move |b| scalar(kind, b)))
@@ -325,5 +325,16 @@ impl<'a> Array<'a> {
     /// Whether its elements are of this type of GGUF: 5 for 32-bit integers, 6 for 32-bit floats, ...
     pub fn is_of(&self, kind: u32) -> bool {
         self.kind == kind
+    }
+
+    /// The type of its elements.
+    pub(super) fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    /// The bytes of its `n`-th element; none of a string, or behind the end.
+    pub(super) fn raw(&self, n: usize) -> &'a [u8] {
+        let size = scalar_size(self.kind).unwrap_or_default();
+        self.bytes.get(n * size..(n + 1) * size).unwrap_or_default()
     }
 }

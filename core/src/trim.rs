@@ -1,0 +1,92 @@
+//! A smaller model for one population: the same weights, fewer tokens.
+//!
+//! Most of a small model is a row for each token of all the world's languages: of the default model's 270 million weights 168 million, which
+//! are read again for every token that is written. An app whose people write in one language, about one kind of thing, needs a
+//! fifth of them (vocabulary trimming: Ushio, Zhou and Camacho-Collados, arXiv 2305.15020). Texts made of the tokens that stay
+//! are split as before, and what the model says of these tokens is as before, but for the share that the others had. Any other text
+//! can still be read and written, in smaller pieces, byte by byte at worst.
+
+use std::{
+    collections::HashSet,
+    io::{BufWriter, Write},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use crate::{
+    Error,
+    llm::{LlmError, Model, gguf, sha256},
+    profile::Profiles,
+    prompt::{self, Example},
+};
+
+/// What was left out, and what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Interactions that were looked at.
+    pub interactions: usize,
+    /// Tokens of the vocabulary, before and after.
+    pub tokens: [usize; 2],
+    /// Bytes of the file, before and after.
+    pub bytes: [u64; 2],
+}
+
+/// Writes to `out` the model's file with the tokens that the profiles in `files` and the prompts of this engine are made of, whole or not at
+/// all. The model's adapters fit the new file too. `progress` is told the number of interactions that were looked at.
+///
+/// # Errors
+/// [`LlmError::File`] for a vocabulary that is not of SentencePiece's kind; [`Error::Argument`] without any profile;
+/// [`Error::Profile`], [`Error::Io`], [`Error::Cancelled`].
+pub fn trim(
+    model: &Model,
+    files: &[PathBuf],
+    out: &Path,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Report, Error> {
+    let mut used = HashSet::new();
+    let mut use_text = |text: &str| used.extend(model.tokens(text).iter().filter_map(|t| u32::try_from(t.0).ok()));
+    prompt::scaffolding().for_each(|text| use_text(&text));
+    let mut interactions = 0;
+    for profile in Profiles::of_all(files) {
+        for (interaction, _) in profile?.interactions() {
+            use_text(&prompt::shown(&Example::from(interaction)));
+            interactions += 1;
+        }
+        if progress(interactions).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    if interactions == 0 {
+        return Err(Error::Argument("there are no profiles to tell which tokens are needed".into()));
+    }
+    let path = model.path();
+    let bad = |source| LlmError::File { path: path.to_path_buf(), source };
+    let bytes = gguf::map(path)?;
+    let gguf = gguf::parse(&bytes).map_err(bad)?;
+    let kept = gguf::kept(&gguf, &used).map_err(bad)?;
+    // Of one that was cut before, where it came from at first.
+    let from = match &model.facts().trimmed_from {
+        Some(from) => from.clone(),
+        None => sha256(path, &mut |_| progress(interactions)).map_err(|e| match e.kind() {
+            std::io::ErrorKind::Interrupted => Error::Cancelled,
+            _ => Error::io("read", path, e),
+        })?,
+    };
+    let trimmed = gguf::Trimmed::new(&bytes, &gguf, &kept, &from).map_err(bad)?;
+    let wrote = |e| Error::io("write", out, e);
+    let dir = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(wrote)?;
+    let mut buffered = BufWriter::new(&mut file);
+    trimmed.write(&mut buffered).and_then(|()| buffered.flush()).map_err(wrote)?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(wrote)?;
+    let file = file.persist(out).map_err(|e| wrote(e.error))?;
+    // Scratch files are private; a model may be read by every user of the directory.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(wrote)?;
+    drop(file);
+    let before = model.facts().vocabulary as usize;
+    Ok(Report { interactions, tokens: [before, kept.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
+}

@@ -34,7 +34,7 @@ pub struct Report {
 }
 
 /// Writes to `out` the model's file with the tokens that the profiles in `files` and the prompts of this engine are made of, whole or not at
-/// all. The model's adapters fit the new file too. `progress` is told the number of interactions that were looked at.
+/// all. Adapters of the model fit the new file too, unless they change rows of the vocabulary. `progress` is told the number of interactions that were looked at.
 ///
 /// # Errors
 /// [`LlmError::File`] for a vocabulary that is not of SentencePiece's kind; [`Error::Argument`] without any profile;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-use common::{json, locket, run};
+use common::{fails, json, locket, run};
 
 #[test]
 fn the_demo_tells_the_whole_story() {
@@ -87,6 +87,7 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_eq!(report["bytes"][1], size);
     assert!(size * 3 < report["bytes"][0].as_u64().unwrap(), "{report}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    assert!(fails(dir.path(), "model verify {}/small.gguf").contains("trimmed from gemma-3-270m;"));
 
     json(
         dir.path(),

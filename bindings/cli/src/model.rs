@@ -134,19 +134,27 @@ fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Res
 }
 
 fn verify(file: &Path, json: bool) -> anyhow::Result<()> {
-    locket::llm::gguf::check_model(file)?;
+    let facts = locket::llm::gguf::check_model(file)?;
     let size = fs::metadata(file)?.len();
     let bar = ui::byte_bar(size, "checking");
     let sum = sha256(file, &bar)?;
     bar.finish_and_clear();
-    let known = manifest::entries()?.into_iter().find(|e| e.sha256 == sum);
+    let mut entries = manifest::entries()?;
+    let base = entries.iter().find(|e| facts.trimmed_from.as_ref() == Some(&e.sha256)).map(|e| e.name.clone());
+    let known = entries.iter().position(|e| e.sha256 == sum).map(|at| entries.swap_remove(at));
     if json {
         ui::print_json(&json!({ "sha256": sum, "bytes": size, "known": known.as_ref().map(|e| &e.name) }))?;
     }
     match known {
         Some(e) if !json => println!("{}: this is {}, whole", file.display(), e.name),
         Some(_) => {}
-        None => bail!("{} is a GGUF file, but none that is known (sha256 {sum})", file.display()),
+        None => match base {
+            Some(base) => bail!(
+                "{} says that it was trimmed from {base}; no checksum of it is known (sha256 {sum})",
+                file.display()
+            ),
+            None => bail!("{} is a GGUF file, but none that is known (sha256 {sum})", file.display()),
+        },
     }
     Ok(())
 }

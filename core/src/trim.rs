@@ -8,7 +8,7 @@
 
 use std::{
     collections::HashSet,
-    io::{BufWriter, Write},
+    io::BufWriter,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     Error,
     llm::{LlmError, Model, gguf, sha256},
+    pack,
     profile::Profiles,
     prompt::{self, Example},
 };
@@ -34,7 +35,8 @@ pub struct Report {
 }
 
 /// Writes to `out` the model's file with the tokens that the profiles in `files` and the prompts of this engine are made of, whole or not at
-/// all. Adapters of the model fit the new file too, unless they change rows of the vocabulary. `progress` is told the number of interactions that were looked at.
+/// all. Adapters of the model fit the new file too, unless they change rows of the vocabulary. `progress` is told the number of
+/// interactions that were looked at.
 ///
 /// # Errors
 /// [`LlmError::File`] for a vocabulary that is not of SentencePiece's kind; [`Error::Argument`] without any profile;
@@ -76,17 +78,10 @@ pub fn trim(
     };
     let trimmed = gguf::Trimmed::new(&bytes, &gguf, &kept, &from).map_err(bad)?;
     let wrote = |e| Error::io("write", out, e);
-    let dir = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(wrote)?;
-    let mut buffered = BufWriter::new(&mut file);
-    trimmed.write(&mut buffered).and_then(|()| buffered.flush()).map_err(wrote)?;
-    drop(buffered);
-    file.as_file().sync_all().map_err(wrote)?;
-    let file = file.persist(out).map_err(|e| wrote(e.error))?;
-    // Scratch files are private; a model may be read by every user of the directory.
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644)).map_err(wrote)?;
-    drop(file);
+    let mut file = BufWriter::new(pack::scratch(out).map_err(wrote)?);
+    trimmed.write(&mut file).map_err(wrote)?;
+    let scratch = file.into_inner().map_err(|e| wrote(e.into_error()))?;
+    pack::keep(scratch, out).map_err(wrote)?;
     let before = model.facts().vocabulary as usize;
     Ok(Report { interactions, tokens: [before, kept.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
 }

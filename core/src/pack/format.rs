@@ -205,7 +205,7 @@ pub(crate) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Resul
     Ok(())
 }
 
-/// Scratch files are private; a pack is for everyone who may read its folder.
+/// Scratch files are private; a pack or a model is for everyone who may read its folder.
 #[cfg(unix)]
 fn set_mode(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -72,9 +72,13 @@ fn scalar_size(kind: u32) -> Option<usize> {
     }
 }
 
+/// Numbers of the types of values.
+pub(super) const U32: u32 = 4;
+pub(super) const I32: u32 = 5;
+pub(super) const F32: u32 = 6;
 const BOOL: u32 = 7;
-const TEXT: u32 = 8;
-const ARRAY: u32 = 9;
+pub(super) const TEXT: u32 = 8;
+pub(super) const ARRAY: u32 = 9;
 
 struct Reader<'a> {
     bytes: &'a [u8],

@@ -10,7 +10,11 @@ use std::{
     io::{self, Write},
 };
 
-use super::{Array, Gguf, GgufError, Value, vocabulary, write};
+use super::{
+    Array, Gguf, GgufError, Value,
+    parse::{ARRAY, TEXT, U32},
+    vocabulary, write,
+};
 
 /// The key that says from which file a model's vocabulary was cut: its SHA-256.
 pub const TRIMMED: &str = "locket.trimmed.from";
@@ -21,10 +25,6 @@ const KINDS: &str = "tokenizer.ggml.token_type";
 /// Kinds of tokens.
 const NORMAL: i64 = 1;
 const CONTROL: i64 = 3;
-/// Types of metadata.
-const U32: u32 = 4;
-const TEXT: u32 = 8;
-const ARRAY: u32 = 9;
 
 /// Which tokens stay of a model's vocabulary: those in `used`, what they are made of, and all that do not stand for text.
 ///

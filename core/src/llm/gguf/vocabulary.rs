@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::{Array, Gguf, GgufError, Value};
+use super::{
+    Array, Gguf, GgufError, Value,
+    parse::{F32, I32},
+};
 
 /// The largest released vocabularies have 2^18 tokens.
 const MAX_TOKENS: usize = 1 << 21;
 /// llama.cpp's default numbers of special tokens lie below this.
 const MIN_TOKENS: usize = 16;
 
-const F32: u32 = 6;
-const I32: u32 = 5;
 /// The kind of a token that stands for one byte.
 const BYTE: i64 = 6;
 

@@ -1,6 +1,9 @@
 //! The parts of a file, as bytes.
 
-use super::{GgufError, Tensor, parse};
+use super::{
+    GgufError, Tensor, parse,
+    parse::{ARRAY, F32},
+};
 
 /// A string: its length and itself.
 pub(super) fn text(bytes: &[u8]) -> Vec<u8> {
@@ -32,15 +35,13 @@ pub(super) fn tensor(out: &mut Vec<u8>, tensor: &Tensor<'_>, shape: &[u64; 4], o
 /// # Errors
 /// [`GgufError`] if the file is none that can be read.
 pub fn with_floats(bytes: &[u8], key: &str, values: &[f32]) -> Result<Vec<u8>, GgufError> {
-    const ARRAY: u32 = 9;
-    const FLOAT: u32 = 6;
     let gguf = parse(bytes)?;
     let others: Vec<&[u8]> = gguf.raw_entries.iter().filter(|(name, _)| *name != key).map(|(_, raw)| *raw).collect();
     // Magic, version and the number of tensors.
     let mut out = bytes[..16].to_vec();
     out.extend((others.len() as u64 + 1).to_le_bytes());
     others.iter().for_each(|raw| out.extend_from_slice(raw));
-    out.extend(entry(key, ARRAY, &array(FLOAT, values.len(), values.iter().flat_map(|v| v.to_le_bytes()))));
+    out.extend(entry(key, ARRAY, &array(F32, values.len(), values.iter().flat_map(|v| v.to_le_bytes()))));
     out.extend_from_slice(gguf.raw_list);
     out.resize(out.len().next_multiple_of(gguf.alignment()? as usize), 0);
     out.extend_from_slice(bytes.get(gguf.data as usize..).unwrap_or_default());

@@ -150,7 +150,8 @@ $(VENV_SPARK)/.ready: bindings/spark/requirements.txt
 	touch $@
 
 model: build
-	@./target/release/locket model pull gemma-3-270m >/dev/null || echo "the model cannot be had here; its tests are skipped"
+	@for name in gemma-3-270m smollm2-135m; do ./target/release/locket model pull $$name >/dev/null || \
+		echo "the model $$name cannot be had here; its tests are skipped"; done
 
 clean:
 	cargo clean

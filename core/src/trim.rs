@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     Error,
-    llm::{LlmError, Model, gguf, sha256},
+    llm::{LlmError, Model, Prompt, Token, gguf, sha256},
     pack,
     profile::Profiles,
     prompt::{self, Example},
@@ -39,7 +39,7 @@ pub struct Report {
 /// interactions that were looked at.
 ///
 /// # Errors
-/// [`LlmError::File`] for a vocabulary that is not of SentencePiece's kind; [`Error::Argument`] without any profile;
+/// [`LlmError::File`] if the file says something of its tokens that is not understood; [`Error::Argument`] without any profile;
 /// [`Error::Profile`], [`Error::Io`], [`Error::Cancelled`].
 pub fn trim(
     model: &Model,
@@ -48,7 +48,8 @@ pub fn trim(
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
     let mut used = HashSet::new();
-    let mut use_text = |text: &str| used.extend(model.tokens(text).iter().filter_map(|t| u32::try_from(t.0).ok()));
+    let number = |token: &Token| u32::try_from(token.0).ok();
+    let mut use_text = |text: &str| used.extend(model.tokens(text).iter().filter_map(number));
     prompt::scaffolding().for_each(|text| use_text(&text));
     let mut interactions = 0;
     for profile in Profiles::of_all(files) {
@@ -60,6 +61,8 @@ pub fn trim(
             return Err(Error::Cancelled);
         }
     }
+    // What a chat model's template puts around a request.
+    used.extend(model.prompt_tokens(&Prompt { body: String::new(), lead: String::new() }).iter().filter_map(number));
     if interactions == 0 {
         return Err(Error::Argument("there are no profiles to tell which tokens are needed".into()));
     }
@@ -83,5 +86,5 @@ pub fn trim(
     let scratch = file.into_inner().map_err(|e| wrote(e.into_error()))?;
     pack::keep(scratch, out).map_err(wrote)?;
     let before = model.facts().vocabulary as usize;
-    Ok(Report { interactions, tokens: [before, kept.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
+    Ok(Report { interactions, tokens: [before, kept.tokens.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
 }

@@ -37,6 +37,29 @@ fn split(model: &Model, vocabulary: &[Vec<u8>], text: &str) -> Vec<Vec<u8>> {
     model.tokens(text).iter().map(|t| vocabulary[t.0 as usize].clone()).collect()
 }
 
+/// Whether texts of the sample are split into the same tokens.
+fn reads_the_sample_as(whole: (&Model, &[Vec<u8>]), cut: (&Model, &[Vec<u8>])) {
+    for profile in Profiles::of_all(&[locket_tests::sample()]) {
+        for (interaction, _) in profile.unwrap().interactions() {
+            let said =
+                format!("Title: {}\nReview: {}\n", interaction.title.as_deref().unwrap_or("-"), interaction.text);
+            assert_eq!(split(cut.0, cut.1, &said), split(whole.0, whole.1, &said), "{said}");
+        }
+    }
+}
+
+/// What no text of the sample is made of.
+const FOREIGN: [&str; 2] = ["Quixotic zymurgy in Łódź: 漢字 🙂 \u{1}", "a  b\n\n\n\tc"];
+
+/// What a list of byte-level tokens stands for: each character is a byte, those that print themselves, the others from U+0100 on.
+fn joined_bytes(pieces: &[Vec<u8>]) -> String {
+    let prints = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..);
+    let hidden: Vec<u8> = (0..=255).filter(|byte| !prints(byte)).collect();
+    let text = String::from_utf8(pieces.concat()).unwrap();
+    let bytes = text.chars().map(|c| hidden.get((c as usize).wrapping_sub(0x100)).copied().unwrap_or(c as u8));
+    String::from_utf8(bytes.collect()).unwrap()
+}
+
 /// What a list of tokens stands for.
 fn joined(pieces: &[Vec<u8>]) -> String {
     let byte = |piece: &[u8]| {
@@ -55,6 +78,14 @@ fn likelier(model: &Model, text: &str, next: &[&str]) -> Vec<f64> {
     let score = |word: &&str| model.decoder(options).unwrap().score(&prompt, &model.tokens(word)[..1]).unwrap()[0];
     let scores: Vec<f64> = next.iter().map(score).collect();
     scores.iter().map(|score| score - scores[0]).collect()
+}
+
+/// Whether both say the same of `next` behind `text`, but for rounding.
+fn weighs_as(whole: &Model, cut: &Model, text: &str, next: &[&str]) {
+    let (before, after) = (likelier(whole, text, next), likelier(cut, text, next));
+    for (word, (before, after)) in next.iter().zip(before.iter().zip(&after)) {
+        assert!((before - after).abs() < 1e-3, "{word:?}: {before} and {after}");
+    }
 }
 
 fn write(model: &Model, text: &str, tokens: usize) -> String {
@@ -81,29 +112,50 @@ fn the_default_model_reads_and_weighs_as_before() {
     assert_eq!(cut.facts().trimmed_from, Some(sha256(&path, &mut |_| ControlFlow::Continue(())).unwrap()));
 
     let (all, left) = (vocabulary(&path), vocabulary(&small));
-    for profile in Profiles::of_all(&[locket_tests::sample()]) {
-        for (interaction, _) in profile.unwrap().interactions() {
-            let said =
-                format!("Title: {}\nReview: {}\n", interaction.title.as_deref().unwrap_or("-"), interaction.text);
-            assert_eq!(split(&cut, &left, &said), split(&whole, &all, &said), "{said}");
-        }
-    }
+    reads_the_sample_as((&whole, &all), (&cut, &left));
     // What it was not made for, in smaller pieces.
-    for foreign in ["Quixotic zymurgy in Łódź: 漢字 🙂 \u{1}", "a  b\n\n\n\tc"] {
+    for foreign in FOREIGN {
         let pieces = split(&cut, &left, foreign);
         assert_eq!(joined(&pieces), foreign);
         assert!(pieces.len() >= split(&whole, &all, foreign).len());
     }
 
-    let (text, next) =
-        ("Title: Honest wood\nReview: Solid board, no smell of", [" glue", " the", " tea", " it", ".", "\n"]);
-    let (before, after) = (likelier(&whole, text, &next), likelier(&cut, text, &next));
-    for (word, (before, after)) in next.iter().zip(before.iter().zip(&after)) {
-        assert!((before - after).abs() < 1e-3, "{word:?}: {before} and {after}");
-    }
+    let text = "Title: Honest wood\nReview: Solid board, no smell of";
+    weighs_as(&whole, &cut, text, &[" glue", " the", " tea", " it", ".", "\n"]);
     assert_eq!(write(&cut, "one two three four five six", 6), write(&whole, "one two three four five six", 6));
 
     // Cut again: it still knows where it came from at first, and nothing more is left out.
+    let again = dir.path().join("again.gguf");
+    assert_eq!(trimmed(&cut, &again).unwrap().tokens, [report.tokens[1]; 2]);
+    assert!(fs::read(&again).unwrap() == fs::read(&small).unwrap());
+}
+
+#[test]
+fn a_chat_model_with_merges_reads_and_weighs_as_before() {
+    let Some(path) = locket_tests::chat_model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let small = dir.path().join("small.gguf");
+    let whole = load(&path);
+    let report = trimmed(&whole, &small).unwrap();
+    assert!(report.tokens[1] * 10 < report.tokens[0], "{report:?}");
+    let cut = load(&small);
+    let (all, left) = (vocabulary(&path), vocabulary(&small));
+    reads_the_sample_as((&whole, &all), (&cut, &left));
+    for foreign in FOREIGN {
+        let pieces = split(&cut, &left, foreign);
+        assert_eq!(joined_bytes(&pieces), foreign);
+        assert!(pieces.len() > split(&whole, &all, foreign).len());
+    }
+    assert!(whole.has_chat_template() && cut.has_chat_template());
+    // What the chat template puts around a request.
+    let frame = |model: &Model, vocabulary: &[Vec<u8>]| -> Vec<Vec<u8>> {
+        let tokens = model.prompt_tokens(&Prompt { body: String::new(), lead: String::new() });
+        tokens.iter().map(|t| vocabulary[t.0 as usize].clone()).collect()
+    };
+    assert!(joined_bytes(&frame(&whole, &all)).contains("assistant"));
+    assert_eq!(frame(&cut, &left), frame(&whole, &all));
+    weighs_as(&whole, &cut, "The handle gets", &[" hot", " the", " tea", " it", ".", " warm"]);
+    // Cut again: nothing more is left out.
     let again = dir.path().join("again.gguf");
     assert_eq!(trimmed(&cut, &again).unwrap().tokens, [report.tokens[1]; 2]);
     assert!(fs::read(&again).unwrap() == fs::read(&small).unwrap());
@@ -128,10 +180,7 @@ fn a_model_with_an_output_of_its_own() {
     assert_eq!((special("unknown"), special("bos"), special("eos")), (0, 1, 2));
     // A token that stands for text and for an end stays for the end's sake.
     assert_eq!(left[special("eot")], all[353]);
-    let next = ["a", "t", " ", "\n", "."];
-    for (before, after) in likelier(&whole, "The tea", &next).iter().zip(likelier(&cut, "The tea", &next)) {
-        assert!((before - after).abs() < 1e-3, "{before} and {after}");
-    }
+    weighs_as(&whole, &cut, "The tea", &["a", "t", " ", "\n", "."]);
 }
 
 #[test]

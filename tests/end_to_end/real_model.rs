@@ -107,3 +107,32 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_eq!(written(&format!(" --adapter {}", adapter.display())), aligned);
     assert_ne!(written(" --adapter none"), aligned);
 }
+
+/// A chat model of another maker: another architecture, another kind of vocabulary, prompts in its template, no adapter.
+#[test]
+fn a_chat_model_writes_and_so_does_its_trimmed_file() {
+    let Some(model) = locket_tests::chat_model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let sample = locket_tests::sample();
+    json(dir.path(), &format!("pack build --profiles {} --holdout-targets --out {{}}/p.pack", sample.display()));
+    let trim = "model trim --out {}/small.gguf";
+    json(dir.path(), &format!("{trim} --model {} --profiles {}", model.display(), sample.display()));
+    assert!(fails(dir.path(), "model verify {}/small.gguf").contains("trimmed from smollm2-135m;"));
+    json(
+        dir.path(),
+        "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, yes, and it screams while doing so.' --rating 2",
+    );
+    for file in [model, dir.path().join("small.gguf")] {
+        let with = format!("--store {{}}/me --pack {{}}/p.pack --model {}", file.display());
+        let generate = |what: &str| json(dir.path(), &format!("generate {with} --item k1 --task {what}"));
+        let planned = generate("text --title 'Handle too hot' --reasoning");
+        assert!(planned["path"]["stance"].as_u64().is_some_and(|s| (1..=5).contains(&s)), "{planned}");
+        assert!(planned["text"].as_str().unwrap().split_whitespace().count() >= 4, "{planned}");
+        let title = generate("title --text 'The handle gets far too hot to hold after a minute.'");
+        assert!(!title["title"].as_str().unwrap().is_empty(), "{title}");
+        let rating = generate("rating --title 'Handle too hot' --text 'The handle gets far too hot to hold.'");
+        assert!(rating["rating"].as_f64().is_some_and(|r| (1.0..=5.0).contains(&r)), "{rating}");
+        let kept = json(dir.path(), &format!("augment {with} -k 2"));
+        assert!(!kept["kept"].as_array().unwrap().is_empty(), "{kept}");
+    }
+}

@@ -24,11 +24,20 @@ pub fn data(file: &str) -> Option<PathBuf> {
 
 /// The default model's file (`$LOCKET_MODELS`, else the user's cache), or none with a line as in [`data`].
 pub fn model() -> Option<PathBuf> {
+    pulled("gemma-3-270m-q4_k_m.gguf", "the model gemma-3-270m")
+}
+
+/// A chat model of another architecture with a vocabulary of the other kind, or none as in [`model`].
+pub fn chat_model() -> Option<PathBuf> {
+    pulled("smollm2-135m-instruct-q4_1.gguf", "the model smollm2-135m")
+}
+
+fn pulled(file: &str, what: &str) -> Option<PathBuf> {
     let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let dir = env("LOCKET_MODELS")
         .or_else(|| env("XDG_CACHE_HOME").map(|d| d.join("locket/models")))
         .or_else(|| env("HOME").map(|d| d.join(".cache/locket/models")))?;
-    found(dir.join("gemma-3-270m-q4_k_m.gguf"), "the model gemma-3-270m")
+    found(dir.join(file), what)
 }
 
 /// Random numbers that are the same on every machine and in every run: xorshift64 (Marsaglia, 2003). The seed must not be 0.

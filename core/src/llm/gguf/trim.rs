@@ -1,9 +1,10 @@
 //! A model file with fewer tokens.
 //!
-//! SentencePiece's byte-pair rule, which llama.cpp follows for vocabularies of the kind `llama`, begins with single characters and joins two
-//! neighbours at a time, of all pairs that make a token the one with the best score first. Nothing outside a token has a say in how it
-//! is made, so what is made on the way is told by its own text. With that kept, a text whose tokens are all kept is split as before:
-//! the pairs that can be joined are some of those that could before, and those that were joined are among them.
+//! Both kinds of vocabulary begin with single characters and join two neighbours at a time: SentencePiece's (`llama`) of all pairs that make
+//! a token the one with the best score first, byte-pair encoding (`gpt2`) the one that stands first in its list of merges. A pair
+//! that a text's tokens lie on both sides of is never joined, so nothing outside a token has a say in how it is made, and what is made on the
+//! way is told by its own text. With that kept, a text whose tokens are all kept is split as before: the pairs that can be joined
+//! are some of those that could before, and those that were joined are among them.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -19,56 +20,86 @@ use super::{
 /// The key that says from which file a model's vocabulary was cut: its SHA-256.
 pub const TRIMMED: &str = "locket.trimmed.from";
 
+const MODEL: &str = "tokenizer.ggml.model";
 const TOKENS: &str = "tokenizer.ggml.tokens";
+const MERGES: &str = "tokenizer.ggml.merges";
 const SCORES: &str = "tokenizer.ggml.scores";
 const KINDS: &str = "tokenizer.ggml.token_type";
 /// Kinds of tokens.
 const NORMAL: i64 = 1;
 const CONTROL: i64 = 3;
+const UNUSED: i64 = 5;
 
-/// Which tokens stay of a model's vocabulary: those in `used`, what they are made of, and all that do not stand for text.
+/// What stays of a model's vocabulary.
+pub(crate) struct Kept {
+    /// Tokens, by their old numbers.
+    pub tokens: BTreeSet<u32>,
+    /// Places in the list of merges, if there is one.
+    merges: BTreeSet<u32>,
+}
+
+/// What stays of a model's vocabulary if the tokens in `used` must: these, what they are made of, and all that do not stand for text.
 ///
 /// # Errors
-/// [`GgufError::Vocabulary`] if it is not of SentencePiece's kind; [`GgufError`] if it is damaged.
-pub(crate) fn kept(gguf: &Gguf<'_>, used: &HashSet<u32>) -> Result<BTreeSet<u32>, GgufError> {
-    if gguf.text("tokenizer.ggml.model")? != Some("llama") {
-        return Err(GgufError::Vocabulary("only one of SentencePiece's kind (\"llama\") can be trimmed".into()));
-    }
+/// [`GgufError`] if the vocabulary is damaged.
+pub(crate) fn kept(gguf: &Gguf<'_>, used: &HashSet<u32>) -> Result<Kept, GgufError> {
     vocabulary::check(gguf)?;
     let texts: Vec<&str> = texts(gguf)?.map(|t| std::str::from_utf8(t).unwrap_or_default()).collect();
     let place: HashMap<&str, u32> = (0..).zip(&texts).map(|(n, text)| (*text, n)).collect();
-    let mut kept: BTreeSet<u32> = used.iter().copied().filter(|&n| (n as usize) < texts.len()).collect();
+    let mut tokens: BTreeSet<u32> = used.iter().copied().filter(|&n| (n as usize) < texts.len()).collect();
     let kinds = gguf.array(KINDS)?.and_then(|a| a.scalars()).into_iter().flatten();
     for (n, kind) in (0..).zip(kinds) {
         // Released models have thousands of places for tokens that never came.
-        let unused = kind == Value::Signed(CONTROL) && texts[n as usize].starts_with("<unused");
-        if kind != Value::Signed(NORMAL) && !unused {
-            kept.insert(n);
+        let text = texts[n as usize];
+        let place_only = kind == Value::Signed(UNUSED) || kind == Value::Signed(CONTROL) && text.starts_with("<unused");
+        if kind != Value::Signed(NORMAL) && !place_only {
+            tokens.insert(n);
         }
     }
-    kept.extend(gguf.raw_entries.iter().filter_map(|(key, _)| special(gguf, key)));
-    let scores: Vec<f64> = gguf.array(SCORES)?.and_then(|a| a.scalars()).into_iter().flatten().map(number).collect();
-    let score = |n: u32| scores.get(n as usize).copied().unwrap_or_default();
-    let parts: Vec<u32> = kept.iter().flat_map(|&n| made(texts[n as usize], &place, score)).collect();
-    kept.extend(parts);
-    Ok(kept)
+    tokens.extend(gguf.raw_entries.iter().filter_map(|(key, _)| special(gguf, key)));
+    let mut merges = BTreeSet::new();
+    if gguf.text(MODEL)? == Some("gpt2") {
+        // A byte of a text is written as one of 256 characters, and what has no token is left out without a word.
+        tokens.extend((0..).zip(&texts).filter(|(_, text)| text.chars().nth(1).is_none()).map(|(n, _)| n));
+        let mut ranks: HashMap<(&str, &str), u32> = HashMap::new();
+        for (rank, pair) in (0..).zip(vocabulary::merges(gguf)?) {
+            // Of two that are the same the first counts.
+            ranks.entry(pair).or_insert(rank);
+        }
+        let made =
+            tokens.iter().flat_map(|&n| joined(texts[n as usize], |pair| ranks.get(&pair).map(|&r| -f64::from(r))));
+        merges = made.filter_map(|pair| ranks.get(&pair).copied()).collect();
+        let parts =
+            ranks.iter().filter(|(_, rank)| merges.contains(rank)).map(|((left, right), _)| format!("{left}{right}"));
+        tokens.extend(parts.filter_map(|text| place.get(text.as_str()).copied()));
+    } else {
+        let scores: Vec<f64> =
+            gguf.array(SCORES)?.and_then(|a| a.scalars()).into_iter().flatten().map(number).collect();
+        let token = |(left, right): (&str, &str)| place.get(format!("{left}{right}").as_str()).copied();
+        let score = |pair| token(pair).map(|n| scores.get(n as usize).copied().unwrap_or_default());
+        let spelled: Vec<&str> = tokens.iter().map(|&n| texts[n as usize]).collect();
+        tokens.extend(spelled.iter().flat_map(|text| joined(text, score)).filter_map(token));
+        let characters = spelled.iter().flat_map(|text| text.split("").filter(|c| !c.is_empty()));
+        tokens.extend(characters.filter_map(|c| place.get(c).copied()));
+    }
+    Ok(Kept { tokens, merges })
 }
 
 fn number(value: Value<'_>) -> f64 {
     if let Value::Float(x) = value { x } else { 0.0 }
 }
 
-/// The tokens that are made on the way to `text`, its characters among them.
-fn made(text: &str, place: &HashMap<&str, u32>, score: impl Fn(u32) -> f64) -> Vec<u32> {
+/// The pairs that are joined on the way from characters to `text`; of those that can be, the one of the highest priority first.
+fn joined<'t>(text: &'t str, priority: impl Fn((&'t str, &'t str)) -> Option<f64>) -> Vec<(&'t str, &'t str)> {
     let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-    let mut made: Vec<u32> = ends.windows(2).filter_map(|w| place.get(&text[w[0]..w[1]]).copied()).collect();
+    let mut joined = Vec::new();
     loop {
-        let pairs = (0..).zip(ends.windows(3));
-        let tokens = pairs.filter_map(|(n, w)| Some((n, *place.get(&text[w[0]..w[2]])?)));
+        let pairs = (0..).zip(ends.windows(3)).map(|(n, w)| (n, (&text[w[0]..w[1]], &text[w[1]..w[2]])));
+        let ranked = pairs.filter_map(|(n, pair)| Some((n, pair, priority(pair)?)));
         // Of equals the first.
-        let best = tokens.max_by(|a, b| score(a.1).total_cmp(&score(b.1)).then(b.0.cmp(&a.0)));
-        let Some((n, token)) = best else { return made };
-        made.push(token);
+        let best = ranked.max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)));
+        let Some((n, pair, _)) = best else { return joined };
+        joined.push(pair);
         ends.remove(n + 1);
     }
 }
@@ -80,8 +111,7 @@ fn special(gguf: &Gguf<'_>, key: &str) -> Option<u32> {
 }
 
 fn texts<'a>(gguf: &Gguf<'a>) -> Result<impl Iterator<Item = &'a [u8]>, GgufError> {
-    let list = gguf.array(TOKENS)?.ok_or_else(|| GgufError::Missing(TOKENS.into()))?;
-    list.texts().ok_or_else(|| GgufError::Type(TOKENS.into()))
+    vocabulary::list(gguf, TOKENS)
 }
 
 /// A model file with the tokens of another, in pieces that refer to it.
@@ -92,19 +122,21 @@ pub(crate) struct Trimmed<'a> {
 }
 
 impl<'a> Trimmed<'a> {
-    /// The model in `bytes` with the tokens `kept` alone, renumbered in their order; `from` is noted as what it was cut from.
+    /// The model in `bytes` with what is `kept` alone, tokens renumbered in their order; `from` is noted as what it was cut from.
     ///
     /// # Errors
     /// [`GgufError`] if the file is damaged or says something of its tokens that is not understood.
-    pub(crate) fn new(bytes: &'a [u8], gguf: &Gguf<'a>, kept: &BTreeSet<u32>, from: &str) -> Result<Self, GgufError> {
+    pub(crate) fn new(bytes: &'a [u8], gguf: &Gguf<'a>, kept: &Kept, from: &str) -> Result<Self, GgufError> {
         let count = texts(gguf)?.count() as u64;
+        let Kept { tokens: kept, merges } = kept;
         let place: HashMap<u32, u32> = kept.iter().copied().zip(0..).collect();
         let mut entries = Vec::new();
         for (key, raw) in gguf.raw_entries.iter().filter(|(key, _)| *key != TRIMMED) {
             let array = matches!(gguf.get(key), Some(Value::Array(_)));
             entries.push(match (*key, special(gguf, key).and_then(|id| place.get(&id))) {
                 (_, Some(id)) => write::entry(key, U32, &id.to_le_bytes()),
-                (TOKENS, _) => write::entry(key, ARRAY, &tokens(gguf, kept)?),
+                (TOKENS, _) => write::entry(key, ARRAY, &staying(texts(gguf)?, kept)),
+                (MERGES, _) => write::entry(key, ARRAY, &staying(vocabulary::list(gguf, MERGES)?, merges)),
                 (SCORES | KINDS, _) => {
                     let array = gguf.array(key)?.ok_or_else(|| GgufError::Missing((*key).into()))?;
                     write::entry(key, ARRAY, &column(array, kept))
@@ -162,9 +194,9 @@ impl<'a> Trimmed<'a> {
     }
 }
 
-fn tokens(gguf: &Gguf<'_>, kept: &BTreeSet<u32>) -> Result<Vec<u8>, GgufError> {
-    let staying = (0u32..).zip(texts(gguf)?).filter(|(n, _)| kept.contains(n)).map(|(_, text)| text);
-    Ok(write::array(TEXT, kept.len(), staying.flat_map(write::text)))
+fn staying<'a>(texts: impl Iterator<Item = &'a [u8]>, kept: &BTreeSet<u32>) -> Vec<u8> {
+    let staying = (0u32..).zip(texts).filter(|(n, _)| kept.contains(n)).map(|(_, text)| text);
+    write::array(TEXT, kept.len(), staying.flat_map(write::text))
 }
 
 fn column(array: Array<'_>, kept: &BTreeSet<u32>) -> Vec<u8> {
@@ -176,14 +208,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_to_a_token_is_kept() {
-        let texts = ["a", "b", "c", "ab", "bc", "abc", "cab"];
-        let place: HashMap<&str, u32> = texts.into_iter().zip(0..).collect();
-        let way = |text, scores: [f64; 7]| made(text, &place, |n| scores[n as usize]);
-        assert_eq!(way("abc", [0.0, 0.0, 0.0, -1.0, -2.0, -3.0, 0.0]), [0, 1, 2, 3, 5]);
-        assert_eq!(way("abc", [0.0, 0.0, 0.0, -2.0, -1.0, -3.0, 0.0]), [0, 1, 2, 4, 5]);
-        // Of equals the first; what no token spells stays as it is.
-        assert_eq!(way("abcx", [0.0, 0.0, 0.0, -1.0, -1.0, -3.0, 0.0]), [0, 1, 2, 3, 5]);
-        assert!(way("", [0.0; 7]).is_empty());
+    fn the_way_to_a_token() {
+        let ways = |text, order: &[(&'static str, &'static str)]| {
+            joined(text, |pair| order.iter().position(|p| *p == pair).map(|at| -(at as f64)))
+        };
+        assert_eq!(ways("abc", &[("a", "b"), ("b", "c"), ("ab", "c")]), [("a", "b"), ("ab", "c")]);
+        assert_eq!(ways("abc", &[("b", "c"), ("a", "b"), ("ab", "c"), ("a", "bc")]), [("b", "c"), ("a", "bc")]);
+        // Of equals the first; what no pair makes stays as it is.
+        assert_eq!(joined("aaa", |pair| (pair == ("a", "a")).then_some(0.0)), [("a", "a")]);
+        assert_eq!(joined("abcx", |(l, r)| (l.len() + r.len() < 4).then_some(0.0)), [("a", "b"), ("ab", "c")]);
+        assert!(ways("", &[]).is_empty());
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
                 return Err(bad(format!("the byte {byte:#04x} has no token")));
             }
         }
-        _ => merges(gguf)?,
+        _ => drop(merges(gguf)?),
     }
     special(gguf, count)?;
     Ok(count)
@@ -83,20 +83,23 @@ fn byte_of(token: &[u8]) -> Option<u8> {
     if upper { u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok() } else { None }
 }
 
-/// Each merge is two texts with a space between.
-fn merges(gguf: &Gguf<'_>) -> Result<(), GgufError> {
-    const KEY: &str = "tokenizer.ggml.merges";
-    let list = gguf.array(KEY)?.ok_or_else(|| GgufError::Missing(KEY.into()))?;
-    let texts = list.texts().ok_or_else(|| GgufError::Type(KEY.into()))?;
-    for (n, merge) in texts.enumerate() {
+/// The list of merges: each is two texts with a space between.
+pub(super) fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, GgufError> {
+    let pair = |(n, merge): (usize, &'a [u8])| {
         // The first token may itself begin with a space.
         let text = std::str::from_utf8(merge).unwrap_or_default();
         let first = text.chars().next().map_or(0, char::len_utf8);
-        if text[first..].split_once(' ').is_none_or(|(_, second)| second.is_empty()) {
-            return Err(GgufError::Vocabulary(format!("merge {n} is not two tokens")));
-        }
-    }
-    Ok(())
+        let space = text[first..].find(' ').map(|at| first + at).filter(|at| at + 1 < text.len());
+        let space = space.ok_or_else(|| GgufError::Vocabulary(format!("merge {n} is not two tokens")))?;
+        Ok((&text[..space], &text[space + 1..]))
+    };
+    list(gguf, "tokenizer.ggml.merges")?.enumerate().map(pair).collect()
+}
+
+/// A list of texts.
+pub(super) fn list<'a>(gguf: &Gguf<'a>, key: &str) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, GgufError> {
+    let list = gguf.array(key)?.ok_or_else(|| GgufError::Missing(key.to_owned()))?;
+    list.texts().ok_or_else(|| GgufError::Type(key.to_owned()))
 }
 
 /// Numbers of special tokens lie inside the vocabulary.

@@ -22,7 +22,6 @@ pub const TRIMMED: &str = "locket.trimmed.from";
 
 const MODEL: &str = "tokenizer.ggml.model";
 const TOKENS: &str = "tokenizer.ggml.tokens";
-const MERGES: &str = "tokenizer.ggml.merges";
 const SCORES: &str = "tokenizer.ggml.scores";
 const KINDS: &str = "tokenizer.ggml.token_type";
 /// Kinds of tokens.
@@ -57,32 +56,28 @@ pub(crate) fn kept(gguf: &Gguf<'_>, used: &HashSet<u32>) -> Result<Kept, GgufErr
         }
     }
     tokens.extend(gguf.raw_entries.iter().filter_map(|(key, _)| special(gguf, key)));
-    let mut merges = BTreeSet::new();
-    if gguf.text(MODEL)? == Some("gpt2") {
+    let mut ranks: HashMap<(&str, &str), u32> = HashMap::new();
+    let byte_level = gguf.text(MODEL)? == Some("gpt2");
+    if byte_level {
         // A byte of a text is written as one of 256 characters, and what has no token is left out without a word.
         tokens.extend((0..).zip(&texts).filter(|(_, text)| text.chars().nth(1).is_none()).map(|(n, _)| n));
-        let mut ranks: HashMap<(&str, &str), u32> = HashMap::new();
         for (rank, pair) in (0..).zip(vocabulary::merges(gguf)?) {
             // Of two that are the same the first counts.
             ranks.entry(pair).or_insert(rank);
         }
-        let made =
-            tokens.iter().flat_map(|&n| joined(texts[n as usize], |pair| ranks.get(&pair).map(|&r| -f64::from(r))));
-        merges = made.filter_map(|pair| ranks.get(&pair).copied()).collect();
-        let parts =
-            ranks.iter().filter(|(_, rank)| merges.contains(rank)).map(|((left, right), _)| format!("{left}{right}"));
-        tokens.extend(parts.filter_map(|text| place.get(text.as_str()).copied()));
-    } else {
-        let scores: Vec<f64> =
-            gguf.array(SCORES)?.and_then(|a| a.scalars()).into_iter().flatten().map(number).collect();
-        let token = |(left, right): (&str, &str)| place.get(format!("{left}{right}").as_str()).copied();
-        let score = |pair| token(pair).map(|n| scores.get(n as usize).copied().unwrap_or_default());
-        let spelled: Vec<&str> = tokens.iter().map(|&n| texts[n as usize]).collect();
-        tokens.extend(spelled.iter().flat_map(|text| joined(text, score)).filter_map(token));
-        let characters = spelled.iter().flat_map(|text| text.split("").filter(|c| !c.is_empty()));
-        tokens.extend(characters.filter_map(|c| place.get(c).copied()));
     }
-    Ok(Kept { tokens, merges })
+    let scores: Vec<f64> = gguf.array(SCORES)?.and_then(|a| a.scalars()).into_iter().flatten().map(number).collect();
+    let token = |(left, right): (&str, &str)| place.get(format!("{left}{right}").as_str()).copied();
+    let priority = |pair| match byte_level {
+        true => ranks.get(&pair).map(|&rank| -f64::from(rank)),
+        false => token(pair).map(|n| scores.get(n as usize).copied().unwrap_or_default()),
+    };
+    let spelled: Vec<&str> = tokens.iter().map(|&n| texts[n as usize]).collect();
+    let pairs: BTreeSet<(&str, &str)> = spelled.iter().flat_map(|text| joined(text, priority)).collect();
+    tokens.extend(pairs.iter().filter_map(|&pair| token(pair)));
+    let characters = spelled.iter().flat_map(|text| text.split("").filter(|c| !c.is_empty()));
+    tokens.extend(characters.filter_map(|c| place.get(c).copied()));
+    Ok(Kept { tokens, merges: pairs.iter().filter_map(|pair| ranks.get(pair).copied()).collect() })
 }
 
 fn number(value: Value<'_>) -> f64 {
@@ -136,7 +131,9 @@ impl<'a> Trimmed<'a> {
             entries.push(match (*key, special(gguf, key).and_then(|id| place.get(&id))) {
                 (_, Some(id)) => write::entry(key, U32, &id.to_le_bytes()),
                 (TOKENS, _) => write::entry(key, ARRAY, &staying(texts(gguf)?, kept)),
-                (MERGES, _) => write::entry(key, ARRAY, &staying(vocabulary::list(gguf, MERGES)?, merges)),
+                (vocabulary::MERGES, _) => {
+                    write::entry(key, ARRAY, &staying(vocabulary::list(gguf, vocabulary::MERGES)?, merges))
+                }
                 (SCORES | KINDS, _) => {
                     let array = gguf.array(key)?.ok_or_else(|| GgufError::Missing((*key).into()))?;
                     write::entry(key, ARRAY, &column(array, kept))

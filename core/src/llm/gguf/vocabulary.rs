@@ -12,6 +12,9 @@ const MAX_TOKENS: usize = 1 << 21;
 /// llama.cpp's default numbers of special tokens lie below this.
 const MIN_TOKENS: usize = 16;
 
+/// The key of the list of merges.
+pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+
 /// The kind of a token that stands for one byte.
 const BYTE: i64 = 6;
 
@@ -93,7 +96,7 @@ pub(super) fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, Ggu
         let space = space.ok_or_else(|| GgufError::Vocabulary(format!("merge {n} is not two tokens")))?;
         Ok((&text[..space], &text[space + 1..]))
     };
-    list(gguf, "tokenizer.ggml.merges")?.enumerate().map(pair).collect()
+    list(gguf, MERGES)?.enumerate().map(pair).collect()
 }
 
 /// A list of texts.

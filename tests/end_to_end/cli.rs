@@ -4,6 +4,7 @@
 mod common;
 use common::{fails, json, run};
 use serde_json::Value;
+use std::collections::HashSet;
 
 fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -125,6 +126,29 @@ fn the_history_cap_is_kept() {
     let base = "eval generation --profiles {}/sample.jsonl --task text --method copy --limit 5";
     let capped = json(dir.path(), &format!("{base} --history-cap 0"));
     assert_eq!((capped["history0"]["n"].as_u64(), capped["history1plus"]["n"].as_u64()), (Some(5), Some(0)));
+}
+
+#[test]
+fn several_texts_of_each_person_are_written() {
+    let dir = prepared();
+    let base = "eval generation --profiles {}/sample.jsonl --model {}/tiny.gguf --task text --method full --limit 2";
+    let several =
+        format!("{base} --history-cap 2 --targets 3 --synthetic-file {{}}/syn.jsonl --out {{}}/several.jsonl");
+    let first = json(dir.path(), &several);
+    assert_eq!((first["n"].as_u64(), first["texts"].as_u64()), (Some(2), Some(6)), "{first}");
+    let rows = |name: &str| -> Vec<Value> {
+        let file = std::fs::read_to_string(dir.path().join(name)).unwrap();
+        file.lines().skip(1).map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let written = rows("several.jsonl");
+    let distinct = |of: &dyn Fn(&Value) -> String| written.iter().map(of).collect::<HashSet<_>>().len();
+    assert_eq!(distinct(&|r| r["reference"].to_string()), 6, "each is another text");
+    assert_eq!(distinct(&|r| format!("{} {}", r["user"], r["earlier"])), 6);
+    assert_eq!(rows("syn.jsonl").len(), 6, "each has synthetic texts of its own");
+    assert_eq!(json(dir.path(), &several), first, "a second run adds nothing");
+    assert_eq!(rows("several.jsonl"), written);
+    let given = format!("{base} --targets 2 --pack {{}}/p.pack");
+    assert!(fails(dir.path(), &given).contains("leave the pack out"));
 }
 
 #[test]

@@ -6,9 +6,8 @@
 //! was given, which says what the person writes about but nothing of how, is the floor. Against authors of the same category the
 //! topic helps less.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-use super::Sample;
 use crate::{
     interaction::Interaction,
     pack::spread,
@@ -32,18 +31,21 @@ struct Author {
     user: String,
     category: String,
     style: Style,
+    history: Vec<String>,
 }
 
 impl Authors {
     /// Everybody with a history.
     pub fn new<'p>(profiles: impl IntoIterator<Item = &'p Profile>) -> Self {
         let with_history: Vec<&Profile> = profiles.into_iter().filter(|p| !p.history.is_empty()).collect();
-        let counts: Vec<Grams> = with_history.iter().map(|p| grams(&latest(&p.history))).collect();
+        let counts: Vec<Grams> =
+            with_history.iter().map(|p| grams(&latest(p.history.iter().map(|i| i.text.as_str())))).collect();
         let documents = Documents::of(&counts);
         let author = |(p, counts): (&&Profile, Grams)| Author {
             user: p.user.clone(),
             category: common_category(&p.history),
             style: documents.style(counts),
+            history: p.history.iter().map(|i| i.text.clone()).collect(),
         };
         let people: Vec<Author> = with_history.iter().zip(counts).map(author).collect();
         let place = people.iter().enumerate().map(|(n, a)| (a.user.clone(), n)).collect();
@@ -61,9 +63,11 @@ impl Authors {
     }
 
     /// The reciprocal rank of `user` as the author of `text`, among 99 others, or, `alike`, among 99 of whom as many as there are
-    /// write in the same category. `None` without a history.
-    pub fn reciprocal_rank(&self, user: &str, text: &str, alike: bool) -> Option<f64> {
+    /// write in the same category. If `text` stands for the last but `earlier` of the person's texts (0: for the target, which is not
+    /// in the history), that one says nothing of how they write. `None` without a history beside it.
+    pub fn reciprocal_rank(&self, user: &str, earlier: usize, text: &str, alike: bool) -> Option<f64> {
         let me = *self.place.get(user)?;
+        let mine = self.style(me, earlier)?;
         // What no history contains says nothing about whose it is.
         let grams = grams(text).into_iter().filter(|(gram, _)| self.documents.have(*gram));
         let style = self.documents.style(grams.collect());
@@ -73,7 +77,7 @@ impl Authors {
         let elsewhere = |n: usize| alike && self.people[n].category != self.people[me].category;
         others.sort_by_cached_key(|&n| (elsewhere(n), drawn(n)));
         others.truncate(OTHERS);
-        let mine = cosine(&style, &self.people[me].style);
+        let mine = cosine(&style, &mine);
         let scores: Vec<f64> = others.iter().map(|&n| cosine(&style, &self.people[n].style)).collect();
         let better = scores.iter().filter(|s| **s > mine).count() as f64;
         let equal = scores.iter().filter(|s| **s == mine).count() as f64;
@@ -81,14 +85,22 @@ impl Authors {
         Some(1.0 / (1.0 + better + equal / 2.0))
     }
 
-    /// Mean reciprocal rank over (user, text).
-    pub fn mrr<'t>(&self, texts: impl IntoIterator<Item = (&'t str, &'t str)>, alike: bool) -> Sample {
-        texts.into_iter().filter_map(|(user, text)| self.reciprocal_rank(user, text, alike)).collect()
+    /// How one writes, by all but the text last but `earlier`.
+    fn style(&self, person: usize, earlier: usize) -> Option<Cow<'_, Style>> {
+        let Author { history, style, .. } = &self.people[person];
+        if earlier == 0 {
+            return Some(Cow::Borrowed(style));
+        }
+        let place = history.len().checked_sub(earlier)?;
+        let rest = (0..history.len()).filter(|n| *n != place).map(|n| history[n].as_str());
+        (history.len() > 1).then(|| Cow::Owned(self.documents.style(grams(&latest(rest)))))
     }
 }
 
-fn latest(history: &[Interaction]) -> String {
-    history[history.len().saturating_sub(TEXTS)..].iter().map(|i| i.text.as_str()).collect::<Vec<_>>().join(" ")
+fn latest<'t>(history: impl DoubleEndedIterator<Item = &'t str>) -> String {
+    let mut texts: Vec<&str> = history.rev().take(TEXTS).collect();
+    texts.reverse();
+    texts.join(" ")
 }
 
 /// The category that a person writes most about; of equals the first by name.
@@ -118,12 +130,30 @@ mod tests {
             person("d", "mugs", "Dear reader, allow me to elaborate upon this vessel."),
         ];
         let authors = Authors::new(&people);
-        assert_eq!(authors.reciprocal_rank("a", "OMG this is sooo good!!!", false), Some(1.0));
-        assert_eq!(authors.reciprocal_rank("b", "The parcel arrived on time; works as described.", false), Some(1.0));
-        assert_eq!(authors.reciprocal_rank("c", "its ok, whatever", true), Some(1.0));
-        assert!(authors.reciprocal_rank("a", "The item arrived on time", false).unwrap() < 1.0);
+        let rank = |user, text| authors.reciprocal_rank(user, 0, text, false);
+        assert_eq!(rank("a", "OMG this is sooo good!!!"), Some(1.0));
+        assert_eq!(rank("b", "The parcel arrived on time; works as described."), Some(1.0));
+        assert_eq!(authors.reciprocal_rank("c", 0, "its ok, whatever", true), Some(1.0));
+        assert!(rank("a", "The item arrived on time").unwrap() < 1.0);
         // Nothing to go by: the middle of four.
-        assert_eq!(authors.reciprocal_rank("a", "", false), Some(0.4));
-        assert_eq!(authors.reciprocal_rank("nobody", "text", false), None);
+        assert_eq!(rank("a", ""), Some(0.4));
+        assert_eq!(rank("nobody", "text"), None);
+    }
+
+    /// Else whatever has words in common with the true text would be found.
+    #[test]
+    fn a_text_does_not_tell_of_its_own_author() {
+        let mut people: Vec<Profile> = ["OMG!!! sooo good", "it performs as described", "meh. whatever"]
+            .iter()
+            .enumerate()
+            .map(|(n, text)| person(&n.to_string(), "tea", text))
+            .collect();
+        let unlike = Interaction::new("item", "Dear reader, allow me to elaborate upon this vessel.");
+        people[0].history.insert(0, unlike.clone());
+        let authors = Authors::new(&people);
+        let rank = |user, earlier| authors.reciprocal_rank(user, earlier, &unlike.text, false).unwrap_or_default();
+        assert_eq!((rank("0", 0), rank("0", 1)), (1.0, 1.0), "it is in the history");
+        assert!(rank("0", 2) < 1.0, "it is the one that was to be written");
+        assert_eq!((rank("0", 3), rank("1", 1)), (0.0, 0.0), "there is no such text, or none beside it");
     }
 }

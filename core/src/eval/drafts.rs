@@ -9,7 +9,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    generation::{Settings, draw, pack_for},
+    cases::{Case, draw, pack_for},
+    generation::Settings,
     writer::material,
 };
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     generate::{self, WriteOptions},
     llm::{Decoder, DecoderOptions, Model, Usage},
     pack::Pack,
-    profile::Profile,
 };
 
 /// Writes the text of every drawn person twice, token by token and with drafts of up to `draft` tokens, and compares texts and
@@ -35,22 +35,22 @@ pub fn drafts(
     draft: usize,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let (pack, _scratch) = pack_for(files, pack, progress)?;
-    let people = draw(files, settings)?;
+    let (pack, _scratch) = pack_for(files, pack, settings, progress)?;
+    let cases = draw(files, settings)?;
     // Nothing is drafted for a text that is written against another prompt.
     let options = WriteOptions { contrast: 0.0, ..settings.options };
     let open = |draft| model.decoder(DecoderOptions { threads: settings.threads, draft, ..options.decoder() });
     let (mut plain, mut drafted) = (open(0)?, open(draft)?);
     let (mut ratios, mut same, mut times) = (Vec::new(), 0, [Duration::ZERO; 2]);
-    for (n, profile) in people.iter().enumerate() {
-        let request = generate::request(model, &material(&pack, settings, profile, Vec::new()), &options);
+    for (n, case) in cases.iter().enumerate() {
+        let request = generate::request(model, &material(&pack, settings, &case.person, Vec::new()), &options);
         let mut one = |decoder: &mut Decoder<'_>| {
             let mut first = None;
             let done = decoder.run_one(&request, &mut |event| {
                 if !event.piece.is_empty() {
                     first.get_or_insert_with(Instant::now);
                 }
-                progress(n, people.len())
+                progress(n, cases.len())
             })?;
             Ok::<_, Error>((done, first.map_or(Duration::ZERO, |f| f.elapsed())))
         };
@@ -71,12 +71,12 @@ pub fn drafts(
         }
     }
     ratios.sort_by(f64::total_cmp);
-    let noise = noise(&pack, model, settings, &people)?;
+    let noise = noise(&pack, model, settings, &cases)?;
     let Usage { written, drafted: guessed, held, .. } = drafted.usage();
     Ok(json!({
-        "n": people.len(),
+        "n": cases.len(),
         "draft": draft,
-        "same": same as f64 / people.len().max(1) as f64,
+        "same": same as f64 / cases.len().max(1) as f64,
         "speedup": ratios.get(ratios.len() / 2),
         "total_speedup": times[0].as_secs_f64() / times[1].as_secs_f64(),
         "tokens": written,
@@ -89,9 +89,9 @@ pub fn drafts(
 
 /// The largest difference in a token's log-probability between decoding one token per call and several, on the real texts of
 /// two people: sums in another order, by other kernels. Where the two likeliest tokens are closer than that, texts part.
-fn noise(pack: &Pack, model: &Model, settings: &Settings, people: &[Profile]) -> Result<f64, Error> {
+fn noise(pack: &Pack, model: &Model, settings: &Settings, cases: &[Case]) -> Result<f64, Error> {
     let mut most: f64 = 0.0;
-    for person in people.iter().take(2) {
+    for Case { person, .. } in cases.iter().take(2) {
         let prompt = generate::request(model, &material(pack, settings, person, Vec::new()), &settings.options).prompt;
         let mut text = model.tokens(&crate::text::quoted(&person.target.text, 60));
         text.truncate(100);

@@ -1,7 +1,7 @@
 //! The PGraphRAG protocol: write each person's held-out text, title or rating, by one of seven methods.
 
 use std::{
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Authors, Items, Meteor,
+    cases::{Case, Key, by_person, draw, pack_for, reference},
     journal::Journal,
     rouge_l, rouge1,
     stats::Sample,
@@ -19,9 +20,8 @@ use crate::{
     Error,
     align::Share,
     generate::WriteOptions,
-    interaction::Interaction,
     llm::{Model, Sampling},
-    pack::{self, BuildOptions, Holdout, Pack, spread},
+    pack::Pack,
     profile::{Profile, Profiles},
     prompt::Task,
     text,
@@ -65,6 +65,8 @@ pub struct Settings {
     pub history_cap: Option<usize>,
     /// At most this many people, drawn by `seed`.
     pub limit: Option<usize>,
+    /// So many of each person's latest texts are written, each from what came before it; 1 is the profile's target alone.
+    pub targets: usize,
     /// Only people whom an adapter trained with the same share has not learnt from.
     pub validation: Option<Share>,
     /// Seed of the draw and of sampling.
@@ -92,6 +94,7 @@ impl Settings {
             method,
             history_cap: None,
             limit: None,
+            targets: 1,
             validation: None,
             seed: 1,
             synthetic: 2,
@@ -109,20 +112,28 @@ impl Settings {
 
     /// What synthetic interactions depend on.
     fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
-        json!({
+        self.with_targets(json!({
             "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
             "task": format!("{:?}", self.task), "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
             "items": format!("{:?}", self.items),
-        })
+        }))
     }
 
     fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
-        json!({
+        self.with_targets(json!({
             "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
             "task": format!("{:?}", self.task), "method": format!("{:?}", self.method), "history_cap": self.history_cap,
             "limit": self.limit, "validation": self.validation.map(|s| s.0), "seed": self.seed, "synthetic": self.synthetic,
             "items": format!("{:?}", self.items), "options": format!("{:?}", self.options), "candidates": self.options.candidates,
-        })
+        }))
+    }
+
+    /// One is not told: files of runs that knew of no more go on.
+    fn with_targets(&self, mut settings: Value) -> Value {
+        if self.targets > 1 {
+            settings["targets"] = json!(self.targets);
+        }
+        settings
     }
 }
 
@@ -131,6 +142,9 @@ impl Settings {
 pub struct Prediction {
     /// The person.
     pub user: String,
+    /// How many later texts of the person are left out.
+    #[serde(default, skip_serializing_if = "none")]
+    pub earlier: usize,
     /// Number of history interactions that were used.
     pub history: usize,
     /// What was written.
@@ -158,6 +172,18 @@ pub struct Prediction {
     pub taken: Vec<u32>,
 }
 
+impl Prediction {
+    /// Which text it is.
+    pub(super) fn key(&self) -> Key {
+        (self.user.clone(), self.earlier)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn none(earlier: &usize) -> bool {
+    *earlier == 0
+}
+
 /// Random halves of the candidates of one person.
 pub const HALVES: usize = 40;
 
@@ -165,7 +191,8 @@ pub const HALVES: usize = 40;
 /// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and
 /// may stop the run; what is done then stays in `out`.
 ///
-/// JSON: `n`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se`, the same under `history0` and
+/// JSON: `n` people and their `texts`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se` over people (of several texts of
+/// one person the mean counts), the same under `history0` and
 /// `history1plus`, `tokens_per_user`, for texts of people with histories `author_mrr` ([`Authors`]), and in `refused` how many
 /// synthetic texts the gate refused for which reason.
 ///
@@ -180,12 +207,12 @@ pub fn generation(
     out: Option<&Path>,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let (pack, _scratch) = pack_for(files, pack, progress)?;
+    let (pack, _scratch) = pack_for(files, pack, settings, progress)?;
     let header = settings.to_json(files, model);
     let mut predictions = Journal::<Prediction>::open(out, &header)?;
-    let people = draw(files, settings)?;
-    let done: HashSet<String> = predictions.rows.iter().map(|r| r.user.clone()).collect();
-    let open: Vec<&Profile> = people.iter().filter(|p| !done.contains(&p.user)).collect();
+    let cases = draw(files, settings)?;
+    let done: HashSet<Key> = predictions.rows.iter().map(Prediction::key).collect();
+    let open: Vec<&Case> = cases.iter().filter(|c| !done.contains(&c.key())).collect();
     let meteor = Meteor::new();
     let journal = match (&settings.synthetic_file, settings.method.augments()) {
         (Some(path), true) => Some(path.as_path()),
@@ -195,10 +222,10 @@ pub fn generation(
     let mut writer = Writer::new(&pack, model, settings, kept)?;
     // Chosen and scored again, so that one rule and one measure hold for all, whichever build wrote them.
     let before = predictions.rows.clone();
-    let known: HashMap<&str, &Profile> = people.iter().map(|p| (p.user.as_str(), p)).collect();
+    let known: HashMap<Key, &Case> = cases.iter().map(|c| (c.key(), c)).collect();
     for row in &mut predictions.rows {
-        if let Some(person) = known.get(row.user.as_str()) {
-            writer.choose_again(person, row);
+        if let Some(case) = known.get(&row.key()) {
+            writer.choose_again(&case.person, row);
         }
         row.scores = score(row, settings.task, &meteor);
     }
@@ -206,12 +233,12 @@ pub fn generation(
     if predictions.rows != before {
         predictions.rewrite(&header)?;
     }
-    let total = people.len();
+    let total = cases.len();
     for chunk in open.chunks(2 * settings.sequences.max(1)) {
         let finished = predictions.rows.len();
         let rows = writer.write(chunk, &mut || progress(finished, total))?;
-        for (profile, mut row) in chunk.iter().zip(rows) {
-            row.reference = reference(&profile.target, settings.task);
+        for (case, mut row) in chunk.iter().zip(rows) {
+            row.reference = reference(&case.person.target, settings.task);
             row.scores = score(&row, settings.task, &meteor);
             predictions.push(row)?;
         }
@@ -221,7 +248,7 @@ pub fn generation(
     }
     let mut out = summary(&predictions.rows, settings, &meteor);
     if matches!(settings.task, Task::Text | Task::Synthetic) {
-        identification(files, &people, &predictions.rows, &mut out)?;
+        identification(files, &cases, &predictions.rows, &mut out)?;
     }
     Ok(Value::Object(out))
 }
@@ -233,7 +260,7 @@ const AUTHORS: usize = 100;
 /// and among those of the same category.
 fn identification(
     files: &[PathBuf],
-    people: &[Profile],
+    cases: &[Case],
     rows: &[Prediction],
     out: &mut Map<String, Value>,
 ) -> Result<(), Error> {
@@ -242,66 +269,19 @@ fn identification(
     if authors.len() < AUTHORS {
         return Ok(());
     }
-    let title = |p: &Profile| p.target.title.clone().unwrap_or_default();
-    let titles: HashMap<&str, String> = people.iter().map(|p| (p.user.as_str(), title(p))).collect();
+    let title = |c: &Case| c.person.target.title.clone().unwrap_or_default();
+    let titles: HashMap<Key, String> = cases.iter().map(|c| (c.key(), title(c))).collect();
     for (alike, suffix) in [(false, ""), (true, "_alike")] {
-        authors
-            .mrr(rows.iter().map(|r| (r.user.as_str(), r.prediction.as_str())), alike)
-            .write(&format!("author_mrr{suffix}"), out);
-        authors
-            .mrr(rows.iter().map(|r| (r.user.as_str(), r.reference.as_str())), alike)
-            .write(&format!("author_real{suffix}"), out);
-        let by_title = rows.iter().filter_map(|r| Some((r.user.as_str(), titles.get(r.user.as_str())?.as_str())));
-        authors.mrr(by_title, alike).write(&format!("author_title{suffix}"), out);
+        let mut found = |name: &str, text: &dyn Fn(&Prediction) -> Option<String>| {
+            let rank = |r: &Prediction| authors.reciprocal_rank(&r.user, r.earlier, &text(r)?, alike);
+            let ranks = rows.iter().filter_map(|r| Some((r.user.as_str(), rank(r)?)));
+            by_person(ranks).write(&format!("author_{name}{suffix}"), out);
+        };
+        found("mrr", &|r| Some(r.prediction.clone()));
+        found("real", &|r| Some(r.reference.clone()));
+        found("title", &|r| titles.get(&r.key()).cloned());
     }
     Ok(())
-}
-
-/// The given pack, or one built from `files` with every target held out, in a folder that lives as long as it is used.
-pub(super) fn pack_for(
-    files: &[PathBuf],
-    pack: Option<Pack>,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-) -> Result<(Pack, Option<tempfile::TempDir>), Error> {
-    if let Some(pack) = pack {
-        return Ok((pack, None));
-    }
-    let scratch = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
-    let path = scratch.path().join("eval.pack");
-    let options = BuildOptions { holdout: Holdout::All, ..BuildOptions::default() };
-    pack::build(files, &path, &options, |_| progress(0, 1))?;
-    Ok((Pack::open(&path)?, Some(scratch)))
-}
-
-/// The evaluated people: those whose task can be scored, in an order drawn by the seed.
-pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Profile>, Error> {
-    let limit = settings.limit.unwrap_or(usize::MAX);
-    let key = |user: &str| spread(&format!("{user}\n{}", settings.seed));
-    let mut best: BinaryHeap<(u64, String)> = BinaryHeap::new();
-    let mut kept: HashMap<String, Profile> = HashMap::new();
-    for profile in Profiles::of_all(files) {
-        let profile = profile?;
-        let learnt = settings.validation.is_some_and(|share| !share.validates(&profile.user));
-        if learnt || reference(&profile.target, settings.task).is_empty() {
-            continue;
-        }
-        best.push((key(&profile.user), profile.user.clone()));
-        kept.insert(profile.user.clone(), profile);
-        if best.len() > limit
-            && let Some((_, user)) = best.pop()
-        {
-            kept.remove(&user);
-        }
-    }
-    Ok(best.into_sorted_vec().into_iter().filter_map(|(_, user)| kept.remove(&user)).collect())
-}
-
-fn reference(target: &Interaction, task: Task) -> String {
-    match task {
-        Task::Title => text::one_line(target.title.as_deref().unwrap_or_default()),
-        Task::Rating => target.rating.map(|r| r.to_string()).unwrap_or_default(),
-        _ => text::one_line(&target.text),
-    }
 }
 
 /// ROUGE-1, ROUGE-L and METEOR of a text, or the absolute error of a rating.
@@ -341,12 +321,15 @@ fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Map<Str
 }
 
 fn metrics<'r>(rows: impl Iterator<Item = &'r Prediction> + Clone, task: Task, out: &mut Map<String, Value>) {
-    let sample = |n: usize| rows.clone().filter_map(move |r| r.scores.get(n).copied()).collect::<Sample>();
-    out.insert("n".into(), json!(rows.clone().count()));
+    let sample = |n: usize| -> Sample {
+        by_person(rows.clone().filter_map(move |r| Some((r.user.as_str(), r.scores.get(n).copied()?))))
+    };
+    let errors = sample(0);
+    out.insert("n".into(), json!(errors.n()));
+    out.insert("texts".into(), json!(rows.clone().count()));
     if task == Task::Rating {
-        let errors = sample(0);
         errors.write("mae", out);
-        let squares: Sample = rows.filter_map(|r| r.scores.first().map(|e| e * e)).collect();
+        let squares = by_person(rows.filter_map(|r| Some((r.user.as_str(), r.scores.first()?.powi(2)))));
         let rmse = squares.mean().sqrt();
         out.insert("rmse".into(), json!(rmse));
         // By the delta method: se(sqrt(m)) = se(m) / (2 sqrt(m)).

@@ -10,6 +10,7 @@
 
 mod agreement;
 mod author;
+mod cases;
 mod drafts;
 mod filters;
 pub mod generation;

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Sample,
-    generation::{Settings, draw, pack_for},
+    cases::{draw, pack_for},
+    generation::Settings,
 };
 use crate::{
     Error, choose, generate,
@@ -41,8 +42,8 @@ pub fn packing(
     k: usize,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let (pack, _scratch) = pack_for(files, pack, progress)?;
-    let people: Vec<_> = draw(files, settings)?.into_iter().filter(|p| p.history.len() > k).collect();
+    let (pack, _scratch) = pack_for(files, pack, settings, progress)?;
+    let people: Vec<_> = draw(files, settings)?.into_iter().map(|c| c.person).filter(|p| p.history.len() > k).collect();
     let threads = settings.threads;
     let mut out = Map::new();
     let options = settings.options;

@@ -1,10 +1,10 @@
 //! The evaluation report: what the predictions files of many runs say together, as Markdown and as a page with plots.
 //!
-//! Runs on the same people, task and history cap are one comparison: their scores are paired by person. Intervals are bootstrap
-//! percentiles over people (1,000 resamples, 95 %).
+//! Runs on the same people, task and history cap are one comparison: their scores are paired by text, and of several texts of one
+//! person the mean counts. Intervals are bootstrap percentiles over people (1,000 resamples, 95 %).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -14,12 +14,19 @@ use serde_json::Value;
 
 use super::{
     Meteor, Sample,
+    cases::{Key, by_person},
     generation::{Prediction, score},
     plot::{Bar, Line, bars, lines},
 };
 use crate::{Error, prompt::Task, text};
+use copying::{Copied, parts};
 use expected::{Expected, MEASURES, expected};
-use identification::{Found, Identification};
+use identification::{Found, found};
+use set::Sets;
+use table::table;
+
+/// What a run wrote, in a fixed order: sums of floats depend on it.
+type Rows = BTreeMap<Key, Prediction>;
 
 /// One run: a predictions file.
 struct Run {
@@ -29,9 +36,11 @@ struct Run {
     /// Where the items of synthetic texts came from, if not from the prediction.
     items: Option<String>,
     cap: Option<u64>,
-    rows: HashMap<String, Prediction>,
+    rows: Rows,
     /// How well the authors are found by what was written.
     found: Option<Found>,
+    /// The parts of its texts, and of the true ones, that are copied from the person's own and from others'.
+    copied: Option<[(f64, f64); 2]>,
     /// What it is expected to score, of those whose candidates are known.
     expected: Expected,
 }
@@ -82,7 +91,7 @@ padding:1em}td{vertical-align:top;padding:.3em .8em .3em 0;border-top:1px solid 
 
 fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
     let meteor = Meteor::new();
-    let mut identification = Identification::new(data);
+    let mut sets = Sets::new(data);
     let mut out = Comparisons::new();
     let mut files: Vec<PathBuf> = fs::read_dir(runs)
         .map_err(|e| Error::io("read", runs, e))?
@@ -98,24 +107,30 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         // Files of synthetic texts lie beside those of predictions.
         let (Some(method), Some(task)) = (head["method"].as_str(), head["task"].as_str()) else { continue };
         let rating = task == format!("{:?}", Task::Rating);
-        let rows: HashMap<String, Prediction> = lines
+        let rows: Rows = lines
             .filter_map(|l| serde_json::from_str::<Prediction>(l).ok())
             .map(|mut row| {
                 row.scores = score(&row, if rating { Task::Rating } else { Task::Text }, &meteor);
-                (row.user.clone(), row)
+                (row.key(), row)
             })
             .collect();
         let files: Vec<&str> = head["files"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let prose = ["Text", "Synthetic"].contains(&task);
-        let authors = if prose { identification.set(&files)? } else { None };
-        let found = authors.and_then(|a| a.found(&rows));
-        // Where too few authors are found to tell, none is looked for.
-        let authors = authors.filter(|_| found.is_some());
-        let rank = |user: &str, text: &str| authors.and_then(|a| a.rank(user, text));
-        let expected = if prose { expected(&rows, &meteor, &rank) } else { Expected::new() };
-        let set: Vec<String> = files.into_iter().map(set_name).collect();
-        let mut title = format!("{}, {}", set.join(" + "), task.to_lowercase());
         let cap = head["history_cap"].as_u64();
+        let prose = ["Text", "Synthetic"].contains(&task);
+        let set = if prose { sets.of(&files)? } else { None };
+        let found = set.and_then(|set| found(set, &rows));
+        // Where too few authors are found to tell, none is looked for.
+        let rank = |key: &Key, text: &str| set.filter(|_| found.is_some()).and_then(|set| set.rank(key, text));
+        let expected = if prose { expected(&rows, &meteor, &rank) } else { Expected::new() };
+        let copied = set.map(|set| {
+            [|row: &Prediction| row.prediction.clone(), |row: &Prediction| row.reference.clone()]
+                .map(|text| parts(rows.iter().filter_map(|(key, row)| copied(set, key, cap, &text(row)))))
+        });
+        let names: Vec<String> = files.into_iter().map(set_name).collect();
+        let mut title = format!("{}, {}", names.join(" + "), task.to_lowercase());
+        if let Some(targets) = head["targets"].as_u64() {
+            let _ = write!(title, ", up to {targets} of each person");
+        }
         if let Some(cap) = cap {
             let _ = write!(title, "{CUT}{cap}");
         }
@@ -127,11 +142,19 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             cap,
             rows,
             found,
+            copied,
             expected,
         };
         out.entry(title).or_default().push(run);
     }
     Ok(out)
+}
+
+/// How much of a text on the case is copied from what the person had written, as far as it was shown, and from others.
+fn copied(set: &set::Set, key: &Key, cap: Option<u64>, text: &str) -> Option<Copied> {
+    let (_, history) = set.before(key)?;
+    let cap = cap.map_or(usize::MAX, |cap| cap as usize);
+    Some(set.copying.of(&key.0, &history[history.len().saturating_sub(cap)..], text))
 }
 
 /// Between what is compared and how much history there is.
@@ -156,112 +179,17 @@ impl Run {
     }
 
     fn scores(&self, n: usize) -> Sample {
-        self.ordered().filter_map(|r| r.scores.get(n).copied()).collect()
+        self.mean(&|r| r.scores.get(n).copied())
     }
 
-    /// By user: sums of floats depend on the order.
-    fn ordered(&self) -> impl Iterator<Item = &Prediction> {
-        let mut rows: Vec<&Prediction> = self.rows.values().collect();
-        rows.sort_by(|a, b| a.user.cmp(&b.user));
-        rows.into_iter()
+    /// Over people, of each the mean of their texts.
+    fn mean(&self, f: &dyn Fn(&Prediction) -> Option<f64>) -> Sample {
+        by_person(self.rows.values().filter_map(|r| Some((r.user.as_str(), f(r)?))))
     }
 
     fn rates(&self) -> bool {
         self.rows.values().next().is_some_and(|r| r.scores.len() == 1)
     }
-}
-
-fn shown(sample: &Sample) -> String {
-    format!("{:.3} ± {:.3}", sample.mean(), sample.standard_error())
-}
-
-fn table(runs: &[Run]) -> String {
-    let mean = |run: &Run, f: &dyn Fn(&Prediction) -> f64| run.ordered().map(f).collect::<Sample>().mean();
-    if runs.iter().all(Run::rates) {
-        let mut out = String::from("| method | n | MAE | RMSE |\n|---|---|---|---|\n");
-        for run in runs {
-            let rmse = mean(run, &|r| r.scores.first().map_or(0.0, |e| e * e)).sqrt();
-            let _ = writeln!(out, "| {} | {} | {} | {rmse:.3} |", run.name(), run.rows.len(), shown(&run.scores(0)));
-        }
-        return out;
-    }
-    let authors = runs.iter().any(|r| r.found.is_some());
-    let mut out = String::from(
-        "| method | n | ROUGE-1 | ROUGE-L | METEOR | words (true) | length error | distinct-2 | tokens | s |",
-    );
-    out += if authors { " author found (MRR) |\n" } else { "\n" };
-    out += &"|---".repeat(if authors { 11 } else { 10 });
-    out += "|\n";
-    for run in runs {
-        let words = |s: &str| text::word_count(s) as f64;
-        let off = |r: &Prediction| (words(&r.prediction).max(1.0) / words(&r.reference).max(1.0)).ln().abs();
-        let (low, high) = run.scores(0).interval();
-        let _ = write!(
-            out,
-            "| {} | {} | {} [{low:.3}, {high:.3}] | {} | {} | {:.0} ({:.0}) | {:.2} | {:.2} | {:.0} | {} |",
-            run.name(),
-            run.rows.len(),
-            shown(&run.scores(0)),
-            shown(&run.scores(1)),
-            shown(&run.scores(2)),
-            mean(run, &|r| words(&r.prediction)),
-            mean(run, &|r| words(&r.reference)),
-            mean(run, &off),
-            distinct(run),
-            mean(run, &|r| r.tokens as f64),
-            seconds(mean(run, &|r| r.seconds)),
-        );
-        let found = run.found.as_ref().map(|f| shown(&f.written())).unwrap_or_default();
-        out += &if authors { format!(" {found} |\n") } else { "\n".to_owned() };
-    }
-    out += &apart(runs);
-    if let Some(found) = runs.iter().filter_map(|r| r.found.as_ref()).max_by_key(|f| f.real.n()) {
-        let _ = writeln!(
-            out,
-            "\nAuthors found by the title alone (floor): {}; by the true text: {}.",
-            shown(&found.title),
-            shown(&found.real)
-        );
-    }
-    out
-}
-
-/// Older predictions do not tell.
-fn seconds(mean: f64) -> String {
-    if mean > 0.0 { format!("{mean:.1}") } else { "-".into() }
-}
-
-/// ROUGE-1 and METEOR of those who have written before and of those who have not, where there are both: most people of the public
-/// sets have not, so that the whole says little about personal style.
-fn apart(runs: &[Run]) -> String {
-    let of = |run: &Run, n: usize, with: bool| -> Sample {
-        run.ordered().filter(|r| (r.history > 0) == with).filter_map(|r| r.scores.get(n).copied()).collect()
-    };
-    if !runs.iter().any(|run| of(run, 0, true).n() > 0 && of(run, 0, false).n() > 0) {
-        return String::new();
-    }
-    let mut out = String::from("\n| method | history | n | ROUGE-1 | METEOR |\n|---|---|---|---|---|\n");
-    for run in runs {
-        for (name, with) in [("none", false), ("some", true)] {
-            let (rouge, meteor) = (of(run, 0, with), of(run, 2, with));
-            let _ =
-                writeln!(out, "| {} | {name} | {} | {} | {} |", run.name(), rouge.n(), shown(&rouge), shown(&meteor));
-        }
-    }
-    out
-}
-
-/// Share of different pairs of words among all that were written.
-fn distinct(run: &Run) -> f64 {
-    let mut pairs: Vec<[String; 2]> = Vec::new();
-    for row in run.rows.values() {
-        let words: Vec<String> = text::words(&row.prediction).collect();
-        pairs.extend(words.windows(2).map(|w| [w[0].clone(), w[1].clone()]));
-    }
-    let all = pairs.len().max(1) as f64;
-    pairs.sort();
-    pairs.dedup();
-    pairs.len() as f64 / all
 }
 
 /// The fullest run of a comparison.
@@ -298,8 +226,7 @@ fn differences(runs: &[Run]) -> String {
     };
     let mut out = table("", &|run| {
         let by_person = |measure: usize| -> Sample {
-            let pair = |a: &Prediction| Some(a.scores.get(measure)? - run.rows.get(&a.user)?.scores.get(measure)?);
-            first.ordered().filter_map(pair).collect()
+            first.mean(&|a| Some(a.scores.get(measure)? - run.rows.get(&a.key())?.scores.get(measure)?))
         };
         let places: &[usize] = if first.rates() { &[0] } else { &[0, 2] };
         let mut samples: Vec<Sample> = places.iter().map(|place| by_person(*place)).collect();
@@ -310,8 +237,8 @@ fn differences(runs: &[Run]) -> String {
     if !first.expected.is_empty() && runs.iter().filter(|r| !r.expected.is_empty()).count() > 1 {
         out += &table(", as is expected of a random half of the candidates of each", &|run| {
             let by_person = |measure: usize| -> Sample {
-                let pairs = first.expected.iter().map(|(user, a)| (a, run.expected.get(user)));
-                pairs.filter_map(|(a, b)| Some(a.get(measure)? - b?.get(measure)?)).collect()
+                let pairs = first.expected.iter().map(|(key, a)| (key.0.as_str(), a, run.expected.get(key)));
+                by_person(pairs.filter_map(|(user, a, b)| Some((user, a.get(measure)? - b?.get(measure)?))))
             };
             (0..names.len()).map(by_person).collect()
         });
@@ -353,7 +280,7 @@ fn bar(run: &Run) -> Bar {
 /// `count` of the best and `count` of the worst texts of the fullest run.
 fn ends(runs: &[Run], count: usize) -> String {
     let Some(run) = fullest(runs).filter(|r| !r.rates() && count > 0) else { return String::new() };
-    let mut rows: Vec<&Prediction> = run.ordered().filter(|r| !r.scores.is_empty()).collect();
+    let mut rows: Vec<&Prediction> = run.rows.values().filter(|r| !r.scores.is_empty()).collect();
     rows.sort_by(|a, b| b.scores[0].total_cmp(&a.scores[0]));
     let ends = rows.iter().take(count).chain(rows.iter().rev().take(count));
     let mut out =
@@ -375,7 +302,10 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
+mod copying;
 mod expected;
 mod identification;
+mod set;
+mod table;
 #[cfg(test)]
 mod tests;

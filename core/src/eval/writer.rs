@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    cases::{Case, Key},
     generation::{HALVES, Method, Prediction, Settings},
     items,
     journal::Journal,
@@ -30,11 +31,19 @@ use crate::{
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Augmentation {
     user: String,
+    #[serde(default)]
+    earlier: usize,
     records: Vec<Record>,
     refused: Vec<String>,
     tokens: usize,
     #[serde(default)]
     seconds: f64,
+}
+
+impl Augmentation {
+    fn key(&self) -> Key {
+        (self.user.clone(), self.earlier)
+    }
 }
 
 /// Writes for a few people at a time.
@@ -66,27 +75,27 @@ impl<'a> Writer<'a> {
 
     pub(super) fn write(
         &mut self,
-        people: &[&Profile],
+        cases: &[&Case],
         alive: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<Prediction>, Error> {
-        let mut rows: Vec<Prediction> = people.iter().map(|p| self.blank(p)).collect();
+        let mut rows: Vec<Prediction> = cases.iter().map(|c| self.blank(c)).collect();
         let Some(decoder) = &mut self.decoder else {
-            for (row, person) in rows.iter_mut().zip(people) {
-                row.prediction = copy(self.pack, self.settings.task, person);
+            for (row, case) in rows.iter_mut().zip(cases) {
+                row.prediction = copy(self.pack, self.settings.task, &case.person);
             }
             return Ok(rows);
         };
         let model = decoder.model();
-        let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); people.len()];
+        let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); cases.len()];
         if self.settings.method.augments() {
-            let known: HashSet<&str> = self.kept.rows.iter().map(|r| r.user.as_str()).collect();
-            let open: Vec<&Profile> = people.iter().copied().filter(|p| !known.contains(p.user.as_str())).collect();
+            let known: HashSet<Key> = self.kept.rows.iter().map(Augmentation::key).collect();
+            let open: Vec<&Case> = cases.iter().copied().filter(|c| !known.contains(&c.key())).collect();
             for row in write_synthetic(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
                 self.kept.push(row)?;
             }
-            let known: HashMap<&str, &Augmentation> = self.kept.rows.iter().map(|r| (r.user.as_str(), r)).collect();
-            for ((person, row), synthetic) in people.iter().zip(&mut rows).zip(&mut synthetic) {
-                let Some(kept) = known.get(person.user.as_str()) else { continue };
+            let known: HashMap<Key, &Augmentation> = self.kept.rows.iter().map(|r| (r.key(), r)).collect();
+            for ((case, row), synthetic) in cases.iter().zip(&mut rows).zip(&mut synthetic) {
+                let Some(kept) = known.get(&case.key()) else { continue };
                 *synthetic = kept.records.iter().map(Example::from).collect();
                 row.synthetic = synthetic.len();
                 row.refused.clone_from(&kept.refused);
@@ -95,21 +104,21 @@ impl<'a> Writer<'a> {
             }
         }
         let begun = Instant::now();
-        let materials: Vec<Material> = people
+        let materials: Vec<Material> = cases
             .iter()
             .zip(synthetic)
-            .map(|(person, synthetic)| material(self.pack, self.settings, person, synthetic))
+            .map(|(case, synthetic)| material(self.pack, self.settings, &case.person, synthetic))
             .collect();
         let options = &self.settings.options;
         // Seeds of their own: luck that all people share would not show in intervals over people.
-        let requests = |(m, person): (&Material, &&Profile)| {
-            let options =
-                WriteOptions { sampling: options.sampling.with_seed(seed(self.settings, person)), ..*options };
+        let requests = |(m, case): (&Material, &&Case)| {
+            let seed = seed(self.settings, &case.person);
+            let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
             generate::candidates(model, m, &generate::request(model, m, &options), &options)
         };
-        let requests: Vec<_> = materials.iter().zip(people).flat_map(requests).collect();
+        let requests: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
         let completions = decoder.run(&requests, &mut |_| alive())?;
-        let seconds = part(begun, people.len());
+        let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
             let all = generate::read_all(material, completions);
@@ -147,10 +156,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn blank(&self, person: &Profile) -> Prediction {
+    fn blank(&self, case: &Case) -> Prediction {
         Prediction {
-            user: person.user.clone(),
-            history: capped(self.settings, person).len(),
+            user: case.person.user.clone(),
+            earlier: case.earlier,
+            history: capped(self.settings, &case.person).len(),
             prediction: String::new(),
             reference: String::new(),
             scores: Vec::new(),
@@ -208,26 +218,26 @@ fn write_synthetic(
     predictor: &Predictor<'_>,
     settings: &Settings,
     decoder: &mut Decoder<'_>,
-    people: &[&Profile],
+    cases: &[&Case],
     alive: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Vec<Augmentation>, Error> {
     let begun = Instant::now();
     let mut owners = Vec::new();
     let mut jobs = Vec::new();
-    for (n, person) in people.iter().enumerate() {
-        for job in synthetic_jobs(pack, predictor, settings, person) {
+    for (n, case) in cases.iter().enumerate() {
+        for job in synthetic_jobs(pack, predictor, settings, &case.person) {
             owners.push(n);
             jobs.push(job);
         }
     }
     let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
     let attempts = augment::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
-    let seconds = part(begun, people.len());
-    let blank = |p: &&Profile| {
-        let (records, refused) = (Vec::new(), Vec::new());
-        Augmentation { user: p.user.clone(), records, refused, tokens: 0, seconds }
+    let seconds = part(begun, cases.len());
+    let blank = |case: &&Case| {
+        let ((user, earlier), records, refused) = (case.key(), Vec::new(), Vec::new());
+        Augmentation { user, earlier, records, refused, tokens: 0, seconds }
     };
-    let mut out: Vec<Augmentation> = people.iter().map(blank).collect();
+    let mut out: Vec<Augmentation> = cases.iter().map(blank).collect();
     for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
         let row = &mut out[owner];
         row.tokens += attempt.tokens;
@@ -331,6 +341,7 @@ mod tests {
             Profile { user: format!("u{n}"), history, target: interaction("My dog likes this.") }
         };
         let people: Vec<Profile> = (0..3).map(person).collect();
+        let case = Case { person: person(0), earlier: 0 };
         let path = dir.path().join("eval.pack");
         let profiles = dir.path().join("people.jsonl");
         let lines: Vec<String> = people.iter().map(|p| serde_json::to_string(p).unwrap()).collect();
@@ -342,8 +353,7 @@ mod tests {
         let writer =
             Writer::new(&pack, None, &settings, Journal::open(None, &serde_json::Value::Null).unwrap()).unwrap();
         let texts = ["A parcel came.", "My dog loves this.", "My dog loves this one."].map(str::to_owned);
-        let mut row =
-            Prediction { prediction: texts[0].clone(), path: Some("a plan".into()), ..writer.blank(&people[0]) };
+        let mut row = Prediction { prediction: texts[0].clone(), path: Some("a plan".into()), ..writer.blank(&case) };
         writer.choose_again(&people[0], &mut row);
         assert_eq!((row.prediction.as_str(), row.path.is_some()), ("A parcel came.", true), "there was no choice");
         row.candidates = texts.to_vec();

@@ -39,6 +39,9 @@ pub struct Args {
     /// Evaluate at most this many people, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
+    /// Write so many of each person's latest texts, each from what came before it: more texts of the same people
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    targets: u16,
     /// Evaluate only this part of the people, whom an adapter trained with the same share has not learnt from
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
@@ -161,6 +164,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     let mut settings = Settings::new(args.task.into(), method);
     settings.history_cap = args.history_cap;
     settings.limit = args.limit;
+    settings.targets = args.targets.into();
     settings.validation = args.validation.map(locket::align::Share);
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
@@ -170,7 +174,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.items = args.items.into();
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
-    let bar = ui::bar(1, "people");
+    let bar = ui::bar(1, "texts");
     let mut progress = ui::moving(&bar);
     let value = match (args.drafts, args.packing, &model) {
         (_, Some(k), Some(model)) => eval::packing(&args.profiles, pack, model, &settings, k, &mut progress),

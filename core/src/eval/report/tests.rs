@@ -5,11 +5,13 @@ fn write_run(dir: &Path, name: &str, method: &str, texts: &[(&str, &str, &str)])
     write_with(dir, name, &format!("\"method\":\"{method}\",\"model\":\"m.gguf\""), texts);
 }
 
+/// Of a person who occurs again the text before.
 fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str)]) {
     let mut out = format!("{{\"files\":[\"data/amazon_dev.jsonl\"],\"task\":\"Text\",{settings}}}\n");
-    for (user, prediction, reference) in texts {
+    for (n, (user, prediction, reference)) in texts.iter().enumerate() {
         let row = Prediction {
             user: (*user).into(),
+            earlier: texts[..n].iter().filter(|t| t.0 == *user).count(),
             history: usize::from(*user == "w"),
             prediction: (*prediction).into(),
             reference: (*reference).into(),
@@ -55,6 +57,24 @@ fn runs_are_compared_by_person() {
 }
 
 #[test]
+fn of_several_texts_the_mean_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, out) = (dir.path().join("runs"), dir.path().join("out"));
+    fs::create_dir(&runs).unwrap();
+    let first = [("u", "good tea", "good tea"), ("u", "x", "y"), ("u", "x", "z"), ("v", "mug", "mug")];
+    let settings = |method: &str| format!("\"method\":\"{method}\",\"model\":\"m.gguf\",\"targets\":3");
+    write_with(&runs, "a.jsonl", &settings("Full"), &first);
+    write_with(&runs, "b.jsonl", &settings("Graph"), &[("u", "good", "good tea"), ("u", "x", "y"), ("v", "x", "mug")]);
+    report(&runs, dir.path(), 0, &out).unwrap();
+    let markdown = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(markdown.contains("## amazon, text, up to 3 of each person"), "{markdown}");
+    // A third of u's, all of v's.
+    assert!(markdown.contains("| full | 2, 4 texts | 0.667 ± 0.333 ["), "{markdown}");
+    // The third text of u is not in both: (1/3 + 0) / 2 and 1.
+    assert!(markdown.contains("| graph | 2 | +0.583 ± 0.417 ["), "{markdown}");
+}
+
+#[test]
 fn sets_are_named_after_their_files() {
     assert_eq!(set_name("../data/pgraphrag/hotel_dev.jsonl.zst"), "hotel");
     assert_eq!(set_name("amazon23/profiles_dev.jsonl.zst"), "amazon23");
@@ -90,7 +110,8 @@ fn authors_are_looked_for_and_histories_make_curves() {
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text, history cut to 2"), "{markdown}");
     let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(row("| full, aligned ").ends_with("| 1.000 ± 0.000 |"), "{markdown}");
+    // Everybody's history is three words long: no run of eight is copied.
+    assert!(row("| full, aligned ").ends_with("| 0.00, 0.00 | 1.000 ± 0.000 |"), "{markdown}");
     // What nobody writes ranks in the middle.
     assert!(row("| full, random items, aligned ").ends_with("| 0.049 ± 0.000 |"), "{markdown}");
     assert!(markdown.contains("by the true text: 1.000 ± 0.000"), "{markdown}");

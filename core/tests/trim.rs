@@ -122,7 +122,8 @@ fn the_default_model_reads_and_weighs_as_before() {
 
     let text = "Title: Honest wood\nReview: Solid board, no smell of";
     weighs_as(&whole, &cut, text, &[" glue", " the", " tea", " it", ".", "\n"]);
-    assert_eq!(write(&cut, "one two three four five six", 6), write(&whole, "one two three four five six", 6));
+    // No further than ten: the sample has no eleven, and whether the whole model writes one depends on how a processor rounds.
+    assert_eq!(write(&cut, "one two three four", 6), write(&whole, "one two three four", 6));
 
     // Cut again: it still knows where it came from at first, and nothing more is left out.
     let again = dir.path().join("again.gguf");

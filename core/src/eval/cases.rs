@@ -10,7 +10,7 @@ use super::{Sample, generation::Settings};
 use crate::{
     Error,
     interaction::Interaction,
-    pack::{self, BuildOptions, Holdout, Pack, PackBuilder, spread},
+    pack::{Holdout, Pack, PackBuilder, spread},
     profile::{Profile, Profiles},
     prompt::Task,
     text,
@@ -38,6 +38,11 @@ pub(super) fn before(profile: &Profile, earlier: usize) -> Option<(&Interaction,
     let Some(last) = earlier.checked_sub(1) else { return Some((&profile.target, &profile.history)) };
     let place = profile.history.len().checked_sub(1 + last)?;
     Some((&profile.history[place], &profile.history[..place]))
+}
+
+/// The end of a history that is shown.
+pub(super) fn shown(history: &[Interaction], cap: Option<usize>) -> &[Interaction] {
+    &history[history.len().saturating_sub(cap.unwrap_or(usize::MAX))..]
 }
 
 /// The latest `targets` texts of a person. Before an earlier one there must be as much history as `cap` shows, or any.
@@ -104,19 +109,14 @@ pub(super) fn pack_for(
     }
     let scratch = tempfile::tempdir().map_err(|e| Error::io("create", std::env::temp_dir(), e))?;
     let path = scratch.path().join("eval.pack");
-    if settings.targets > 1 {
-        let mut builder = PackBuilder::new(Holdout::All, &path)?;
-        for profile in Profiles::of_all(files) {
-            held_out(&profile?, settings).iter().try_for_each(|part| builder.add(part))?;
-            if progress(0, 1).is_break() {
-                return Err(Error::Cancelled);
-            }
+    let mut builder = PackBuilder::new(Holdout::All, &path)?;
+    for profile in Profiles::of_all(files) {
+        held_out(&profile?, settings).iter().try_for_each(|part| builder.add(part))?;
+        if progress(0, 1).is_break() {
+            return Err(Error::Cancelled);
         }
-        builder.finish(&path, || progress(0, 1))?;
-    } else {
-        let options = BuildOptions { holdout: Holdout::All, ..BuildOptions::default() };
-        pack::build(files, &path, &options, |_| progress(0, 1))?;
     }
+    builder.finish(&path, || progress(0, 1))?;
     Ok((Pack::open(&path)?, Some(scratch)))
 }
 

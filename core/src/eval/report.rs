@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Meteor, Sample,
-    cases::{Key, by_person},
+    cases::{Key, by_person, shown},
     generation::{Prediction, score},
     plot::{Bar, Line, bars, lines},
 };
@@ -153,8 +153,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
 /// How much of a text on the case is copied from what the person had written, as far as it was shown, and from others.
 fn copied(set: &set::Set, key: &Key, cap: Option<u64>, text: &str) -> Option<Copied> {
     let (_, history) = set.before(key)?;
-    let cap = cap.map_or(usize::MAX, |cap| cap as usize);
-    Some(set.copying.of(&key.0, &history[history.len().saturating_sub(cap)..], text))
+    Some(set.copying.of(&key.0, shown(history, cap.map(|cap| cap as usize)), text))
 }
 
 /// Between what is compared and how much history there is.

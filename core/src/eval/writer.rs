@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    cases::{Case, Key},
+    cases::{Case, Key, shown},
     generation::{HALVES, Method, Prediction, Settings},
     items,
     journal::Journal,
@@ -191,8 +191,7 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
 }
 
 pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
-    let cap = settings.history_cap.unwrap_or(usize::MAX);
-    &person.history[person.history.len().saturating_sub(cap)..]
+    shown(&person.history, settings.history_cap)
 }
 
 pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {

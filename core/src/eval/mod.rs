@@ -27,6 +27,7 @@ mod ranking;
 mod report;
 mod rouge;
 mod scale;
+mod stance;
 mod stats;
 mod wordnet;
 mod writer;

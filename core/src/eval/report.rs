@@ -17,6 +17,7 @@ use super::{
     cases::{Key, by_person, shown},
     generation::{Prediction, score},
     plot::{Bar, Line, bars, lines},
+    stance::Heard,
 };
 use crate::{Error, prompt::Task, text};
 use copying::{Copied, parts};
@@ -41,6 +42,8 @@ struct Run {
     found: Option<Found>,
     /// The parts of its texts, and of the true ones, that are copied from the person's own and from others'.
     copied: Option<[(f64, f64); 2]>,
+    /// How content its texts, the true ones and the titles alone sound, if some of the people were content and some were not.
+    stance: Option<[Heard; 3]>,
     /// What it is expected to score, of those whose candidates are known.
     expected: Expected,
 }
@@ -126,6 +129,12 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             [|row: &Prediction| row.prediction.clone(), |row: &Prediction| row.reference.clone()]
                 .map(|text| parts(rows.iter().filter_map(|(key, row)| copied(set, key, cap, &text(row)))))
         });
+        let stance = set.and_then(|set| {
+            let heard = |text: &dyn Fn(&Key) -> String| set.heard(rows.keys(), text);
+            let written = heard(&|key| rows[key].prediction.clone());
+            written.area()?;
+            Some([written, heard(&|key| rows[key].reference.clone()), heard(&|key| set.title(key))])
+        });
         let names: Vec<String> = files.into_iter().map(set_name).collect();
         let mut title = format!("{}, {}", names.join(" + "), task.to_lowercase());
         if let Some(targets) = head["targets"].as_u64() {
@@ -143,6 +152,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             rows,
             found,
             copied,
+            stance,
             expected,
         };
         out.entry(title).or_default().push(run);
@@ -241,6 +251,14 @@ fn differences(runs: &[Run]) -> String {
             };
             (0..names.len()).map(by_person).collect()
         });
+    }
+    let heard = |run: &Run| run.stance.as_ref().map(|[written, ..]| written.clone());
+    let stances: Vec<String> = (runs.iter().filter(|r| !std::ptr::eq(*r, first)))
+        .filter_map(|run| heard(first)?.minus(&heard(run)?).map(|(more, error)| (run, more, error)))
+        .map(|(run, more, error)| format!("{} {more:+.3} ± {error:.3}", run.name()))
+        .collect();
+    if !stances.is_empty() {
+        let _ = writeln!(out, "\nStance (AUC), of the same texts, against {}.", stances.join("; "));
     }
     out
 }

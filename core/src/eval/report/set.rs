@@ -11,6 +11,7 @@ use crate::{
     eval::{
         Authors,
         cases::{Key, before},
+        stance::{Heard, Stance, content},
     },
     interaction::Interaction,
     profile::{Profile, Profiles},
@@ -25,6 +26,7 @@ pub(super) struct Sets {
 pub(super) struct Set {
     people: HashMap<String, Profile>,
     pub(super) copying: Copying,
+    stance: Stance,
     /// If there are enough of them.
     authors: Option<Authors>,
 }
@@ -52,9 +54,9 @@ impl Set {
         }
         let all: Vec<Profile> = Profiles::of_all(files).collect::<Result<_, _>>()?;
         let authors = Authors::new(&all);
-        let copying = Copying::new(&all);
+        let (copying, stance) = (Copying::new(&all), Stance::new(&all));
         let people = all.into_iter().map(|p| (p.user.clone(), p)).collect();
-        Ok(Some(Self { people, copying, authors: (authors.len() >= FEWEST).then_some(authors) }))
+        Ok(Some(Self { people, copying, stance, authors: (authors.len() >= FEWEST).then_some(authors) }))
     }
 
     /// The reciprocal rank of the author of a text.
@@ -70,5 +72,14 @@ impl Set {
     /// What was to be written, and what the person had written before.
     pub(super) fn before(&self, (user, earlier): &Key) -> Option<(&Interaction, &[Interaction])> {
         before(self.people.get(user)?, *earlier)
+    }
+
+    /// How content `text` of those cases sounds.
+    pub(super) fn heard<'k>(&self, keys: impl Iterator<Item = &'k Key>, text: &dyn Fn(&Key) -> String) -> Heard {
+        let heard = |key: &Key| {
+            let (target, _) = self.before(key)?;
+            Some((key.clone(), content(target)?, self.stance.of(&text(key), target)))
+        };
+        keys.filter_map(heard).collect()
     }
 }

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Prediction, Run, Sample};
+use super::{Heard, Prediction, Run, Sample};
 use crate::text;
 
 fn shown(sample: &Sample) -> String {
-    format!("{:.3} ± {:.3}", sample.mean(), sample.standard_error())
+    with_error((sample.mean(), sample.standard_error()))
+}
+
+fn with_error((mean, error): (f64, f64)) -> String {
+    format!("{mean:.3} ± {error:.3}")
 }
 
 pub(super) fn table(runs: &[Run]) -> String {
@@ -26,6 +30,7 @@ pub(super) fn table(runs: &[Run]) -> String {
         return out;
     }
     let (authors, copied) = (runs.iter().any(|r| r.found.is_some()), runs.iter().any(|r| r.copied.is_some()));
+    let stance = runs.iter().any(|r| r.stance.is_some());
     let mut columns = vec![
         "method",
         "n",
@@ -39,6 +44,7 @@ pub(super) fn table(runs: &[Run]) -> String {
         "s",
     ];
     columns.extend(copied.then_some("copied: own, others'"));
+    columns.extend(stance.then_some("stance (AUC)"));
     columns.extend(authors.then_some("author found (MRR)"));
     let mut out = format!("| {} |\n{}|\n", columns.join(" | "), "|---".repeat(columns.len()));
     for run in runs {
@@ -63,6 +69,10 @@ pub(super) fn table(runs: &[Run]) -> String {
         if copied {
             out += &run.copied.map(|[written, _]| format!(" {} |", both(written))).unwrap_or_else(|| " |".into());
         }
+        if stance {
+            let area = run.stance.as_ref().and_then(|[written, ..]| written.area());
+            let _ = write!(out, " {} |", area.map(with_error).unwrap_or_default());
+        }
         if authors {
             let found = run.found.as_ref().map(|f| shown(&f.written())).unwrap_or_default();
             let _ = write!(out, " {found} |");
@@ -76,6 +86,16 @@ pub(super) fn table(runs: &[Run]) -> String {
             "\nCopied: of all eight-word runs, those that stand in the person's own texts as far as they were shown, and in anybody else's; \
              of the true texts {}.",
             both(real)
+        );
+    }
+    if let Some([_, real, title]) = runs.iter().max_by_key(|r| r.rows.len()).and_then(|r| r.stance.as_ref()) {
+        let area = |heard: &Heard| heard.area().map(with_error).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "\nStance: how often a text for a content person (4 or 5 stars) sounds more content than one for another, .5 by \
+             chance; the true texts {}, the titles alone {}.",
+            area(real),
+            area(title)
         );
     }
     if let Some(found) = runs.iter().filter_map(|r| r.found.as_ref()).max_by_key(|f| f.real.n()) {

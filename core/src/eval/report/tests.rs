@@ -88,15 +88,20 @@ fn authors_are_looked_for_and_histories_make_curves() {
     fs::create_dir(&data).unwrap();
     let style =
         |n: usize| format!("{0}ish {0}ly {0}ness", ["zor", "kel", "mip", "tav", "ruf", "bon"][n % 6].repeat(1 + n / 6));
+    // Every second person is content, and says so.
+    let said = |n: usize| if n.is_multiple_of(2) { "lovely" } else { "awful" };
     let profiles: Vec<String> = (0..40)
         .map(|n| {
-            let target = Interaction::new("item", format!("{}!", style(n))).with_title("a title");
+            let target = Interaction::new("item", format!("{}! {}", style(n), said(n))).with_title("a title");
+            let target = Interaction { rating: Some(if n.is_multiple_of(2) { 5.0 } else { 2.0 }), ..target };
             let person = Profile { user: format!("u{n}"), history: vec![Interaction::new("other", style(n))], target };
             serde_json::to_string(&person).unwrap()
         })
         .collect();
     fs::write(data.join("amazon_dev.jsonl"), profiles.join("\n")).unwrap();
-    let texts: Vec<[String; 3]> = (0..40).map(|n| [format!("u{n}"), style(n), format!("{}!", style(n))]).collect();
+    let texts: Vec<[String; 3]> = (0..40)
+        .map(|n| [format!("u{n}"), format!("{} {}", style(n), said(n)), format!("{}! {}", style(n), said(n))])
+        .collect();
     let own: Vec<_> = texts.iter().map(|[u, p, r]| (u.as_str(), p.as_str(), r.as_str())).collect();
     let anybodys: Vec<_> = texts.iter().map(|[u, _, r]| (u.as_str(), "nothing", r.as_str())).collect();
     for cap in [1, 2] {
@@ -111,9 +116,12 @@ fn authors_are_looked_for_and_histories_make_curves() {
     assert!(markdown.contains("## amazon, text, history cut to 2"), "{markdown}");
     let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
     // Everybody's history is three words long: no run of eight is copied.
-    assert!(row("| full, aligned ").ends_with("| 0.00, 0.00 | 1.000 ± 0.000 |"), "{markdown}");
+    assert!(row("| full, aligned ").ends_with("| 0.00, 0.00 | 1.000 ± 0.000 | 1.000 ± 0.000 |"), "{markdown}");
     // What nobody writes ranks in the middle.
-    assert!(row("| full, random items, aligned ").ends_with("| 0.049 ± 0.000 |"), "{markdown}");
+    // Nor does it sound content or not.
+    assert!(row("| full, random items, aligned ").ends_with("| 0.500 ± 0.000 | 0.049 ± 0.000 |"), "{markdown}");
+    assert!(markdown.contains("the true texts 1.000 ± 0.000, the titles alone 0.500 ± 0.000"), "{markdown}");
+    assert!(markdown.contains("against full, random items, aligned +0.500 ± 0.000"), "{markdown}");
     assert!(markdown.contains("by the true text: 1.000 ± 0.000"), "{markdown}");
     assert!(markdown.contains("| +0.951 ± 0.000 [+0.951, +0.951] |"), "{markdown}");
     // Of too few to look for authors nothing is said, not a difference of nothing.

@@ -12,13 +12,17 @@ SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
-.PHONY: demo test test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
+.PHONY: demo test prepare test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
 	bench-sdk venv-spark test-spark bench-scale bundle fuzz clean
 
 demo: setup build
 	./target/release/locket demo
 
-test: setup venv venv-align build lint deny model offline test-rust test-sdk test-spark
+test: prepare lint deny model offline test-rust test-sdk test-spark
+
+# What is fetched arrives while the processor compiles.
+prepare: setup
+	$(MAKE) -j5 venv venv-align $(VENV_SDK)/.ready $(VENV_SPARK)/.ready build
 
 test-rust:
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \

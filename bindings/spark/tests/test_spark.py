@@ -32,7 +32,12 @@ def locket(*args: object) -> dict:
 
 def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
     """The job; by default on two threads of this machine, where a task may fail three times."""
-    environment = {**os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_WORKER_DIR": tempfile.gettempdir() + "/locket-spark"}
+    environment = {
+        **os.environ, "PYTHONPATH": str(REPO / "bindings/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_WORKER_DIR": tempfile.gettempdir() + "/locket-spark",
+        # A job on so few people ends before what the optimising compiler does pays.
+        "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    }
     command = [sys.executable, "-m", "locket_spark", "--master", master, "--partitions", "2", *map(str, args)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

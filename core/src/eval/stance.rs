@@ -44,7 +44,8 @@ impl Stance {
         out
     }
 
-    /// How content `said` sounds, in nats: the log-odds of what it has that is known, `without` what `target` taught.
+    /// How content `said` sounds, in nats: the mean log-odds of what it has that is known, without what `target` taught. The mean, since
+    /// a sum grows with the length, and content people write less.
     pub(super) fn of(&self, said: &str, target: &Interaction) -> f64 {
         let (side, learnt) = match content(target) {
             Some(content) => (usize::from(content), features(&target.text)),
@@ -63,7 +64,7 @@ impl Stance {
         let mut odds: Vec<f64> = features(said).iter().filter_map(odds).collect();
         // A fixed order: the sum depends on it.
         odds.sort_by(f64::total_cmp);
-        odds.iter().sum()
+        odds.iter().sum::<f64>() / (odds.len() as f64).max(1.0)
     }
 }
 

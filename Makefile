@@ -22,7 +22,7 @@ test: prepare lint deny model offline test-rust test-sdk test-spark
 
 # What is fetched arrives while the processor compiles.
 prepare: setup
-	$(MAKE) -j5 venv venv-align $(VENV_SDK)/.ready $(VENV_SPARK)/.ready build
+	$(MAKE) -j5 venv venv-align venv-sdk venv-spark build
 
 test-rust:
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \

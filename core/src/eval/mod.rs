@@ -26,6 +26,7 @@ mod porter;
 mod ranking;
 mod report;
 mod rouge;
+mod runs;
 mod scale;
 mod stance;
 mod stats;

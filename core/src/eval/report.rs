@@ -132,8 +132,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         let stance = set.and_then(|set| {
             let heard = |text: &dyn Fn(&Key) -> String| set.heard(rows.keys(), text);
             let written = heard(&|key| rows[key].prediction.clone());
-            written.area()?;
-            Some([written, heard(&|key| rows[key].reference.clone()), heard(&|key| set.title(key))])
+            written.both().then(|| [written, heard(&|key| rows[key].reference.clone()), heard(&|key| set.title(key))])
         });
         let names: Vec<String> = files.into_iter().map(set_name).collect();
         let mut title = format!("{}, {}", names.join(" + "), task.to_lowercase());
@@ -196,6 +195,11 @@ impl Run {
         by_person(self.rows.values().filter_map(|r| Some((r.user.as_str(), f(r)?))))
     }
 
+    /// How content its texts sound.
+    fn heard(&self) -> Option<&Heard> {
+        self.stance.as_ref().map(|[written, ..]| written)
+    }
+
     fn rates(&self) -> bool {
         self.rows.values().next().is_some_and(|r| r.scores.len() == 1)
     }
@@ -252,9 +256,8 @@ fn differences(runs: &[Run]) -> String {
             (0..names.len()).map(by_person).collect()
         });
     }
-    let heard = |run: &Run| run.stance.as_ref().map(|[written, ..]| written.clone());
     let stances: Vec<String> = (runs.iter().filter(|r| !std::ptr::eq(*r, first)))
-        .filter_map(|run| heard(first)?.minus(&heard(run)?).map(|(more, error)| (run, more, error)))
+        .filter_map(|run| first.heard()?.minus(run.heard()?).map(|(more, error)| (run, more, error)))
         .map(|(run, more, error)| format!("{} {more:+.3} ± {error:.3}", run.name()))
         .collect();
     if !stances.is_empty() {

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Sample, cases::Key};
-use crate::{graph::draw, interaction::Interaction, pack::hash, profile::Profile, text};
+use super::{Sample, cases::Key, runs::runs, stats::resamples};
+use crate::{interaction::Interaction, profile::Profile};
 
 /// What content people write, and what others do.
 pub(super) struct Stance {
@@ -21,20 +21,18 @@ pub(super) struct Stance {
 
 /// The words and pairs of words of a text.
 fn features(said: &str) -> HashSet<u64> {
-    let words: Vec<String> = text::words(said).collect();
-    let pairs = words.windows(2).map(|pair| hash(&pair.join(" ")));
-    words.iter().map(|w| hash(w)).chain(pairs).collect()
+    runs(said, 1).into_iter().chain(runs(said, 2)).collect()
 }
 
 /// Whether the person was content; `None` without a rating.
-pub(super) fn content(interaction: &Interaction) -> Option<bool> {
+fn content(interaction: &Interaction) -> Option<bool> {
     interaction.stars().map(|stars| stars >= 4)
 }
 
 impl Stance {
     pub(super) fn new(people: &[Profile]) -> Self {
         let mut out = Self { counts: HashMap::new(), sums: [0.0; 2] };
-        for interaction in people.iter().flat_map(|p| p.history.iter().chain([&p.target])) {
+        for interaction in people.iter().flat_map(|p| p.interactions().map(|(i, _)| i)) {
             let Some(content) = content(interaction) else { continue };
             for feature in features(&interaction.text) {
                 out.counts.entry(feature).or_default()[usize::from(content)] += 1.0;
@@ -44,13 +42,11 @@ impl Stance {
         out
     }
 
-    /// How content `said` sounds, in nats: the mean log-odds of what it has that is known, without what `target` taught. The mean, since
-    /// a sum grows with the length, and content people write less.
-    pub(super) fn of(&self, said: &str, target: &Interaction) -> f64 {
-        let (side, learnt) = match content(target) {
-            Some(content) => (usize::from(content), features(&target.text)),
-            None => (0, HashSet::new()),
-        };
+    /// Whether who wrote `target` was content, and how content `said` sounds, in nats: the mean log-odds of what it has that is known,
+    /// without what `target` taught. The mean, since a sum grows with the length, and content people write less.
+    pub(super) fn of(&self, said: &str, target: &Interaction) -> Option<(bool, f64)> {
+        let content = content(target)?;
+        let (side, learnt) = (usize::from(content), features(&target.text));
         let kinds = self.counts.len() as f64;
         let mut sums = self.sums;
         sums[side] -= learnt.len() as f64;
@@ -64,7 +60,7 @@ impl Stance {
         let mut odds: Vec<f64> = features(said).iter().filter_map(odds).collect();
         // A fixed order: the sum depends on it.
         odds.sort_by(f64::total_cmp);
-        odds.iter().sum::<f64>() / (odds.len() as f64).max(1.0)
+        Some((content, odds.iter().sum::<f64>() / (odds.len() as f64).max(1.0)))
     }
 }
 
@@ -72,13 +68,18 @@ impl Stance {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(BTreeMap<Key, (bool, f64)>);
 
-impl FromIterator<(Key, bool, f64)> for Heard {
-    fn from_iter<I: IntoIterator<Item = (Key, bool, f64)>>(texts: I) -> Self {
-        Self(texts.into_iter().map(|(key, content, score)| (key, (content, score))).collect())
+impl FromIterator<(Key, (bool, f64))> for Heard {
+    fn from_iter<I: IntoIterator<Item = (Key, (bool, f64))>>(texts: I) -> Self {
+        Self(texts.into_iter().collect())
     }
 }
 
 impl Heard {
+    /// Whether there are texts of both kinds.
+    pub(super) fn both(&self) -> bool {
+        [false, true].iter().all(|content| self.0.values().any(|t| t.0 == *content))
+    }
+
     /// The area under the ROC curve, and its standard error: the standard deviation of what 1,000 bootstrap samples of people have
     /// (always the same ones). `None` unless there are texts of both kinds.
     pub(super) fn area(&self) -> Option<(f64, f64)> {
@@ -88,17 +89,16 @@ impl Heard {
 
     /// How much larger it is than that of `other`, of the texts that are in both, and the standard error of that.
     pub(super) fn minus(&self, other: &Self) -> Option<(f64, f64)> {
-        let both = |a: &Self, b: &Self| {
-            Self(a.0.iter().filter(|t| b.0.contains_key(t.0)).map(|(k, t)| (k.clone(), *t)).collect())
+        let shared = |a: &Self, b: &Self| -> Self {
+            a.0.iter().filter(|t| b.0.contains_key(t.0)).map(|(key, t)| (key.clone(), *t)).collect()
         };
-        let ((mine, ours), (theirs, others)) = (both(self, other).areas()?, both(other, self).areas()?);
+        let ((mine, ours), (theirs, others)) = (shared(self, other).areas()?, shared(other, self).areas()?);
         // The same people in each sample.
         Some((mine - theirs, deviation(ours.into_iter().zip(others).filter_map(|(a, b)| Some(a? - b?)))))
     }
 
     /// The area, and those of resampled people.
     fn areas(&self) -> Option<(f64, Vec<Option<f64>>)> {
-        const RESAMPLES: u64 = 1_000;
         let people: BTreeSet<&str> = self.0.keys().map(|key| key.0.as_str()).collect();
         let place: BTreeMap<&str, usize> = people.into_iter().enumerate().map(|(n, user)| (user, n)).collect();
         let people = place.len();
@@ -117,12 +117,12 @@ impl Heard {
             }
             (all > 0.0).then(|| above / all)
         };
-        let resampled = |round: u64| {
+        let resampled = |drawn: Vec<usize>| {
             let mut weights = vec![0.0; people];
-            (0..people as u64).for_each(|i| weights[(draw(round, i) % people as u64) as usize] += 1.0);
+            drawn.into_iter().for_each(|person| weights[person] += 1.0);
             weighed(&weights)
         };
-        Some((weighed(&vec![1.0; people])?, (0..RESAMPLES).map(resampled).collect()))
+        Some((weighed(&vec![1.0; people])?, resamples(people).map(resampled).collect()))
     }
 }
 
@@ -134,6 +134,7 @@ fn deviation(values: impl Iterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::draw;
 
     fn said(text: &str, stars: f32) -> Interaction {
         Interaction { rating: Some(stars), ..Interaction::new("item", text) }
@@ -154,21 +155,22 @@ mod tests {
         .collect();
         let stance = Stance::new(&people);
         let other = said("something else", 5.0);
-        let of = |text: &str| stance.of(text, &other);
+        let of = |text: &str| stance.of(text, &other).unwrap().1;
         assert!(of("a lovely tea") > 0.0 && of("not good") < 0.0);
         // Pairs tell what words do not.
         assert!(of("good tea") > of("tea not good"));
         assert_eq!((of(""), of("xyzzy")), (0.0, 0.0));
         // Of one's own text nothing was learnt.
         assert!(of("unheard") < 0.0);
-        assert_eq!(stance.of("unheard of", &people[5].target), 0.0);
+        assert_eq!(stance.of("unheard of", &people[5].target), Some((false, 0.0)));
+        assert_eq!(stance.of("a lovely tea", &Interaction::new("item", "not rated")), None);
     }
 
     fn heard(texts: impl IntoIterator<Item = (usize, bool, f64)>) -> Heard {
         texts
             .into_iter()
             .enumerate()
-            .map(|(n, (user, content, score))| ((user.to_string(), n), content, score))
+            .map(|(n, (user, content, score))| ((user.to_string(), n), (content, score)))
             .collect()
     }
 

@@ -37,14 +37,12 @@ impl Sample {
 
     /// 95 % bootstrap interval of the mean (Efron, 1979): percentiles of the means of 1,000 resamples, always the same ones.
     pub fn interval(&self) -> (f64, f64) {
-        const RESAMPLES: u64 = 1_000;
-        let n = self.n() as u64;
-        if n == 0 {
+        if self.0.is_empty() {
             return (0.0, 0.0);
         }
-        let resampled =
-            |round: u64| -> f64 { (0..n).map(|i| self.0[(draw(round, i) % n) as usize]).sum::<f64>() / n as f64 };
-        let mut means: Vec<f64> = (0..RESAMPLES).map(resampled).collect();
+        let n = self.n();
+        let mean = |places: Vec<usize>| places.into_iter().map(|place| self.0[place]).sum::<f64>() / n as f64;
+        let mut means: Vec<f64> = resamples(n).map(mean).collect();
         means.sort_by(f64::total_cmp);
         (means[25], means[974])
     }
@@ -60,6 +58,11 @@ impl Sample {
         into.insert(name.to_owned(), json!(self.mean()));
         into.insert(format!("{name}_se"), json!(self.standard_error()));
     }
+}
+
+/// 1,000 draws of `n` of `n` with replacement (places), always the same ones.
+pub(super) fn resamples(n: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..1_000).map(move |round| (0..n as u64).map(|i| (draw(round, i) % n as u64) as usize).collect())
 }
 
 impl FromIterator<f64> for Sample {

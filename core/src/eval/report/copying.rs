@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::{interaction::Interaction, pack::hash, profile::Profile, text};
+use crate::{eval, interaction::Interaction, pack::hash, profile::Profile};
 
 /// Words in a row of which nobody says by chance that others said them.
 const RUN: usize = 8;
@@ -22,8 +22,7 @@ pub(super) struct Copied {
 }
 
 fn runs(said: &str) -> Vec<u64> {
-    let words: Vec<String> = text::words(said).collect();
-    words.windows(RUN).map(|run| hash(&run.join(" "))).collect()
+    eval::runs::runs(said, RUN)
 }
 
 impl Copying {

@@ -11,7 +11,7 @@ use crate::{
     eval::{
         Authors,
         cases::{Key, before},
-        stance::{Heard, Stance, content},
+        stance::{Heard, Stance},
     },
     interaction::Interaction,
     profile::{Profile, Profiles},
@@ -78,7 +78,7 @@ impl Set {
     pub(super) fn heard<'k>(&self, keys: impl Iterator<Item = &'k Key>, text: &dyn Fn(&Key) -> String) -> Heard {
         let heard = |key: &Key| {
             let (target, _) = self.before(key)?;
-            Some((key.clone(), content(target)?, self.stance.of(&text(key), target)))
+            Some((key.clone(), self.stance.of(&text(key), target)?))
         };
         keys.filter_map(heard).collect()
     }

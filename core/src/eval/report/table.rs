@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Heard, Prediction, Run, Sample};
-use crate::text;
+use crate::{eval::runs::runs, text};
 
 fn shown(sample: &Sample) -> String {
     with_error((sample.mean(), sample.standard_error()))
@@ -70,7 +70,7 @@ pub(super) fn table(runs: &[Run]) -> String {
             out += &run.copied.map(|[written, _]| format!(" {} |", both(written))).unwrap_or_else(|| " |".into());
         }
         if stance {
-            let area = run.stance.as_ref().and_then(|[written, ..]| written.area());
+            let area = run.heard().and_then(Heard::area);
             let _ = write!(out, " {} |", area.map(with_error).unwrap_or_default());
         }
         if authors {
@@ -146,13 +146,9 @@ fn apart(runs: &[Run]) -> String {
 
 /// Share of different pairs of words among all that were written.
 fn distinct(run: &Run) -> f64 {
-    let mut pairs: Vec<[String; 2]> = Vec::new();
-    for row in run.rows.values() {
-        let words: Vec<String> = text::words(&row.prediction).collect();
-        pairs.extend(words.windows(2).map(|w| [w[0].clone(), w[1].clone()]));
-    }
+    let mut pairs: Vec<u64> = run.rows.values().flat_map(|row| runs(&row.prediction, 2)).collect();
     let all = pairs.len().max(1) as f64;
-    pairs.sort();
+    pairs.sort_unstable();
     pairs.dedup();
     pairs.len() as f64 / all
 }

@@ -117,8 +117,7 @@ fn authors_are_looked_for_and_histories_make_curves() {
     let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
     // Everybody's history is three words long: no run of eight is copied.
     assert!(row("| full, aligned ").ends_with("| 0.00, 0.00 | 1.000 ± 0.000 | 1.000 ± 0.000 |"), "{markdown}");
-    // What nobody writes ranks in the middle.
-    // Nor does it sound content or not.
+    // What nobody writes ranks in the middle, and sounds neither content nor not.
     assert!(row("| full, random items, aligned ").ends_with("| 0.500 ± 0.000 | 0.049 ± 0.000 |"), "{markdown}");
     assert!(markdown.contains("the true texts 1.000 ± 0.000, the titles alone 0.500 ± 0.000"), "{markdown}");
     assert!(markdown.contains("against full, random items, aligned +0.500 ± 0.000"), "{markdown}");

@@ -1,7 +1,7 @@
 //! Synthetic interactions: what this person would write about items they would meet next.
 //!
 //! Each is written reasoning first, grounded in the person's own texts and other people's texts on the
-//! item. A [`gate`] then refuses what would do harm in a prompt, and says why.
+//! item. A [`gate`] refuses those that would do harm in a prompt, with the reason.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -14,41 +14,15 @@ use crate::{
     interaction::{Interaction, Origin, Record},
     llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, common_prefix},
     pack::hash,
-    prompt::{Example, Material},
-    reason, text,
+    prompt::Material,
+    retrieve::Topics,
+    text,
 };
 
-/// Why a synthetic text was refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// Fewer than [`MIN_WORDS`] words.
-    Empty,
-    /// The path did not keep to its grammar.
-    NoPath,
-    /// It repeats itself: this share of its word pairs are distinct.
-    Loop(f32),
-    /// This share of its runs of [`COPY_RUN`] words stands in a text that it was shown.
-    Copy(f32),
-    /// The path says this many stars and the words say the opposite.
-    OffStance(u8),
-    /// It contains a label of the prompt's own format.
-    Format,
-}
+pub use crate::gate::{COPY_RUN, MAX_COPIED, MIN_DISTINCT, MIN_WORDS, Refusal, copied_share, distinct_share, gate};
 
-impl Refusal {
-    /// One word for counting.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::NoPath => "no_path",
-            Self::Loop(_) => "loop",
-            Self::Copy(_) => "copy",
-            Self::OffStance(_) => "off_stance",
-            Self::Format => "format",
-        }
-    }
-}
+/// Most times that an item's text is tried again where all candidates were refused.
+const RETRIES: u32 = 3;
 
 /// One synthetic interaction to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +31,8 @@ pub struct Job {
     pub item: String,
     /// What the prompt is made of.
     pub material: Material,
+    /// What tells whether a text is about the item.
+    pub topics: Topics,
     /// Seed of sampling, mixed with the item's id.
     pub seed: u32,
 }
@@ -113,8 +89,8 @@ impl From<WriteOptions> for Options {
     }
 }
 
-/// Writes one synthetic interaction per job, all together; where every candidate is refused, one more is tried with another
-/// seed. One attempt per job, in order; none for a job that the token budget did not allow. What one job gets does not
+/// Writes one synthetic interaction per job, all together; where every candidate is refused, up to three more are tried, each with
+/// another seed. One attempt per job, in order; none for a job that the token budget did not allow. What one job gets does not
 /// depend on the others. `finished` hears of every attempt as soon as it is over.
 ///
 /// # Errors
@@ -164,8 +140,8 @@ struct Progress {
     /// Score and number of the kept candidate.
     best: f64,
     candidate: u32,
-    /// Whether one more was tried because all were refused.
-    retried: bool,
+    /// How many more were tried because all were refused.
+    retries: u32,
     /// Texts that are still to come.
     outstanding: u32,
 }
@@ -208,16 +184,15 @@ impl Feed for Writing<'_> {
 
     fn done(&mut self, number: usize, completion: Completion) {
         let (job, candidate) = self.given.borrow()[number];
-        let Job { item, material, .. } = &self.jobs[job];
+        let Job { item, material, topics, .. } = &self.jobs[job];
         let written = generate::read(material, &completion);
         self.reserved -= self.options.write.most_written();
         self.spent += written.tokens;
         let progress = &mut self.progress[job];
         progress.attempt.tokens += written.tokens;
         progress.outstanding -= 1;
-        let shown: Vec<Example> = material.neighbours.iter().chain(&material.history).cloned().collect();
         let score = written.log_prob;
-        match gate(&written, &shown) {
+        match gate(&written, material, topics) {
             // Of equals the earlier candidate, whichever is done first: so that it does not depend on the others.
             Ok(()) if progress.attempt.kept.is_none() || (score, -i64::from(candidate)) > progress.rank() => {
                 (progress.best, progress.candidate) = (score, candidate);
@@ -227,10 +202,11 @@ impl Feed for Writing<'_> {
             Err(reason) => progress.attempt.refused.push(Refused { item: item.clone(), written, reason }),
         }
         let none_kept = progress.outstanding == 0 && progress.attempt.kept.is_none();
-        if none_kept && !progress.retried {
-            progress.retried = true;
+        if none_kept && progress.retries < RETRIES {
+            let round = self.options.candidates.max(1) as u32 + progress.retries;
+            progress.retries += 1;
             progress.outstanding = 1;
-            self.open.push_back((job, self.options.candidates.max(1) as u32));
+            self.open.push_back((job, round));
         }
         if progress.outstanding == 0 {
             (self.finished)(job, &progress.attempt);
@@ -250,84 +226,4 @@ fn synthetic_record(item: &str, material: &Material, written: Written, model: &s
         time: None,
     };
     Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
-}
-
-/// Fewest words of a synthetic text.
-pub const MIN_WORDS: usize = 4;
-/// Length of the word runs that count as copied.
-pub const COPY_RUN: usize = 6;
-/// Largest share of copied runs.
-pub const MAX_COPIED: f32 = 0.25;
-/// Smallest share of distinct word pairs.
-pub const MIN_DISTINCT: f32 = 0.6;
-
-/// Whether a synthetic text may be kept.
-///
-/// # Errors
-/// The first reason against it.
-pub fn gate(written: &Written, shown: &[Example]) -> Result<(), Refusal> {
-    let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
-    let body = written.text.as_deref().unwrap_or_default();
-    let words: Vec<String> = text::words(body).collect();
-    if words.len() < MIN_WORDS {
-        return Err(Refusal::Empty);
-    }
-    if ["Plan:", "Review:", "Title:", "Item:", "Rating:"].iter().any(|label| body.contains(label)) {
-        return Err(Refusal::Format);
-    }
-    let distinct = distinct_share(&words, 2);
-    if distinct < MIN_DISTINCT {
-        return Err(Refusal::Loop(distinct));
-    }
-    let copied = copied_share(&words, shown.iter().map(|e| e.text.as_str()), COPY_RUN);
-    if copied > MAX_COPIED {
-        return Err(Refusal::Copy(copied));
-    }
-    let feeling = reason::sentiment(body);
-    if (path.stance >= 4 && feeling <= -2) || (path.stance <= 2 && feeling >= 2) {
-        return Err(Refusal::OffStance(path.stance));
-    }
-    Ok(())
-}
-
-/// The share of runs of `n` words that are distinct (1 for texts shorter than a run): distinct-n.
-pub fn distinct_share(words: &[String], n: usize) -> f32 {
-    let all = words.windows(n).count();
-    let distinct: std::collections::HashSet<_> = words.windows(n).collect();
-    if all == 0 { 1.0 } else { distinct.len() as f32 / all as f32 }
-}
-
-/// The share of `words`' runs of `n` that stand in one of the sources (0 for texts shorter than a run).
-pub fn copied_share<'a>(words: &[String], sources: impl Iterator<Item = &'a str>, n: usize) -> f32 {
-    let all = words.windows(n).count();
-    if all == 0 {
-        return 0.0;
-    }
-    let sources: Vec<Vec<String>> = sources.map(|s| text::words(s).collect()).collect();
-    let known: std::collections::HashSet<&[String]> = sources.iter().flat_map(|s| s.windows(n)).collect();
-    words.windows(n).filter(|run| known.contains(*run)).count() as f32 / all as f32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reason::ReasoningPath;
-
-    fn verdict(text: &str, stance: u8) -> Result<(), Refusal> {
-        let path = Some(ReasoningPath { stance, ..Default::default() });
-        let shown = [Example { text: "the handle came off after two days of normal use".into(), ..Default::default() }];
-        gate(&Written { path, text: Some(text.into()), ..Default::default() }, &shown)
-    }
-
-    #[test]
-    fn each_reason() {
-        assert_eq!(verdict("A sturdy pot that pours well and cleans up fast.", 5), Ok(()));
-        assert_eq!(verdict("Nice.", 5), Err(Refusal::Empty));
-        assert!(matches!(verdict("so good so good so good so good so good", 5), Err(Refusal::Loop(_))));
-        assert!(matches!(verdict("Sadly the handle came off after two days of normal use", 2), Err(Refusal::Copy(_))));
-        assert_eq!(verdict("Terrible thing, it broke and I want a refund", 5), Err(Refusal::OffStance(5)));
-        assert_eq!(verdict("It is fine. Title: another one follows here", 3), Err(Refusal::Format));
-        let no_path = Written { text: Some("A sturdy pot that pours well".into()), ..Default::default() };
-        assert_eq!(gate(&no_path, &[]), Err(Refusal::NoPath));
-    }
 }

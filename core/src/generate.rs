@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consensus::{Ballot, Voices},
+    guard,
     llm::{
-        Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, Token, Unlike,
-        common_prefix,
+        Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, WordLimit, common_prefix,
     },
-    prompt::{Example, Material, TEXT_WORDS, Task},
+    prompt::{Material, Task},
     reason::{self, ReasoningPath},
     text,
 };
@@ -49,9 +49,6 @@ const BESIDE_TOKENS: usize = 640;
 /// Longest reasoning path and title, in tokens.
 const PATH_TOKENS: usize = 48;
 const TITLE_TOKENS: usize = 24;
-/// Most tokens in a row that a text may share with one that it must not repeat: the gate refuses what repeats more than a few runs
-/// of [six words](crate::augment::COPY_RUN).
-const COPIED_TOKENS: usize = 6;
 /// Longest opening of a text as its title, in words.
 const OPENING_WORDS: usize = 10;
 
@@ -118,14 +115,16 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
     }
     let last = material.phases() - 1;
-    let unlike = unlike(model, material);
+    let (no_repeat, planned) = (guard::constraint(material), usize::from(material.reasoning));
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
         // The first lead is the end of the prompt; the later ones follow a line that has just ended.
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
-        least_tokens: if n == last { material.least_tokens().min(max_tokens) } else { 0 },
-        unlike: unlike.clone().filter(|_| n == last),
+        // Half of the room: a text that has to fill all of it could not end with a sentence.
+        least_tokens: if n == last { material.least_tokens().min(max_tokens / 2) } else { 0 },
+        no_repeat: no_repeat.clone().filter(|_| n >= planned),
+        words: material.word_limit().filter(|_| n == last),
         stars: if material.task == Task::Rating && n == last { model.stars() } else { None },
         max_tokens,
         sampling: options.sampling,
@@ -140,19 +139,6 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
 }
 
-/// What a text must not repeat: a synthetic one nothing that it is shown, another one nothing that was invented for the person.
-fn unlike(model: &Model, material: &Material) -> Option<Unlike> {
-    let shown: Vec<&Example> = match material.task {
-        Task::Synthetic => material.history.iter().chain(&material.neighbours).collect(),
-        Task::Text => material.history.iter().filter(|e| e.synthetic).collect(),
-        Task::Title | Task::Rating => Vec::new(),
-    };
-    // As it stands behind its label.
-    let tokens = |e: &Example| model.tokens(&format!(" {}", text::quoted(&e.text, TEXT_WORDS)));
-    let texts: Vec<Vec<Token>> = shown.into_iter().map(tokens).collect();
-    (!texts.is_empty()).then_some(Unlike { texts, run: COPIED_TOKENS })
-}
-
 /// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
 /// twice too makes texts worse.
 fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Option<Contrast> {
@@ -160,10 +146,9 @@ fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Optio
     let without = wanted.then(|| Material {
         task: material.task,
         reasoning: material.reasoning,
-        history: Vec::new(),
         neighbours: material.neighbours.clone(),
         ask: material.ask.clone(),
-        impostors: Vec::new(),
+        ..Material::default()
     })?;
     let prompt = model.prompt_tokens(&without.compose(model, BESIDE_TOKENS));
     (prompt.len() <= BESIDE_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
@@ -210,7 +195,7 @@ impl Choice {
 }
 
 /// The first words of the text that a title is asked for: many people begin with what they would put above.
-fn opening(material: &Material) -> Option<String> {
+pub(crate) fn opening(material: &Material) -> Option<String> {
     let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
     let line = text::one_line(text);
     Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
@@ -245,22 +230,30 @@ pub fn read(material: &Material, completion: &Completion) -> Written {
         written.log_prob = last.log_prob / last.tokens.max(1) as f64;
     }
     match material.task {
-        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop)),
+        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop, material.word_limit())),
         Task::Title => written.title = phases.next().map(|p| text::one_line(&p.text)),
         Task::Rating => written.rating = phases.next().and_then(|p| p.text.trim().parse().ok()),
         Task::Synthetic => {
             written.title = phases.next().map(|p| text::one_line(&p.text));
-            written.text = phases.next().map(|p| prose(&p.text, p.stop));
+            written.text = phases.next().map(|p| prose(&p.text, p.stop, None));
             written.rating = written.path.as_ref().map(|p| p.stance);
         }
     }
     written
 }
 
-/// A text cut off by its length ends with its last whole sentence.
-fn prose(written: &str, stop: Stop) -> String {
+/// A text cut off by its length ends with its last whole sentence; without one, with its last whole word.
+fn prose(written: &str, stop: Stop, limit: Option<WordLimit>) -> String {
     let line = text::one_line(written);
-    if matches!(stop, Stop::Length | Stop::Deadline) { text::whole_sentences(&line).to_owned() } else { line }
+    if !matches!(stop, Stop::Length | Stop::Deadline) {
+        return line;
+    }
+    let whole = text::whole_sentences(&line).to_owned();
+    match limit {
+        // What stopped it was the first token of one word more.
+        Some(limit) if text::word_count(&whole) > limit.most => text::clip_words(&whole, limit.most),
+        _ => whole,
+    }
 }
 
 #[cfg(test)]
@@ -278,14 +271,8 @@ mod tests {
 
     fn titled(titles: &[&str]) -> Option<String> {
         let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
-        let material = Material {
-            task: Task::Title,
-            reasoning: false,
-            history: Vec::new(),
-            neighbours: Vec::new(),
-            ask: Ask { text: Some(text), ..Ask::default() },
-            impostors: Vec::new(),
-        };
+        let material =
+            Material { task: Task::Title, ask: Ask { text: Some(text), ..Ask::default() }, ..Material::default() };
         let all: Vec<Completion> = titles.iter().map(|t| Completion { phases: vec![output(t)] }).collect();
         let written = best(&material, read_all(&material, &all)).unwrap();
         assert_eq!(written.tokens, 2 * titles.len());
@@ -310,30 +297,6 @@ mod tests {
         assert_eq!((voices(&material).others, voices(&material).own), (vec![], vec!["An own text."]));
         material.history.truncate(1);
         assert_eq!((voices(&material).others, voices(&material).own), (vec!["A text by another."], vec![]));
-    }
-
-    #[test]
-    fn what_was_invented_is_not_repeated() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let mut material = material();
-        let unlike = |m: &Material| -> Vec<Vec<String>> {
-            let spelled = |tokens: &Vec<Token>| {
-                let mut bytes = Vec::new();
-                tokens.iter().for_each(|&t| model.spell(t, &mut bytes));
-                String::from_utf8(bytes).unwrap().trim().to_owned()
-            };
-            let phases = request(&model, m, &WriteOptions::default()).phases;
-            phases.iter().map(|p| p.unlike.iter().flat_map(|u| u.texts.iter().map(spelled)).collect()).collect()
-        };
-        assert_eq!(unlike(&material), [vec![], vec!["An invented text.".to_owned()]]);
-        material.task = Task::Synthetic;
-        let all = ["An invented text.", "An own text.", "A text by another."].map(str::to_owned);
-        assert_eq!(unlike(&material), [vec![], vec![], all.to_vec()]);
-        material.task = Task::Title;
-        assert_eq!(unlike(&material).concat().len(), 0);
-        (material.task, material.history) = (Task::Text, vec![shown("An own text.", false)]);
-        assert_eq!(unlike(&material).concat().len(), 0);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use crate::{
     graph::{Predictor, Query, recency_weights},
     interaction::{Interaction, Record},
+    llm::proper_names,
     pack::{ItemId, Pack},
     prompt::{Ask, Example, Material, Task},
     reason::Length,
-    retrieve::{Neighbour, Retriever},
+    retrieve::{Neighbour, Retriever, Topics},
 };
 
 /// The item that is to be written on.
@@ -119,7 +120,7 @@ impl<'a> Grounding<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let mut material = Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors };
+        let mut material = Material { task, reasoning, history, ask, impostors, ..Material::default() };
         // Behind a text that is given, what others say to it matters, not how.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
@@ -130,7 +131,39 @@ impl<'a> Grounding<'a> {
             self.neighbours(target, &own, neighbours)
         };
         material.neighbours = found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect();
+        self.reserve(&mut material, target);
         material
+    }
+
+    /// Notes what nothing that is written may repeat: everything that others wrote about the target, and the proper names in that and
+    /// in the texts that the prompt shows.
+    fn reserve(&self, material: &mut Material, target: &Target<'_>) {
+        let item = self.pack.find(target.item);
+        let texts = item.into_iter().flat_map(|item| self.retriever().by_others(item).collect::<Vec<_>>());
+        material.reserved = texts.map(|t| format!("{}\n{}", t.title, t.text)).collect();
+        let shown = material.neighbours.iter().map(|n| n.text.as_str());
+        let lexicon = self.pack.lexicon();
+        let names = shown.chain(material.reserved.iter().map(String::as_str));
+        let mut names: Vec<String> = names.flat_map(|text| proper_names(text, |word| lexicon.contains(word))).collect();
+        names.sort_unstable();
+        names.dedup();
+        material.names = names;
+    }
+
+    /// What tells whether a text is about `item` and not about one that the person wrote about: all that is known of each.
+    pub fn topics(&self, item: ItemId, history: &[Interaction]) -> Topics {
+        let known = |item: ItemId| {
+            let name = [self.pack.item_title(item), self.pack.category(item)];
+            let texts = self.retriever().others(item).into_iter().flat_map(|(_, t)| [t.title, t.text]);
+            name.into_iter().flatten().chain(texts).collect::<Vec<&str>>().join("\n")
+        };
+        let wrote = |i: &Interaction| {
+            let own = [i.item_title.as_deref(), i.category.as_deref(), i.title.as_deref(), Some(i.text.as_str())];
+            let others = self.pack.find(&i.item).map(known).unwrap_or_default();
+            own.into_iter().flatten().chain([others.as_str()]).collect::<Vec<&str>>().join("\n")
+        };
+        let others: Vec<String> = history.iter().filter(|i| i.item != self.pack.item(item)).map(wrote).collect();
+        Topics::new(&known(item), &others, |word| self.pack.idf(word))
     }
 
     /// Texts by other people on items that lie evenly in the pack, one of each.

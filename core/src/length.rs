@@ -4,6 +4,7 @@
 //! given by its grammar, and a text may not end before a number of tokens.
 
 use crate::{
+    llm::WordLimit,
     prompt::{Example, Material, Task},
     reason::Length,
     text,
@@ -33,6 +34,12 @@ impl Material {
         if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
     }
 
+    /// Upper bound for the words of a text whose length is asked for: half as many again as that length has.
+    pub(crate) fn word_limit(&self) -> Option<WordLimit> {
+        let enough = self.ask.length.filter(|_| self.task == Task::Text)?.most_words()?;
+        Some(WordLimit { enough, most: enough * 3 / 2 })
+    }
+
     /// How many words the person's texts have, in order; without any, those of the others. What nobody wrote tells nothing.
     fn words(&self) -> Vec<usize> {
         let count = |e: &Example| text::word_count(&e.text);
@@ -55,7 +62,7 @@ mod tests {
     }
 
     fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> Material {
-        Material { task, reasoning: true, history, neighbours, ask: Ask::default(), impostors: Vec::new() }
+        Material { task, reasoning: true, history, neighbours, ..Material::default() }
     }
 
     #[test]

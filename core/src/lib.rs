@@ -57,9 +57,11 @@ pub mod engine;
 mod error;
 #[cfg(feature = "eval")]
 pub mod eval;
+mod gate;
 pub mod generate;
 pub mod graph;
 pub mod ground;
+mod guard;
 pub mod interaction;
 mod length;
 pub mod llm;

@@ -14,9 +14,10 @@ use crate::{
 };
 
 /// What is to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Task {
     /// A text, given its title.
+    #[default]
     Text,
     /// A title, given the text.
     Title,
@@ -90,7 +91,7 @@ pub struct Ask {
 }
 
 /// Everything a prompt is made of, and what the choice of one of several texts looks at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Material {
     /// What is to be written.
     pub task: Task,
@@ -104,6 +105,10 @@ pub struct Material {
     pub ask: Ask,
     /// Other people's texts about anything, which stand in no prompt: what the person's style is told from.
     pub impostors: Vec<String>,
+    /// Other people's titles and texts on the item, whether the prompt shows them or not: nothing that is written may repeat them.
+    pub reserved: Vec<String>,
+    /// Lower-cased proper names in other people's texts.
+    pub names: Vec<String>,
 }
 
 /// Longest excerpt of an example's text and title, in words.
@@ -191,8 +196,7 @@ impl Material {
     /// Nothing yet, to be planned first.
     #[cfg(feature = "build")]
     fn planned(task: Task) -> Self {
-        let (history, neighbours, impostors) = (Vec::new(), Vec::new(), Vec::new());
-        Self { task, reasoning: true, history, neighbours, ask: Ask::default(), impostors }
+        Self { task, reasoning: true, ..Self::default() }
     }
 
     /// Examples of the form alone, for a reasoned text without any other.
@@ -333,6 +337,7 @@ mod tests {
                 length: None,
             },
             impostors: vec!["Never to be shown.".into()],
+            ..Material::default()
         }
     }
 

@@ -126,6 +126,16 @@ impl Length {
         longest_first.into_iter().find(|length| words >= length.least_words()).unwrap_or(Self::Brief)
     }
 
+    /// The most words of a text of this length, if there is a bound.
+    pub(crate) fn most_words(self) -> Option<usize> {
+        match self {
+            Self::Brief => Some(12),
+            Self::Short => Some(40),
+            Self::Medium => Some(100),
+            Self::Long => None,
+        }
+    }
+
     /// The fewest words of a text of this length.
     pub(crate) fn least_words(self) -> usize {
         match self {

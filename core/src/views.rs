@@ -48,8 +48,10 @@ impl Views {
             history,
             neighbours,
             ask: whole.ask.clone(),
-            // What stands in no prompt.
+            // The impostors stand in no prompt.
             impostors: Vec::new(),
+            reserved: whole.reserved.clone(),
+            names: whole.names.clone(),
         };
         let history: Vec<Example> = whole.own().cloned().collect();
         if history.is_empty() {
@@ -108,7 +110,7 @@ pub(crate) mod tests {
             history: vec![shown("An invented text.", true), shown("An own text.", false)],
             neighbours: vec![shown("A text by another.", false)],
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
-            impostors: Vec::new(),
+            ..Material::default()
         }
     }
 

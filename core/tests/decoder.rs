@@ -1,12 +1,12 @@
 //! The decoder on a real (if tiny) model file.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use locket::{
     llm::{
-        Completion, Decoder, DecoderOptions, Event, Feed, LlmError, LoadOptions, Model, Phase, Prompt, Request,
-        Sampling, Stop, Token, Unlike,
+        Completion, Decoder, DecoderOptions, Details, Event, Feed, LlmError, LoadOptions, Model, NoRepeat, Phase,
+        Prompt, Request, Sampling, Stop, Token, WordLimit,
     },
     reason::{self, Length, ReasoningPath},
 };
@@ -169,31 +169,44 @@ fn nothing_ends_before_its_least_tokens() {
 }
 
 #[test]
-fn nothing_repeats_more_than_a_run_of_what_it_must_be_unlike() {
+fn no_run_of_words_is_repeated() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
-    // A character is a token of its own, and one more by its byte.
-    let tokens = |c: char| [model.tokens(&c.to_string()).pop().unwrap(), Token::new(3 + c as i32)];
-    let behind_all: Vec<Token> = ['a', 'b', 'c']
-        .into_iter()
-        .flat_map(tokens)
-        .flat_map(|before| tokens('a').map(|a| [before, a, tokens('!')[0]]))
-        .flatten()
-        .collect();
+    let mut constraint = NoRepeat::new(Details::default(), 3);
+    ["a b a", "b b b", "a, a, b!"].iter().for_each(|text| constraint.add(text));
+    let constraint = Arc::new(constraint);
     let (mut free, mut held) = (0, 0);
     for seed in 0..8 {
         let wide = Sampling { temperature: 1.5, top_p: 1.0, top_k: 256, ..Sampling::VARIED.with_seed(seed) };
         let mut r = request(&model, "write", wide);
-        r.phases[0].grammar = Some("root ::= [a-c]{12}".into());
-        let mut later = |r: &Request| run(&mut decoder, r).phases[0].text.chars().skip(1).filter(|&c| c == 'a').count();
-        free += later(&r);
-        r.phases[0].unlike = Some(Unlike { texts: vec![behind_all.clone()], run: 1 });
-        held += later(&r);
+        r.phases[0].grammar = Some("root ::= ([a-c] \" \"){9}".into());
+        let mut written = |r: &Request| run(&mut decoder, r).phases[0].text.clone();
+        free += usize::from(constraint.repeated(&written(&r)).is_some());
+        r.phases[0].no_repeat = Some(constraint.clone());
+        held += usize::from(constraint.repeated(&written(&r)).is_some());
         // Where nothing else can follow, it goes on.
-        r.phases[0].grammar = Some("root ::= \"aaaa\"".into());
-        assert_eq!(later(&r), 3);
+        r.phases[0].grammar = Some("root ::= \"b b b b\"".into());
+        assert_eq!(written(&r), "b b b b");
     }
-    assert!(free > 8 && held == 0, "{free} times a run of two left alone, {held} times held");
+    assert!(free > 4 && held == 0, "{free} of 8 texts repeat a run left alone, {held} under the constraint");
+}
+
+#[test]
+fn a_limit_of_words_ends_a_text() {
+    let (_dir, model) = tiny();
+    let mut decoder = model.decoder(options(1)).unwrap();
+    let mut r = request(&model, "write", Sampling::GREEDY);
+    let written = |decoder: &mut Decoder<'_>, r: &Request| {
+        let phase = run(decoder, r).phases[0].clone();
+        (phase.text, phase.stop)
+    };
+    r.phases[0].grammar = Some("root ::= \"a b c d. e f g h\"".into());
+    for (enough, most, text, stop) in
+        [(3, 9, "a b c d.", Stop::End), (5, 9, "a b c d. e f g h", Stop::End), (5, 6, "a b c d. e f g", Stop::Length)]
+    {
+        r.phases[0].words = Some(WordLimit { enough, most });
+        assert_eq!(written(&mut decoder, &r), (text.to_owned(), stop), "{enough} to {most} words");
+    }
 }
 
 #[test]

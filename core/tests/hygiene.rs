@@ -61,6 +61,7 @@ fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
         neighbours: vec![example("Another honest one."), example(text)],
         ask: Ask { item_title: Some(text.into()), title: Some(text.into()), text: Some(text.into()), length: None },
         impostors: vec![text.into()],
+        ..Material::default()
     };
     material.compose_with(10_000, text::word_count)
 }

@@ -130,6 +130,7 @@ impl Corpus<'_> {
         let job = |item| Job {
             item: self.pack.item(item).to_owned(),
             material: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
+            topics: grounding.topics(item, &draft.history),
             seed,
         };
         items.into_iter().map(job).collect()

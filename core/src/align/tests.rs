@@ -31,12 +31,10 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     let model = Model::load(path, crate::llm::LoadOptions::default()).unwrap();
     let long = "word ".repeat(TEXT_WORDS + 20);
     let mut material = Material {
-        task: Task::Text,
-        reasoning: false,
         history: vec![shown("Mine", "An own text.")],
         neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
         ask: crate::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
-        impostors: Vec::new(),
+        ..Material::default()
     };
     let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };
     let taboo = |text: &str| text.starts_with("Of a judged");

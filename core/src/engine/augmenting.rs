@@ -98,6 +98,7 @@ impl Engine {
             augment::Job {
                 item: pack.item(i).to_owned(),
                 material: grounding.synthetic(i, history),
+                topics: grounding.topics(i, &real),
                 seed: options.seed,
             }
         };

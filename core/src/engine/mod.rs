@@ -19,6 +19,7 @@ use crate::{
     Error, choose,
     generate::{self, WriteOptions, Written},
     ground::{Grounding, NEIGHBOURS, Target},
+    guard,
     interaction::{Interaction, Record},
     llm::{
         Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request,
@@ -238,7 +239,7 @@ impl Engine {
         let deadline = request.deadline.map(|d| Instant::now() + d);
         let material = self.material(request)?;
         let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (completions, prompt_tokens, reused_tokens) = worker.call(
+        let (written, prompt_tokens, reused_tokens) = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
@@ -256,11 +257,12 @@ impl Engine {
                 };
                 let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
-                Ok::<_, Error>((completions, request.prompt.len(), reused))
+                let whole = generate::read_all(&asked, &completions);
+                let written = guard::originals(decoder, &asked, whole, &options, deadline, on_event)?;
+                Ok::<_, Error>((written, request.prompt.len(), reused))
             },
         )?;
-        let whole = generate::read_all(&material, &completions);
-        let best = generate::best(&material, whole).ok_or(LlmError::Deadline)?;
+        let best = generate::best(&material, written).ok_or(LlmError::Deadline)?;
         Ok(Written { prompt_tokens, reused_tokens, ..best })
     }
 
@@ -301,7 +303,7 @@ impl Engine {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
                 let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
                 let ask = Ask { item_title, title, text, length: request.length };
-                Material { task, reasoning, history, neighbours: Vec::new(), ask, impostors: Vec::new() }
+                Material { task, reasoning, history, ask, ..Material::default() }
             }
         };
         let several = reasoning && request.length.is_none() && request.options.candidates > 1;

@@ -19,6 +19,7 @@ use crate::{
     generate::{self, Choice, WriteOptions, Written},
     graph::Predictor,
     ground::{self, Grounding, NEIGHBOURS, Target},
+    guard,
     interaction::{Interaction, Record},
     llm::{Decoder, DecoderOptions, Model, Sampling},
     pack::{Pack, author_key, hash, spread},
@@ -120,8 +121,11 @@ impl<'a> Writer<'a> {
         let completions = decoder.run(&requests, &mut |_| alive())?;
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
-        for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
+        for (((row, material), completions), case) in rows.iter_mut().zip(&materials).zip(completions).zip(cases) {
             let all = generate::read_all(material, completions);
+            let sampling = options.sampling.with_seed(seed(self.settings, &case.person));
+            let own = WriteOptions { sampling, ..*options };
+            let all = guard::originals(decoder, material, all, &own, None, &mut |_| alive())?;
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
                 let choice = Choice::new(material, all);
@@ -267,6 +271,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     let job = |item| Job {
         item: pack.item(item).to_owned(),
         material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
+        topics: grounding.topics(item, history),
         seed,
     };
     items.into_iter().map(job).collect()
@@ -329,7 +334,6 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::Ask;
 
     #[test]
     fn what_an_earlier_rule_chose_is_chosen_again() {
@@ -366,14 +370,7 @@ mod tests {
 
     #[test]
     fn random_halves_take_what_agrees() {
-        let material = Material {
-            task: Task::Text,
-            reasoning: false,
-            history: Vec::new(),
-            neighbours: Vec::new(),
-            ask: Ask::default(),
-            impostors: Vec::new(),
-        };
+        let material = Material::default();
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
         let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });

@@ -4,12 +4,14 @@
 //! best candidates are selected once, and penalties, grammar and random choice work on those; a grammar that
 //! accepts none of them is asked about more and more, because asking about all of them costs as much as several tokens.
 
+use std::sync::Arc;
+
 use llama_cpp_2::{
     sampling::LlamaSampler,
     token::{data::LlamaTokenData, data_array::LlamaTokenDataArray},
 };
 
-use super::{LlmError, Model, Phase, Sampling, Stars, Token};
+use super::{LlmError, Model, Phase, Sampling, Stars, Token, unwritable::Unwritable};
 
 /// Most candidates that sampling looks at.
 const MAX_CANDIDATES: usize = 256;
@@ -22,6 +24,7 @@ pub(super) struct Chooser {
     grammar: Option<LlamaSampler>,
     keep: usize,
     stars: Option<Stars>,
+    unwritable: Arc<Unwritable>,
     greedy: bool,
     /// The candidates of the token in progress, kept for their room.
     few: LlamaTokenDataArray,
@@ -51,7 +54,7 @@ impl Chooser {
         let keep = s.top_k.clamp(1, MAX_CANDIDATES);
         let few = LlamaTokenDataArray::new(Vec::new(), true);
         let (chain, greedy) = (LlamaSampler::chain_simple(chain), s.temperature <= 0.0);
-        Ok(Self { chain, grammar, keep, stars: phase.stars, greedy, few })
+        Ok(Self { chain, grammar, keep, stars: phase.stars, unwritable: model.unwritable(), greedy, few })
     }
 
     /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice: nothing that is `shunned`, if there is
@@ -61,17 +64,17 @@ impl Chooser {
         few.data.clear();
         if let Some(stars) = &self.stars {
             stars.weigh(logits, self.greedy, few);
-            allow(&mut self.grammar, few);
+            allow(&mut self.grammar, &self.unwritable, few);
         }
         // What is no rating, or stands in front of one.
         if few.data.is_empty() {
             let mut asked = self.keep;
             candidates(logits, asked, few);
-            allow(&mut self.grammar, few);
+            allow(&mut self.grammar, &self.unwritable, few);
             while few.data.is_empty() && asked < logits.len() {
                 asked = asked.saturating_mul(WIDER);
                 candidates(logits, asked.min(logits.len()), few);
-                allow(&mut self.grammar, few);
+                allow(&mut self.grammar, &self.unwritable, few);
             }
             few.data.truncate(self.keep);
         }
@@ -88,8 +91,9 @@ impl Chooser {
     }
 }
 
-/// Leaves what the grammar accepts.
-fn allow(grammar: &mut Option<LlamaSampler>, few: &mut LlamaTokenDataArray) {
+/// Leaves what may be written and what the grammar accepts.
+fn allow(grammar: &mut Option<LlamaSampler>, unwritable: &Unwritable, few: &mut LlamaTokenDataArray) {
+    few.data.retain(|c| !unwritable.contains(c.id()));
     if let Some(grammar) = grammar {
         few.apply_sampler(grammar);
         few.data.retain(|c| c.logit() > f32::NEG_INFINITY);

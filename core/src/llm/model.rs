@@ -19,6 +19,7 @@ use super::{
     device::{devices, load_kernels, place},
     gguf,
     gguf::ModelFacts,
+    unwritable::Unwritable,
 };
 use crate::text;
 
@@ -59,6 +60,7 @@ pub struct Model {
     calibration: Calibration,
     identity: Option<String>,
     placement: Placement,
+    unwritable: OnceLock<Arc<Unwritable>>,
 }
 
 /// What a model is asked to continue, made of trusted and untrusted parts.
@@ -169,7 +171,19 @@ impl Model {
         let LoadOptions { adapter: file, allowed_bytes, gpu, .. } = options;
         let source = Source { path, adapter: file, allowed_bytes, gpu };
         let identity = identity.join().ok().flatten();
-        Ok(Self { inner, adapter, source, template, facts, adapter_bytes, calibration, identity, placement })
+        let unwritable = OnceLock::new();
+        Ok(Self {
+            inner,
+            adapter,
+            source,
+            template,
+            facts,
+            adapter_bytes,
+            calibration,
+            identity,
+            placement,
+            unwritable,
+        })
     }
 
     /// What it was loaded with, to load it again.
@@ -259,6 +273,11 @@ impl Model {
         });
         let tokens = digits.collect::<Option<Vec<Token>>>()?.try_into().ok()?;
         Some(Stars { tokens, calibration: self.calibration })
+    }
+
+    /// The tokens that are never chosen.
+    pub(super) fn unwritable(&self) -> Arc<Unwritable> {
+        self.unwritable.get_or_init(|| Arc::new(Unwritable::of(&self.inner))).clone()
     }
 
     /// Appends what a token stands for; nothing for a special one.

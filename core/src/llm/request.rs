@@ -1,8 +1,8 @@
 //! What a decoder is asked and what it answers.
 
-use std::{ops::ControlFlow, time::Instant};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
-use super::{Contrast, Stars, Token};
+use super::{Contrast, NoRepeat, Stars, Token};
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,26 +38,13 @@ impl Sampling {
     }
 }
 
-/// Texts that a stretch must not repeat: what would go on with more than [`Unlike::run`] tokens of one of them is not chosen, unless no other
-/// is among the candidates.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unlike {
-    /// Their tokens.
-    pub texts: Vec<Vec<Token>>,
-    /// How many tokens in a row may be theirs.
-    pub run: usize,
-}
-
-impl Unlike {
-    /// The tokens that stand in the texts behind the last ones that were `written`, if these are theirs.
-    pub(super) fn next<'t>(&'t self, written: &[Token]) -> impl Iterator<Item = Token> + 't {
-        let last = written.len().checked_sub(self.run).map(|at| written[at..].to_vec());
-        let behind = move |last: Vec<Token>| {
-            let runs = self.texts.iter().flat_map(|text| text.windows(self.run + 1));
-            runs.filter(move |run| run[..self.run] == last[..]).map(|run| run[self.run])
-        };
-        last.into_iter().flat_map(behind)
-    }
+/// How many words a phase may have. White space separates words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordLimit {
+    /// From this many words on the phase ends with its sentence.
+    pub enough: usize,
+    /// At this many words it ends in any case, as at [`Phase::max_tokens`].
+    pub most: usize,
 }
 
 /// One stretch of text that the model writes.
@@ -72,8 +59,10 @@ pub struct Phase {
     /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
     /// other is among the candidates.
     pub least_tokens: usize,
-    /// What it must not repeat.
-    pub unlike: Option<Unlike>,
+    /// What it must not repeat: a token that would is not chosen, unless no other is among the candidates.
+    pub no_repeat: Option<Arc<NoRepeat>>,
+    /// Upper bound for its words.
+    pub words: Option<WordLimit>,
     /// What ratings are, if it is one that is written: where one of their tokens can follow, their corrected logits decide, and
     /// without a temperature the median is taken, not the likeliest.
     pub stars: Option<Stars>,
@@ -87,7 +76,7 @@ impl Phase {
     /// Up to so many tokens, and nothing else asked of them.
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
         let (lead, grammar, stop) = (String::new(), None, Vec::new());
-        Self { lead, grammar, stop, least_tokens: 0, unlike: None, stars: None, max_tokens, sampling }
+        Self { lead, grammar, stop, least_tokens: 0, no_repeat: None, words: None, stars: None, max_tokens, sampling }
     }
 }
 
@@ -165,24 +154,3 @@ pub struct Event<'a> {
 
 /// Where events of a running call go; a break cancels it between two tokens.
 pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_goes_on_as_it_does_behind_the_same_run() {
-        let tokens = |ids: &[i32]| ids.iter().map(|&id| Token::new(id)).collect::<Vec<_>>();
-        let texts = vec![tokens(&[1, 2, 3, 4]), tokens(&[2, 3, 5, 2, 3])];
-        let after =
-            |written: &[i32], run| Unlike { texts: texts.clone(), run }.next(&tokens(written)).collect::<Vec<_>>();
-        assert_eq!(after(&[9, 2, 3], 2), tokens(&[4, 5]));
-        assert_eq!(after(&[1, 2, 3], 3), tokens(&[4]));
-        assert_eq!(after(&[2, 9, 3], 2), []);
-        // One text does not go on with the next.
-        assert_eq!(after(&[3, 4], 2), []);
-        // Too little was written for a run, or the texts have none.
-        assert_eq!((after(&[3], 2), after(&[2, 3], 9)), (vec![], vec![]));
-        assert_eq!(after(&[], 0), texts.concat());
-    }
-}

@@ -8,10 +8,12 @@ use super::{
     common_prefix,
     contrast::{self, Beside},
     draft::Pace,
+    no_repeat::Follower,
     pieces::{Grid, Read},
-    request::{Completion, PhaseOutput, Request, Stop},
+    request::{Completion, PhaseOutput, Request, Stop, WordLimit},
     steps::Work,
 };
+use crate::text;
 
 /// A piece of work in progress.
 pub(super) struct Job {
@@ -57,6 +59,8 @@ struct Writing {
     text: String,
     tokens: Vec<Token>,
     log_prob: f64,
+    /// How far the text follows those that it must not repeat.
+    follower: Follower,
 }
 
 /// A sequence of the decoder.
@@ -204,9 +208,11 @@ impl Writer {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
         let early = self.written.tokens.len() < phase.least_tokens;
-        let copies: Vec<Token> = phase.unlike.iter().flat_map(|unlike| unlike.next(&self.written.tokens)).collect();
-        let shunned =
-            |token| copies.contains(&token) || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop));
+        let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
+        let shunned = |token| {
+            early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop))
+                || risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)))
+        };
         let token = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
                 contrast::weigh(logits, against, beside.weight, &mut self.weighed);
@@ -220,11 +226,15 @@ impl Writer {
             Some(Stop::End)
         } else {
             model.spell(token, &mut self.written.held);
+            if let Some(constraint) = &phase.no_repeat {
+                self.written.follower.push(constraint, &spelling(model, token));
+            }
             let matched = self.written.release(&phase.stop, |piece| emit(self.current, piece));
-            if matched {
-                Some(Stop::Matched)
-            } else {
-                (self.written.tokens.len() >= phase.max_tokens).then_some(Stop::Length)
+            let full = self.written.tokens.len() >= phase.max_tokens;
+            match phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit)) {
+                _ if matched => Some(Stop::Matched),
+                Some(stop) => Some(stop),
+                None => full.then_some(Stop::Length),
             }
         };
         let Some(stop) = stop else { return Ok(vec![token]) };
@@ -284,6 +294,17 @@ impl Writing {
         first.is_some()
     }
 
+    /// Why the text ends here, if it has as many words as it may have.
+    fn reaches(&self, limit: WordLimit) -> Option<Stop> {
+        let count = text::word_count(&self.text);
+        // A word is over when the next one begins.
+        if count > limit.most {
+            return Some(Stop::Length);
+        }
+        let sentence = self.text.trim_end().ends_with(['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}']);
+        (count >= limit.enough && sentence).then_some(Stop::End)
+    }
+
     fn flush(&mut self, stop: Stop, mut emit: impl FnMut(&str)) {
         if stop != Stop::Matched && !self.held.is_empty() {
             let rest = String::from_utf8_lossy(&self.held).into_owned();
@@ -292,6 +313,13 @@ impl Writing {
         }
         self.held.clear();
     }
+}
+
+/// What a token stands for; unfinished characters are replaced.
+fn spelling(model: &Model, token: Token) -> String {
+    let mut spelled = Vec::new();
+    model.spell(token, &mut spelled);
+    String::from_utf8_lossy(&spelled).into_owned()
 }
 
 /// Whether a token's text has one of these strings in it.

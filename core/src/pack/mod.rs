@@ -19,6 +19,7 @@ mod diff;
 mod filter;
 mod format;
 #[cfg(feature = "build")]
+mod lexicon;
 mod link;
 mod read;
 #[cfg(feature = "build")]

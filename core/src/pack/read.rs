@@ -1,12 +1,16 @@
 //! The read-only view of a pack file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use sprs::CsMatViewI;
 
 use super::{
     Meta, PackError,
     format::{self, ALIKE, PEOPLE, SECTIONS, Section},
+    lexicon::Lexicon,
     words::{idf, terms},
 };
 use crate::{
@@ -39,6 +43,7 @@ pub struct Pack {
     bytes: Mapped,
     spans: [(usize, usize); SECTIONS + 1],
     meta: Meta,
+    lexicon: OnceLock<Lexicon>,
 }
 
 impl Pack {
@@ -58,7 +63,7 @@ impl Pack {
         let spans = format::check(&bytes)?;
         let (start, end) = spans[Section::Meta as usize];
         let meta = serde_json::from_slice(&bytes[start..end]).map_err(|e| PackError::Damaged(e.to_string()))?;
-        let pack = Self { path, bytes, spans, meta };
+        let pack = Self { path, bytes, spans, meta, lexicon: OnceLock::new() };
         pack.check_structure().map_err(|what| PackError::Damaged(what.to_owned()))?;
         pack.bytes.release(0..pack.bytes.len());
         Ok(pack)
@@ -336,6 +341,16 @@ impl Pack {
             }
         }
         None
+    }
+
+    /// The weight of a term: its inverse document frequency, 0 or more.
+    pub fn idf(&self, term: &str) -> f32 {
+        idf(self.meta.texts, self.documents(term))
+    }
+
+    /// How the pack's texts write words. Made on first use from a sample of them.
+    pub(crate) fn lexicon(&self) -> &Lexicon {
+        self.lexicon.get_or_init(|| Lexicon::of(self))
     }
 
     /// Any text as a row of the content matrix: sorted (term, weight), Euclidean length 1 or empty.

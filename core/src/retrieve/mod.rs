@@ -4,10 +4,12 @@
 
 mod bm25;
 mod habit;
+mod topics;
 
 use std::collections::HashSet;
 
 pub use bm25::{Bm25, score_texts};
+pub use topics::Topics;
 
 use self::habit::Habit;
 use crate::pack::{ItemId, Pack, PublicText};

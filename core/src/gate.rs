@@ -1,0 +1,177 @@
+//! The quality gate: which synthetic texts may be kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{generate::Written, guard, prompt::Material, reason, retrieve::Topics, text};
+
+/// Why a synthetic text was refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Fewer than [`MIN_WORDS`] words.
+    Empty,
+    /// The path did not keep to its grammar.
+    NoPath,
+    /// It repeats itself: this share of its word pairs are distinct.
+    Loop(f32),
+    /// This share of its runs of [`COPY_RUN`] words stands in a text that it was shown.
+    Copy(f32),
+    /// It repeats a text, or takes a name, a number or an address from one by somebody else.
+    Repeated,
+    /// It is written in another language than the person's texts: its ISO 639-3 code.
+    Language(String),
+    /// It is no nearer to the item than to one that the person wrote about.
+    OffItem,
+    /// The path says this many stars and the words say the opposite.
+    OffStance(u8),
+    /// It contains a label of the prompt's own format.
+    Format,
+}
+
+impl Refusal {
+    /// One word for counting.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NoPath => "no_path",
+            Self::Loop(_) => "loop",
+            Self::Copy(_) => "copy",
+            Self::Repeated => "repeated",
+            Self::Language(_) => "language",
+            Self::OffItem => "off_item",
+            Self::OffStance(_) => "off_stance",
+            Self::Format => "format",
+        }
+    }
+}
+
+/// Fewest words of a synthetic text.
+pub const MIN_WORDS: usize = 4;
+/// Length of the word runs that count as copied.
+pub const COPY_RUN: usize = 6;
+/// Largest share of copied runs.
+pub const MAX_COPIED: f32 = 0.25;
+/// Smallest share of distinct word pairs.
+pub const MIN_DISTINCT: f32 = 0.6;
+
+/// Whether a synthetic text that was written from `material` may be kept. `topics` tell whether it is about its item.
+///
+/// # Errors
+/// The first reason against it.
+pub fn gate(written: &Written, material: &Material, topics: &Topics) -> Result<(), Refusal> {
+    let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
+    let title = written.title.as_deref().unwrap_or_default();
+    let body = written.text.as_deref().unwrap_or_default();
+    let words: Vec<String> = text::words(body).collect();
+    if words.len() < MIN_WORDS {
+        return Err(Refusal::Empty);
+    }
+    if ["Plan:", "Review:", "Title:", "Item:", "Rating:"].iter().any(|label| body.contains(label)) {
+        return Err(Refusal::Format);
+    }
+    let distinct = distinct_share(&words, 2);
+    if distinct < MIN_DISTINCT {
+        return Err(Refusal::Loop(distinct));
+    }
+    let shown = material.neighbours.iter().chain(&material.history);
+    let copied = copied_share(&words, shown.map(|e| e.text.as_str()), COPY_RUN);
+    if copied > MAX_COPIED {
+        return Err(Refusal::Copy(copied));
+    }
+    if guard::repeats(material, guard::constraint(material).as_deref(), written).is_some() {
+        return Err(Refusal::Repeated);
+    }
+    let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
+    if let Some(language) = other_language(body, &own.join("\n")) {
+        return Err(Refusal::Language(language.to_owned()));
+    }
+    if !topics.about_item(&format!("{title}\n{body}")) {
+        return Err(Refusal::OffItem);
+    }
+    let feeling = reason::sentiment(body);
+    if (path.stance >= 4 && feeling <= -2) || (path.stance <= 2 && feeling >= 2) {
+        return Err(Refusal::OffStance(path.stance));
+    }
+    Ok(())
+}
+
+/// The ISO 639-3 code of the language of `said`, if it is surely another one than that of `own`.
+fn other_language(said: &str, own: &str) -> Option<&'static str> {
+    let (said, own) = (whatlang::detect(said)?, whatlang::detect(own)?);
+    let sure = said.is_reliable() && own.is_reliable() && said.lang() != own.lang();
+    (said.script() != own.script() || sure).then(|| said.lang().code())
+}
+
+/// The share of runs of `n` words that are distinct (1 for texts shorter than a run): distinct-n.
+pub fn distinct_share(words: &[String], n: usize) -> f32 {
+    let all = words.windows(n).count();
+    let distinct: std::collections::HashSet<_> = words.windows(n).collect();
+    if all == 0 { 1.0 } else { distinct.len() as f32 / all as f32 }
+}
+
+/// The share of `words`' runs of `n` that stand in one of the sources (0 for texts shorter than a run).
+pub fn copied_share<'a>(words: &[String], sources: impl Iterator<Item = &'a str>, n: usize) -> f32 {
+    let all = words.windows(n).count();
+    if all == 0 {
+        return 0.0;
+    }
+    let sources: Vec<Vec<String>> = sources.map(|s| text::words(s).collect()).collect();
+    let known: std::collections::HashSet<&[String]> = sources.iter().flat_map(|s| s.windows(n)).collect();
+    words.windows(n).filter(|run| known.contains(*run)).count() as f32 / all as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        prompt::{Example, Task},
+        reason::ReasoningPath,
+    };
+
+    fn shown(text: &str) -> Example {
+        Example { text: text.into(), ..Example::default() }
+    }
+
+    fn judged(text: &str, stance: u8, material: &Material, topics: &Topics) -> Result<(), Refusal> {
+        let path = Some(ReasoningPath { stance, ..Default::default() });
+        gate(&Written { path, text: Some(text.into()), ..Default::default() }, material, topics)
+    }
+
+    fn verdict(text: &str, stance: u8) -> Result<(), Refusal> {
+        let neighbours = vec![shown("the handle came off after two days of normal use")];
+        let material = Material { task: Task::Synthetic, neighbours, ..Material::default() };
+        judged(text, stance, &material, &Topics::default())
+    }
+
+    #[test]
+    fn each_reason() {
+        assert_eq!(verdict("A sturdy pot that pours well and cleans up fast.", 5), Ok(()));
+        assert_eq!(verdict("Nice.", 5), Err(Refusal::Empty));
+        assert!(matches!(verdict("so good so good so good so good so good", 5), Err(Refusal::Loop(_))));
+        assert!(matches!(verdict("Sadly the handle came off after two days of normal use", 2), Err(Refusal::Copy(_))));
+        assert_eq!(verdict("Terrible thing, it broke and I want a refund", 5), Err(Refusal::OffStance(5)));
+        assert_eq!(verdict("It is fine. Title: another one follows here", 3), Err(Refusal::Format));
+        let no_path = Written { text: Some("A sturdy pot that pours well".into()), ..Default::default() };
+        assert_eq!(gate(&no_path, &Material::default(), &Topics::default()), Err(Refusal::NoPath));
+    }
+
+    #[test]
+    fn refuses_a_text_about_another_item() {
+        let topics = Topics::new("bread basket loaf crust", &["notebook ink paper".into()], |_| 1.0);
+        let judged = |text: &str| judged(text, 4, &Material::default(), &topics);
+        assert_eq!(judged("The ink does not bleed through at all."), Err(Refusal::OffItem));
+        assert_eq!(judged("The loaf keeps its crust for a day."), Ok(()));
+    }
+
+    #[test]
+    fn refuses_a_near_copy_and_another_language() {
+        let own = "Die Lampe flackert abends, und der Kundendienst hat mir bis heute nicht geantwortet, schade.";
+        let material = Material { task: Task::Synthetic, history: vec![shown(own)], ..Material::default() };
+        let judged = |text: &str| judged(text, 3, &material, &Topics::default());
+        let near = "Ja, der Kundendtienst hat mir bis heute nicht gesagt, wann der neue Schirm kommt, und ich warte weiter darauf.";
+        assert_eq!(judged(near), Err(Refusal::Repeated));
+        let english = "The lamp is bright enough for the whole room and it looks good on the table.";
+        assert_eq!(judged(english), Err(Refusal::Language("eng".into())));
+        assert_eq!(judged("Der Schirm ist hell genug und sieht auf dem Tisch gut aus."), Ok(()));
+    }
+}

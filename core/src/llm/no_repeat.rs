@@ -1,0 +1,385 @@
+//! The no-repeat constraint: runs of words, and details, that a phase must not take from given texts.
+//!
+//! A run is measured in units: a word, or a character of a script that writes without spaces. A given number of words in a row is
+//! a repetition, and so is half as many again of such characters. Words count as equal if they differ in one letter, so that a copy with a typing error is
+//! a copy. While a text is written, [`Follower`] keeps every run of the given texts that ends where the text ends, and tells which
+//! tokens would complete one. The same follower checks a finished text.
+
+use std::collections::{HashMap, HashSet};
+
+use super::details::Details;
+use crate::text;
+
+/// Weight of a word and of a character of a script without spaces: 12 of these count as much as 8 words.
+const WORD: u16 = 3;
+const CHARACTER: u16 = 2;
+/// Shortest repetition, in words, of a text that a run has already followed to one word before a repetition. Otherwise a text could
+/// come back with every eighth word replaced.
+const FOLLOWED: u16 = 4 * WORD;
+/// Shortest word in which one letter may differ.
+const FUZZY_LETTERS: usize = 5;
+/// Between two texts in [`NoRepeat::units`].
+const BETWEEN: u32 = u32::MAX;
+
+/// Texts whose runs of words must not be repeated, and details that must not be taken from them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NoRepeat {
+    /// Distinct words, their numbers, and where each stands.
+    numbers: HashMap<String, u32>,
+    words: Vec<String>,
+    places: Vec<Vec<u32>>,
+    /// The word at each place; [`BETWEEN`] behind each text.
+    units: Vec<u32>,
+    /// The number of the text at each place.
+    texts: Vec<u32>,
+    /// Places at which a run ends that the request itself holds.
+    granted: HashSet<u32>,
+    details: Details,
+    /// Weight from which a run is a repetition.
+    limit: u16,
+}
+
+impl NoRepeat {
+    /// The constraint that forbids `details`, and runs of `words` words of the texts that will be added.
+    pub fn new(details: Details, words: u16) -> Self {
+        Self { details, limit: words.max(2) * WORD, ..Self::default() }
+    }
+
+    /// Adds a text whose runs must not be repeated.
+    pub fn add(&mut self, text: &str) {
+        let number = self.texts.last().map_or(0, |n| n + 1);
+        for word in units(text) {
+            let id = match self.numbers.get(&word) {
+                Some(&id) => id,
+                None => {
+                    let id = self.words.len() as u32;
+                    self.numbers.insert(word.clone(), id);
+                    self.words.push(word);
+                    self.places.push(Vec::new());
+                    id
+                }
+            };
+            self.places[id as usize].push(self.units.len() as u32);
+            self.units.push(id);
+            self.texts.push(number);
+        }
+        self.units.push(BETWEEN);
+        self.texts.push(number);
+    }
+
+    /// Allows the runs of `text`: what a request holds may be written, whoever else wrote it.
+    pub fn grant(&mut self, text: &str) {
+        let mut runs = Vec::new();
+        for word in units(text) {
+            runs = self.extended(&runs, &word);
+            let whole = runs.iter().filter(|run| run.weight >= self.limit).map(|run| run.place);
+            self.granted.extend(whole);
+        }
+    }
+
+    /// Whether it forbids nothing.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.details.is_empty()
+    }
+
+    /// What a finished text repeats, if anything.
+    pub fn repeated(&self, text: &str) -> Option<Repeated> {
+        let mut follower = Follower::default();
+        follower.push(self, text);
+        follower.push(self, "\n");
+        follower.repeats.or_else(|| self.details.taken(text))
+    }
+
+    fn weight(&self, id: u32) -> u16 {
+        if self.words[id as usize].starts_with(text::is_unspaced) { CHARACTER } else { WORD }
+    }
+
+    /// Numbers of the words that count as equal to `word`.
+    fn equal(&self, word: &str) -> Vec<u32> {
+        let letters = word.chars().count();
+        if letters < FUZZY_LETTERS {
+            return self.numbers.get(word).copied().into_iter().collect();
+        }
+        (0..).zip(&self.words).filter(|(_, other)| alike(other, word)).map(|(id, _)| id).collect()
+    }
+
+    /// The runs that end with `word`, if `runs` ended in front of it.
+    fn extended(&self, runs: &[Run], word: &str) -> Vec<Run> {
+        let mut next = Vec::new();
+        for id in self.equal(word) {
+            let weight = self.weight(id);
+            for &place in &self.places[id as usize] {
+                let before = place.checked_sub(1).and_then(|p| runs.binary_search_by_key(&p, |run| run.place).ok());
+                next.push(Run { place, weight: weight + before.map_or(0, |at| runs[at].weight) });
+            }
+        }
+        next.sort_unstable_by_key(|run| run.place);
+        next
+    }
+}
+
+/// What of somebody's text was written again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    /// Eight words in a row, or twelve characters of a script without spaces.
+    Run,
+    /// A number.
+    Number,
+    /// A proper name.
+    Name,
+    /// A link or a mail address.
+    Address,
+}
+
+/// A run of units of a given text that ends where the written text ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Run {
+    /// Where its last unit stands in [`NoRepeat::units`].
+    place: u32,
+    weight: u16,
+}
+
+/// How far a text being written follows the given ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Follower {
+    text: String,
+    /// Up to this byte all units are complete and part of `runs`.
+    done: usize,
+    runs: Vec<Run>,
+    /// Texts that a run has followed nearly to a repetition.
+    followed: HashSet<u32>,
+    repeats: Option<Repeated>,
+}
+
+/// What could go wrong with the next token, worked out once for all candidates.
+pub(super) struct Risks<'a> {
+    constraint: &'a NoRepeat,
+    follower: &'a Follower,
+    /// Runs before the unit that is being written, and after it.
+    within: Vec<u32>,
+    after: Vec<Run>,
+    after_ids: Vec<u32>,
+    /// The incomplete unit at the end.
+    open: String,
+}
+
+impl Follower {
+    /// Takes note of what was written.
+    pub(super) fn push(&mut self, constraint: &NoRepeat, piece: &str) {
+        self.text.push_str(piece);
+        let tail = self.text[self.done..].to_owned();
+        for (start, unit) in spans(&tail) {
+            let end = start + unit.len();
+            if end == tail.len() && !unit.starts_with(text::is_unspaced) {
+                break;
+            }
+            self.complete(constraint, &unit.to_lowercase());
+            self.done = self.text.len() - tail.len() + end;
+        }
+    }
+
+    fn complete(&mut self, constraint: &NoRepeat, word: &str) {
+        self.runs = constraint.extended(&self.runs, word);
+        for run in &self.runs {
+            let text = constraint.texts[run.place as usize];
+            if run.weight >= self.limit(constraint, text) && !constraint.granted.contains(&run.place) {
+                self.repeats = Some(Repeated::Run);
+            }
+        }
+        let nearly = self.runs.iter().filter(|run| run.weight + WORD >= constraint.limit);
+        let nearly: Vec<u32> = nearly.map(|run| constraint.texts[run.place as usize]).collect();
+        self.followed.extend(nearly);
+    }
+
+    fn limit(&self, constraint: &NoRepeat, text: u32) -> u16 {
+        if self.followed.contains(&text) { FOLLOWED.min(constraint.limit) } else { constraint.limit }
+    }
+
+    /// What the next token must not bring.
+    pub(super) fn risks<'a>(&'a self, constraint: &'a NoRepeat) -> Risks<'a> {
+        let tail = &self.text[self.done..];
+        let open = spans(tail).last().filter(|(start, unit)| start + unit.len() == tail.len());
+        let open = open.map(|(_, unit)| unit.to_lowercase()).unwrap_or_default();
+        let after = if open.is_empty() { self.runs.clone() } else { constraint.extended(&self.runs, &open) };
+        let within = if open.is_empty() { Vec::new() } else { self.ends(constraint, &self.runs) };
+        let after_ids = self.ends(constraint, &after);
+        Risks { constraint, follower: self, within, after, after_ids, open }
+    }
+
+    /// The words that would complete a repetition behind `runs`.
+    fn ends(&self, constraint: &NoRepeat, runs: &[Run]) -> Vec<u32> {
+        let end = |run: &Run| {
+            let next = run.place + 1;
+            let id = constraint.units.get(next as usize).copied().filter(|&id| id != BETWEEN)?;
+            let limit = self.limit(constraint, constraint.texts[next as usize]);
+            let ends = run.weight + constraint.weight(id) >= limit && !constraint.granted.contains(&next);
+            ends.then_some(id)
+        };
+        let mut ids: Vec<u32> = runs.iter().filter_map(end).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
+impl Risks<'_> {
+    /// Whether a token that spells `piece` would complete a repetition or bring a forbidden detail.
+    pub(super) fn forbid(&self, piece: &str) -> bool {
+        self.repeats(piece) || self.constraint.details.would_take(&self.follower.text, piece)
+    }
+
+    fn repeats(&self, piece: &str) -> bool {
+        if self.within.is_empty() && self.after_ids.is_empty() && piece.len() < 2 * CHARACTER as usize {
+            return false;
+        }
+        let joined = format!("{}{piece}", self.open);
+        let mut units = spans(&joined).map(|(start, unit)| (start + unit.len() == joined.len(), unit.to_lowercase()));
+        // Begun in this token, or the open one that goes on in it.
+        let Some(first) = units.next() else { return false };
+        let same = !self.open.is_empty() && first.1 == self.open && !first.0;
+        let rest: Vec<(bool, String)> = units.collect();
+        if !self.open.is_empty() && !same {
+            if self.completes(&self.within, &first) {
+                return true;
+            }
+            let runs = self.constraint.extended(&self.follower.runs, &first.1);
+            return self.any_completes(runs, &rest);
+        }
+        let new: Vec<(bool, String)> = if same { rest } else { std::iter::once(first).chain(rest).collect() };
+        match new.as_slice() {
+            [] => false,
+            [one] => self.completes(&self.after_ids, one),
+            several => self.any_completes(self.after.clone(), several),
+        }
+    }
+
+    /// Whether one of several units behind `runs` completes a repetition.
+    fn any_completes(&self, mut runs: Vec<Run>, units: &[(bool, String)]) -> bool {
+        units.iter().any(|unit| {
+            let completes = self.completes(&self.follower.ends(self.constraint, &runs), unit);
+            runs = self.constraint.extended(&runs, &unit.1);
+            completes
+        })
+    }
+
+    /// Whether a unit, which may go on if it is the `last`, is or becomes one of these words.
+    fn completes(&self, ids: &[u32], (last, unit): &(bool, String)) -> bool {
+        ids.iter().any(|&id| {
+            let word = &self.constraint.words[id as usize];
+            alike(word, unit) || *last && word.starts_with(unit.as_str())
+        })
+    }
+}
+
+/// Whether two words are the same but for one letter, of five or more.
+fn alike(a: &str, b: &str) -> bool {
+    // No character has more than four bytes.
+    a == b
+        || a.len().abs_diff(b.len()) <= 4
+            && [a, b].iter().all(|word| word.chars().count() >= FUZZY_LETTERS)
+            && strsim::levenshtein(a, b) <= 1
+}
+
+/// The units of a text, lower-cased.
+fn units(text: &str) -> impl Iterator<Item = String> + '_ {
+    spans(text).map(|(_, unit)| unit.to_lowercase())
+}
+
+/// The units of a text with the bytes at which they begin.
+fn spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text::word_spans(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn constraint(texts: &[&str], granted: &[&str]) -> NoRepeat {
+        let mut constraint = NoRepeat::new(Details::default(), 8);
+        texts.iter().for_each(|text| constraint.add(text));
+        granted.iter().for_each(|text| constraint.grant(text));
+        constraint
+    }
+
+    const KETTLE: &str = "It boils fast and pours without a single drip, every morning.";
+
+    #[test]
+    fn eight_words_are_a_repetition_and_seven_are_not() {
+        let constraint = constraint(&["The lid is loose.", KETTLE], &[]);
+        assert_eq!(constraint.repeated("Well: it BOILS fast -- and pours without a single one"), None);
+        assert_eq!(constraint.repeated("Well: it BOILS fast -- and pours without a single drip"), None);
+        assert_eq!(
+            constraint.repeated("Well: it BOILS fast -- and pours without a single drip, every day"),
+            Some(Repeated::Run)
+        );
+        // A run does not go on in the next text.
+        assert_eq!(constraint.repeated("the lid is loose it boils fast and pours"), None);
+    }
+
+    #[test]
+    fn one_letter_does_not_hide_a_copy_and_a_word_in_eight_neither() {
+        let constraint = constraint(&[KETTLE], &[]);
+        let wrong = "It boils fast and pours withuot a single drip, every mornin.";
+        assert_eq!(constraint.repeated(wrong), None, "two letters are another word");
+        let typing = "It boils fast and pours witout a single drip, every mornin.";
+        assert_eq!(constraint.repeated(typing), Some(Repeated::Run));
+        let stitched = "It boils fast and pours without a whole single drip, every morning.";
+        assert_eq!(
+            constraint.repeated(stitched),
+            Some(Repeated::Run),
+            "four words of a text that was followed for seven"
+        );
+    }
+
+    #[test]
+    fn what_the_request_holds_may_be_written() {
+        let title = "It boils fast and pours without a single drip";
+        assert_eq!(constraint(&[KETTLE], &[title]).repeated(title), None);
+        let more = format!("{title}, every morning");
+        assert_eq!(constraint(&[KETTLE], &[title]).repeated(&more), Some(Repeated::Run));
+    }
+
+    #[test]
+    fn twelve_characters_of_a_script_without_spaces_are_a_repetition() {
+        let constraint = constraint(&["这个水壶烧水很快而且倒水的时候不会漏"], &[]);
+        assert_eq!(constraint.repeated("我觉得这个水壶烧水很快而且好"), None);
+        assert_eq!(constraint.repeated("我觉得这个水壶烧水很快而且倒水"), Some(Repeated::Run));
+    }
+
+    #[test]
+    fn tokens_that_complete_a_repetition_are_told() {
+        let constraint = constraint(&[KETTLE, "这个水壶烧水很快而且倒水的时候不会漏"], &[]);
+        let forbidden = |written: &[&str], piece: &str| {
+            let mut follower = Follower::default();
+            written.iter().for_each(|piece| follower.push(&constraint, piece));
+            follower.risks(&constraint).forbid(piece)
+        };
+        let seven = ["It", " boils fast", " and", " po", "urs without", " a", " sin"];
+        assert!(forbidden(&[&seven[..], &["gle"]].concat(), " drip") == false, "seven words and one is the eighth");
+        let eight = [&seven[..], &["gle"]].concat();
+        assert!(forbidden(&eight, " dr") == false);
+        let followed = [&eight[..], &[" drip"]].concat();
+        // Eight words stand there: what goes on goes on repeating.
+        assert!(forbidden(&followed, ", every") && forbidden(&followed, " ev") && !forbidden(&followed, " day"));
+        assert!(forbidden(&["这个水壶烧水很快而", "且"], "倒水") && !forbidden(&["这个水壶烧水很快而"], "且"));
+    }
+
+    proptest! {
+        /// What is written piece by piece and never forbidden repeats nothing in the end.
+        #[test]
+        fn unforbidden_tokens_repeat_nothing(choices in proptest::collection::vec(0usize..6, 0..60)) {
+            let constraint = constraint(&["a b c a b c a b c a b c a b c", "b a b a b a b a b a"], &[]);
+            let pieces = [" a", " b", " c", "b", ",", " a b"];
+            let mut follower = Follower::default();
+            for choice in choices {
+                let risks = follower.risks(&constraint);
+                if !risks.forbid(pieces[choice]) {
+                    drop(risks);
+                    follower.push(&constraint, pieces[choice]);
+                }
+            }
+            prop_assert_eq!(constraint.repeated(&follower.text), None);
+        }
+    }
+}

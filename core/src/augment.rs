@@ -283,7 +283,7 @@ pub fn gate(written: &Written, shown: &[Example]) -> Result<(), Refusal> {
     if copied > MAX_COPIED {
         return Err(Refusal::Copy(copied));
     }
-    let feeling = reason::sentiment(body);
+    let feeling = reason::sentiment(body).unwrap_or(0);
     if (path.stance >= 4 && feeling <= -2) || (path.stance <= 2 && feeling >= 2) {
         return Err(Refusal::OffStance(path.stance));
     }

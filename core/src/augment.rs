@@ -12,7 +12,7 @@ use crate::{
     Error,
     generate::{self, WriteOptions, Written},
     interaction::{Interaction, Origin, Record},
-    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, common_prefix},
+    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, Stop, common_prefix},
     pack::hash,
     prompt::Material,
     retrieve::Topics,
@@ -192,7 +192,10 @@ impl Feed for Writing<'_> {
         progress.attempt.tokens += written.tokens;
         progress.outstanding -= 1;
         let score = written.log_prob;
-        match gate(&written, material, topics) {
+        // A text that ended in front of a repetition is no whole one.
+        let whole = completion.phases.iter().all(|phase| phase.stop != Stop::Repeated);
+        let judged = if whole { gate(&written, material, topics) } else { Err(Refusal::Repeated) };
+        match judged {
             // Of equals the earlier candidate, whichever is done first: so that it does not depend on the others.
             Ok(()) if progress.attempt.kept.is_none() || (score, -i64::from(candidate)) > progress.rank() => {
                 (progress.best, progress.candidate) = (score, candidate);

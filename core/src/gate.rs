@@ -88,7 +88,7 @@ pub fn gate(written: &Written, material: &Material, topics: &Topics) -> Result<(
     if !topics.about_item(&format!("{title}\n{body}")) {
         return Err(Refusal::OffItem);
     }
-    let feeling = reason::sentiment(body);
+    let feeling = reason::sentiment(body).unwrap_or(0);
     if (path.stance >= 4 && feeling <= -2) || (path.stance <= 2 && feeling >= 2) {
         return Err(Refusal::OffStance(path.stance));
     }

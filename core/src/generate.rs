@@ -6,14 +6,16 @@ use crate::{
     consensus::{Ballot, Voices},
     guard,
     llm::{
-        Completion, Contrast, DecoderOptions, Model, Phase, Prompt, Request, Sampling, Stop, WordLimit, common_prefix,
+        Completion, Contrast, DecoderOptions, Model, OnRepeat, Phase, Prompt, Request, Sampling, Stop, WordLimit,
+        common_prefix,
     },
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
     text,
 };
 
-pub use crate::views::{candidates, read_all};
+pub(crate) use crate::views::candidates;
+pub use crate::views::read_all;
 
 /// How to write.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,14 +98,28 @@ pub struct Written {
     pub log_prob: f64,
 }
 
-/// The decoder's request for this material.
-pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Request {
-    request_with_prefix(model, material, options).0
+/// A text that is begun: it goes on behind what stands there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Begun {
+    /// The finished phases in front of the text, each with its end.
+    pub(crate) done: Vec<String>,
+    /// The beginning of the text.
+    pub(crate) text: String,
 }
 
-/// The same, with how many tokens of its prompt are the person's history.
-pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &WriteOptions) -> (Request, usize) {
-    let prompt = material.compose(model, options.prompt_tokens);
+/// The decoder's request for this material.
+pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Request {
+    request_with_prefix(model, material, options, None).0
+}
+
+/// The same, with how many tokens of its prompt are the person's history; of a text that is `begun`, the rest of it.
+pub(crate) fn request_with_prefix(
+    model: &Model,
+    material: &Material,
+    options: &WriteOptions,
+    begun: Option<&Begun>,
+) -> (Request, usize) {
+    let mut prompt = material.compose(model, options.prompt_tokens);
     let mut kinds = Vec::new();
     if material.reasoning {
         kinds.push((Some(reason::grammar(material.length())), PATH_TOKENS));
@@ -124,24 +140,49 @@ pub(crate) fn request_with_prefix(model: &Model, material: &Material, options: &
         // Half of the room: a text that has to fill all of it could not end with a sentence.
         least_tokens: if n == last { material.least_tokens().min(max_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
+        on_repeat: OnRepeat::End,
+        before: String::new(),
         words: material.word_limit().filter(|_| n == last),
         stars: if material.task == Task::Rating && n == last { model.stars() } else { None },
         max_tokens,
         sampling: options.sampling,
     });
-    let phases = phases.collect();
+    let mut phases: Vec<Phase> = phases.collect();
     let body = prompt.body[..Material::stable_bytes(&prompt.body)].to_owned();
     let stable = Prompt { body, lead: String::new() };
+    if let Some(begun) = begun {
+        prompt.lead = go_on(model, material, begun, &mut phases);
+    }
     let tokens = model.prompt_tokens(&prompt);
     // Tokens at the cut may differ from those of the whole.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
-    let contrast = contrast(model, material, options);
+    let contrast = contrast(model, material, options, begun.map(|_| prompt.lead.as_str()));
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
+}
+
+/// Leaves of `phases` what is still to be written, and returns what stands in front of that.
+fn go_on(model: &Model, material: &Material, begun: &Begun, phases: &mut Vec<Phase>) -> String {
+    let mut lead = String::new();
+    for (n, done) in begun.done.iter().enumerate() {
+        lead.push_str(&format!("{}{done}\n", material.lead(n)));
+    }
+    lead.push_str(material.lead(begun.done.len()));
+    lead.push_str(&begun.text);
+    phases.drain(..begun.done.len().min(phases.len()));
+    if let Some(phase) = phases.first_mut() {
+        let written = model.tokens(&begun.text).len();
+        phase.lead.clear();
+        phase.before.clone_from(&begun.text);
+        phase.max_tokens = phase.max_tokens.saturating_sub(written).max(1);
+        phase.least_tokens = phase.least_tokens.saturating_sub(written).min(phase.max_tokens / 2);
+    }
+    lead
 }
 
 /// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
 /// twice too makes texts worse.
-fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Option<Contrast> {
+/// `lead`: how the answer begins, if it does not as usual.
+fn contrast(model: &Model, material: &Material, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
     let wanted = options.contrast > 0.0 && material.task == Task::Text && material.own().next().is_some();
     let without = wanted.then(|| Material {
         task: material.task,
@@ -150,7 +191,11 @@ fn contrast(model: &Model, material: &Material, options: &WriteOptions) -> Optio
         ask: material.ask.clone(),
         ..Material::default()
     })?;
-    let prompt = model.prompt_tokens(&without.compose(model, BESIDE_TOKENS));
+    let mut prompt = without.compose(model, BESIDE_TOKENS);
+    if let Some(lead) = lead {
+        prompt.lead = lead.to_owned();
+    }
+    let prompt = model.prompt_tokens(&prompt);
     (prompt.len() <= BESIDE_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
 }
 
@@ -266,7 +311,7 @@ mod tests {
     };
 
     fn output(text: &str) -> PhaseOutput {
-        PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
+        PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0, source: None }
     }
 
     fn titled(titles: &[&str]) -> Option<String> {

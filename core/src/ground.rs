@@ -4,7 +4,7 @@ use crate::{
     graph::{Predictor, Query, recency_weights},
     interaction::{Interaction, Record},
     llm::proper_names,
-    pack::{ItemId, Pack},
+    pack::{ItemId, Pack, PublicText},
     prompt::{Ask, Example, Material, Task},
     reason::Length,
     retrieve::{Neighbour, Retriever, Topics},
@@ -138,13 +138,13 @@ impl<'a> Grounding<'a> {
     /// Notes what nothing that is written may repeat: everything that others wrote about the target, and the proper names in that and
     /// in the texts that the prompt shows.
     fn reserve(&self, material: &mut Material, target: &Target<'_>) {
-        let item = self.pack.find(target.item);
-        let texts = item.into_iter().flat_map(|item| self.retriever().by_others(item).collect::<Vec<_>>());
-        material.reserved = texts.map(|t| format!("{}\n{}", t.title, t.text)).collect();
-        let shown = material.neighbours.iter().map(|n| n.text.as_str());
+        let (item, retriever) = (self.pack.find(target.item), self.retriever());
+        let on_item: Vec<PublicText<'_>> = item.into_iter().flat_map(|item| retriever.by_others(item)).collect();
+        material.reserved = on_item.iter().map(|t| format!("{}\n{}", t.title, t.text)).collect();
+        let shown = material.neighbours.iter().flat_map(|n| [n.title.as_deref().unwrap_or_default(), n.text.as_str()]);
+        let all = shown.chain(on_item.iter().flat_map(|t| [t.title, t.text]));
         let lexicon = self.pack.lexicon();
-        let names = shown.chain(material.reserved.iter().map(String::as_str));
-        let mut names: Vec<String> = names.flat_map(|text| proper_names(text, |word| lexicon.contains(word))).collect();
+        let mut names: Vec<String> = all.flat_map(|text| proper_names(text, |word| lexicon.contains(word))).collect();
         names.sort_unstable();
         names.dedup();
         material.names = names;

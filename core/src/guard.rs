@@ -2,15 +2,18 @@
 //!
 //! A small model that is shown texts copies from them. So no output holds a run of eight words of other people's texts on the item,
 //! or of the person's own earlier texts; nor numbers, proper names, links and mail addresses that only other people's texts
-//! hold. The decoder keeps to that while it writes ([`NoRepeat`]), and every text is checked once more when it is finished. What fails
-//! is written again without other people's texts, then without any; if that fails too, the sentences that repeat are cut.
+//! hold. The decoder ends a text in front of a repetition ([`NoRepeat`]); it then goes on from a prompt without the text that it was
+//! copying. Every text is checked once more when it is finished: what still repeats is cut, sentence by sentence.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use crate::{
     Error, augment,
-    generate::{self, WriteOptions, Written},
-    llm::{Decoder, Details, LlmError, NoRepeat, OnEvent, Repeated, Request, Sampling},
+    generate::{self, Begun, WriteOptions, Written},
+    llm::{
+        Completion, Decoder, Details, Event, LlmError, Model, NoRepeat, OnEvent, OnRepeat, PhaseOutput, Repeated,
+        Request, Stop,
+    },
     prompt::{Example, Material, Task},
     text,
 };
@@ -18,17 +21,33 @@ use crate::{
 /// Shortest repetition in words, and the same for synthetic texts, whose gate looks at shorter runs.
 const REPETITION: u16 = 8;
 const SYNTHETIC_REPETITION: u16 = augment::COPY_RUN as u16;
+/// How often a text may go on from another prompt. In the last round tokens that would repeat are avoided one by one.
+const ROUNDS: usize = 3;
 /// Longest greeting or sign-off, in words.
 const FORMULA: usize = 12;
+
+/// Title and text of an example.
+fn whole(e: &Example) -> String {
+    format!("{}\n{}", e.title.as_deref().unwrap_or_default(), e.text)
+}
+
+/// Other people's texts that must not be repeated.
+fn others(material: &Material) -> Vec<String> {
+    let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
+    elsewhere.chain(material.reserved.iter().cloned()).collect()
+}
+
+/// All texts that must not be repeated, in the order in which [`constraint`] adds them.
+fn sources(material: &Material) -> Vec<String> {
+    others(material).into_iter().chain(material.history.iter().map(whole)).collect()
+}
 
 /// What a text for this material must not repeat.
 pub(crate) fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
     if material.task == Task::Rating {
         return None;
     }
-    let whole = |e: &Example| format!("{}\n{}", e.title.as_deref().unwrap_or_default(), e.text);
-    let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
-    let others: Vec<String> = elsewhere.chain(material.reserved.iter().cloned()).collect();
+    let others = others(material);
     let own: Vec<String> = material.history.iter().map(whole).collect();
     let names = material.neighbours.iter().filter_map(|e| e.item_title.as_deref());
     let ask = &material.ask;
@@ -83,63 +102,131 @@ fn mostly_copied(material: &Material, said: &str) -> bool {
     augment::copied_share(&words, sources, augment::COPY_RUN) > augment::MAX_COPIED
 }
 
-/// Those of `all` that repeat nobody; if there are none, one that was written again from less.
+/// A text to write: what it is written from, and the request.
+pub(crate) struct Job {
+    pub(crate) material: Material,
+    pub(crate) request: Request,
+}
+
+/// Runs all jobs. A text that would repeat somebody goes on in front of the repetition, with the text that it was taken from left out of
+/// its prompt.
 ///
 /// # Errors
-/// [`LlmError`] if decoding fails; [`LlmError::Failed`] if every sentence of every try repeats somebody.
-pub(crate) fn originals(
+/// As [`Decoder::run`].
+pub(crate) fn run(
     decoder: &mut Decoder<'_>,
-    material: &Material,
-    all: Vec<Written>,
+    jobs: Vec<Job>,
     options: &WriteOptions,
-    deadline: Option<Instant>,
     on_event: OnEvent<'_>,
-) -> Result<Vec<Written>, Error> {
+) -> Result<Vec<Completion>, Error> {
+    let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
+    let mut completions = decoder.run(&requests, on_event)?;
+    let mut shown: Vec<Material> = jobs.iter().map(|job| job.material.clone()).collect();
+    for round in 1..=ROUNDS {
+        let open: Vec<usize> = (0..jobs.len()).filter(|&n| repeated(&completions[n]).is_some()).collect();
+        if open.is_empty() {
+            break;
+        }
+        let mut again = Vec::new();
+        for &n in &open {
+            let source = repeated(&completions[n]).and_then(|phase| phase.source);
+            shown[n] = without(&shown[n], source, round);
+            again.push(rest(decoder.model(), &shown[n], &jobs[n], &completions[n], options, round == ROUNDS));
+        }
+        let phase = |n: usize| completions[n].phases.len() - 1;
+        let places: Vec<(usize, usize)> = open.iter().map(|&n| (n, phase(n))).collect();
+        let rests = decoder.run(&again, &mut |event| {
+            let (request, first) = places[event.request];
+            on_event(Event { request, phase: first + event.phase, ..event })
+        })?;
+        for (&n, rest) in open.iter().zip(rests) {
+            join(&mut completions[n], rest);
+        }
+    }
+    Ok(completions)
+}
+
+/// The last phase, if it ended because it would have repeated somebody.
+fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
+    completion.phases.last().filter(|phase| phase.stop == Stop::Repeated)
+}
+
+/// The material without the text of that number; in the second round without any text by others, and none of a source that nobody
+/// knows.
+fn without(material: &Material, source: Option<usize>, round: usize) -> Material {
+    let mut less = material.clone();
+    let sources = sources(material);
+    let copied = source.and_then(|n| sources.get(n)).cloned();
+    less.history.retain(|e| Some(whole(e)) != copied);
+    less.neighbours.retain(|e| copied.is_some() && round == 1 && Some(whole(e)) != copied);
+    less
+}
+
+/// The request for the rest of a text.
+fn rest(
+    model: &Model,
+    material: &Material,
+    job: &Job,
+    completion: &Completion,
+    options: &WriteOptions,
+    avoid: bool,
+) -> Request {
+    let (done, text) = completion.phases.split_at(completion.phases.len() - 1);
+    let done = done.iter().map(|phase| phase.text.clone()).collect();
+    let text = text.iter().map(|phase| phase.text.clone()).collect();
+    let (request, stable) = generate::request_with_prefix(model, material, options, Some(&Begun { done, text }));
+    let boundary = job.request.boundary.map(|_| stable);
+    let mut request = Request { deadline: job.request.deadline, boundary, ..request };
+    let first = job.request.phases.len() - request.phases.len();
+    for (phase, asked) in request.phases.iter_mut().zip(&job.request.phases[first..]) {
+        phase.sampling = asked.sampling;
+        phase.no_repeat.clone_from(&asked.no_repeat);
+        if avoid {
+            phase.on_repeat = OnRepeat::Avoid;
+        }
+    }
+    request
+}
+
+/// Puts the rest of a text behind its beginning.
+fn join(completion: &mut Completion, mut rest: Completion) {
+    if rest.phases.is_empty() {
+        // The deadline came first: the beginning is all there is.
+        if let Some(last) = completion.phases.last_mut() {
+            last.stop = Stop::Deadline;
+        }
+        return;
+    }
+    if let (Some(begun), Some(first)) = (completion.phases.pop(), rest.phases.first_mut()) {
+        first.text.insert_str(0, &begun.text);
+        first.tokens += begun.tokens;
+        first.log_prob += begun.log_prob;
+    }
+    completion.phases.append(&mut rest.phases);
+}
+
+/// Those of `all` that repeat nobody; if there are none, the first without the sentences that do.
+///
+/// # Errors
+/// [`LlmError::Failed`] if every sentence of every text repeats somebody.
+pub(crate) fn originals(material: &Material, all: Vec<Written>) -> Result<Vec<Written>, Error> {
     let constraint = constraint(material);
-    let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none();
+    let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none() && !is_empty(written);
     // Nothing was written before the deadline: there is nothing to check or to mend.
     if all.is_empty() {
         return Ok(all);
     }
-    let (good, mut bad): (Vec<Written>, Vec<Written>) = all.into_iter().partition(clean);
+    let (good, bad): (Vec<Written>, Vec<Written>) = all.into_iter().partition(clean);
     if !good.is_empty() {
         return Ok(good);
     }
-    let mut tokens: usize = bad.iter().map(|w| w.tokens).sum();
-    let alone = Material { neighbours: Vec::new(), ..material.clone() };
-    let bare = Material { history: Vec::new(), reasoning: false, ..alone.clone() };
-    for (shown, seed) in [(&alone, 1), (&bare, 2)] {
-        let sampling = Sampling::VARIED.with_seed(options.sampling.seed.wrapping_add(seed));
-        let request = generate::request(decoder.model(), shown, &WriteOptions { sampling, ..*options });
-        let guarded = Request { deadline, ..guarded(request, constraint.as_ref()) };
-        // Pieces of another text than the one that was streamed are of no use to anybody.
-        let again = decoder.run_one(&guarded, &mut |event| on_event(crate::llm::Event { piece: "", ..event }))?;
-        if again.phases.len() != shown.phases() {
-            break;
-        }
-        let written = generate::read(shown, &again);
-        tokens += written.tokens;
-        if clean(&written) && !is_empty(&written) {
-            return Ok(vec![Written { tokens, ..written }]);
-        }
-        bad.push(written);
-    }
+    let tokens: usize = bad.iter().map(|w| w.tokens).sum();
     if let Some(opening) = generate::opening(material) {
         return Ok(vec![Written { title: Some(opening), tokens, ..Written::default() }]);
     }
-    let mended = bad.iter().rev().filter_map(|written| mend(material, constraint.as_deref(), written)).next();
+    let mended = bad.iter().find_map(|written| mend(material, constraint.as_deref(), written));
     let nothing = || LlmError::Failed("every text repeated somebody else's words, and was not returned".into());
     Ok(vec![Written { tokens, ..mended.ok_or_else(nothing)? }])
-}
-
-/// The request under a constraint that knows more texts than its own prompt shows.
-fn guarded(mut request: Request, constraint: Option<&Arc<NoRepeat>>) -> Request {
-    for phase in &mut request.phases {
-        if phase.no_repeat.is_some() || phase.grammar.is_none() {
-            phase.no_repeat = constraint.cloned();
-        }
-    }
-    request
 }
 
 fn is_empty(written: &Written) -> bool {

@@ -55,7 +55,6 @@ impl Material {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::Ask;
 
     fn words(n: usize) -> Example {
         Example { text: "word ".repeat(n), ..Example::default() }

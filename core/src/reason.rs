@@ -64,20 +64,67 @@ pub struct ReasoningPath {
     pub tone: Tone,
     /// How much is written.
     pub length: Length,
-    /// What it mentions, at most [`MAX_POINTS`], each a few lower-case words.
+    /// What it mentions, at most [`MAX_POINTS`], each a few lower-case words of any script.
     pub points: Vec<String>,
+}
+
+/// Letters of points, lower-case where the block has cases apart, with their marks. Scripts without spaces are
+/// [`text::UNSPACED`].
+const LETTERS: [(char, char); 24] = [
+    ('a', 'z'),
+    // Latin, its extensions and combining marks.
+    ('\u{df}', '\u{f6}'),
+    ('\u{f8}', '\u{2af}'),
+    ('\u{300}', '\u{36f}'),
+    ('\u{1e00}', '\u{1eff}'),
+    // Greek, Cyrillic, Armenian, Georgian.
+    ('\u{3ac}', '\u{3ce}'),
+    ('\u{1f00}', '\u{1ffc}'),
+    ('\u{430}', '\u{481}'),
+    ('\u{483}', '\u{487}'),
+    ('\u{48a}', '\u{52f}'),
+    ('\u{561}', '\u{587}'),
+    ('\u{10d0}', '\u{10ff}'),
+    // Hebrew, Arabic.
+    ('\u{5b0}', '\u{5bd}'),
+    ('\u{5d0}', '\u{5ea}'),
+    ('\u{620}', '\u{65f}'),
+    ('\u{66e}', '\u{6d3}'),
+    ('\u{750}', '\u{77f}'),
+    // Devanagari, then Bengali to Sinhala.
+    ('\u{900}', '\u{963}'),
+    ('\u{971}', '\u{9e3}'),
+    ('\u{9f0}', '\u{df3}'),
+    // Tibetan, Ethiopic, Hangul.
+    ('\u{f40}', '\u{fbc}'),
+    ('\u{1200}', '\u{135f}'),
+    ('\u{1100}', '\u{11ff}'),
+    ('\u{ac00}', '\u{d7a3}'),
+];
+/// Most letters of a word.
+const WORD_LETTERS: usize = 15;
+/// Most letters of a point in a script without spaces.
+const UNSPACED_LETTERS: usize = 8;
+
+/// The inside of a GBNF character class.
+fn class(ranges: &[(char, char)]) -> String {
+    ranges.iter().map(|&(first, last)| format!("\\U{:08X}-\\U{:08X}", first as u32, last as u32)).collect()
 }
 
 /// The grammar of a path's line (GBNF), from the space behind `Plan:` to the line's end; of any length, or of the given one.
 pub fn grammar(length: Option<Length>) -> String {
+    let letters = class(&LETTERS);
     let any = |words: Vec<&str>| words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | ");
     format!(
         "root ::= \" \" [1-5] \" stars, \" tone \", \" length \": \" point (\", \" point)? (\", \" point)? \"\\n\"\n\
          tone ::= {}\nlength ::= {}\n\
-         point ::= word (\" \" word)? (\" \" word)?\n\
-         word ::= [a-z] [a-z'-]{{0,14}}\n",
+         point ::= word (\" \" word)? (\" \" word)? | unspaced\n\
+         word ::= [{letters}] [{letters}'-]{{0,{}}}\n\
+         unspaced ::= [{}]{{1,{UNSPACED_LETTERS}}}\n",
         any(TONES.iter().map(|t| t.1).collect()),
         any(LENGTHS.iter().filter(|l| length.is_none_or(|only| l.0 == only)).map(|l| l.1).collect()),
+        WORD_LETTERS - 1,
+        class(&text::UNSPACED),
     )
 }
 
@@ -153,7 +200,8 @@ impl ReasoningPath {
     pub fn of(interaction: &Interaction) -> Self {
         let title = interaction.title.as_deref().unwrap_or_default();
         let all = format!("{title}. {}", interaction.text);
-        let stance = interaction.stars().unwrap_or(match sentiment(&all) {
+        // Words that nobody listed do not tell.
+        let stance = interaction.stars().unwrap_or(match sentiment(&all).unwrap_or(0) {
             s if s >= 2 => 5,
             1 => 4,
             0 => 3,
@@ -175,21 +223,23 @@ impl ReasoningPath {
 }
 
 /// Up to [`MAX_POINTS`] key phrases in the order of the text, by RAKE (Rose et al. 2010): runs of words
-/// between stop words and punctuation, scored by the sum of degree/frequency of their words.
+/// between stop words and punctuation, scored by the sum of degree/frequency of their words. In scripts without spaces each
+/// stretch between punctuation is a phrase, cut to [`UNSPACED_LETTERS`].
 fn key_phrases(all: &str) -> Vec<String> {
     let lower = all.to_lowercase();
     let mut phrases: Vec<Vec<&str>> = Vec::new();
-    for stretch in lower.split(|c: char| !(c.is_alphanumeric() || c == ' ' || c == '\'' || c == '-')) {
+    for stretch in lower.split(|c: char| !(c.is_alphanumeric() || text::is_mark(c) || matches!(c, ' ' | '\'' | '-'))) {
         let mut phrase = Vec::new();
-        for word in stretch.split(' ').chain(std::iter::once("")) {
-            let plain = !word.is_empty()
-                && word.len() <= 15
-                && word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '\'');
-            let topical = plain && word.starts_with(|c: char| c.is_ascii_lowercase()) && word.len() > 2;
-            if topical && !text::words(word).any(|w| text::is_stopword(&w)) && phrase.len() < 3 {
+        for word in stretch.split(' ').chain(std::iter::once("")).flat_map(scripts) {
+            let (letters, unspaced) = (word.chars().count(), word.starts_with(text::is_unspaced));
+            let topical = is_word(word) && letters > 2 && !text::words(word).any(|w| text::is_stopword(&w));
+            if topical && phrase.len() < 3 {
                 phrase.push(word);
             } else if !phrase.is_empty() {
                 phrases.push(std::mem::take(&mut phrase));
+            }
+            if unspaced && letters > 1 {
+                phrases.push(vec![beginning(word)]);
             }
         }
     }
@@ -211,21 +261,62 @@ fn key_phrases(all: &str) -> Vec<String> {
     best.into_iter().map(|b| b.1).collect()
 }
 
-/// Words for liking minus words for disliking, each turned round by a negation just before it.
-pub fn sentiment(text: &str) -> i32 {
+/// Whether the grammar takes this as a word of a point.
+fn is_word(word: &str) -> bool {
+    let is_letter = |c: char| LETTERS.iter().any(|&(first, last)| (first..=last).contains(&c)) && !c.is_numeric();
+    let inner = |c: char| is_letter(c) || matches!(c, '-' | '\'');
+    word.starts_with(|c| is_letter(c) && !text::is_mark(c))
+        && word.chars().all(inner)
+        && word.chars().count() <= WORD_LETTERS
+}
+
+/// A word in parts: with spaces, or without.
+fn scripts(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut within) = (0, None);
+    for (at, c) in word.char_indices().filter(|&(_, c)| !text::is_mark(c)) {
+        let unspaced = text::is_unspaced(c);
+        if within.is_some_and(|w| w != unspaced) {
+            parts.push(&word[start..at]);
+            start = at;
+        }
+        within = Some(unspaced);
+    }
+    parts.push(&word[start..]);
+    parts
+}
+
+/// The beginning of a stretch without spaces, at most [`UNSPACED_LETTERS`] long, its last letter with all its marks.
+fn beginning(stretch: &str) -> &str {
+    let mut ends = stretch.char_indices().filter(|&(_, c)| !text::is_mark(c)).map(|(at, _)| at);
+    let most = stretch.char_indices().nth(UNSPACED_LETTERS).map_or(stretch.len(), |(at, _)| at);
+    if most == stretch.len() {
+        return stretch;
+    }
+    &stretch[..ends.rfind(|&end| end <= most).filter(|&end| end > 0).unwrap_or(most)]
+}
+
+/// Words for liking minus words for disliking, each turned round by a negation just before it; `None` if too few words are
+/// English for the list to tell.
+pub fn sentiment(text: &str) -> Option<i32> {
     let words: Vec<String> = text::words(text).collect();
+    let listed = |word: &str| GOOD.contains(&word) || BAD.contains(&word);
+    let known = words.iter().filter(|w| text::is_stopword(w) || listed(w)).count();
+    if known * LEAST_KNOWN < words.len() || words.is_empty() {
+        return None;
+    }
     let negated = |at: usize| {
         words[at.saturating_sub(3)..at].iter().any(|w| matches!(w.as_str(), "not" | "no" | "never" | "t" | "without"))
     };
-    words
-        .iter()
-        .enumerate()
-        .map(|(at, word)| {
-            let value = i32::from(GOOD.contains(&word.as_str())) - i32::from(BAD.contains(&word.as_str()));
-            if negated(at) { -value } else { value }
-        })
-        .sum()
+    let values = words.iter().enumerate().map(|(at, word)| {
+        let value = i32::from(GOOD.contains(&word.as_str())) - i32::from(BAD.contains(&word.as_str()));
+        if negated(at) { -value } else { value }
+    });
+    Some(values.sum())
 }
+
+/// Of so many words of an English text at least one is a stop word or listed. The median is one in two.
+const LEAST_KNOWN: usize = 5;
 
 const GOOD: &[&str] = &[
     "amazing",
@@ -344,7 +435,47 @@ mod tests {
     fn without_a_rating_words_tell() {
         assert_eq!(ReasoningPath::of(&Interaction::new("i", "Terrible, a waste of money")).stance, 1);
         assert_eq!(ReasoningPath::of(&Interaction::new("i", "Great and easy")).stance, 5);
-        assert!(sentiment("It was not good") < 0);
+        assert!(sentiment("It was not good").is_some_and(|s| s < 0));
+        assert_eq!(sentiment("Sturdy pot"), Some(1));
+    }
+
+    #[test]
+    fn the_list_tells_nothing_about_other_languages() {
+        for text in [
+            "Die Kanne war nach zwei Wochen undicht, der Kundendienst hat nie geantwortet.",
+            "Das Fell ist dick und warm, die Farbe bleibt.",
+            "La bouilloire fuit depuis deux semaines et personne ne répond jamais.",
+            "De waterkoker lekt na twee weken, zonde van mijn centen.",
+            "La tetera gotea desde hace dos semanas.",
+            "Чайник протёк через неделю, возврат не оформили.",
+            "茶壶漏水，客服不回复。",
+            "यह केतली बहुत अच्छी है।",
+            "",
+        ] {
+            assert_eq!(sentiment(text), None, "{text}");
+            assert_eq!(ReasoningPath::of(&Interaction::new("i", text)).stance, 3, "{text}");
+            assert_eq!(ReasoningPath::of(&Interaction::new("i", text).with_rating(1.0)).stance, 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn points_are_in_any_script() {
+        let points = |text: &str| {
+            let path = ReasoningPath::of(&Interaction::new("i", text).with_rating(4.0));
+            assert_eq!(path.to_string().parse::<ReasoningPath>(), Ok(path.clone()));
+            path.points
+        };
+        assert_eq!(
+            points("Schöne Teekanne, große Öffnung. Gießt 2 Tassen."),
+            ["schöne teekanne", "große öffnung", "gießt"]
+        );
+        assert_eq!(points("Чайник быстро кипятит, ручка тёплая."), ["чайник быстро кипятит", "ручка тёплая"]);
+        assert_eq!(
+            points("茶壶很好用，手柄不烫手而且容易清洗。Bosch水壶"),
+            ["茶壶很好用", "手柄不烫手而且容", "bosch"]
+        );
+        assert_eq!(points("अच्छी चाय, मज़बूत हैंडल"), ["अच्छी चाय", "मज़बूत हैंडल"]);
+        assert_eq!(points("กาน้ำดีมาก"), ["กาน้ำดีม"]);
     }
 
     #[test]
@@ -356,9 +487,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_gives_a_path_that_reads_back(text in "\\PC{0,200}", rating in proptest::option::of(1f32..=5.0)) {
+        fn every_text_gives_a_path_that_reads_back(text in "[\\PC文ไéж ]{0,200}", rating in proptest::option::of(1f32..=5.0)) {
             let path = ReasoningPath::of(&Interaction { item: "i".into(), text, rating, ..Default::default() });
+            let unspaced = |p: &String| p.chars().all(|c| text::is_unspaced(c) || text::is_mark(c));
+            for point in &path.points {
+                let words = point.split(' ').count() <= 3 && point.split(' ').all(is_word);
+                prop_assert!(words || (unspaced(point) && point.chars().count() <= UNSPACED_LETTERS), "{}", point);
+            }
             prop_assert_eq!(path.to_string().parse::<ReasoningPath>(), Ok(path));
+        }
+
+        #[test]
+        fn points_of_ascii_texts_hold_ascii_words(text in "[a-zA-Z0-9 ,.'!-]{0,120}") {
+            let points = ReasoningPath::of(&Interaction::new("i", text)).points;
+            prop_assert!(points.iter().all(|p| p.bytes().all(|b| matches!(b, b'a'..=b'z' | b' ' | b'\'' | b'-'))));
         }
     }
 }

@@ -2,21 +2,58 @@
 
 use std::sync::LazyLock;
 
-/// Lower-cased runs of ASCII letters and digits, the tokens of ROUGE and of BM25 here.
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Lower-cased words of a text in any script, the tokens of retrieval, gates and packs: the words of Unicode's UAX #29, split
+/// further at whatever is neither a letter, a digit nor a combining mark. In scripts without spaces each character is a word,
+/// and each run of Katakana. The Spark job has the same rule as a regular expression.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase)
+    word_spans(text).map(|(_, word)| word.to_lowercase())
 }
 
-/// The words of a text as they stand in it, each with the byte at which it begins.
+/// The same words as they stand in the text, each with the byte at which it begins.
 pub fn word_spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .map(|w| (w.as_ptr() as usize - text.as_ptr() as usize, w))
+    let parts = text.unicode_words().flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !is_mark(c)));
+    let words = parts.map(|word| word.trim_start_matches(is_mark)).filter(|word| !word.is_empty());
+    words.map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
-/// Whether a character is of a script that writes without spaces between words.
+/// Whether a character belongs to the letter before it: a combining mark, or a half-width Katakana sound mark.
+pub fn is_mark(c: char) -> bool {
+    c >= '\u{300}' && (c.general_category_group() == GeneralCategoryGroup::Mark || matches!(c, '\u{ff9e}' | '\u{ff9f}'))
+}
+
+/// Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Hiragana, Katakana and Han.
+pub(crate) const UNSPACED: [(char, char); 19] = [
+    ('\u{e01}', '\u{e3a}'),
+    ('\u{e40}', '\u{e4e}'),
+    ('\u{e81}', '\u{ece}'),
+    ('\u{edc}', '\u{edf}'),
+    ('\u{1000}', '\u{103f}'),
+    ('\u{1050}', '\u{108f}'),
+    ('\u{109a}', '\u{109d}'),
+    ('\u{1780}', '\u{17d3}'),
+    ('\u{a9e0}', '\u{a9ef}'),
+    ('\u{a9fa}', '\u{a9fe}'),
+    ('\u{aa60}', '\u{aa7f}'),
+    ('\u{3005}', '\u{3007}'),
+    ('\u{3041}', '\u{309f}'),
+    ('\u{30a1}', '\u{30fa}'),
+    ('\u{30fc}', '\u{30ff}'),
+    ('\u{31f0}', '\u{31ff}'),
+    ('\u{3400}', '\u{9fff}'),
+    ('\u{f900}', '\u{faff}'),
+    ('\u{20000}', '\u{3ffff}'),
+];
+
+/// Whether a character is a letter of a script that puts no spaces between words: Han, Hiragana, Katakana, Thai, Lao, Khmer or
+/// Myanmar.
 pub fn is_unspaced(c: char) -> bool {
-    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{20000}'..='\u{323af}')
+    c >= UNSPACED[0].0
+        && UNSPACED.iter().any(|&(first, last)| (first..=last).contains(&c))
+        && c.is_alphabetic()
+        && !is_mark(c)
 }
 
 /// `text` on one line: runs of white space and control characters become one space, HTML line breaks
@@ -36,16 +73,24 @@ pub fn one_line(text: &str) -> String {
 /// Longest value in a prompt, in characters for each of its words: a text without spaces is clipped too.
 const CHARS_PER_WORD: usize = 12;
 
-/// The first `max` white-space separated words of `text`, on one line, and no more characters than such words have.
+/// The first `max` words of `text` as [`word_count`] counts them, on one line, and no more characters than such words have.
 pub fn clip_words(text: &str, max: usize) -> String {
     let line = one_line(text);
-    let end = match line.match_indices(' ').nth(max.saturating_sub(1)) {
-        Some((end, _)) if max > 0 => end,
-        None if max > 0 => line.len(),
-        _ => 0,
-    };
-    let chars = line[..end].char_indices().nth(max.saturating_mul(CHARS_PER_WORD));
-    line[..chars.map_or(end, |c| c.0)].trim_end().to_owned()
+    let chars = line.char_indices().nth(max.saturating_mul(CHARS_PER_WORD));
+    let line = &line[..chars.map_or(line.len(), |c| c.0)];
+    let mut count = Count::default();
+    let mut end = 0;
+    for token in line.split(' ').filter(|t| !t.is_empty()) {
+        let start = token.as_ptr() as usize - line.as_ptr() as usize;
+        for (at, counted) in count.token(token) {
+            if counted > max {
+                return line[..end].trim_end().to_owned();
+            }
+            end = start + at;
+        }
+        end = start + token.len();
+    }
+    line[..end].to_owned()
 }
 
 /// What frames prompts: chat templates' own markers, and the labels of ours.
@@ -103,23 +148,87 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Number of white-space separated words.
+/// Number of words: white-space separated ones, and in scripts without spaces two for every three letters.
 pub fn word_count(text: &str) -> usize {
-    text.split_whitespace().count()
+    let mut count = Count::default();
+    text.split_whitespace().for_each(|token| _ = count.token(token));
+    count.words()
 }
 
-/// `text` up to its last sentence end (`.`, `!` or `?`); all of it if there is none.
+/// Words so far.
+#[derive(Default)]
+struct Count {
+    spaced: usize,
+    /// Letters of scripts without spaces.
+    letters: usize,
+}
+
+impl Count {
+    fn words(&self) -> usize {
+        self.spaced + (2 * self.letters).div_ceil(3)
+    }
+
+    /// Counts what stands between two spaces. Returns the end of each of its words or letters, with the words up to there.
+    fn token(&mut self, token: &str) -> Vec<(usize, usize)> {
+        if !token.contains(is_unspaced) {
+            self.spaced += 1;
+            return vec![(token.len(), self.words())];
+        }
+        let mut ends = Vec::new();
+        let mut within = false;
+        for (at, c) in token.char_indices() {
+            let end = at + c.len_utf8();
+            if is_unspaced(c) {
+                self.letters += 1;
+                within = false;
+            } else if is_mark(c) || (within && c.is_alphanumeric()) {
+                if let Some(last) = ends.last_mut() {
+                    *last = (end, self.words());
+                }
+                continue;
+            } else if c.is_alphanumeric() {
+                self.spaced += 1;
+                within = true;
+            } else {
+                within = false;
+                continue;
+            }
+            ends.push((end, self.words()));
+        }
+        ends
+    }
+}
+
+/// What ends a sentence only where white space follows: `2.5` does not end one.
+const ENDS_BEFORE_SPACE: [char; 3] = ['.', '!', '?'];
+/// What ends a sentence anywhere, in CJK, Indic, Arabic, Urdu, Armenian, Ethiopic, Khmer and Myanmar texts.
+const ENDS: [char; 13] = [
+    '\u{3002}', '\u{ff01}', '\u{ff1f}', '\u{ff61}', '\u{964}', '\u{965}', '\u{61f}', '\u{6d4}', '\u{589}', '\u{1362}',
+    '\u{17d4}', '\u{104a}', '\u{104b}',
+];
+
+fn ends_sentence(c: char) -> bool {
+    ENDS_BEFORE_SPACE.contains(&c) || ENDS.contains(&c)
+}
+
+/// `text` up to its last sentence end, a full stop, exclamation or question mark of any script; all of it if there is none.
 pub fn whole_sentences(text: &str) -> &str {
-    match text.rfind(['.', '!', '?']) {
-        Some(end) => &text[..=end],
+    match text.char_indices().rfind(|&(_, c)| ends_sentence(c)) {
+        Some((end, c)) => &text[..end + c.len_utf8()],
         None => text,
     }
 }
 
-/// `text` up to its first sentence end, a `.`, `!` or `?` with white space behind it; all of it if there is none.
+/// `text` up to its first sentence end, with white space behind it if it is a `.`, `!` or `?`; all of it if there is none.
 pub fn first_sentence(text: &str) -> &str {
-    let mut ends = text.match_indices(['.', '!', '?']).map(|(at, end)| at + end.len());
-    let end = ends.find(|&end| text[end..].starts_with(char::is_whitespace));
+    let end = text.char_indices().find_map(|(at, c)| {
+        let rest = &text[at + c.len_utf8()..];
+        if ENDS.contains(&c) {
+            // `?!` is one end.
+            return Some(text.len() - rest.trim_start_matches(ends_sentence).len());
+        }
+        (ENDS_BEFORE_SPACE.contains(&c) && rest.starts_with(char::is_whitespace)).then(|| text.len() - rest.len())
+    });
     &text[..end.unwrap_or(text.len())]
 }
 
@@ -148,17 +257,71 @@ mod tests {
         assert_eq!(clip_words("a b\nc d", 3), "a b c");
         assert_eq!(clip_words("a b", 5), "a b");
         assert_eq!(clip_words("a b", 0), "");
-        assert_eq!(clip_words(&"文".repeat(100), 2), "文".repeat(24));
+        assert_eq!(clip_words(&"x".repeat(100), 2), "x".repeat(24));
         assert_eq!(whole_sentences("Good. Very goo"), "Good.");
         assert_eq!(first_sentence("It is 2.5 inches long! Good."), "It is 2.5 inches long!");
         assert_eq!((first_sentence("no end"), first_sentence("One."), first_sentence("")), ("no end", "One.", ""));
         assert_eq!(words("It's 5-star!").collect::<Vec<_>>(), ["it", "s", "5", "star"]);
     }
 
+    #[test]
+    fn words_are_those_of_every_script() {
+        let of = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(of("Größe: Übergroß, naïve cafe\u{301}"), ["größe", "übergroß", "naïve", "cafe\u{301}"]);
+        assert_eq!(of("Чайник не течёт."), ["чайник", "не", "течёт"]);
+        assert_eq!(of("ΟΔΟΣ"), ["οδο\u{3c2}"]);
+        assert_eq!(of("यह अच्छी चाय है।"), ["यह", "अच्छी", "चाय", "है"]);
+        assert_eq!(of("茶壶好用。"), ["茶", "壶", "好", "用"]);
+        assert_eq!(of("このケトルは3回"), ["こ", "の", "ケトル", "は", "3", "回"]);
+        assert_eq!(of("ที่ดี"), ["ที่", "ดี"]);
+        assert_eq!(of("한국어 좋아요"), ["한국어", "좋아요"]);
+        // A mark without a letter is no word.
+        assert_eq!(of(" \u{301}a \u{93e}b"), ["a", "b"]);
+        assert_eq!(of("می\u{200c}خواهم"), ["می", "خواهم"]);
+    }
+
+    #[test]
+    fn scripts_without_spaces_have_words_too() {
+        assert!("文のカไລကខ".chars().all(is_unspaced), "{:?}", "文のカไລកခ".chars().map(is_unspaced));
+        assert!(!"aéжन한5。、".chars().any(is_unspaced));
+        assert_eq!((word_count("Good tea, really - yes"), word_count("文")), (5, 1));
+        assert_eq!(word_count(&"文".repeat(200)), 134);
+        assert_eq!(word_count("USB线很好, 3米。"), 2 + 3);
+        assert_eq!(clip_words(&"文".repeat(100), 2), "文".repeat(3));
+        assert_eq!(clip_words("good 茶壶很好用。", 3), "good 茶壶很");
+        assert_eq!(clip_words("ที่ดีมาก", 2), "ที่ดีม");
+    }
+
+    #[test]
+    fn sentences_end_as_their_script_ends_them() {
+        assert_eq!(whole_sentences("很好。我喜"), "很好。");
+        assert_eq!(whole_sentences("यह अच्छा है। और"), "यह अच्छा है।");
+        assert_eq!(whole_sentences("هل هو جيد؟ نعم"), "هل هو جيد؟");
+        assert_eq!(first_sentence("很好！！我喜欢。"), "很好！！");
+        assert_eq!(first_sentence("यह अच्छा है। और"), "यह अच्छा है।");
+        assert_eq!(first_sentence("1.5米。长"), "1.5米。");
+    }
+
     proptest! {
         #[test]
-        fn clipping_never_exceeds(text in "\\PC{0,60}", max in 0usize..8) {
-            prop_assert!(word_count(&clip_words(&text, max)) <= max);
+        fn words_of_ascii_texts_are_runs_of_letters_and_digits(text in "[ -~\\n\\t]{0,80}") {
+            let runs = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+            let runs: Vec<String> = runs.map(str::to_ascii_lowercase).collect();
+            prop_assert_eq!(words(&text).collect::<Vec<_>>(), runs);
+        }
+
+        #[test]
+        fn words_begin_with_a_letter_or_digit(text in "[\\PC\\pM文ไ ]{0,60}") {
+            for word in words(&text) {
+                prop_assert!(word.starts_with(|c: char| c.is_alphanumeric() && !is_mark(c)), "{word:?}");
+            }
+        }
+
+        #[test]
+        fn clipping_never_exceeds(text in "[\\PC文字a. ]{0,60}", max in 0usize..8) {
+            let clipped = clip_words(&text, max);
+            prop_assert!(word_count(&clipped) <= max, "{clipped:?}");
+            prop_assert!(one_line(&text).starts_with(&clipped));
         }
     }
 }

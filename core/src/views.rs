@@ -2,6 +2,7 @@
 
 use crate::{
     generate::{self, WriteOptions, Written},
+    guard::Job,
     llm::{Completion, Model, Request, Sampling},
     prompt::{Example, Material},
 };
@@ -12,7 +13,7 @@ use crate::{
 /// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
 /// Each misleads in its own way. The rest are drawn, from the own texts alone. A length that is asked for only a plan can tell: then
 /// all have one.
-pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Request> {
+pub(crate) fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Job> {
     let views = Views::new(material);
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
@@ -31,7 +32,8 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
             }
         });
     }
-    all
+    let job = |(n, request)| Job { material: views.of(material, n).clone(), request };
+    all.into_iter().enumerate().map(job).collect()
 }
 
 /// What the candidates of one text are written from: the first from everything, the next from less of it.
@@ -95,7 +97,7 @@ pub(crate) mod tests {
     };
 
     fn output(text: &str) -> PhaseOutput {
-        PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0 }
+        PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0, source: None }
     }
 
     pub(crate) fn shown(text: &str, synthetic: bool) -> Example {
@@ -122,7 +124,8 @@ pub(crate) mod tests {
 
     fn requests(model: &Model, material: &Material, n: usize) -> Vec<Request> {
         let options = WriteOptions { candidates: n, ..WriteOptions::default() };
-        candidates(model, material, &request(model, material, &options), &options)
+        let jobs = candidates(model, material, &request(model, material, &options), &options);
+        jobs.into_iter().map(|job| job.request).collect()
     }
 
     fn tiny() -> (tempfile::TempDir, Model) {

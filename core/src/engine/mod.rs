@@ -244,21 +244,23 @@ impl Engine {
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
             move |decoder, on_event| {
-                let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options);
+                let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let before = decoder.usage().reused;
                 let completions = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
-                    decoder.run(&generate::candidates(decoder.model(), &asked, &request, &options), &mut alive)?
+                    let jobs = generate::candidates(decoder.model(), &asked, &request, &options);
+                    guard::run(decoder, jobs, &options, &mut alive)?
                 } else {
-                    vec![decoder.run_one(&request, &mut from_the_first_word(on_event))?]
+                    let job = guard::Job { material: asked.clone(), request: request.clone() };
+                    guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event))?
                 };
                 let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
                 let whole = generate::read_all(&asked, &completions);
-                let written = guard::originals(decoder, &asked, whole, &options, deadline, on_event)?;
+                let written = guard::originals(&asked, whole)?;
                 Ok::<_, Error>((written, request.prompt.len(), reused))
             },
         )?;

@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 
-use crate::text;
+/// Lower-cased runs of ASCII letters and digits, as the `rouge_score` package splits texts.
+fn tokens(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase)
+}
 
 /// Unigram F1 between a prediction and its reference, 0 to 1.
 pub fn rouge1(prediction: &str, reference: &str) -> f64 {
     let mut counts: HashMap<String, i64> = HashMap::new();
     let mut wanted = 0;
-    for word in text::words(reference) {
+    for word in tokens(reference) {
         *counts.entry(word).or_default() += 1;
         wanted += 1;
     }
     let (mut hits, mut written) = (0, 0);
-    for word in text::words(prediction) {
+    for word in tokens(prediction) {
         written += 1;
         if let Some(count) = counts.get_mut(&word).filter(|c| **c > 0) {
             *count -= 1;
@@ -25,8 +28,8 @@ pub fn rouge1(prediction: &str, reference: &str) -> f64 {
 
 /// F1 of the longest common subsequence of words, 0 to 1.
 pub fn rouge_l(prediction: &str, reference: &str) -> f64 {
-    let a: Vec<String> = text::words(prediction).collect();
-    let b: Vec<String> = text::words(reference).collect();
+    let a: Vec<String> = tokens(prediction).collect();
+    let b: Vec<String> = tokens(reference).collect();
     let mut row = vec![0usize; b.len() + 1];
     for x in &a {
         let mut diagonal = 0;

@@ -117,15 +117,12 @@ impl<'a> Writer<'a> {
             let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
             generate::candidates(model, m, &generate::request(model, m, &options), &options)
         };
-        let requests: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
-        let completions = decoder.run(&requests, &mut |_| alive())?;
+        let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
+        let completions = guard::run(decoder, jobs, options, &mut |_| alive())?;
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
-        for (((row, material), completions), case) in rows.iter_mut().zip(&materials).zip(completions).zip(cases) {
-            let all = generate::read_all(material, completions);
-            let sampling = options.sampling.with_seed(seed(self.settings, &case.person));
-            let own = WriteOptions { sampling, ..*options };
-            let all = guard::originals(decoder, material, all, &own, None, &mut |_| alive())?;
+        for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
+            let all = guard::originals(material, generate::read_all(material, completions))?;
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
                 let choice = Choice::new(material, all);

@@ -75,9 +75,11 @@ impl Details {
         if self.names.contains(&lower) {
             return true;
         }
-        let before = format!("{}{}", &written[..written.len() - open.len()], &joined[..joined.len() - word.len()]);
         let capital = word.starts_with(char::is_uppercase) && word.chars().count() >= NAME_BEGINNING;
-        capital && in_mid_sentence(&before) && self.names.iter().any(|name| name.starts_with(&lower))
+        if !capital || !self.names.iter().any(|name| name.starts_with(&lower)) {
+            return false;
+        }
+        in_mid_sentence(&format!("{}{}", &written[..written.len() - open.len()], &joined[..joined.len() - word.len()]))
     }
 }
 
@@ -94,7 +96,7 @@ pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
     };
     let capitals = inside.iter().filter(named).count();
     // German writes all of its nouns so, and headlines most words.
-    if capitals * 6 > inside.len().max(12) {
+    if capitals * 6 > inside.len().max(24) {
         return Vec::new();
     }
     inside.iter().filter(named).map(|word| word.to_lowercase()).filter(|word| !common(word)).collect()

@@ -41,7 +41,7 @@ pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use no_repeat::{NoRepeat, Repeated};
 pub use ordinal::{Calibration, STARS, Stars, median};
-pub use request::{Completion, Event, Feed, OnEvent, Phase, PhaseOutput, Request, Sampling, Stop, WordLimit};
+pub use request::{Completion, Event, Feed, OnEvent, OnRepeat, Phase, PhaseOutput, Request, Sampling, Stop, WordLimit};
 pub use worker::{MemoryLevel, guarded};
 
 use std::path::PathBuf;

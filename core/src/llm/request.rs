@@ -47,6 +47,16 @@ pub struct WordLimit {
     pub most: usize,
 }
 
+/// What happens where the likeliest token would break [`Phase::no_repeat`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRepeat {
+    /// Another token is chosen, if there is one among the candidates.
+    #[default]
+    Avoid,
+    /// The phase ends in front of the run, with [`Stop::Repeated`].
+    End,
+}
+
 /// One stretch of text that the model writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
@@ -59,8 +69,12 @@ pub struct Phase {
     /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
     /// other is among the candidates.
     pub least_tokens: usize,
-    /// What it must not repeat: a token that would is not chosen, unless no other is among the candidates.
+    /// What it must not repeat.
     pub no_repeat: Option<Arc<NoRepeat>>,
+    /// What happens where the next token would repeat.
+    pub on_repeat: OnRepeat,
+    /// The text in front of the phase that belongs to it: the constraint counts on from there.
+    pub before: String,
     /// Upper bound for its words.
     pub words: Option<WordLimit>,
     /// What ratings are, if it is one that is written: where one of their tokens can follow, their corrected logits decide, and
@@ -75,8 +89,9 @@ pub struct Phase {
 impl Phase {
     /// Up to so many tokens, and nothing else asked of them.
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
-        let (lead, grammar, stop) = (String::new(), None, Vec::new());
-        Self { lead, grammar, stop, least_tokens: 0, no_repeat: None, words: None, stars: None, max_tokens, sampling }
+        let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
+        let (no_repeat, on_repeat, words, stars) = (None, OnRepeat::default(), None, None);
+        Self { lead, grammar, stop, least_tokens: 0, no_repeat, on_repeat, before, words, stars, max_tokens, sampling }
     }
 }
 
@@ -110,6 +125,8 @@ pub enum Stop {
     Length,
     /// [`Request::deadline`] came.
     Deadline,
+    /// It would have repeated what it must not, see [`OnRepeat::End`].
+    Repeated,
 }
 
 /// What was written in one phase.
@@ -123,6 +140,9 @@ pub struct PhaseOutput {
     pub log_prob: f64,
     /// Why it ended.
     pub stop: Stop,
+    /// Of a phase that ended with [`Stop::Repeated`] the number of the text that it would have repeated, in the order of
+    /// [`NoRepeat::add`]; none of a detail.
+    pub source: Option<usize>,
 }
 
 /// The answer to one request: one output per phase, fewer if its deadline came.

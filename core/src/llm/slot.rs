@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::{
-    LlmError, Model, Phase, Token,
+    LlmError, Model, NoRepeat, Phase, Token,
     candidates::{Chooser, log_prob},
     common_prefix,
     contrast::{self, Beside},
     draft::Pace,
     no_repeat::Follower,
     pieces::{Grid, Read},
-    request::{Completion, PhaseOutput, Request, Stop, WordLimit},
+    request::{Completion, OnRepeat, PhaseOutput, Request, Stop, WordLimit},
     steps::Work,
 };
 use crate::text;
@@ -59,8 +59,13 @@ struct Writing {
     text: String,
     tokens: Vec<Token>,
     log_prob: f64,
-    /// How far the text follows those that it must not repeat.
+    /// How far the text follows those that it must not repeat, and how many of the bytes in `held` it knows.
     follower: Follower,
+    known: usize,
+    /// The text that would have been repeated.
+    source: Option<usize>,
+    /// Bytes of the follower's text that stood there before.
+    before: usize,
 }
 
 /// A sequence of the decoder.
@@ -184,7 +189,16 @@ impl Writer {
         let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
         // A draft would have to be checked behind both prompts.
         let pace = Pace::new(if beside.is_some() { 0 } else { draft });
-        Ok(Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed })
+        let mut this = Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed };
+        this.begin();
+        Ok(this)
+    }
+
+    /// Takes note of the text in front of the phase.
+    fn begin(&mut self) {
+        let Some(Phase { no_repeat: Some(constraint), before, .. }) = self.phases.get(self.current) else { return };
+        self.written.follower.push(constraint, before);
+        self.written.before = before.len();
     }
 
     pub(super) fn phase(&self) -> usize {
@@ -209,9 +223,10 @@ impl Writer {
         let vocab = model.inner.vocab();
         let early = self.written.tokens.len() < phase.least_tokens;
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
+        let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
+        let avoided = phase.on_repeat == OnRepeat::Avoid;
         let shunned = |token| {
-            early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop))
-                || risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)))
+            early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop)) || avoided && forbidden(token)
         };
         let token = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
@@ -220,6 +235,16 @@ impl Writer {
             }
             _ => self.chooser.choose(logits, shunned)?,
         };
+        if !avoided && forbidden(token) {
+            let run = risks.as_ref().is_some_and(|risks| risks.repeats(&spelling(model, token)));
+            drop(risks);
+            self.written.cut(run, phase.no_repeat.as_deref());
+            self.end_phase(Stop::Repeated, emit);
+            // What follows would go on from a text that is not finished.
+            self.current = self.phases.len();
+            return Ok(Vec::new());
+        }
+        drop(risks);
         self.written.tokens.push(token);
         self.written.log_prob += log_prob(logits, token);
         let stop = if vocab.is_eog(token) {
@@ -227,11 +252,11 @@ impl Writer {
         } else {
             model.spell(token, &mut self.written.held);
             if let Some(constraint) = &phase.no_repeat {
-                self.written.follower.push(constraint, &spelling(model, token));
+                self.written.follow(constraint);
             }
             let matched = self.written.release(&phase.stop, |piece| emit(self.current, piece));
             let full = self.written.tokens.len() >= phase.max_tokens;
-            match phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit)) {
+            match phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit, &phase.before)) {
                 _ if matched => Some(Stop::Matched),
                 Some(stop) => Some(stop),
                 None => full.then_some(Stop::Length),
@@ -249,9 +274,10 @@ impl Writer {
 
     fn end_phase(&mut self, stop: Stop, emit: &mut dyn FnMut(usize, &str)) {
         self.written.flush(stop, |piece| emit(self.current, piece));
-        let Writing { text, tokens, log_prob, .. } = std::mem::take(&mut self.written);
-        self.done.push(PhaseOutput { text, tokens: tokens.len(), log_prob, stop });
+        let Writing { text, tokens, log_prob, source, .. } = std::mem::take(&mut self.written);
+        self.done.push(PhaseOutput { text, tokens: tokens.len(), log_prob, stop, source });
         self.current += 1;
+        self.begin();
     }
 
     /// Whether its deadline has come.
@@ -285,23 +311,49 @@ impl Writing {
         };
         let text = String::from_utf8_lossy(&self.held[..whole]).into_owned();
         let first = stops.iter().filter_map(|s| text.find(s.as_str())).min();
-        let sure = first.unwrap_or_else(|| text.len() - undecided(&text, stops));
+        let sure = first.unwrap_or_else(|| (text.len() - undecided(&text, stops)).min(self.clear()));
         if sure > 0 {
             emit(&text[..sure]);
             self.text.push_str(&text[..sure]);
             self.held.drain(..sure);
+            self.known = self.known.saturating_sub(sure);
         }
         first.is_some()
     }
 
+    /// Tells the follower the whole characters that it does not know yet.
+    fn follow(&mut self, constraint: &NoRepeat) {
+        let new = &self.held[self.known.min(self.held.len())..];
+        let whole = match std::str::from_utf8(new) {
+            Ok(text) => text.len(),
+            Err(e) => e.valid_up_to(),
+        };
+        let piece = String::from_utf8_lossy(&new[..whole]).into_owned();
+        self.follower.push(constraint, &piece);
+        self.known += whole;
+    }
+
+    /// Of the bytes in `held` those that cannot be the beginning of a repetition; all of them where nothing is followed.
+    fn clear(&self) -> usize {
+        if self.known == 0 { usize::MAX } else { self.follower.clear().saturating_sub(self.before + self.text.len()) }
+    }
+
+    /// Gives up the run at the end, or the unit in progress.
+    fn cut(&mut self, run: bool, constraint: Option<&NoRepeat>) {
+        let end = if run { self.follower.clear() } else { self.follower.complete_bytes() };
+        self.source = constraint.filter(|_| run).and_then(|constraint| self.follower.source(constraint));
+        self.held.truncate(end.saturating_sub(self.before + self.text.len()));
+    }
+
     /// Why the text ends here, if it has as many words as it may have.
-    fn reaches(&self, limit: WordLimit) -> Option<Stop> {
-        let count = text::word_count(&self.text);
+    fn reaches(&self, limit: WordLimit, before: &str) -> Option<Stop> {
+        let written = format!("{before}{}{}", self.text, String::from_utf8_lossy(&self.held));
+        let count = text::word_count(&written);
         // A word is over when the next one begins.
         if count > limit.most {
             return Some(Stop::Length);
         }
-        let sentence = self.text.trim_end().ends_with(['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}']);
+        let sentence = written.trim_end().ends_with(['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}']);
         (count >= limit.enough && sentence).then_some(Stop::End)
     }
 

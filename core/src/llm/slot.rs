@@ -300,15 +300,7 @@ impl Writer {
 impl Writing {
     /// Passes on what is whole characters and cannot become a stop string; true if a stop string came.
     fn release(&mut self, stops: &[String], mut emit: impl FnMut(&str)) -> bool {
-        let whole = match std::str::from_utf8(&self.held) {
-            Ok(s) => s.len(),
-            Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            // Bytes that will never be a character (a byte-level vocabulary allows them): pass on a replacement.
-            Err(_) => {
-                self.held = String::from_utf8_lossy(&self.held).into_owned().into_bytes();
-                self.held.len()
-            }
-        };
+        let whole = self.whole();
         let text = String::from_utf8_lossy(&self.held[..whole]).into_owned();
         let first = stops.iter().filter_map(|s| text.find(s.as_str())).min();
         let sure = first.unwrap_or_else(|| (text.len() - undecided(&text, stops)).min(self.clear()));
@@ -323,14 +315,23 @@ impl Writing {
 
     /// Tells the follower the whole characters that it does not know yet.
     fn follow(&mut self, constraint: &NoRepeat) {
-        let new = &self.held[self.known.min(self.held.len())..];
-        let whole = match std::str::from_utf8(new) {
-            Ok(text) => text.len(),
-            Err(e) => e.valid_up_to(),
-        };
-        let piece = String::from_utf8_lossy(&new[..whole]).into_owned();
+        let whole = self.whole();
+        let piece = String::from_utf8_lossy(&self.held[self.known..whole]).into_owned();
         self.follower.push(constraint, &piece);
-        self.known += whole;
+        self.known = whole;
+    }
+
+    /// How many bytes of `held` are whole characters.
+    fn whole(&mut self) -> usize {
+        match std::str::from_utf8(&self.held) {
+            Ok(s) => s.len(),
+            Err(e) if e.error_len().is_none() => e.valid_up_to(),
+            // Bytes that will never be a character (a byte-level vocabulary allows them): pass on a replacement.
+            Err(_) => {
+                self.held = String::from_utf8_lossy(&self.held).into_owned().into_bytes();
+                self.held.len()
+            }
+        }
     }
 
     /// Of the bytes in `held` those that cannot be the beginning of a repetition; all of them where nothing is followed.

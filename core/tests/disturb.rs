@@ -4,7 +4,6 @@
 use std::{
     ops::ControlFlow,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -67,25 +66,42 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
     match kind {
         0 => expected(engine.generate(request, &mut stop_at(draw.below(30)))),
         1 => expected(engine.augment(&augment, &mut stop_at(draw.below(40)))),
-        2 => {
-            let (begun, mut stop) = (AtomicBool::new(false), stop_at(draw.below(30)));
-            let mut on_event = |event: Event<'_>| {
-                begun.store(true, Ordering::Relaxed);
-                stop(event)
-            };
+        2 if draw.below(2) == 0 => {
+            // At any moment: before the call, in the middle of it, after it.
+            let mut stop = stop_at(draw.below(30));
             std::thread::scope(|scope| {
-                let running = scope.spawn(|| expected(engine.generate(request, &mut on_event)));
-                let mut met = false;
+                let running = scope.spawn(move || expected(engine.generate(request, &mut stop)));
                 for _ in 0..3 {
                     std::thread::sleep(Duration::from_micros(draw.below(2000)));
                     engine.pause();
-                    met |= begun.load(Ordering::Relaxed) && !running.is_finished();
                     std::thread::sleep(Duration::from_micros(draw.below(500)));
                     engine.resume();
                 }
                 running.join().unwrap();
-                met
-            })
+            });
+            false
+        }
+        2 => {
+            // At a certain event, until the call is seen to wait: an event without text.
+            let (at, mut stop) = (draw.below(6), stop_at(draw.below(30)));
+            let (mut seen, mut waited) = (0, false);
+            let mut on_event = |event: Event<'_>| {
+                if event.piece.is_empty() && seen >= at && !waited {
+                    waited = true;
+                    engine.resume();
+                }
+                seen += 1;
+                if seen == at {
+                    engine.pause();
+                }
+                stop(event)
+            };
+            if at == 0 {
+                engine.pause();
+            }
+            expected(engine.generate(request, &mut on_event));
+            engine.resume();
+            waited
         }
         4 => {
             let levels = [MemoryLevel::Sessions, MemoryLevel::Kv, MemoryLevel::Model];
@@ -187,4 +203,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         KINDS.iter().zip(tried).zip(met).map(|((kind, tried), met)| (kind, tried, met)).collect::<Vec<_>>(),
         begun.elapsed()
     );
+    for ((kind, tried), met) in KINDS.iter().zip(tried).zip(met) {
+        assert!(tried < 10 || met >= tried / 10, "{kind}: of {tried} tries {met} met a call");
+    }
 }

@@ -49,7 +49,8 @@ fn a_hundred_callers() {
         // each ends, and with all of its items.
         scope.spawn(|| {
             for seed in 0.. {
-                let done = engine.augment(&AugmentOptions { seed, ..AugmentOptions::new(2) }, &mut go_on_event).unwrap();
+                let done =
+                    engine.augment(&AugmentOptions { seed, ..AugmentOptions::new(2) }, &mut go_on_event).unwrap();
                 assert_eq!((done.finished, done.unfinished), (2, 0));
                 augmented.fetch_add(1, Ordering::Relaxed);
                 if Instant::now() > end {

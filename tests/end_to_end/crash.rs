@@ -158,7 +158,11 @@ fn a_directory_that_cannot_be_written() {
     };
     let key = tempfile::tempdir().unwrap();
     std::fs::set_permissions(key.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let out = command.args(arguments).env("LOCKET_KEY_FILE", key.path().join("key")).output().unwrap();
+    let out = command
+        .args(arguments)
+        .env("LOCKET_KEY_FILE", key.path().join("key"))
+        .output()
+        .expect("setpriv, of util-linux");
     let said = String::from_utf8(out.stderr).unwrap();
     assert!(!said.contains("setpriv"), "this test needs setpriv, and leave to become nobody: {said}");
     assert!(!out.status.success() && said.contains("cannot create the store"), "{said}");

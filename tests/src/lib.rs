@@ -33,7 +33,10 @@ pub fn data(file: &str) -> PathBuf {
 /// # Panics
 /// If the file is missing.
 pub fn model() -> PathBuf {
-    pulled("gemma-3-270m-q4_k_m.gguf", "run `locket model pull gemma-3-270m` or set LOCKET_MODELS to the models' folder")
+    pulled(
+        "gemma-3-270m-q4_k_m.gguf",
+        "run `locket model pull gemma-3-270m` or set LOCKET_MODELS to the models' folder",
+    )
 }
 
 /// Returns the path of a chat model with another architecture and a vocabulary of the other kind. For tests that "need the

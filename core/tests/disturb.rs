@@ -204,6 +204,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         begun.elapsed()
     );
     for ((kind, tried), met) in KINDS.iter().zip(tried).zip(met) {
-        assert!(tried < 10 || met >= tried / 10, "{kind}: of {tried} tries {met} met a call");
+        // Which kinds are tried, and when they stop a call, does not depend on time.
+        assert!(tried < 5 || 10 * met >= tried, "{kind}: of {tried} tries {met} met a call");
     }
 }

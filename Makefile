@@ -1,6 +1,8 @@
 # The two commands: `make demo` and `make test`. Both install what is missing on a fresh Debian machine.
 
 CARGO_FLAGS = --release --locked
+# Runs tests, counts them, and lists the ignored ones.
+RUN         = python3 tests/run.py
 VENV        = target/venv
 VENV_ALIGN  = target/venv-align
 # llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
@@ -19,14 +21,15 @@ demo: setup build
 	./target/release/locket demo
 
 test: prepare lint deny model offline test-rust test-sdk test-spark
+	@$(RUN) summary
 
 # What is fetched arrives while the processor compiles.
 prepare: setup
 	$(MAKE) -j5 venv venv-align venv-sdk venv-spark build
 
+# With LOCKET_REQUIRE=1 every test runs; else those whose model, data or tool is missing are ignored and listed.
 test-rust:
-	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 \
-		cargo test $(CARGO_FLAGS) --workspace
+	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 $(RUN) cargo
 
 # Locket for Kotlin on a JVM, in the local Maven repository.
 sdk-kotlin: setup build
@@ -63,15 +66,15 @@ export LOCKET_TEST_MODEL   = $(or $(LOCKET_MODELS),$(or $(XDG_CACHE_HOME),$(HOME
 
 # The SDKs through the real library and the real model, the guides word by word, and the scripts that need what is not here.
 test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
-	mvn -q -B -f android/jvm/pom.xml test
-	$(VENV_SDK)/bin/python3 -m unittest discover -s tests/sdk -p 'test_*.py'
+	$(RUN) maven Kotlin mvn -q -B -f android/jvm/pom.xml test
+	$(RUN) unittest Python $(VENV_SDK)/bin/python3 -m unittest discover -v -s tests/sdk -p 'test_*.py'
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
-	$(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
+	$(RUN) guides Guides $(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
 	tests/sdk/scripts.sh
 
 # The Spark job beside the builder of this machine. With LOCKET_SPARK_LARGE=1 on real data too, which takes half an hour.
 test-spark: build venv-spark
-	$(VENV_SPARK)/bin/python3 bindings/spark/tests/test_spark.py
+	$(RUN) unittest Spark $(VENV_SPARK)/bin/python3 bindings/spark/tests/test_spark.py -v
 
 # Time and memory of both pack builders at 10^5, 10^6 and 10^7 interactions: about an hour. Draws docs/scale.svg.
 bench-scale: build venv-spark
@@ -90,7 +93,7 @@ bench-sdk: sdk-kotlin sdk-python-here sdk-pack
 	mvn -q -B -f android/jvm/pom.xml test-compile exec:java
 	$(VENV_SDK)/bin/python3 tests/bench/overhead.py
 
-# Compilers, strace and WordNet. Says what it installs; does nothing where everything is there.
+# Compilers, strace, setpriv and WordNet. Says what it installs; does nothing where everything is there.
 setup:
 	@./tests/setup.sh
 
@@ -155,7 +158,7 @@ $(VENV_SPARK)/.ready: bindings/spark/requirements.txt
 
 model: build
 	@for name in gemma-3-270m smollm2-135m; do ./target/release/locket model pull $$name >/dev/null || \
-		echo "the model $$name cannot be had here; its tests are skipped"; done
+		{ echo "the model $$name cannot be had here; its tests are ignored"; [ -z "$$LOCKET_REQUIRE" ]; } || exit 1; done
 
 clean:
 	cargo clean

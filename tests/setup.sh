@@ -11,6 +11,7 @@ python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 if ! ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1; then missing+=(libclang-dev); fi
 command -v nm >/dev/null || missing+=(binutils)
 command -v strace >/dev/null || missing+=(strace)
+command -v setpriv >/dev/null || missing+=(util-linux)
 command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || missing+=(maven)
 [ -e /usr/share/wordnet/data.noun ] || missing+=(wordnet-base)

@@ -51,7 +51,7 @@ fn open(dir: &Path, store: &str, model: &Path) -> Engine {
         .unwrap()
 }
 
-/// An error that the disturbance is meant to cause.
+/// Returns whether the call ended by an error that the disturbance is meant to cause: it was cancelled, or late.
 fn expected<T>(result: Result<T, Error>) -> bool {
     match result {
         Ok(_) => false,
@@ -60,42 +60,75 @@ fn expected<T>(result: Result<T, Error>) -> bool {
     }
 }
 
-fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut Draw) {
+/// Disturbs the engine, and returns whether it met a call in progress.
+fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut Draw) -> bool {
     let augment = AugmentOptions { seed: draw.below(1 << 30) as u32, ..AugmentOptions::new(2) };
     match kind {
-        0 => drop(expected(engine.generate(request, &mut stop_at(draw.below(30))))),
-        1 => drop(expected(engine.augment(&augment, &mut stop_at(draw.below(40))))),
-        2 => std::thread::scope(|scope| {
-            let stop = draw.below(30);
-            let running = scope.spawn(move || expected(engine.generate(request, &mut stop_at(stop))));
-            for _ in 0..3 {
-                std::thread::sleep(Duration::from_micros(draw.below(2000)));
+        0 => expected(engine.generate(request, &mut stop_at(draw.below(30)))),
+        1 => expected(engine.augment(&augment, &mut stop_at(draw.below(40)))),
+        2 if draw.below(2) == 0 => {
+            // At any moment: before the call, in the middle of it, after it.
+            let mut stop = stop_at(draw.below(30));
+            std::thread::scope(|scope| {
+                let running = scope.spawn(move || expected(engine.generate(request, &mut stop)));
+                for _ in 0..3 {
+                    std::thread::sleep(Duration::from_micros(draw.below(2000)));
+                    engine.pause();
+                    std::thread::sleep(Duration::from_micros(draw.below(500)));
+                    engine.resume();
+                }
+                running.join().unwrap();
+            });
+            false
+        }
+        2 => {
+            // At a certain event, until the call is seen to wait: an event without text.
+            let (at, mut stop) = (draw.below(6), stop_at(draw.below(30)));
+            let (mut seen, mut waited) = (0, false);
+            let mut on_event = |event: Event<'_>| {
+                if event.piece.is_empty() && seen >= at && !waited {
+                    waited = true;
+                    engine.resume();
+                }
+                seen += 1;
+                if seen == at {
+                    engine.pause();
+                }
+                stop(event)
+            };
+            if at == 0 {
                 engine.pause();
-                std::thread::sleep(Duration::from_micros(draw.below(500)));
-                engine.resume();
             }
-            running.join().unwrap();
-        }),
+            expected(engine.generate(request, &mut on_event));
+            engine.resume();
+            waited
+        }
         4 => {
             let levels = [MemoryLevel::Sessions, MemoryLevel::Kv, MemoryLevel::Model];
             engine.release_memory(levels[draw.below(3) as usize]);
+            // The text before has loaded what is released.
+            true
         }
         5 => {
             let deadline = Some(Duration::from_micros(draw.below(20_000)));
-            expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }, &mut quiet));
+            let late = expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }, &mut quiet));
             expected(engine.augment(&AugmentOptions { deadline, max_tokens: Some(1), ..augment }, &mut quiet));
+            late
         }
         6 => std::thread::scope(|scope| {
             let stop = draw.below(60);
             let running = scope.spawn(move || expected(engine.augment(&augment, &mut stop_at(stop))));
             expected(engine.generate(request, &mut stop_at(draw.below(60))));
+            let met = !running.is_finished();
             running.join().unwrap();
+            met
         }),
         _ => {
             let thermal = [Thermal::Fair, Thermal::Serious, Thermal::Critical][draw.below(3) as usize];
             engine.set_conditions(Conditions { thermal, power: Power::Low });
-            expected(engine.generate(request, &mut stop_at(draw.below(10))));
+            let stopped = expected(engine.generate(request, &mut stop_at(draw.below(10))));
             engine.set_conditions(Conditions::default());
+            stopped
         }
     }
 }
@@ -108,8 +141,9 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
 
 /// On a quantized model the split of a prompt shows in its numbers. LOCKET_DISTURB is the number of points.
 #[test]
+#[ignore = "needs the default model"]
 fn the_next_text_is_that_of_an_undisturbed_engine_on_the_default_model() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let points = std::env::var("LOCKET_DISTURB").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
     disturb_everywhere(&model, points);
 }
@@ -136,32 +170,41 @@ fn disturb_everywhere(model: &Path, points: usize) {
         .collect();
     let write = |engine: &Engine, n: usize| {
         let written = engine.generate(&requests[n], &mut quiet).unwrap();
-        (written.path, written.text)
+        ((written.path, written.text), written.reused_tokens)
     };
     // A new engine for each, without a session.
     let other = || open(dir.path(), "other", model).with_session_bytes(0);
     engine.history().unwrap().into_iter().for_each(|r| other().record(r.interaction).unwrap());
-    let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n)).collect();
+    let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n).0).collect();
 
     let mut draw = Draw(0x5eed_1e55_c0ff_ee11);
-    let (mut hit, begun) = ([0usize; KINDS.len()], Instant::now());
+    let (mut tried, mut met, begun) = ([0usize; KINDS.len()], [0usize; KINDS.len()], Instant::now());
     for point in 0..points {
         let (kind, n) = (draw.below(KINDS.len() as u64) as usize, draw.below(requests.len() as u64) as usize);
-        if kind == 3 {
+        let mut hit = if kind == 3 {
             drop(engine);
             engine = open(dir.path(), "store", model);
+            true
         } else {
-            disturb(&engine, &requests[draw.below(requests.len() as u64) as usize], kind, &mut draw);
-        }
-        hit[kind] += 1;
-        assert_eq!(write(&engine, n), alone[n], "point {point}, after: {}", KINDS[kind]);
+            disturb(&engine, &requests[draw.below(requests.len() as u64) as usize], kind, &mut draw)
+        };
+        let (written, reused) = write(&engine, n);
+        assert_eq!(written, alone[n], "point {point}, after: {}", KINDS[kind]);
+        // A restart counts where the next text goes on from a file of the process before.
+        hit &= kind != 3 || reused > 0;
+        tried[kind] += 1;
+        met[kind] += usize::from(hit);
         // What an augmentation that was not stopped in time has stored would change the prompt.
         let finished = engine.history().unwrap().iter().any(locket::interaction::Record::is_synthetic);
         assert!(!finished, "point {point}: an augmentation was finished");
     }
     println!(
-        "{points} points, every text the same: {:?}, {:.0?}",
-        KINDS.iter().zip(hit).collect::<Vec<_>>(),
+        "{points} points, every text the same: (kind, tried, met a call) {:?}, {:.0?}",
+        KINDS.iter().zip(tried).zip(met).map(|((kind, tried), met)| (kind, tried, met)).collect::<Vec<_>>(),
         begun.elapsed()
     );
+    for ((kind, tried), met) in KINDS.iter().zip(tried).zip(met) {
+        // Which kinds are tried, and when they stop a call, does not depend on time.
+        assert!(tried < 5 || 10 * met >= tried, "{kind}: of {tried} tries {met} met a call");
+    }
 }

@@ -171,9 +171,14 @@ fn writing_goes_before_augmenting() {
         assert!(matches!(paused, Err(Error::Cancelled)));
         engine.resume();
         assert_eq!(engine.generate(&request, &mut quiet).unwrap().text, alone.text);
-        background.join().unwrap().unwrap();
+        // The pause and the text only held the augmentation up: it wrote about all of its items, and stored what the gate let pass.
+        let done = background.join().unwrap().unwrap();
+        assert_eq!((done.finished, done.resumed, done.unfinished), (4, 0, 0));
+        assert!(done.kept.len() + done.refused.len() >= 4, "{done:?}");
+        let history = engine.history().unwrap();
+        let (synthetic, real): (Vec<_>, Vec<_>) = history.into_iter().partition(Record::is_synthetic);
+        assert_eq!((synthetic, real.len()), (done.kept, before));
     });
-    assert!(engine.history().unwrap().len() >= before);
 }
 
 /// Cancelled, out of time, out of tokens or ended with its process: what was finished is not written again, and the outcome

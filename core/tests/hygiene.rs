@@ -97,13 +97,30 @@ fn no_text_changes_the_structure_of_a_prompt() {
     }
 }
 
+/// Format characters that do not show: the soft hyphen, the zero-width space, direction marks, overrides and isolates, byte-order
+/// marks, annotations and tags. Joiners are none of them.
+fn invisible() -> impl Iterator<Item = char> {
+    let single = ['\u{ad}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{feff}'];
+    let ranges = ['\u{202a}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{fff9}'..='\u{fffb}', '\u{e0000}'..='\u{e007f}'];
+    single.into_iter().chain(ranges.into_iter().flatten())
+}
+
+#[test]
+fn every_invisible_character_is_removed_and_joiners_stay() {
+    for c in invisible() {
+        assert_eq!(text::quoted(&format!("be{c}fore {c}after{c}"), 60), "before after", "U+{:04X}", u32::from(c));
+    }
+    for joiner in ['\u{200c}', '\u{200d}'] {
+        let joined = format!("be{joiner}fore");
+        assert_eq!(text::quoted(&joined, 60), joined, "U+{:04X}", u32::from(joiner));
+    }
+}
+
 #[test]
 fn markers_and_what_does_not_show_are_gone() {
     for injection in INJECTIONS {
         let shown = text::quoted(injection, 60);
-        let hidden = |c: char| {
-            c.is_control() || ('\u{200b}'..='\u{200b}').contains(&c) || ('\u{202a}'..='\u{202e}').contains(&c)
-        };
+        let hidden = |c: char| c.is_control() || invisible().any(|i| i == c);
         assert!(!shown.contains(hidden), "{shown:?}");
         for marker in ["<|", "|>", "<start_of_turn>", "<end_of_turn>", "</s>", "[INST]", "<bos>", "<0x"] {
             assert!(!shown.contains(marker), "{injection:?} keeps {marker}: {shown:?}");
@@ -120,8 +137,9 @@ fn markers_and_what_does_not_show_are_gone() {
 
 /// The default model's special tokens (padding, end, start, turns) never come out of texts.
 #[test]
+#[ignore = "needs the default model"]
 fn special_tokens_stay_special() {
-    let Some(path) = locket_tests::model() else { return };
+    let path = locket_tests::model();
     let model = Model::load(path, LoadOptions::default()).unwrap();
     let special =
         |prompt: &Prompt| model.prompt_tokens(prompt).iter().filter(|t| [0, 1, 2, 3, 105, 106].contains(&t.0)).count();

@@ -19,6 +19,10 @@ use locket::{
 
 const CALLERS: u64 = 100;
 
+fn go_on_event(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// For LOCKET_SOAK seconds (else 6) on the tiny model, or on the one that LOCKET_SOAK_MODEL names.
 #[test]
 fn a_hundred_callers() {
@@ -41,6 +45,19 @@ fn a_hundred_callers() {
     let [finished, cancelled, augmented] = [const { AtomicU64::new(0) }; 3];
     let mut samples: Vec<u64> = Vec::new();
     std::thread::scope(|scope| {
+        // A background caller that never gives up: everybody else goes first, so the last of its calls may outlast the storm, but
+        // each ends, and with all of its items.
+        scope.spawn(|| {
+            for seed in 0.. {
+                let done =
+                    engine.augment(&AugmentOptions { seed, ..AugmentOptions::new(2) }, &mut go_on_event).unwrap();
+                assert_eq!((done.finished, done.unfinished), (2, 0));
+                augmented.fetch_add(1, Ordering::Relaxed);
+                if Instant::now() > end {
+                    break;
+                }
+            }
+        });
         for caller in 0..CALLERS {
             let (engine, finished, cancelled, augmented) = (&engine, &finished, &cancelled, &augmented);
             scope.spawn(move || {
@@ -91,19 +108,19 @@ fn a_hundred_callers() {
             samples.push(locket_tests::resident_bytes() >> 20);
         }
     });
-    let (finished, cancelled) = (finished.into_inner(), cancelled.into_inner());
+    let [finished, cancelled, augmented] = [finished, cancelled, augmented].map(AtomicU64::into_inner);
     // The first third warms up; after that nothing may pile up.
     let third = samples.len() / 3;
     let peak = |s: &[u64]| s.iter().copied().max().unwrap_or_default();
     let (middle, last) = (peak(&samples[third..2 * third]), peak(&samples[2 * third..]));
     println!(
-        "{CALLERS} callers, {seconds} s: {finished} finished ({} augmentations), {cancelled} cancelled, {} releases; \
+        "{CALLERS} callers, {seconds} s: {finished} finished, {augmented} augmentations, {cancelled} cancelled, {} releases; \
          peak resident {middle} MB in the second third, {last} MB in the last",
-        augmented.into_inner(),
         samples.len()
     );
-    assert!(finished > 20 && cancelled > 20, "{finished} {cancelled}");
+    assert!(finished > 20 && cancelled > 20 && augmented > 0, "{finished} {cancelled} {augmented}");
     assert!(last <= middle + middle / 10 + 16, "memory grows: {samples:?}");
     // And afterwards everything works as on the first day.
-    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut |_| ControlFlow::Continue(())).is_ok());
+    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut go_on_event).unwrap().text.is_some());
+    assert_eq!(engine.augment(&AugmentOptions::new(2), &mut go_on_event).unwrap().finished, 2);
 }

@@ -44,8 +44,9 @@ impl Log {
 
 /// Each size in a process of its own: what one decoder frees, the allocator may keep for the next.
 #[test]
+#[ignore = "needs the default model"]
 fn predicted_memory_is_within_five_percent() {
-    let Some(path) = locket_tests::model() else { return };
+    let path = locket_tests::model();
     if let Ok(case) = std::env::var("LOCKET_MEMORY_CASE") {
         let [kv, context, contrast] = case.split(' ').collect::<Vec<_>>()[..] else { panic!("{case}") };
         let kv = if kv == "F16" { KvType::F16 } else { KvType::Q8 };
@@ -58,7 +59,7 @@ fn predicted_memory_is_within_five_percent() {
     for kv in ["F16", "Q8"] {
         for (context, contrast) in [(512, 0), (2048, 0), (2048, 1024), (8192, 0)] {
             let out = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--nocapture", "--exact", "predicted_memory_is_within_five_percent"])
+                .args(["--nocapture", "--include-ignored", "--exact", "predicted_memory_is_within_five_percent"])
                 .env("LOCKET_MEMORY_CASE", format!("{kv} {context} {contrast}"))
                 .output()
                 .unwrap();

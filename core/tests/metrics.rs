@@ -13,23 +13,12 @@ use locket::{
 };
 use serde_json::{Value, json};
 
-/// The Python with the packages of tests/metrics/requirements.txt; `make test` makes it.
-fn python() -> Option<PathBuf> {
-    let path = std::env::var_os("LOCKET_PYTHON")
-        .map_or_else(|| locket_tests::root().join("target/venv/bin/python3"), PathBuf::from);
-    let missing = |what: String| {
-        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "required here and missing: {what}");
-        println!("skipped: {what}");
-    };
-    if !path.exists() {
-        missing(format!("no Python with nltk and rouge-score at {}", path.display()));
-        return None;
-    }
-    if !WordNet::default_dir().join("data.noun").exists() {
-        missing("WordNet (Debian: wordnet-base) is not installed".into());
-        return None;
-    }
-    Some(path)
+/// Returns a Python with the packages of tests/metrics/requirements.txt. For tests that "need NLTK and WordNet".
+fn python() -> PathBuf {
+    locket_tests::needed(WordNet::default_dir().join("data.noun"), "install WordNet (Debian: wordnet-base)");
+    let made = locket_tests::root().join("target/venv/bin/python3");
+    let python = std::env::var_os("LOCKET_PYTHON").map_or(made, PathBuf::from);
+    locket_tests::needed(python, "run `make venv` or set LOCKET_PYTHON to a Python with nltk and rouge-score")
 }
 
 fn reference(python: PathBuf, lines: &[Value]) -> Vec<Value> {
@@ -49,8 +38,9 @@ fn reference(python: PathBuf, lines: &[Value]) -> Vec<Value> {
 }
 
 #[test]
+#[ignore = "needs NLTK and WordNet"]
 fn rouge_and_meteor_are_those_of_the_public_packages() {
-    let Some(python) = python() else { return };
+    let python = python();
     let mut texts: Vec<String> = Vec::new();
     for profile in Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap) {
         texts.extend(
@@ -90,8 +80,9 @@ fn rouge_and_meteor_are_those_of_the_public_packages() {
 }
 
 #[test]
+#[ignore = "needs NLTK and WordNet"]
 fn stems_are_those_of_nltk() {
-    let Some(python) = python() else { return };
+    let python = python();
     let index = std::fs::read_to_string(WordNet::default_dir().join("index.noun")).unwrap();
     let verbs = std::fs::read_to_string(WordNet::default_dir().join("index.verb")).unwrap();
     let lemmas = index.lines().chain(verbs.lines()).filter_map(|l| l.split(' ').next()).filter(|w| !w.is_empty());

@@ -10,16 +10,10 @@ use std::{
 
 use locket::pack::{self, BuildOptions};
 
-/// The example that goes the engine's whole way, built as an app builds it: without the pack builder. `make offline` puts it
-/// there.
-fn example() -> Option<PathBuf> {
-    let built = locket_tests::root().join("target/offline");
-    if !built.exists() {
-        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "`make offline` builds what this needs");
-        println!("skipped: `make offline` builds what this needs");
-        return None;
-    }
-    Some(built)
+/// Returns the path of the example that calls every part of the engine, built as an app builds it: without the pack builder.
+/// For tests that "need the offline example".
+fn example() -> PathBuf {
+    locket_tests::needed(locket_tests::root().join("target/offline"), "run `make offline`")
 }
 
 /// Everything in the C library that opens, uses or names a network.
@@ -53,21 +47,17 @@ const NETWORK: [&str; 26] = [
 ];
 
 #[test]
-fn it_links_no_networking_symbol() {
-    let Some(example) = example() else { return };
-    no_networking_symbol(&example);
+#[ignore = "needs the offline example"]
+fn the_engine_links_no_networking_symbol() {
+    no_networking_symbol(&example());
 }
 
-/// What Kotlin, Swift and Python load.
+/// The library that Kotlin, Swift and Python load.
 #[test]
-fn nor_does_the_library_for_apps() {
+#[ignore = "needs the app library"]
+fn the_app_library_links_no_networking_symbol() {
     let library = locket_tests::root().join("target/release/liblocket_ffi.so");
-    if library.exists() {
-        no_networking_symbol(&library);
-    } else {
-        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "`make build` builds what this needs");
-        println!("skipped: `make build` builds what this needs");
-    }
+    no_networking_symbol(&locket_tests::needed(library, "run `make build`"));
 }
 
 fn no_networking_symbol(binary: &Path) {
@@ -81,29 +71,34 @@ fn no_networking_symbol(binary: &Path) {
 }
 
 #[test]
-fn it_makes_no_network_call() {
-    let Some(example) = example() else { return };
+#[ignore = "needs the offline example and strace"]
+fn the_engine_makes_no_network_call() {
+    let dir = tempfile::tempdir().unwrap();
+    no_network_call(&locket_tests::tiny::write(dir.path()));
+}
+
+#[test]
+#[ignore = "needs the offline example, strace and the default model"]
+fn the_engine_makes_no_network_call_with_the_default_model() {
+    no_network_call(&locket_tests::model());
+}
+
+fn no_network_call(model: &Path) {
     let dir = tempfile::tempdir().unwrap();
     let pack = dir.path().join("p.pack");
     pack::build(&[locket_tests::sample()], &pack, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
-    let model = locket_tests::model().unwrap_or_else(|| locket_tests::tiny::write(dir.path()));
     let trace = dir.path().join("trace");
-    let run = Command::new("strace")
+    let out = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=%network,openat", "-o"])
         .arg(&trace)
-        .arg(example)
-        .args([dir.path(), &pack, &model])
+        .arg(example())
+        .args([dir.path(), &pack, model])
         .env("OMP_NUM_THREADS", "2")
-        .output();
-    let out = match run {
-        Ok(out) if !String::from_utf8_lossy(&out.stderr).contains("ptrace") => out,
-        other => {
-            // Some sandboxes forbid tracing; what is linked is checked everywhere.
-            println!("skipped: strace cannot run here ({other:?})");
-            return;
-        }
-    };
+        .output()
+        .expect("this test needs strace");
     let said = String::from_utf8(out.stderr).unwrap();
+    // Some sandboxes forbid tracing: there `strace -o /dev/null true` fails, too.
+    assert!(!said.contains("ptrace"), "this test needs a machine on which strace may trace: {said}");
     assert!(out.status.success(), "{said}");
     let calls = std::fs::read_to_string(&trace).unwrap();
     // The trace sees the model being opened, and nothing of a network.

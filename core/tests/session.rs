@@ -106,8 +106,9 @@ fn the_same_text_cold_or_warm() {
 
 /// Gemma looks at a sliding window in most layers: what is put back must be whole.
 #[test]
+#[ignore = "needs the default model"]
 fn the_same_text_cold_or_warm_from_the_default_model() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let dir = tempfile::tempdir().unwrap();
     warm_and_cold(&model, dir.path());
 }

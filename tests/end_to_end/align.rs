@@ -25,14 +25,11 @@ fn with_sample() -> tempfile::TempDir {
     dir
 }
 
-/// A Python with the trainer's packages, or none with a line that says so.
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("LOCKET_ALIGN_PYTHON").map(PathBuf::from).filter(|p| p.exists());
-    if python.is_none() {
-        assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "LOCKET_ALIGN_PYTHON names no Python");
-        println!("skipped: no Python with PyTorch (make venv-align; LOCKET_ALIGN_PYTHON)");
-    }
-    python
+/// Returns a Python with the trainer's packages. For tests that "need PyTorch".
+fn python() -> PathBuf {
+    let made = locket_tests::root().join("target/venv-align/bin/python3");
+    let python = std::env::var_os("LOCKET_ALIGN_PYTHON").map_or(made, PathBuf::from);
+    locket_tests::needed(python, "run `make venv-align` or set LOCKET_ALIGN_PYTHON to a Python with PyTorch")
 }
 
 fn script(python: &Path, name: &str, args: &[&str]) -> Vec<Value> {
@@ -62,8 +59,9 @@ fn difference(rows: &[Value], model: &Model) -> (f64, f64) {
 }
 
 #[test]
+#[ignore = "needs the default model and PyTorch"]
 fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
-    let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
+    let (python, model) = (python(), locket_tests::model());
     let _alone = ALONE.lock();
     let dir = with_sample();
     let at = |name: &str| dir.path().join(name).display().to_string();
@@ -112,8 +110,9 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
 }
 
 #[test]
+#[ignore = "needs the default model and PyTorch"]
 fn what_is_rewarded_grows_likelier() {
-    let (Some(python), Some(model)) = (python(), locket_tests::model()) else { return };
+    let (python, model) = (python(), locket_tests::model());
     let _alone = ALONE.lock();
     let dir = with_sample();
     let at = |name: &str| dir.path().join(name).display().to_string();
@@ -155,8 +154,9 @@ fn what_is_rewarded_grows_likelier() {
 }
 
 #[test]
+#[ignore = "needs PyTorch"]
 fn rewards_are_what_the_evaluation_measures() {
-    let Some(python) = python() else { return };
+    let python = python();
     let written = "My cat loves it, and so do I! It's OK -- 5 stars, would buy again and again.";
     let texts = [written, "Cats love it. Would buy again", "", "Nothing in common here", "again again again again"];
     let code = "import json, sys; sys.path.insert(0, sys.argv[1]); import reward; texts = json.loads(sys.argv[2])
@@ -177,8 +177,9 @@ print(json.dumps([[reward.rouge1(a, b), reward.meteor(a, b)] for a in texts for 
 }
 
 #[test]
+#[ignore = "needs the default model"]
 fn golden_paths_are_found_again() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let _alone = ALONE.lock();
     let dir = with_sample();
     let args = format!(
@@ -197,8 +198,9 @@ fn golden_paths_are_found_again() {
 }
 
 #[test]
+#[ignore = "needs the default model"]
 fn synthetic_interactions_stand_in_the_examples() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let _alone = ALONE.lock();
     let dir = with_sample();
     let common = format!("--profiles {{}}/sample.jsonl --model {} --limit 8 --threads 2", model.display());

@@ -1,10 +1,14 @@
-//! The public data sets, where they are at hand.
+//! Packs and rankings of the public data sets and of generated catalogues.
 #![allow(clippy::unwrap_used)]
 
 mod common;
+use std::path::Path;
+
 use common::json;
+use serde_json::Value;
 
 #[test]
+#[ignore = "needs the public data"]
 fn all_profile_files_make_one_pack() {
     let files = [
         "pgraphrag/amazon_dev",
@@ -13,52 +17,66 @@ fn all_profile_files_make_one_pack() {
         "amazon23/profiles_dev",
         "recipes/profiles_dev",
     ];
-    let found: Vec<_> = files.iter().map_while(|f| locket_tests::data(&format!("{f}.jsonl.zst"))).collect();
-    if found.len() < files.len() {
-        return;
-    }
     let dir = tempfile::tempdir().unwrap();
-    let names: Vec<String> = found.iter().map(|f| f.display().to_string()).collect();
+    let names = files.map(|f| locket_tests::data(&format!("{f}.jsonl.zst")).display().to_string());
     let report = json(dir.path(), &format!("pack build --profiles {} --out {{}}/all.pack", names.join(" ")));
     assert_eq!(report["profiles"], 2500 * 3 + 226 + 13_395);
     assert_eq!(json(dir.path(), "pack inspect {}/all.pack")["texts"], report["texts"]);
 }
 
-/// With weights learned on the population's own held-out interactions, the mixture ranks better than any one kind of evidence.
-#[test]
-fn link_prediction_beats_each_kind_of_evidence_alone() {
-    let public = [("recipes", 1249), ("amazon23", 226)]
-        .map(|(set, n)| (locket_tests::data(&format!("{set}/profiles_dev.jsonl.zst")), n));
-    for (file, n) in public.into_iter().chain([(Some(locket_tests::sample()), 30)]) {
-        let Some(file) = file else { continue };
-        let link = json(std::path::Path::new("."), &format!("eval link --profiles {}", file.display()));
-        assert_eq!(link["n"], n);
-        for alone in ["popularity", "content", "people", "taste", "category"] {
-            assert!(link["mrr"].as_f64() > link[format!("{alone}_mrr")].as_f64(), "{alone}: {link}");
-            assert!(link[format!("mrr_over_{alone}_interval")][1].as_f64() > Some(0.0), "{link}");
-        }
-        let sizes = ["history1", "history2", "history3", "history4plus"];
-        assert_eq!(sizes.iter().map(|s| link[s]["n"].as_u64().unwrap()).sum::<u64>(), n);
+/// The kinds of evidence that the mixture of the link predictor weighs.
+const EVIDENCE: [&str; 5] = ["popularity", "content", "people", "taste", "category"];
+
+/// Asserts that the mixture, with weights learned on the population's own held-out interactions, ranks better than any one kind
+/// of evidence: the mean gain in MRR is positive. For the kinds in `clearly`, so is the lower end of its 95 % interval.
+fn link_prediction_beats_each_kind_of_evidence(file: &Path, n: u64, clearly: &[&str]) {
+    let link = json(Path::new("."), &format!("eval link --profiles {}", file.display()));
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("no number: {value} in {link}"));
+    assert_eq!(link["n"], n);
+    for alone in EVIDENCE {
+        assert!(number(&link["mrr"]) > number(&link[format!("{alone}_mrr")]), "{alone}: {link}");
+        let gain = number(&link[format!("mrr_over_{alone}")]);
+        let [low, high] = [0, 1].map(|end: usize| number(&link[format!("mrr_over_{alone}_interval")][end]));
+        assert!(low <= gain && gain <= high, "{alone}: {gain} is not within {low} to {high}");
+        assert!(low > 0.0 || !clearly.contains(&alone), "{alone}: {low} to {high}");
     }
+    let sizes = ["history1", "history2", "history3", "history4plus"];
+    assert_eq!(sizes.iter().map(|s| link[s]["n"].as_u64().unwrap()).sum::<u64>(), n);
 }
 
 #[test]
+#[ignore = "needs the public data"]
+fn link_prediction_beats_each_kind_of_evidence_on_recipes() {
+    link_prediction_beats_each_kind_of_evidence(&locket_tests::data("recipes/profiles_dev.jsonl.zst"), 1249, &EVIDENCE);
+}
+
+#[test]
+#[ignore = "needs the public data"]
+fn link_prediction_beats_each_kind_of_evidence_on_amazon23() {
+    link_prediction_beats_each_kind_of_evidence(&locket_tests::data("amazon23/profiles_dev.jsonl.zst"), 226, &EVIDENCE);
+}
+
+/// Beside content and taste, 30 people are too few: those intervals hold 0.
+#[test]
+fn link_prediction_beats_each_kind_of_evidence_on_the_sample() {
+    let clearly = ["popularity", "people", "category"];
+    link_prediction_beats_each_kind_of_evidence(&locket_tests::sample(), 30, &clearly);
+}
+
+#[test]
+#[ignore = "needs the public data"]
 fn rankings_on_gowalla_are_as_published_or_better() {
-    let (Some(train), Some(test)) =
-        (locket_tests::data("gowalla/train.txt.zst"), locket_tests::data("gowalla/test.txt.zst"))
-    else {
-        return;
-    };
+    let [train, test] = ["train", "test"].map(|part| locket_tests::data(&format!("gowalla/{part}.txt.zst")));
     let run = |more: &str| {
         let args = format!("eval graph --train {} --test {} -k 20 {more}", train.display(), test.display());
-        json(std::path::Path::new("."), &args)
+        json(Path::new("."), &args)
     };
     let linear = run("--method linear");
     assert!((linear["recall"].as_f64().unwrap() - 0.1682).abs() < 2e-4, "{linear}");
     assert!((linear["ndcg"].as_f64().unwrap() - 0.1331).abs() < 2e-4, "{linear}");
     let locket = run("");
-    assert!(locket["recall"].as_f64() >= Some(0.1925) && locket["ndcg"].as_f64() >= Some(0.1600), "{locket}");
-    assert!(locket["peak_rss_bytes"].as_u64() < Some(3_000_000_000), "{locket}");
+    assert!(locket["recall"].as_f64().unwrap() >= 0.1925 && locket["ndcg"].as_f64().unwrap() >= 0.1600, "{locket}");
+    assert!(locket["peak_rss_bytes"].as_u64().unwrap() < 3_000_000_000, "{locket}");
 }
 
 /// A generated catalogue: packs of any size are built, asked, and stay small in memory.
@@ -69,17 +87,18 @@ fn a_generated_catalogue_is_built_and_asked() {
     assert_eq!((built["items"].as_u64(), built["dimension"].as_u64()), (Some(20_000), Some(64)));
     let asked = json(dir.path(), "eval scale --pack {}/big.pack --people 50");
     assert_eq!(asked["people"], 50);
-    assert!(asked["peak_rss_bytes"].as_u64() < Some(150_000_000), "{asked}");
+    assert!(asked["peak_rss_bytes"].as_u64().unwrap() < 150_000_000, "{asked}");
 }
 
 /// The floor that needs no model, on 200 people a set: the protocol's own values are for the test halves.
 #[test]
+#[ignore = "needs the public data"]
 fn the_copy_floor_is_where_the_protocol_puts_it() {
     for (set, rouge1, rouge_l) in [("amazon", 0.169, 0.127), ("hotel", 0.254, 0.150), ("gap", 0.204, 0.156)] {
-        let Some(file) = locket_tests::data(&format!("pgraphrag/{set}_dev.jsonl.zst")) else { return };
+        let file = locket_tests::data(&format!("pgraphrag/{set}_dev.jsonl.zst"));
         let args =
             format!("eval generation --profiles {} --task text --method copy --limit 200 --seed 1", file.display());
-        let floor = json(std::path::Path::new("."), &args);
+        let floor = json(Path::new("."), &args);
         for (name, want) in [("rouge1", rouge1), ("rougeL", rouge_l)] {
             let (have, se) = (floor[name].as_f64().unwrap(), floor[format!("{name}_se")].as_f64().unwrap());
             // Two samples of the same size: the noise of their difference is sqrt(2) standard errors.

@@ -5,8 +5,9 @@ mod common;
 use common::{fails, json, locket, run};
 
 #[test]
+#[ignore = "needs the default model"]
 fn the_demo_tells_the_whole_story() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let dir = tempfile::tempdir().unwrap();
     let out = run(dir.path(), &format!("demo --model {}", model.display()));
     let said = String::from_utf8(out.stdout).unwrap();
@@ -27,8 +28,9 @@ fn the_demo_tells_the_whole_story() {
 }
 
 #[test]
+#[ignore = "needs the default model"]
 fn a_text_follows_its_plan_and_repeats() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
     json(dir.path(), "pack build --profiles {}/sample.jsonl --holdout-targets --out {}/p.pack");
@@ -58,8 +60,9 @@ fn a_text_follows_its_plan_and_repeats() {
 }
 
 #[test]
+#[ignore = "needs the default model"]
 fn a_model_is_pulled_from_a_file_whole_and_known() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let dir = tempfile::tempdir().unwrap();
     let at = |args: &[&str]| {
         let out = locket().args(args).arg("--json").env("LOCKET_MODELS", dir.path()).output().unwrap();
@@ -74,8 +77,9 @@ fn a_model_is_pulled_from_a_file_whole_and_known() {
 }
 
 #[test]
+#[ignore = "needs the default model"]
 fn a_trimmed_model_writes_with_the_same_adapter() {
-    let Some(model) = locket_tests::model() else { return };
+    let model = locket_tests::model();
     let dir = tempfile::tempdir().unwrap();
     let trim = format!(
         "model trim --model {} --profiles {} --out {{}}/small.gguf",
@@ -110,8 +114,9 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
 
 /// A chat model of another maker: another architecture, another kind of vocabulary, prompts in its template, no adapter.
 #[test]
+#[ignore = "needs the chat model"]
 fn a_chat_model_writes_and_so_does_its_trimmed_file() {
-    let Some(model) = locket_tests::chat_model() else { return };
+    let model = locket_tests::chat_model();
     let dir = tempfile::tempdir().unwrap();
     let sample = locket_tests::sample();
     json(dir.path(), &format!("pack build --profiles {} --holdout-targets --out {{}}/p.pack", sample.display()));

@@ -40,13 +40,14 @@ def follow(guide: pathlib.Path) -> None:
                     sys.exit(f"{guide}: wanted\n{body}\ngot\n{said}")
     if not ran:
         sys.exit(f"{guide}: nothing was run")
-    print(f"{guide}: {ran} steps followed")
+    print(f"followed: {guide}, {ran} steps")
 
 
 if not pathlib.Path(os.environ["LOCKET_TEST_MODEL"]).exists():
     if "LOCKET_REQUIRE" in os.environ:
         sys.exit("the model is required here and missing")
-    print("skipped: following the guides, as the model gemma-3-270m is not here")
+    for name in sys.argv[1:]:
+        print(f"ignored: {name}: needs the default model")
     sys.exit(0)
 for name in sys.argv[1:]:
     follow(pathlib.Path(name))

@@ -1,5 +1,8 @@
-//! Test helpers: a tiny GGUF model with random weights, the shipped sample, and where the large data lies.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+//! Test helpers: a tiny GGUF model with random weights, the shipped sample, and the paths of models and large data sets.
+//!
+//! A test that needs more than the sources is ignored and names its needs in the reason: `#[ignore = "needs the default
+//! model and PyTorch"]`. `make test` runs it where `tests/run.py` finds everything that the reason names.
+#![allow(clippy::unwrap_used)]
 
 pub mod tiny;
 
@@ -15,29 +18,54 @@ pub fn sample() -> PathBuf {
     root().join("tests/sample/sample.jsonl")
 }
 
-/// A file of the large data sets (`$LOCKET_DATA`, else `../shared/data`), or none with a line that says
-/// what was skipped. Where `LOCKET_REQUIRE` is set, as in CI, a missing file fails the test.
-pub fn data(file: &str) -> Option<PathBuf> {
+/// Returns the path of a file of the public data sets (`$LOCKET_DATA`, else `../shared/data`). For tests that "need the
+/// public data".
+///
+/// # Panics
+/// If the file is missing.
+pub fn data(file: &str) -> PathBuf {
     let dir = std::env::var_os("LOCKET_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    found(dir.join(file), file)
+    needed(dir.join(file), "set LOCKET_DATA to the folder of the public data sets")
 }
 
-/// The default model's file (`$LOCKET_MODELS`, else the user's cache), or none with a line as in [`data`].
-pub fn model() -> Option<PathBuf> {
-    pulled("gemma-3-270m-q4_k_m.gguf", "the model gemma-3-270m")
+/// Returns the path of the default model (`$LOCKET_MODELS`, else the user's cache). For tests that "need the default model".
+///
+/// # Panics
+/// If the file is missing.
+pub fn model() -> PathBuf {
+    pulled(
+        "gemma-3-270m-q4_k_m.gguf",
+        "run `locket model pull gemma-3-270m` or set LOCKET_MODELS to the models' folder",
+    )
 }
 
-/// A chat model of another architecture with a vocabulary of the other kind, or none as in [`model`].
-pub fn chat_model() -> Option<PathBuf> {
-    pulled("smollm2-135m-instruct-q4_1.gguf", "the model smollm2-135m")
+/// Returns the path of a chat model with another architecture and a vocabulary of the other kind. For tests that "need the
+/// chat model".
+///
+/// # Panics
+/// If the file is missing.
+pub fn chat_model() -> PathBuf {
+    pulled(
+        "smollm2-135m-instruct-q4_1.gguf",
+        "run `locket model pull smollm2-135m` or set LOCKET_MODELS to the models' folder",
+    )
 }
 
-fn pulled(file: &str, what: &str) -> Option<PathBuf> {
+/// Returns `path`, which a test needs.
+///
+/// # Panics
+/// If there is nothing at `path`; the message ends with `advice`.
+pub fn needed(path: PathBuf, advice: &str) -> PathBuf {
+    assert!(path.exists(), "this test needs {}, which is missing: {advice}", path.display());
+    path
+}
+
+fn pulled(file: &str, advice: &str) -> PathBuf {
     let env = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let dir = env("LOCKET_MODELS")
         .or_else(|| env("XDG_CACHE_HOME").map(|d| d.join("locket/models")))
-        .or_else(|| env("HOME").map(|d| d.join(".cache/locket/models")))?;
-    found(dir.join(file), what)
+        .or_else(|| env("HOME").map(|d| d.join(".cache/locket/models")));
+    needed(dir.unwrap_or_default().join(file), advice)
 }
 
 /// Random numbers that are the same on every machine and in every run: xorshift64 (Marsaglia, 2003). The seed must not be 0.
@@ -63,13 +91,4 @@ pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
-fn found(path: PathBuf, what: &str) -> Option<PathBuf> {
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("LOCKET_REQUIRE").is_none(), "{what} is required here and missing: {}", path.display());
-    println!("skipped: {what} is not here ({})", path.display());
-    None
 }

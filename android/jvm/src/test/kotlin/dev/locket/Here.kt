@@ -24,12 +24,11 @@ internal object Here {
     private val adapter: File = File(checkNotNull(setting("LOCKET_TEST_ADAPTER")))
     private val modelFile: File? = setting("LOCKET_TEST_MODEL")?.let(::File)?.takeIf { it.exists() }
 
-    /** The default model; without it the test is skipped, where `LOCKET_REQUIRE` is set it fails. */
+    /** The default model; without it the test is ignored, where `LOCKET_REQUIRE` is set it fails. */
     fun model(maxMemoryBytes: ULong? = null): ModelConfig {
         val file = modelFile
         check(file != null || setting("LOCKET_REQUIRE") == null) { "the model is required here and missing" }
-        if (file == null) println("skipped: the model gemma-3-270m is not here")
-        assumeTrue(file != null)
+        assumeTrue(file != null, "needs the default model")
         return ModelConfig(file!!.path, adapter.path, maxMemoryBytes = maxMemoryBytes)
     }
 

@@ -12,14 +12,14 @@ use request::from_the_first_word;
 use std::{
     path::Path,
     sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
     Error, choose,
     generate::{self, WriteOptions, Written},
     ground::{Grounding, NEIGHBOURS, Target},
-    interaction::{Interaction, Record},
+    interaction::{Entry, Interaction, Record},
     llm::{
         Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request,
         gguf,
@@ -29,7 +29,7 @@ use crate::{
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     session::Sessions,
-    store::{Export, Key, Store},
+    store::{Export, Imported, Key, Store, StoreError},
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
@@ -46,7 +46,8 @@ pub struct Engine {
     worker: RwLock<Option<Arc<Worker>>>,
     threads: usize,
     me: Option<u64>,
-    sessions: Sessions,
+    /// Replaced when a record is forgotten.
+    sessions: RwLock<Sessions>,
 }
 
 impl Engine {
@@ -55,8 +56,16 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
-        let store = Store::open(dir, key)?;
-        let sessions = store.sessions(SESSION_BYTES);
+        Self::open_within(dir, key, Duration::ZERO)
+    }
+
+    /// As [`Engine::open`]; waits as long as `wait` for whoever has the store open.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn open_within(dir: impl AsRef<Path>, key: &Key, wait: Duration) -> Result<Self, Error> {
+        let store = Store::open_within(dir, key, wait)?;
+        let sessions = RwLock::new(store.sessions(SESSION_BYTES));
         Ok(Self { store, pack: None, worker: RwLock::default(), threads: 0, me: None, sessions })
     }
 
@@ -117,8 +126,12 @@ impl Engine {
     /// first text after a restart need not read it again); 0 keeps none. Default: 64 MB.
     #[must_use]
     pub fn with_session_bytes(mut self, most: u64) -> Self {
-        self.sessions.most = most;
+        self.sessions.get_mut().unwrap_or_else(PoisonError::into_inner).most = most;
         self
+    }
+
+    fn sessions(&self) -> Sessions {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The store.
@@ -166,7 +179,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Missing`] without a model, [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn prewarm(&self, options: &WriteOptions, on_event: OnEvent<'_>) -> Result<(), Error> {
-        let (worker, sessions) = (self.need_model()?, self.sessions.clone());
+        let (worker, sessions) = (self.need_model()?, self.sessions());
         worker.call(Priority::Foreground, self.decoder_options(options, 1), on_event, move |decoder, _| {
             sessions.restore_all(decoder);
             Ok(decoder.warm_up()?)
@@ -215,12 +228,48 @@ impl Engine {
         Ok(())
     }
 
-    /// Everything recorded, real and synthetic, oldest first.
+    /// Everything recorded, real and synthetic, oldest first: in the order of their times. A record without a time stands behind
+    /// the one that was recorded before it.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn history(&self) -> Result<Vec<Record>, Error> {
         Ok(self.store.records()?)
+    }
+
+    /// As [`Engine::history`], with the ids that [`Engine::forget`] takes.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
+        Ok(self.store.entries()?)
+    }
+
+    /// Removes the record with this id for good; `false` if there is none. See [`Engine::forget_all`].
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn forget(&self, id: u64) -> Result<bool, Error> {
+        match self.forget_all(&[id]) {
+            Ok(()) => Ok(true),
+            Err(Error::Store(StoreError::NoRecord(_))) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes the records with these ids for good, all of them or none, and what was derived from them: the synthetic records,
+    /// the sessions, unfinished augmentations, and what the decoder holds of earlier prompts. An augmentation in progress ends
+    /// with [`Error::Cancelled`]; a text that is being written ends first.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::NoRecord`], [`crate::store::StoreError`].
+    pub fn forget_all(&self, ids: &[u64]) -> Result<(), Error> {
+        let done = self.store.forget_all(ids);
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        *sessions = self.store.sessions(sessions.most);
+        drop(sessions);
+        self.release_memory(MemoryLevel::Sessions);
+        Ok(done?)
     }
 
     fn real(&self) -> Result<Vec<Interaction>, Error> {
@@ -236,9 +285,11 @@ impl Engine {
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
+        // Before the history is read: what is forgotten in between is not kept.
+        let sessions = self.sessions();
         let material = self.material(request)?;
-        let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (completions, prompt_tokens, reused_tokens) = worker.call(
+        let (options, asked, given) = (request.options, material.clone(), sessions.clone());
+        let called = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
@@ -258,7 +309,12 @@ impl Engine {
                 sessions.keep(decoder, &request.prompt[..stable]);
                 Ok::<_, Error>((completions, request.prompt.len(), reused))
             },
-        )?;
+        );
+        if given.ended() && self.store.need_writable().is_ok() {
+            // The prompt holds what was forgotten meanwhile.
+            self.release_memory(MemoryLevel::Sessions);
+        }
+        let (completions, prompt_tokens, reused_tokens) = called?;
         let whole = generate::read_all(&material, &completions);
         let best = generate::best(&material, whole).ok_or(LlmError::Deadline)?;
         Ok(Written { prompt_tokens, reused_tokens, ..best })
@@ -330,6 +386,14 @@ impl Engine {
     /// [`crate::store::StoreError`].
     pub fn export(&self) -> Result<Export, Error> {
         Ok(self.store.export()?)
+    }
+
+    /// Keeps the records of an export that are not here yet.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::Export`], [`crate::store::StoreError::Interaction`], [`crate::store::StoreError`].
+    pub fn import(&self, export: &Export) -> Result<Imported, Error> {
+        Ok(self.store.import(export)?)
     }
 
     /// Deletes everything that was kept of the person.

@@ -138,7 +138,8 @@ fn twenty_commands_at_once_all_record() {
     let mut expected: Vec<String> = (0..20).map(|n| format!("text {n}")).collect();
     expected.sort();
     assert_eq!(found, expected);
-    assert!(fails(dir.path(), "--wait never history --store {}/me").contains("--wait"));
+    let refused = run(dir.path(), "--wait never history --store {}/me");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("a number of seconds"));
 }
 
 /// The command as somebody who may read and not write: files of root for nobody, or files without write permission.

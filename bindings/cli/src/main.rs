@@ -43,7 +43,7 @@ struct Cli {
     /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it
     #[arg(long, global = true, env = "LOCKET_KEY_FILE", value_name = "FILE")]
     key_file: Option<std::path::PathBuf>,
-    /// Seconds to wait for a store that another command has open
+    /// Seconds to wait for a store that another command has open; where several have it in turn, for each of them
     #[arg(long, global = true, default_value = "2", env = "LOCKET_WAIT", value_name = "SECONDS", value_parser = ui::parse_wait)]
     wait: std::time::Duration,
     /// How much of a model goes to a GPU: auto, off, or a number of layers

@@ -1,6 +1,7 @@
 //! The facade: one person's store, with a pack and a model where they are needed.
 
 mod augmenting;
+mod keeping;
 mod predicting;
 mod request;
 
@@ -19,7 +20,7 @@ use crate::{
     Error, choose,
     generate::{self, WriteOptions, Written},
     ground::{Grounding, NEIGHBOURS, Target},
-    interaction::{Entry, Interaction, Record},
+    interaction::{Interaction, Record},
     llm::{
         Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request,
         gguf,
@@ -29,7 +30,7 @@ use crate::{
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     session::Sessions,
-    store::{Export, Imported, Key, Store, StoreError},
+    store::{Key, Store},
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
@@ -59,7 +60,7 @@ impl Engine {
         Self::open_within(dir, key, Duration::ZERO)
     }
 
-    /// As [`Engine::open`]; waits as long as `wait` for whoever has the store open.
+    /// As [`Engine::open`]; waits for whoever has the store open, see [`Store::open_within`].
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -219,59 +220,6 @@ impl Engine {
         self.worker()?.placement()
     }
 
-    /// Keeps a text that the person wrote. When this returns, it is on disk.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Interaction`] if it is not a usable one.
-    pub fn record(&self, interaction: Interaction) -> Result<(), Error> {
-        self.store.append(&Record::real(interaction))?;
-        Ok(())
-    }
-
-    /// Everything recorded, real and synthetic, oldest first: in the order of their times. A record without a time stands behind
-    /// the one that was recorded before it.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn history(&self) -> Result<Vec<Record>, Error> {
-        Ok(self.store.records()?)
-    }
-
-    /// As [`Engine::history`], with the ids that [`Engine::forget`] takes.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn entries(&self) -> Result<Vec<Entry>, Error> {
-        Ok(self.store.entries()?)
-    }
-
-    /// Removes the record with this id for good; `false` if there is none. See [`Engine::forget_all`].
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn forget(&self, id: u64) -> Result<bool, Error> {
-        match self.forget_all(&[id]) {
-            Ok(()) => Ok(true),
-            Err(Error::Store(StoreError::NoRecord(_))) => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Removes the records with these ids for good, all of them or none, and what was derived from them: the synthetic records,
-    /// the sessions, unfinished augmentations, and what the decoder holds of earlier prompts. An augmentation in progress ends
-    /// with [`Error::Cancelled`]; a text that is being written ends first.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::NoRecord`], [`crate::store::StoreError`].
-    pub fn forget_all(&self, ids: &[u64]) -> Result<(), Error> {
-        let done = self.store.forget_all(ids);
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        *sessions = self.store.sessions(sessions.most);
-        drop(sessions);
-        self.release_memory(MemoryLevel::Sessions);
-        Ok(done?)
-    }
-
     fn real(&self) -> Result<Vec<Interaction>, Error> {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
     }
@@ -378,31 +326,5 @@ impl Engine {
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(choose::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(history)
-    }
-
-    /// Everything the store holds, for its owner.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn export(&self) -> Result<Export, Error> {
-        Ok(self.store.export()?)
-    }
-
-    /// Keeps the records of an export that are not here yet.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Export`], [`crate::store::StoreError::Interaction`], [`crate::store::StoreError`].
-    pub fn import(&self, export: &Export) -> Result<Imported, Error> {
-        Ok(self.store.import(export)?)
-    }
-
-    /// Deletes everything that was kept of the person.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Io`] if a file cannot be removed.
-    pub fn erase(self) -> Result<(), Error> {
-        // Nothing may be written any more.
-        drop(self.worker);
-        Ok(self.store.erase()?)
     }
 }

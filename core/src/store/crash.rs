@@ -9,7 +9,7 @@ use std::{
 
 use redb::{Builder, Database, StorageBackend};
 
-use super::{keyfile::KeyFile, records::Records, *};
+use super::{change::without, keyfile::KeyFile, records::Records, *};
 use crate::interaction::{Interaction, Origin};
 
 /// The same sequence from the same seed.
@@ -75,7 +75,9 @@ impl Handle {
 
     /// An empty file on the same machine: one power cut for both.
     fn beside(&self) -> Self {
-        let (changes, cut) = (self.disk().changes, self.disk().cut);
+        let disk = self.disk();
+        let (changes, cut) = (disk.changes, disk.cut);
+        drop(disk);
         Self(Arc::new(Mutex::new(Disk { changes, cut, ..Disk::default() })))
     }
 

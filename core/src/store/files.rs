@@ -8,7 +8,7 @@ use std::{
     io,
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::StoreError;
@@ -117,23 +117,63 @@ pub(super) fn create_private(dir: &Path) -> io::Result<()> {
     builder.recursive(true).create(dir)
 }
 
-/// Takes the store's lock, waiting for it as long as `wait`, and makes the directory if it is missing.
+/// How long a call waits for a lock: for each holder anew, which shows in the lock file's time of change, so that many calls at
+/// once all have their turn.
+struct Patience {
+    wait: Duration,
+    holder: Option<SystemTime>,
+    until: Instant,
+    end: Instant,
+}
+
+impl Patience {
+    /// Turns of others that a call waits for at most, each as long as `wait`.
+    const TURNS: u32 = 30;
+
+    fn new(wait: Duration) -> Self {
+        Self { wait, holder: None, until: after(wait), end: after(wait.saturating_mul(Self::TURNS)) }
+    }
+
+    /// Whether to look again; pauses before.
+    fn wait_for(&mut self, lock: Option<&File>) -> bool {
+        let holder = lock.and_then(|lock| lock.metadata().ok()?.modified().ok());
+        if holder != self.holder {
+            (self.holder, self.until) = (holder, after(self.wait));
+        }
+        let now = Instant::now();
+        let left = self.until.min(self.end).saturating_duration_since(now);
+        thread::sleep(POLL.min(left));
+        !left.is_zero()
+    }
+}
+
+fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    // Longer than a century is as good as that.
+    now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
+}
+
+/// Takes the store's lock, waiting for each holder as long as `wait`, and makes the directory if it is missing.
 pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, StoreError> {
     let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
-    let until = Instant::now() + wait;
+    let mut patience = Patience::new(wait);
     let path = dir.join(LOCK);
     loop {
         create_private(dir).map_err(io("create"))?;
         let lock = match File::options().create(true).truncate(false).write(true).open(&path) {
             // Whoever erased the store has just removed the directory.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && Instant::now() < until => continue,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && patience.wait_for(None) => continue,
             opened => opened.map_err(io("lock"))?,
         };
         match lock.try_lock() {
-            Ok(()) if same_file(&lock, &path) => return Ok(lock),
+            Ok(()) if same_file(&lock, &path) => {
+                // Tells those who wait that it is another's turn.
+                let _ = lock.set_modified(SystemTime::now());
+                return Ok(lock);
+            }
             // A file that is gone locks nothing.
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL),
+            Err(TryLockError::WouldBlock) if patience.wait_for(Some(&lock)) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_path_buf())),
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
@@ -142,12 +182,12 @@ pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, StoreError> {
 
 /// As [`lock`] where nothing can be written: beside other readers, and without a lock if there is no file to lock.
 pub(super) fn shared_lock(dir: &Path, wait: Duration) -> Result<Option<File>, StoreError> {
-    let until = Instant::now() + wait;
+    let mut patience = Patience::new(wait);
     let Ok(lock) = File::open(dir.join(LOCK)) else { return Ok(None) };
     loop {
         match lock.try_lock_shared() {
             Ok(()) => return Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(POLL),
+            Err(TryLockError::WouldBlock) if patience.wait_for(Some(&lock)) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_path_buf())),
             // Storage that knows no locks, which nobody writes.
             Err(TryLockError::Error(_)) => return Ok(None),
@@ -174,6 +214,23 @@ fn same_file(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_waits_for_each_holder_anew() {
+        let file = tempfile::tempfile().unwrap();
+        let hour = Duration::from_secs(3600);
+        let mut patience = Patience::new(hour);
+        assert!(patience.wait_for(Some(&file)));
+        // This holder's time is over; the next one's begins.
+        patience.until = Instant::now();
+        assert!(!patience.wait_for(Some(&file)));
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(patience.wait_for(Some(&file)));
+        patience.end = Instant::now();
+        assert!(!patience.wait_for(Some(&file)));
+        assert!(!Patience::new(Duration::ZERO).wait_for(Some(&file)));
+        assert!(Patience::new(Duration::MAX).wait_for(None));
+    }
 
     #[test]
     fn only_exact_names_are_own() {

@@ -5,6 +5,7 @@
 //! commit that returned survives a crash, one that did not leaves no trace. What an attacker with the files learns
 //! stands in docs/SECURITY.md.
 
+mod change;
 mod erase;
 mod error;
 mod export;
@@ -22,7 +23,6 @@ pub(crate) use lease::Lease;
 pub use seal::Key;
 
 use std::{
-    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -97,7 +97,8 @@ impl Store {
         Self::open_within(dir, key, Duration::ZERO)
     }
 
-    /// As [`Store::open`]; waits as long as `wait` for whoever has the store open.
+    /// As [`Store::open`]; waits as long as `wait` for whoever has the store open. Where several have it in turn, it waits for
+    /// each, up to 30 times as long.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -317,68 +318,6 @@ impl Store {
         now.records.replace(|record| !record.is_synthetic(), &self.usable(synthetic)?)?;
         Ok(())
     }
-
-    /// Changes the host's key to `new`: everything is encrypted anew under a fresh key of the store's own, and the old key
-    /// file and data are destroyed. The moment of change is one rename. If the process ends before this returns, the
-    /// store opens with the old key or with the new one, whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`]; the store then still has the old key. [`StoreError::ReadOnly`].
-    pub fn change_key(&mut self, new: &Key) -> Result<(), StoreError> {
-        self.change_key_by_steps(new, &mut onward)
-    }
-
-    fn change_key_by_steps(&self, new: &Key, step: Step<'_>) -> Result<(), StoreError> {
-        self.need_writable()?;
-        let mut now = self.now_mut();
-        let (records, next_id) = now.records.read_with_next()?;
-        generation::replace(&self.dir, &mut now, new, &records, next_id, step)
-    }
-
-    /// Removes the record with this id for good; `false` if there is none. See [`Store::forget_all`].
-    ///
-    /// # Errors
-    /// As [`Store::forget_all`].
-    pub fn forget(&self, id: u64) -> Result<bool, StoreError> {
-        match self.forget_all(&[id]) {
-            Ok(()) => Ok(true),
-            Err(StoreError::NoRecord(_)) => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Removes the records with these ids for good: all of them, or none. The rest is encrypted anew under a fresh key, the old
-    /// key and data are destroyed, and so are the sessions and what an augmentation had begun. Synthetic records were written
-    /// from real ones, so they go with a real record. If the process ends before this returns, the store is as it was or
-    /// without the records.
-    ///
-    /// # Errors
-    /// [`StoreError::NoRecord`], [`StoreError::ReadOnly`], [`StoreError::Io`].
-    pub fn forget_all(&self, ids: &[u64]) -> Result<(), StoreError> {
-        self.forget_by_steps(ids, &mut onward)
-    }
-
-    fn forget_by_steps(&self, ids: &[u64], step: Step<'_>) -> Result<(), StoreError> {
-        self.need_writable()?;
-        let mut now = self.now_mut();
-        let (records, next_id) = now.records.read_with_next()?;
-        let kept = without(records, ids)?;
-        let host = now.host.clone();
-        generation::replace(&self.dir, &mut now, &host, &kept, next_id, step)
-    }
-}
-
-/// The records that stay when those with these ids are forgotten.
-fn without(records: Numbered, ids: &[u64]) -> Result<Numbered, StoreError> {
-    let here: HashSet<u64> = records.iter().map(|r| r.0).collect();
-    if let Some(&id) = ids.iter().find(|id| !here.contains(id)) {
-        return Err(StoreError::NoRecord(id));
-    }
-    let (gone, mut kept): (Numbered, Numbered) = records.into_iter().partition(|(id, _)| ids.contains(id));
-    if gone.iter().any(|(_, record)| !record.is_synthetic()) {
-        kept.retain(|(_, record)| !record.is_synthetic());
-    }
-    Ok(kept)
 }
 
 /// Makes a store in `dir`, of what an older one there holds.

@@ -23,7 +23,7 @@ pub struct Interaction {
     /// The person's rating, 1 to 5.
     #[serde(default)]
     pub rating: Option<f32>,
-    /// When it was written, in milliseconds since 1970-01-01 UTC.
+    /// When it was written, in milliseconds since 1970-01-01 UTC; see [`Interaction::milliseconds`] for other units.
     #[serde(default)]
     pub time: Option<i64>,
 }
@@ -53,7 +53,33 @@ impl Interaction {
         self.rating.map(|r| r.round().clamp(1.0, 5.0) as u8)
     }
 
-    /// What is wrong with it, if anything: an empty id or text, or a rating outside 1 to 5.
+    /// Returns when it was written, in milliseconds since 1970-01-01 UTC, whatever unit `time` is in.
+    ///
+    /// Times of other units are told apart by their size, which leaves no overlap for anything written between 1973 and
+    /// 5138: less than 10^11 are seconds, 10^14 to 10^17 microseconds, more than that nanoseconds. 0 is an unknown time.
+    ///
+    /// # Errors
+    /// A message for a negative time: nobody wrote before 1970.
+    pub fn milliseconds(&self) -> Result<Option<i64>, &'static str> {
+        const SECONDS: i64 = 100_000_000_000;
+        const MICROSECONDS: i64 = 100_000_000_000_000;
+        const NANOSECONDS: i64 = 100_000_000_000_000_000;
+        Ok(match self.time {
+            None | Some(0) => None,
+            Some(..0) => return Err("the time is negative: it counts milliseconds since 1970-01-01"),
+            Some(t @ ..SECONDS) => Some(t * 1000),
+            Some(t @ ..MICROSECONDS) => Some(t),
+            Some(t @ ..NANOSECONDS) => Some(t / 1000),
+            Some(t) => Some(t / 1_000_000),
+        })
+    }
+
+    /// Puts the time into milliseconds; drops one that cannot be a time.
+    pub(crate) fn normalize_time(&mut self) {
+        self.time = self.milliseconds().unwrap_or(None);
+    }
+
+    /// What is wrong with it, if anything: an empty id or text, a rating outside 1 to 5, or a negative time.
     pub fn defect(&self) -> Option<&'static str> {
         if self.item.trim().is_empty() {
             Some("the item id is empty")
@@ -62,7 +88,7 @@ impl Interaction {
         } else if self.rating.is_some_and(|r| !(1.0..=5.0).contains(&r)) {
             Some("the rating is outside 1 to 5")
         } else {
-            None
+            self.milliseconds().err()
         }
     }
 }
@@ -100,5 +126,72 @@ impl Record {
     /// Whether the engine wrote it.
     pub fn is_synthetic(&self) -> bool {
         matches!(self.origin, Origin::Synthetic { .. })
+    }
+}
+
+/// A record with its id in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The number that the store gave it. Never used again in this store, also after the record was forgotten.
+    pub id: u64,
+    /// The record.
+    #[serde(flatten)]
+    pub record: Record,
+}
+
+/// Sorts `items`, which stand in the order of recording, by `time`. An item without a time keeps its place behind the one that
+/// was recorded before it.
+pub fn sort_by_time<T>(items: &mut Vec<T>, time: impl Fn(&T) -> Option<i64>) {
+    let mut last = i64::MIN;
+    let mut timed: Vec<(i64, T)> = std::mem::take(items)
+        .into_iter()
+        .map(|item| {
+            last = time(&item).unwrap_or(last);
+            (last, item)
+        })
+        .collect();
+    timed.sort_by_key(|(time, _)| *time);
+    items.extend(timed.into_iter().map(|(_, item)| item));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: i64) -> Interaction {
+        Interaction { time: Some(time), ..Interaction::new("i", "x") }
+    }
+
+    #[test]
+    fn times_of_any_unit_become_milliseconds() {
+        let now = 1_700_000_000_123;
+        for (time, expected) in [
+            (now, Some(now)),
+            (now / 1000, Some(now / 1000 * 1000)),
+            (now * 1000 + 7, Some(now)),
+            (now * 1_000_000 + 7, Some(now)),
+            (0, None),
+            (1, Some(1000)),
+            (99_999_999_999, Some(99_999_999_999_000)),
+            (100_000_000_000, Some(100_000_000_000)),
+            (99_999_999_999_999, Some(99_999_999_999_999)),
+            (100_000_000_000_000, Some(100_000_000_000)),
+            (99_999_999_999_999_999, Some(99_999_999_999_999)),
+            (i64::MAX, Some(i64::MAX / 1_000_000)),
+        ] {
+            assert_eq!(at(time).milliseconds(), Ok(expected), "{time}");
+            assert_eq!(at(time).defect(), None);
+        }
+        assert_eq!(Interaction::new("i", "x").milliseconds(), Ok(None));
+        for time in [-1, i64::MIN] {
+            assert!(at(time).defect().unwrap().contains("negative"));
+        }
+    }
+
+    #[test]
+    fn an_item_without_a_time_stays_behind_its_predecessor() {
+        let mut items = vec![("a", None), ("b", Some(30)), ("c", None), ("d", Some(10)), ("e", None), ("f", Some(30))];
+        sort_by_time(&mut items, |item| item.1);
+        assert_eq!(items.iter().map(|i| i.0).collect::<String>(), "adebcf");
     }
 }

@@ -37,7 +37,13 @@ impl Profile {
     /// What is wrong with it, in words.
     pub fn from_json(line: &[u8]) -> Result<Self, String> {
         let profile: Self = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-        profile.defect().map_or(Ok(profile), Err)
+        profile.defect().map_or(Ok(profile.in_milliseconds()), Err)
+    }
+
+    /// The same with all times in milliseconds, see [`Interaction::milliseconds`].
+    fn in_milliseconds(mut self) -> Self {
+        self.history.iter_mut().chain([&mut self.target]).for_each(Interaction::normalize_time);
+        self
     }
 
     /// What is wrong with it, if anything.
@@ -171,6 +177,15 @@ mod tests {
         let message = read[2].as_ref().unwrap_err().to_string();
         assert!(message.ends_with(":3: not a profile: target: the rating is outside 1 to 5"), "{message}");
         assert_eq!(read[3].as_ref().unwrap().user, "c");
+    }
+
+    #[test]
+    fn times_are_read_as_milliseconds_or_refused() {
+        let line = |time: &str| format!(r#"{{"user":"a","target":{{"item":"i","text":"t","time":{time}}}}}"#);
+        let profile = Profile::from_json(line("1700000000").as_bytes()).unwrap();
+        assert_eq!(profile.target.time, Some(1_700_000_000_000));
+        let refused = Profile::from_json(line("-5").as_bytes()).unwrap_err();
+        assert!(refused.starts_with("target: the time is negative"), "{refused}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     llm::{Decoder, Token, common_prefix},
-    store::{Key, seal},
+    store::{Key, Lease, files, seal},
     text,
 };
 
@@ -28,7 +28,7 @@ const FEW: usize = 16;
 /// Sealed files are multiples of this, so that the length of the history shows roughly only.
 const PAD: usize = 1 << 20;
 /// How their names end.
-const EXTENSION: &str = "kv";
+const EXTENSION: &str = ".kv";
 /// Part of every session's identity: KV state of another build is not put back.
 const BUILD: &str = concat!("locket session 2, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
 
@@ -44,11 +44,17 @@ pub(crate) struct Sessions {
     pub(crate) most: u64,
     /// What the newest file holds, so that it is not written again.
     newest: Arc<Mutex<Option<Held>>>,
+    lease: Lease,
 }
 
 impl Sessions {
-    pub(crate) fn new(dir: PathBuf, key: Key, most: u64) -> Self {
-        Self { dir, key, most, newest: Arc::default() }
+    pub(crate) fn new(dir: PathBuf, key: Key, most: u64, lease: Lease) -> Self {
+        Self { dir, key, most, newest: Arc::default(), lease }
+    }
+
+    /// Whether a record was forgotten since these were given out.
+    pub(crate) fn ended(&self) -> bool {
+        !self.lease.holds()
     }
 
     /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache.
@@ -94,7 +100,7 @@ impl Sessions {
 
     /// Keeps the state of `prefix`, which `decoder` has just read, unless it is kept already.
     pub(crate) fn keep(&self, decoder: &mut Decoder<'_>, prefix: &[Token]) {
-        if self.most == 0 || prefix.len() < WORTH {
+        if self.most == 0 || prefix.len() < WORTH || !self.lease.holds() {
             return;
         }
         let Some(name) = self.name(decoder) else { return };
@@ -108,9 +114,8 @@ impl Sessions {
         if plain.len() as u64 > self.most {
             return;
         }
-        let written = seal::seal(&self.key, name.as_bytes(), &plain)
-            .ok()
-            .and_then(|sealed| replace(&self.dir.join(&name), &sealed).ok());
+        let Ok(sealed) = seal::seal(&self.key, name.as_bytes(), &plain) else { return };
+        let written = self.lease.keep(|| replace(&self.dir.join(&name), &sealed).ok());
         if written.is_some() {
             *self.newest() = Some((name, prefix.to_vec()));
             self.evict();
@@ -126,7 +131,7 @@ impl Sessions {
         let identity =
             format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.piece());
         let key = self.key.derive(identity.as_bytes(), "locket session name");
-        Some(format!("{}.{EXTENSION}", text::hex(&key.as_bytes()[..16])))
+        Some(format!("{}{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }
 
     /// Removes the files that were not used for longest, until the rest fits.
@@ -135,7 +140,7 @@ impl Sessions {
             .into_iter()
             .flatten()
             .flatten()
-            .filter(|e| e.path().extension().is_some_and(|e| e == EXTENSION))
+            .filter(|e| e.file_name().to_str().is_some_and(|name| name.ends_with(EXTENSION) && files::is_session(name)))
             .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.metadata().ok()?.len(), e.path())))
             .collect();
         files.sort();

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     augment::Attempt,
     session,
-    store::{Key, seal},
+    store::{Key, Lease, seal},
 };
 
 /// Sealed files are multiples of this, so that the number of texts shows roughly only.
@@ -24,11 +24,17 @@ const NAME: &str = "unfinished augmentation 1";
 pub(crate) struct Unfinished {
     path: PathBuf,
     key: Key,
+    lease: Lease,
 }
 
 impl Unfinished {
-    pub(crate) fn new(path: PathBuf, key: Key) -> Self {
-        Self { path, key }
+    pub(crate) fn new(path: PathBuf, key: Key, lease: Lease) -> Self {
+        Self { path, key, lease }
+    }
+
+    /// Ends when a record is forgotten that attempts may rest on.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// The attempts by their jobs' keys.
@@ -49,12 +55,12 @@ impl Unfinished {
         plain.extend(json.iter());
         plain.resize(json.len().next_multiple_of(PAD), b' ');
         let sealed = seal::seal(&self.key, NAME.as_bytes(), &plain).ok()?;
-        session::replace(&self.path, &sealed).ok()
+        self.lease.keep(|| session::replace(&self.path, &sealed).ok())
     }
 
     /// Forgets them.
     pub(crate) fn clear(&self) {
-        let _ = fs::remove_file(&self.path);
+        let _ = self.lease.keep(|| fs::remove_file(&self.path).ok());
     }
 }
 
@@ -66,17 +72,26 @@ mod tests {
     fn kept_under_one_key_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let key = Key::generate().unwrap();
-        let file = Unfinished::new(dir.path().join("sessions/unfinished"), key.clone());
+        let file = Unfinished::new(dir.path().join("sessions/unfinished"), key.clone(), Lease::new(true));
         assert!(file.read().is_empty());
         let all = HashMap::from([("a job".to_owned(), Attempt { tokens: 7, ..Attempt::default() })]);
         file.write(&all);
         assert_eq!(file.read(), all);
         assert_eq!((fs::metadata(&file.path).unwrap().len() - 40) % PAD as u64, 0);
-        let other = Unfinished::new(file.path.clone(), Key::generate().unwrap());
+        let other = Unfinished::new(file.path.clone(), Key::generate().unwrap(), Lease::new(true));
         assert!(other.read().is_empty());
         fs::write(&file.path, b"damaged").unwrap();
         assert!(file.read().is_empty());
         file.clear();
         assert!(!file.path.exists());
+    }
+
+    #[test]
+    fn nothing_is_kept_without_a_lease() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sessions/unfinished");
+        let file = Unfinished::new(path.clone(), Key::generate().unwrap(), Lease::new(false));
+        file.write(&HashMap::from([("a job".to_owned(), Attempt::default())]));
+        assert!(!path.exists());
     }
 }

@@ -26,7 +26,7 @@ fn texts(dir: &Path, keys: &[&str]) -> Vec<String> {
     panic!("no key opens the store");
 }
 
-/// 200 kills (LOCKET_KILLS) at random moments of recording, importing and changing keys.
+/// 200 kills (LOCKET_KILLS) at random moments of recording, importing, changing keys and forgetting.
 #[cfg(unix)]
 #[test]
 fn killed_at_any_moment() {
@@ -40,18 +40,21 @@ fn killed_at_any_moment() {
     let (mut key, mut killed, mut whole) = ("a", 0, 0);
     let mut draw = locket_tests::Draw(0x2545_f491_4f6c_dd1d);
     // How long each kind of command takes undisturbed, so that kills fall into all of it.
-    let mut takes = [Duration::from_millis(30); 3];
+    let mut takes = [Duration::from_millis(30); 4];
     for n in 0.. {
         if killed >= kills {
             break;
         }
         let random = draw.bits();
-        let kind = n % 3;
+        // There must be something to forget.
+        let kind = if expected.is_empty() { 0 } else { n % 4 };
         let added = match kind {
             0 => vec![format!("text {n}")],
             1 => batch(n),
             _ => Vec::new(),
         };
+        // What is there once a text was forgotten.
+        let mut left = expected.clone();
         let other = if key == "a" { "b" } else { "a" };
         let args = match kind {
             0 => format!("record --store {{}}/me --item i --text '{}'", added[0]),
@@ -62,13 +65,19 @@ fn killed_at_any_moment() {
                 std::fs::write(path.join("batch.json"), export.to_string()).unwrap();
                 "import --store {}/me --from {}/batch.json".to_owned()
             }
-            _ => format!("rekey --store {{}}/me --new-key-file {{}}/{other}"),
+            2 => format!("rekey --store {{}}/me --new-key-file {{}}/{other}"),
+            _ => {
+                let history = json(path, &format!("--key-file {{}}/{key} history --store {{}}/me"));
+                let at = random as usize % expected.len();
+                left.remove(at);
+                format!("forget --store {{}}/me --id {}", history["records"][at]["id"])
+            }
         };
         let args = common::split(&format!("--key-file {{}}/{key} {args}"));
         let args = args.into_iter().map(|a| a.replace("{}", path.to_str().unwrap()));
         let begun = Instant::now();
         let mut child = locket().args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        if n >= 3 {
+        if n >= 4 {
             let share = (random % 1000) as f64 / 1000.0;
             std::thread::sleep(takes[kind].mul_f64(share));
             child.kill().unwrap();
@@ -89,7 +98,7 @@ fn killed_at_any_moment() {
             assert_eq!(found, expected, "round {n}");
             continue;
         }
-        let with: Vec<String> = expected.iter().chain(&added).cloned().collect();
+        let with = if kind == 3 { left } else { expected.iter().chain(&added).cloned().collect() };
         // Said to be kept: there. Killed: all of it or nothing.
         assert!(found == with || (!status.success() && found == expected), "round {n}: {} texts", found.len());
         whole += usize::from(found == with && !status.success());
@@ -178,7 +187,7 @@ fn a_store_that_is_open_elsewhere() {
     let key = locket::store::Key::try_from(&bytes[..]).unwrap();
     let held = locket::store::Store::open(dir.path().join("me"), &key).unwrap();
     for command in ["record --store {}/me --item i --text x", "export --store {}/me", "erase --yes --store {}/me"] {
-        assert!(fails(dir.path(), command).contains("open already"), "{command}");
+        assert!(fails(dir.path(), &format!("--wait 0 {command}")).contains("open already"), "{command}");
     }
     drop(held);
     json(dir.path(), "record --store {}/me --item i --text second");
@@ -193,6 +202,13 @@ fn keys_from_the_command_line() {
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777, 0o600);
     assert!(fails(dir.path(), "history --store {}/me").contains("wrong key"));
     assert!(fails(dir.path(), "--key-file {}/none history --store {}/me").contains("no key at"));
+    #[cfg(unix)]
+    {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+        std::fs::set_permissions(dir.path().join("k"), open).unwrap();
+        let said = fails(dir.path(), "--key-file {}/k history --store {}/me");
+        assert!(said.contains(&format!("chmod 600 '{}/k'", dir.path().display())), "{said}");
+    }
     std::fs::write(dir.path().join("bad"), "abc").unwrap();
     assert!(fails(dir.path(), "--key-file {}/bad history --store {}/me").contains("64 hexadecimal digits"));
     // Erasing needs no key.

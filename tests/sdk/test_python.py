@@ -72,6 +72,56 @@ class Store(Case):
         with self.assertRaises(LocketError.Closed):
             await me.history()
 
+    async def test_single_records_are_forgotten(self) -> None:
+        async with await self.open() as me:
+            await record_three(me)
+            first, second, third = await me.history()
+            self.assertTrue(await me.forget(second.id))
+            self.assertFalse(await me.forget(second.id))
+            self.assertEqual([first, third], await me.history())
+        async with await self.open() as me:
+            self.assertEqual([first, third], await me.history())
+            self.assertNotIn(second.interaction.text, await me.export())
+
+    async def test_an_import_adds_what_is_new(self) -> None:
+        async with await self.open() as me:
+            await record_three(me)
+            export, history = await me.export(), await me.history()
+            self.assertEqual(0, await me.import_export(export))
+            self.assertTrue(await me.forget(history[0].id))
+            self.assertEqual(1, await me.import_export(export))
+            self.assertEqual(3, len(await me.history()))
+            with self.assertRaisesRegex(LocketError.BadInput, "not an export"):
+                await me.import_export("{}")
+
+    async def test_the_history_is_in_the_order_of_times(self) -> None:
+        async with await self.open() as me:
+            await me.record(Interaction(item="b", text="later", time_ms=1_700_000_000_000))
+            await me.record(Interaction(item="a", text="earlier, in seconds", time_ms=1_600_000_000))
+            history = await me.history()
+            self.assertEqual(["a", "b"], [r.interaction.item for r in history])
+            self.assertEqual(1_600_000_000_000, history[0].interaction.time_ms)
+            with self.assertRaisesRegex(LocketError.BadInput, "negative"):
+                await me.record(Interaction(item="c", text="never", time_ms=-1))
+
+    async def test_a_lost_key_file_or_key(self) -> None:
+        async with await self.open() as me:
+            await record_three(me)
+        store = self.dir / "store"
+        (store / "locket.key").rename(self.dir / "aside")
+        with self.assertRaisesRegex(LocketError.KeyFileMissing, "put it back, or erase"):
+            await self.open()
+        (self.dir / "aside").rename(store / "locket.key")
+        async with await self.open() as me:
+            self.assertEqual(3, len(await me.history()))
+            with self.assertRaises(LocketError.StoreLocked):
+                await locket.erase_store(str(store))
+        (store / "mine.txt").write_text("stays")
+        await locket.erase_store(str(store))
+        self.assertEqual(["mine.txt"], [f.name for f in store.iterdir()])
+        async with await locket.Locket.open(store, locket.generate_key()) as me:
+            self.assertEqual([], await me.history())
+
     async def test_a_signed_delta_turns_an_older_pack_into_the_newer_one(self) -> None:
         mine, delta = self.dir / "my.pack", PACK.with_name("update.delta")
         mine.write_bytes(PACK.with_name("older.pack").read_bytes())
@@ -209,6 +259,17 @@ class Fake(Case):
         me = locket.Locket.fake(self.script())
         pieces = [piece async for piece in me.stream(text())]
         self.assertEqual([Token(Phase.TEXT, w) for w in ["Slow, ", "and ", "worth ", "it."]], pieces)
+
+    async def test_it_keeps_records_as_a_store_does(self) -> None:
+        me = locket.Locket.fake(self.script(items=["x"]))
+        await record_three(me)
+        self.assertEqual(1, len((await me.augment()).kept))
+        export, history = await me.export(), await me.history()
+        self.assertEqual(0, await me.import_export(export))
+        self.assertTrue(await me.forget(history[0].id))
+        self.assertFalse(await me.forget(history[0].id))
+        self.assertEqual(history[1:3], await me.history())
+        self.assertEqual(2, await me.import_export(export))
 
     async def test_every_case_of_error(self) -> None:
         seen = set()

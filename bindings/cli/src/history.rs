@@ -1,12 +1,12 @@
-//! `locket record | history | export | import | rekey | erase`
+//! `locket record | history | forget | export | import | rekey | erase`
 
 use std::{io::IsTerminal, path::PathBuf};
 
 use anyhow::Context;
 use locket::{
     engine::Engine,
-    interaction::{Interaction, Origin},
-    store::{Store, StoreError},
+    interaction::{Entry, Interaction, Origin},
+    store::{Imported, Store, StoreError},
 };
 use serde_json::json;
 
@@ -42,6 +42,17 @@ pub struct StoreArgs {
     /// The person's store directory
     #[arg(long)]
     pub store: PathBuf,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  locket history --store me && locket forget --store me --id 3")]
+pub struct ForgetArgs {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// The record's id, as `locket history` shows it; may be given several times
+    #[arg(long = "id", value_name = "N", required = true)]
+    ids: Vec<u64>,
 }
 
 #[derive(clap::Args)]
@@ -91,7 +102,7 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
             .and_then(|d| i64::try_from(d.as_millis()).ok()),
         ..Interaction::new(args.item, args.text)
     };
-    let engine = Engine::open(&args.store, &key::read_or_make()?)?;
+    let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
     engine.record(interaction)?;
     let count = engine.store().len()?;
     if json {
@@ -102,23 +113,35 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
-    let records = ui::open_store(&args.store)?.history()?;
+    let entries = ui::open_store(&args.store)?.entries()?;
     if json {
-        return ui::print_json(&json!({ "records": records }));
+        return ui::print_json(&json!({ "records": entries }));
     }
-    for record in &records {
+    for Entry { id, record } in &entries {
         let i = &record.interaction;
         let stars = i.stars().map_or(String::new(), |s| format!(" [{s}]"));
         let name = i.item_title.as_deref().unwrap_or(&i.item);
         let title = i.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
         match &record.origin {
-            Origin::Real => println!("{name}{stars}\n  {title}{}", i.text),
+            Origin::Real => println!("{id:>4}  {name}{stars}\n      {title}{}", i.text),
             Origin::Synthetic { path, .. } => {
-                println!("{name}{stars} (synthetic)\n  plan: {path}\n  {title}{}", i.text)
+                println!("{id:>4}  {name}{stars} (synthetic)\n      plan: {path}\n      {title}{}", i.text)
             }
         }
     }
-    eprintln!("{} records", records.len());
+    eprintln!("{} records", entries.len());
+    Ok(())
+}
+
+pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
+    let engine = ui::open_store(&args.store)?;
+    let before = engine.store().len()?;
+    engine.forget_all(&args.ids)?;
+    let left = engine.store().len()?;
+    if json {
+        return ui::print_json(&json!({ "forgotten": before - left, "records": left }));
+    }
+    println!("forgot {} records, synthetic ones that rest on them included; the store holds {left}", before - left);
     Ok(())
 }
 
@@ -129,17 +152,18 @@ pub fn export(args: &StoreArgs) -> anyhow::Result<()> {
 pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
     let text = std::fs::read(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
     let export = serde_json::from_slice(&text).with_context(|| format!("{} is not an export", args.from.display()))?;
-    let count = Store::open(&args.store, &key::read_or_make()?)?.import(&export)?;
+    let store = Store::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
+    let Imported { added, known } = store.import(&export)?;
     if json {
-        return ui::print_json(&json!({ "imported": count }));
+        return ui::print_json(&json!({ "imported": added, "known": known }));
     }
-    println!("imported {count} records");
+    println!("imported {added} records; {known} were there already");
     Ok(())
 }
 
 pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
     ui::need_store(&args.store)?;
-    let mut store = Store::open(&args.store, &key::read()?)?;
+    let mut store = Store::open_within(&args.store, &key::read()?, ui::wait())?;
     store.change_key(&key::make_at(&args.new_key_file)?)?;
     let count = store.len()?;
     if json {
@@ -152,7 +176,7 @@ pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
 pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     ui::need_store(&args.store)?;
     // Erasing must work also where nothing can be read any more.
-    let opened = key::read().and_then(|key| Ok(Store::open(&args.store, &key)?));
+    let opened = key::read().and_then(|key| Ok(Store::open_within(&args.store, &key, ui::wait())?));
     if let Some(StoreError::Locked(_)) = opened.as_ref().err().and_then(|e| e.downcast_ref()) {
         return opened.map(drop);
     }

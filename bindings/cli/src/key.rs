@@ -36,9 +36,9 @@ pub fn read() -> anyhow::Result<Key> {
         .with_context(|| format!("no key at {}: --key-file names the file with the store's key", file.display()))
 }
 
-/// The key for a store that may be new: made if there is none.
-pub fn read_or_make() -> anyhow::Result<Key> {
-    make_at(&file()?)
+/// The key for a store that may be new: made if neither is there yet.
+pub fn for_store(dir: &Path) -> anyhow::Result<Key> {
+    if locket::store::Store::exists(dir) { read() } else { make_at(&file()?) }
 }
 
 /// The key in this file: made if there is none.
@@ -67,10 +67,16 @@ fn read_from(file: &Path) -> anyhow::Result<Option<Key>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         read => read.with_context(|| format!("cannot read the key file {}", file.display()))?,
     };
-    match bytes(&text) {
-        Some(bytes) => Ok(Some(Key::try_from(&bytes[..])?)),
-        None => bail!("{} is not a key file: it must hold 64 hexadecimal digits", file.display()),
+    let Some(bytes) = bytes(&text) else {
+        bail!("{} is not a key file: it must hold 64 hexadecimal digits", file.display());
+    };
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file)?.permissions());
+        let name = file.display();
+        anyhow::ensure!(mode & 0o077 == 0, "others may read or change the key file {name}: chmod 600 '{name}'");
     }
+    Ok(Some(Key::try_from(&bytes[..])?))
 }
 
 /// The 32 bytes that 64 hexadecimal digits stand for.

@@ -43,6 +43,9 @@ struct Cli {
     /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it
     #[arg(long, global = true, env = "LOCKET_KEY_FILE", value_name = "FILE")]
     key_file: Option<std::path::PathBuf>,
+    /// Seconds to wait for a store that another command has open; where several have it in turn, for each of them
+    #[arg(long, global = true, default_value = "2", env = "LOCKET_WAIT", value_name = "SECONDS", value_parser = ui::parse_wait)]
+    wait: std::time::Duration,
     /// How much of a model goes to a GPU: auto, off, or a number of layers
     #[arg(long, global = true, default_value = "auto", env = "LOCKET_GPU", value_parser = ui::parse_gpu)]
     gpu: Gpu,
@@ -62,6 +65,8 @@ enum Command {
     Record(history::RecordArgs),
     /// Show what is kept of the person
     History(history::StoreArgs),
+    /// Delete single records for good
+    Forget(history::ForgetArgs),
     /// Predict the items that the person would meet next
     Predict(predict::Args),
     /// Write synthetic interactions for predicted items
@@ -70,7 +75,7 @@ enum Command {
     Generate(generate::Args),
     /// Print everything that is kept of the person, as JSON
     Export(history::StoreArgs),
-    /// Keep what an export holds
+    /// Keep what an export holds and the store does not
     Import(history::ImportArgs),
     /// Change the key of a store: everything is encrypted anew
     Rekey(history::RekeyArgs),
@@ -93,6 +98,7 @@ fn main() -> std::process::ExitCode {
     ui::on_ctrl_c();
     ui::set_threads(cli.threads);
     ui::set_gpu(cli.gpu);
+    ui::set_wait(cli.wait);
     key::set_file(cli.key_file);
     let json = cli.json;
     let result = match cli.command {
@@ -100,6 +106,7 @@ fn main() -> std::process::ExitCode {
         Command::Model(c) => model::run(c, json),
         Command::Record(a) => history::record(a, json),
         Command::History(a) => history::show(&a, json),
+        Command::Forget(a) => history::forget(&a, json),
         Command::Predict(a) => predict::run(&a, json),
         Command::Augment(a) => generate::augment(&a, json),
         Command::Generate(a) => generate::run(&a, json),

@@ -31,6 +31,24 @@ pub fn threads() -> usize {
     THREADS.load(Ordering::Relaxed)
 }
 
+static WAIT: Mutex<Duration> = Mutex::new(Duration::ZERO);
+
+/// Notes the global option `--wait`.
+pub fn set_wait(wait: Duration) {
+    *WAIT.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+}
+
+/// How long to wait for a store that another command has open.
+pub fn wait() -> Duration {
+    *WAIT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the value of `--wait`.
+pub fn parse_wait(value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.filter(|wait| *wait <= Duration::from_secs(86_400)).ok_or("a number of seconds, 0 to 86400".into())
+}
+
 static GPU: Mutex<Gpu> = Mutex::new(Gpu::Auto);
 
 /// Notes the global option `--gpu`.
@@ -155,7 +173,7 @@ pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
 /// Opens a store that must exist: reading commands do not create one by a typing error.
 pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
     need_store(dir)?;
-    Ok(Engine::open(dir, &crate::key::read()?)?.with_threads(threads()))
+    Ok(Engine::open_within(dir, &crate::key::read()?, wait())?.with_threads(threads()))
 }
 
 /// Says how to begin a store where there is none.

@@ -14,11 +14,13 @@ pub(crate) trait Backing: Send + Sync {
     fn use_model(&self, model: ModelConfig) -> Result<(), LocketError>;
     fn record(&self, interaction: Interaction) -> Result<(), LocketError>;
     fn history(&self) -> Result<Vec<Record>, LocketError>;
+    fn forget(&self, id: u64) -> Result<bool, LocketError>;
     fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError>;
     fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError>;
     fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError>;
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError>;
     fn export(&self) -> Result<String, LocketError>;
+    fn import(&self, json: &str) -> Result<u64, LocketError>;
     fn erase(self: Box<Self>) -> Result<(), LocketError>;
     fn release_memory(&self, level: MemoryLevel);
     fn pause(&self);

@@ -10,7 +10,7 @@ use locket::{
     prompt,
 };
 
-use crate::{Length, Plan, Record};
+use crate::{Length, Plan, SyntheticText};
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, uniffi::Enum)]
@@ -195,7 +195,7 @@ pub struct AugmentRequest {
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Augmented {
     /// Synthetic texts that passed the quality gate. They are in the history if nothing is left to write.
-    pub kept: Vec<Record>,
+    pub kept: Vec<SyntheticText>,
     /// Number of texts that the gate refused.
     pub refused: u32,
     /// Tokens written.
@@ -297,7 +297,7 @@ impl From<AugmentRequest> for engine::AugmentOptions {
 impl From<engine::Augmented> for Augmented {
     fn from(a: engine::Augmented) -> Self {
         Self {
-            kept: a.kept.into_iter().map(Record::from).collect(),
+            kept: a.kept.into_iter().map(SyntheticText::from).collect(),
             refused: a.refused.len() as u32,
             tokens: a.tokens as u32,
             resumed: a.resumed as u32,

@@ -109,9 +109,16 @@ impl Engine {
         self.call(None, |backing, _| backing.record(interaction)).await
     }
 
-    /// Everything recorded, real and synthetic, oldest first.
+    /// Everything recorded, real and synthetic, oldest first: in the order of their times. A record without a time stands behind
+    /// the one that was recorded before it.
     pub async fn history(&self) -> Result<Vec<Record>, LocketError> {
         self.call(None, |backing, _| backing.history()).await
+    }
+
+    /// Removes the record with this id ([`Record::id`]) for good, and with a text of the person all synthetic texts, which were
+    /// written from it. Returns whether there was one. An augmentation in progress ends as cancelled.
+    pub async fn forget(&self, id: u64) -> Result<bool, LocketError> {
+        self.call(None, move |backing, _| backing.forget(id)).await
     }
 
     /// The items that the person would likely meet next, best first.
@@ -158,6 +165,11 @@ impl Engine {
     /// Everything the store holds, for its owner: JSON.
     pub async fn export(&self) -> Result<String, LocketError> {
         self.call(None, |backing, _| backing.export()).await
+    }
+
+    /// Keeps what an export holds and the store does not; all of it or nothing. Returns the number of new records.
+    pub async fn import_export(&self, json: String) -> Result<u64, LocketError> {
+        self.call(None, move |backing, _| backing.import(&json)).await
     }
 
     /// Stops every call and deletes everything that was kept of the person. The engine is closed then.

@@ -36,6 +36,13 @@ pub enum LocketError {
     /// The store's files are damaged or were tampered with.
     #[error("{0}")]
     StoreDamaged(String),
+    /// The store's `locket.key` is missing beside its data. Nothing was touched. Put the file back, or erase the store with
+    /// `eraseStore` and begin anew.
+    #[error("{0}")]
+    KeyFileMissing(String),
+    /// The store lies where nothing can be written: it can be read, not changed.
+    #[error("{0}")]
+    StoreReadOnly(String),
     /// The store was written by a newer version of the app.
     #[error("{0}")]
     StoreTooNew(String),
@@ -120,8 +127,12 @@ fn store(error: &StoreError, what: String) -> LocketError {
     match error {
         StoreError::Locked(_) => LocketError::StoreLocked(what),
         StoreError::Layout(_) => LocketError::StoreTooNew(what),
+        StoreError::KeyFileMissing { .. } => LocketError::KeyFileMissing(what),
+        StoreError::ReadOnly(_) => LocketError::StoreReadOnly(what),
         StoreError::WrongKey(_) => LocketError::WrongKey(what),
-        StoreError::Interaction(_) | StoreError::KeyLength(_) | StoreError::Export(_) => LocketError::BadInput(what),
+        StoreError::Interaction(_) | StoreError::KeyLength(_) | StoreError::Export(_) | StoreError::NoRecord(_) => {
+            LocketError::BadInput(what)
+        }
         StoreError::Io { .. } | StoreError::Database(_) => LocketError::Storage(what),
         StoreError::Random(_) => LocketError::Internal(what),
         // Among them what a part says that does not pass its authentication.

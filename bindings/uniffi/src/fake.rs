@@ -11,15 +11,17 @@ use std::{
 
 use locket::{
     engine::GenerateRequest as CoreRequest,
-    interaction,
+    interaction::{self, Origin},
     llm::Event,
+    reason::ReasoningPath,
     store::{Export, StoreError},
 };
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Power, PredictRequest, Prediction, Record, TextListener, Thermal, WritingTask, Written,
+    ModelConfig, Power, PredictRequest, Prediction, Record, SyntheticText, TextListener, Thermal, WritingTask, Written,
     backing::{Backing, Listener},
+    real::read_export,
     task::Stop,
 };
 
@@ -64,6 +66,10 @@ pub enum Failure {
     StoreLocked,
     /// [`LocketError::StoreDamaged`]
     StoreDamaged,
+    /// [`LocketError::KeyFileMissing`]
+    KeyFileMissing,
+    /// [`LocketError::StoreReadOnly`]
+    StoreReadOnly,
     /// [`LocketError::StoreTooNew`]
     StoreTooNew,
     /// [`LocketError::PackUnusable`]
@@ -86,19 +92,40 @@ pub enum Failure {
     Internal,
 }
 
+/// What the fake engine keeps, as a store would.
+#[derive(Default)]
+struct Kept {
+    entries: Vec<interaction::Entry>,
+    next_id: u64,
+}
+
+impl Kept {
+    fn append(&mut self, record: interaction::Record) {
+        self.entries.push(interaction::Entry { id: self.next_id, record });
+        self.next_id += 1;
+    }
+
+    /// Oldest first.
+    fn sorted(&self) -> Vec<interaction::Entry> {
+        let mut entries = self.entries.clone();
+        interaction::sort_by_time(&mut entries, |e| e.record.interaction.time);
+        entries
+    }
+}
+
 pub(crate) struct Fake {
     script: FakeScript,
-    records: Mutex<Vec<Record>>,
+    kept: Mutex<Kept>,
     paused: AtomicBool,
 }
 
 impl Fake {
     pub(crate) fn new(script: FakeScript) -> Self {
-        Self { script, records: Mutex::default(), paused: AtomicBool::new(false) }
+        Self { script, kept: Mutex::default(), paused: AtomicBool::new(false) }
     }
 
-    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[allow(clippy::panic)]
@@ -114,6 +141,8 @@ impl Fake {
             Some(Failure::WrongKey) => said(LocketError::WrongKey),
             Some(Failure::StoreLocked) => said(LocketError::StoreLocked),
             Some(Failure::StoreDamaged) => said(LocketError::StoreDamaged),
+            Some(Failure::KeyFileMissing) => said(LocketError::KeyFileMissing),
+            Some(Failure::StoreReadOnly) => said(LocketError::StoreReadOnly),
             Some(Failure::StoreTooNew) => said(LocketError::StoreTooNew),
             Some(Failure::PackUnusable) => said(LocketError::PackUnusable),
             Some(Failure::UpdateRefused) => said(LocketError::UpdateRefused),
@@ -153,6 +182,15 @@ impl Fake {
     }
 }
 
+/// A record as a store would keep it.
+fn usable(mut record: interaction::Record) -> Result<interaction::Record, LocketError> {
+    if let Some(defect) = record.interaction.defect() {
+        return Err(StoreError::Interaction(defect).into());
+    }
+    record.interaction.time = record.interaction.milliseconds().unwrap_or(None);
+    Ok(record)
+}
+
 impl Backing for Fake {
     fn availability(&self) -> Availability {
         self.script.availability.clone()
@@ -171,17 +209,24 @@ impl Backing for Fake {
 
     fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
         self.may_fail()?;
-        let real = interaction::Interaction::from(interaction);
-        if let Some(defect) = real.defect() {
-            return Err(StoreError::Interaction(defect).into());
-        }
-        self.records().push(interaction::Record::real(real).into());
+        let real = usable(interaction::Record::real(interaction.into()))?;
+        self.kept().append(real);
         Ok(())
     }
 
     fn history(&self) -> Result<Vec<Record>, LocketError> {
         self.may_fail()?;
-        Ok(self.records().clone())
+        Ok(self.kept().sorted().into_iter().map(Record::from).collect())
+    }
+
+    fn forget(&self, id: u64) -> Result<bool, LocketError> {
+        self.may_fail()?;
+        let mut kept = self.kept();
+        let Some(at) = kept.entries.iter().position(|e| e.id == id) else { return Ok(false) };
+        if !kept.entries.remove(at).record.is_synthetic() {
+            kept.entries.retain(|e| !e.record.is_synthetic());
+        }
+        Ok(true)
     }
 
     fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError> {
@@ -198,16 +243,18 @@ impl Backing for Fake {
 
     fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError> {
         self.may_fail()?;
+        let mut written = Vec::new();
         let mut done = Augmented { kept: Vec::new(), refused: 0, tokens: 0, resumed: 0, unfinished: 0 };
         for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {
             done.tokens += self.write((n, 2), &self.script.text, listener, stop)?;
-            let interaction =
-                Interaction { item: item.clone(), text: self.script.text.clone(), ..Interaction::default() };
-            done.kept.push(Record { interaction, synthetic: true, plan: None });
+            let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "fake".into() };
+            let interaction = interaction::Interaction::new(item.as_str(), self.script.text.as_str());
+            written.push(interaction::Record { interaction, origin });
         }
-        let mut records = self.records();
-        records.retain(|r| !r.synthetic);
-        records.extend(done.kept.clone());
+        done.kept = written.iter().cloned().map(SyntheticText::from).collect();
+        let mut kept = self.kept();
+        kept.entries.retain(|e| !e.record.is_synthetic());
+        written.into_iter().for_each(|record| kept.append(record));
         Ok(done)
     }
 
@@ -239,11 +286,21 @@ impl Backing for Fake {
 
     fn export(&self) -> Result<String, LocketError> {
         self.may_fail()?;
-        let records = self.records().clone();
-        let real = records.into_iter().filter(|r| !r.synthetic);
-        let records = real.map(|r| interaction::Record::real(r.interaction.into())).collect();
+        let records = self.kept().sorted().into_iter().map(|e| e.record).collect();
         let export = Export { format: "locket-export".into(), version: 1, records };
         serde_json::to_string_pretty(&export).map_err(|e| LocketError::Internal(e.to_string()))
+    }
+
+    fn import(&self, json: &str) -> Result<u64, LocketError> {
+        self.may_fail()?;
+        let export = read_export(json)?;
+        let records = export.records.into_iter().map(usable).collect::<Result<Vec<_>, _>>()?;
+        let mut kept = self.kept();
+        let here: Vec<_> = kept.entries.iter().map(|e| e.record.clone()).collect();
+        let new: Vec<_> = records.into_iter().filter(|record| !here.contains(record)).collect();
+        let count = new.len() as u64;
+        new.into_iter().for_each(|record| kept.append(record));
+        Ok(count)
     }
 
     fn erase(self: Box<Self>) -> Result<(), LocketError> {

@@ -35,9 +35,11 @@ pub use engine::Engine;
 pub use error::LocketError;
 pub use fake::{Failure, FakeScript};
 pub use log::{LogLevel, Logger, set_logger};
-pub use records::{Interaction, Length, Plan, Record, Tone};
+pub use records::{Interaction, Length, Plan, Record, SyntheticText, Tone};
 pub use status::{Availability, Backend, Device};
 pub use task::{Cancellation, ListenerError, Piece, TextListener};
+
+use std::sync::Arc;
 
 uniffi::setup_scaffolding!("locket");
 
@@ -52,6 +54,14 @@ pub fn version() -> String {
 #[uniffi::export]
 pub fn set_kernel_dir(folder: String) {
     locket::llm::kernels_in(folder);
+}
+
+/// Deletes everything that a store holds without its key: for a store whose key is lost, or whose files are damaged. Its engine must be
+/// closed. Files in the folder that are not the store's stay.
+#[uniffi::export]
+pub async fn erase_store(store_dir: String) -> Result<(), LocketError> {
+    let erase = move |_: &task::Stop| Ok(locket::store::Store::erase_unopened(store_dir)?);
+    task::call(Arc::default(), None, erase).await
 }
 
 /// A fresh random key of 32 bytes for a new store.

@@ -11,7 +11,7 @@ use locket::{
     engine::{Engine, GenerateRequest as CoreRequest},
     llm::{self, LlmError},
     pack::Pack,
-    store::Key,
+    store::{Export, Key},
 };
 
 use crate::{
@@ -80,6 +80,11 @@ impl Real {
     }
 }
 
+/// An export's JSON, as `export` gives it.
+pub(crate) fn read_export(json: &str) -> Result<Export, LocketError> {
+    serde_json::from_str(json).map_err(|e| LocketError::BadInput(format!("not an export of Locket: {e}")))
+}
+
 fn check(model: Option<&ModelConfig>) -> Result<(), LocketError> {
     model.and_then(|m| m.sha256.as_deref()).and_then(not_a_checksum).map_or(Ok(()), Err)
 }
@@ -134,7 +139,11 @@ impl Backing for Real {
     }
 
     fn history(&self) -> Result<Vec<Record>, LocketError> {
-        Ok(self.engine.history()?.into_iter().map(Record::from).collect())
+        Ok(self.engine.entries()?.into_iter().map(Record::from).collect())
+    }
+
+    fn forget(&self, id: u64) -> Result<bool, LocketError> {
+        Ok(self.engine.forget(id)?)
     }
 
     fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError> {
@@ -159,6 +168,10 @@ impl Backing for Real {
 
     fn export(&self) -> Result<String, LocketError> {
         serde_json::to_string_pretty(&self.engine.export()?).map_err(|e| LocketError::Internal(e.to_string()))
+    }
+
+    fn import(&self, json: &str) -> Result<u64, LocketError> {
+        Ok(self.engine.import(&read_export(json)?)?.added as u64)
     }
 
     fn erase(self: Box<Self>) -> Result<(), LocketError> {

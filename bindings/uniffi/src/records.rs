@@ -30,14 +30,25 @@ pub struct Interaction {
     pub time_ms: Option<i64>,
 }
 
-/// An interaction and where it comes from.
+/// An interaction in the history, and where it comes from.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Record {
+    /// The number that the store gave it, for `forget`. Never used again in this store.
+    pub id: u64,
     /// The interaction.
     pub interaction: Interaction,
     /// Whether the engine wrote it.
     pub synthetic: bool,
     /// The plan that a synthetic text follows.
+    pub plan: Option<Plan>,
+}
+
+/// A text that the engine wrote for an item that the person may meet.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+pub struct SyntheticText {
+    /// The text and its item.
+    pub interaction: Interaction,
+    /// The plan that it follows.
     pub plan: Option<Plan>,
 }
 
@@ -96,14 +107,21 @@ impl From<interaction::Interaction> for Interaction {
     }
 }
 
-impl From<interaction::Record> for Record {
+impl From<interaction::Record> for SyntheticText {
     fn from(record: interaction::Record) -> Self {
-        let synthetic = record.is_synthetic();
         let plan = match record.origin {
             interaction::Origin::Synthetic { path, .. } => Some(path.into()),
             interaction::Origin::Real => None,
         };
-        Self { interaction: record.interaction.into(), synthetic, plan }
+        Self { interaction: record.interaction.into(), plan }
+    }
+}
+
+impl From<interaction::Entry> for Record {
+    fn from(interaction::Entry { id, record }: interaction::Entry) -> Self {
+        let synthetic = record.is_synthetic();
+        let SyntheticText { interaction, plan } = record.into();
+        Self { id, interaction, synthetic, plan }
     }
 }
 

@@ -85,9 +85,13 @@ impl Engine {
     /// the next one with the same options on the same history.
     ///
     /// # Errors
-    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], [`crate::llm::LlmError`].
+    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], also if a record was forgotten meanwhile,
+    /// [`crate::store::StoreError::ReadOnly`], [`crate::llm::LlmError`].
     pub fn augment(&self, options: &AugmentOptions, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
         let (pack, worker) = (self.need_pack()?, self.need_model()?);
+        self.store.need_writable()?;
+        // Before the history is read: what is forgotten in between is not kept.
+        let unfinished = self.store.unfinished();
         let deadline = options.deadline.map(|d| Instant::now() + d);
         let real = self.real()?;
         let predictor = Predictor::new(pack);
@@ -104,7 +108,7 @@ impl Engine {
         };
         let jobs: Vec<augment::Job> = items.iter().map(job).collect();
         let count = jobs.len();
-        let (unfinished, how) = (self.store.unfinished(), options.writing());
+        let how = options.writing();
         let decoder =
             DecoderOptions { batch: BACKGROUND_BATCH, ..self.decoder_options(&how.write, options.sequences(count)) };
         let jobs = Arc::new(jobs);
@@ -114,9 +118,10 @@ impl Engine {
             DecoderOptions { context, shared, ..decoder }
         };
         let mut late = false;
+        let lease = unfinished.lease().clone();
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
-            if late { ControlFlow::Break(()) } else { on_event(event) }
+            if late || !lease.holds() { ControlFlow::Break(()) } else { on_event(event) }
         };
         // Known once the call's turn has come: they depend on the model.
         let keys = Arc::new(OnceLock::new());
@@ -142,8 +147,8 @@ impl Engine {
         }
         done.unfinished = count - done.finished;
         if done.unfinished == 0 {
-            if !done.kept.is_empty() {
-                self.store.replace_synthetic(&done.kept)?;
+            if !done.kept.is_empty() && !self.store.replace_synthetic_under(unfinished.lease(), &done.kept)? {
+                return Err(Error::Cancelled);
             }
             unfinished.clear();
         }

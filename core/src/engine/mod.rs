@@ -1,6 +1,7 @@
 //! The facade: one person's store, with a pack and a model where they are needed.
 
 mod augmenting;
+mod keeping;
 mod predicting;
 mod request;
 
@@ -12,7 +13,7 @@ use request::from_the_first_word;
 use std::{
     path::Path,
     sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
     session::Sessions,
-    store::{Export, Key, Store},
+    store::{Key, Store},
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
@@ -47,7 +48,8 @@ pub struct Engine {
     worker: RwLock<Option<Arc<Worker>>>,
     threads: usize,
     me: Option<u64>,
-    sessions: Sessions,
+    /// Replaced when a record is forgotten.
+    sessions: RwLock<Sessions>,
 }
 
 impl Engine {
@@ -56,8 +58,16 @@ impl Engine {
     /// # Errors
     /// [`crate::store::StoreError`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, Error> {
-        let store = Store::open(dir, key)?;
-        let sessions = store.sessions(SESSION_BYTES);
+        Self::open_within(dir, key, Duration::ZERO)
+    }
+
+    /// As [`Engine::open`]; waits for whoever has the store open, see [`Store::open_within`].
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError`].
+    pub fn open_within(dir: impl AsRef<Path>, key: &Key, wait: Duration) -> Result<Self, Error> {
+        let store = Store::open_within(dir, key, wait)?;
+        let sessions = RwLock::new(store.sessions(SESSION_BYTES));
         Ok(Self { store, pack: None, worker: RwLock::default(), threads: 0, me: None, sessions })
     }
 
@@ -118,8 +128,12 @@ impl Engine {
     /// first text after a restart need not read it again); 0 keeps none. Default: 64 MB.
     #[must_use]
     pub fn with_session_bytes(mut self, most: u64) -> Self {
-        self.sessions.most = most;
+        self.sessions.get_mut().unwrap_or_else(PoisonError::into_inner).most = most;
         self
+    }
+
+    fn sessions(&self) -> Sessions {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The store.
@@ -167,7 +181,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Missing`] without a model, [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn prewarm(&self, options: &WriteOptions, on_event: OnEvent<'_>) -> Result<(), Error> {
-        let (worker, sessions) = (self.need_model()?, self.sessions.clone());
+        let (worker, sessions) = (self.need_model()?, self.sessions());
         worker.call(Priority::Foreground, self.decoder_options(options, 1), on_event, move |decoder, _| {
             sessions.restore_all(decoder);
             Ok(decoder.warm_up()?)
@@ -207,23 +221,6 @@ impl Engine {
         self.worker()?.placement()
     }
 
-    /// Keeps a text that the person wrote. When this returns, it is on disk.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Interaction`] if it is not a usable one.
-    pub fn record(&self, interaction: Interaction) -> Result<(), Error> {
-        self.store.append(&Record::real(interaction))?;
-        Ok(())
-    }
-
-    /// Everything recorded, real and synthetic, oldest first.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn history(&self) -> Result<Vec<Record>, Error> {
-        Ok(self.store.records()?)
-    }
-
     fn real(&self) -> Result<Vec<Interaction>, Error> {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
     }
@@ -237,9 +234,11 @@ impl Engine {
     pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
+        // Before the history is read: what is forgotten in between is not kept.
+        let sessions = self.sessions();
         let material = self.material(request)?;
-        let (options, asked, sessions) = (request.options, material.clone(), self.sessions.clone());
-        let (written, prompt_tokens, reused_tokens) = worker.call(
+        let (options, asked, given) = (request.options, material.clone(), sessions.clone());
+        let called = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
@@ -263,7 +262,12 @@ impl Engine {
                 let written = guard::originals(&asked, whole)?;
                 Ok::<_, Error>((written, request.prompt.len(), reused))
             },
-        )?;
+        );
+        if given.ended() && self.store.need_writable().is_ok() {
+            // The prompt holds what was forgotten meanwhile.
+            self.release_memory(MemoryLevel::Sessions);
+        }
+        let (written, prompt_tokens, reused_tokens) = called?;
         let best = generate::best(&material, written).ok_or(LlmError::Deadline)?;
         Ok(Written { prompt_tokens, reused_tokens, ..best })
     }
@@ -326,23 +330,5 @@ impl Engine {
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
         history.extend(choose::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(history)
-    }
-
-    /// Everything the store holds, for its owner.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError`].
-    pub fn export(&self) -> Result<Export, Error> {
-        Ok(self.store.export()?)
-    }
-
-    /// Deletes everything that was kept of the person.
-    ///
-    /// # Errors
-    /// [`crate::store::StoreError::Io`] if a file cannot be removed.
-    pub fn erase(self) -> Result<(), Error> {
-        // Nothing may be written any more.
-        drop(self.worker);
-        Ok(self.store.erase()?)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use redb::{Builder, Database, StorageBackend};
 
-use super::{keyfile::KeyFile, records::Records, *};
+use super::{change::without, keyfile::KeyFile, records::Records, *};
 use crate::interaction::{Interaction, Origin};
 
 /// The same sequence from the same seed.
@@ -71,6 +71,14 @@ impl fmt::Debug for Handle {
 impl Handle {
     fn new(image: Vec<u8>, cut: Option<u64>) -> Self {
         Self(Arc::new(Mutex::new(Disk { seen: image.clone(), durable: image, cut, ..Disk::default() })))
+    }
+
+    /// An empty file on the same machine: one power cut for both.
+    fn beside(&self) -> Self {
+        let disk = self.disk();
+        let (changes, cut) = (disk.changes, disk.cut);
+        drop(disk);
+        Self(Arc::new(Mutex::new(Disk { changes, cut, ..Disk::default() })))
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -161,6 +169,8 @@ impl StorageBackend for Handle {
 enum Op {
     Append(Vec<Record>),
     Replace(Vec<Record>),
+    /// One of the records, if there are any: the rest is written to a file of its own.
+    Forget(usize),
     Reopen,
 }
 
@@ -183,7 +193,8 @@ fn operations(random: &mut Random) -> Vec<Op> {
         ops.push(match some(false, 9).len() {
             0..5 => Op::Append(some(false, 4)),
             5..7 => Op::Replace(some(true, 4)),
-            _ if n > 0 => Op::Reopen,
+            7 if n > 0 => Op::Reopen,
+            8 if n > 0 => Op::Forget(n as usize * 7),
             _ => Op::Append(some(false, 2)),
         });
     }
@@ -198,17 +209,40 @@ fn apply(model: &mut Vec<Record>, op: &Op) {
             model.retain(|r| !r.is_synthetic());
             model.extend(records.iter().cloned());
         }
+        Op::Forget(_) if model.is_empty() => {}
+        Op::Forget(n) => {
+            if !model.remove(n % model.len()).is_synthetic() {
+                model.retain(|r| !r.is_synthetic());
+            }
+        }
         Op::Reopen => {}
     }
 }
 
+/// Forgets a record as a store does; the new file counts once it is written whole.
+fn forget(store: &Records, n: usize, disk: &mut Handle, file: &mut KeyFile) -> Result<Option<Records>, StoreError> {
+    let (records, next_id) = store.read_with_next()?;
+    let Some((id, _)) = records.get(n % records.len().max(1)) else { return Ok(None) };
+    let ids = [*id];
+    let (fresh, key) = (disk.beside(), KeyFile::generate(file.generation + 1)?);
+    let made = Records::create(fresh.database()?, cipher(&key), Path::new("simulated"))?;
+    made.fill(&without(records, &ids)?, next_id)?;
+    (*disk, *file) = (fresh, key);
+    Ok(Some(made))
+}
+
 /// Runs the operations until one fails; the number that succeeded.
-fn run(mut store: Records, disk: &Handle, file: &KeyFile, ops: &[Op]) -> usize {
+fn run(mut store: Records, disk: &mut Handle, file: &mut KeyFile, ops: &[Op]) -> usize {
     let dir = Path::new("simulated");
     for (n, op) in ops.iter().enumerate() {
         let done = match op {
             Op::Append(records) => store.append(records).map(drop),
             Op::Replace(records) => store.replace(|r| !r.is_synthetic(), records).map(drop),
+            Op::Forget(n) => forget(&store, *n, disk, file).map(|made| {
+                if let Some(made) = made {
+                    store = made;
+                }
+            }),
             Op::Reopen => {
                 drop(store);
                 match disk.database().map_err(StoreError::from).and_then(|db| Records::open(db, cipher(file), dir)) {
@@ -245,17 +279,17 @@ fn after_any_power_cut_exactly_the_committed_records_are_there() {
         let disk = Handle::new(Vec::new(), None);
         drop(Records::create(disk.database().unwrap(), cipher(&file), dir).unwrap());
         let start = disk.disk().durable.clone();
-        let whole = Handle::new(start.clone(), None);
+        let mut whole = Handle::new(start.clone(), None);
         let opened = Records::open(whole.database().unwrap(), cipher(&file), dir).unwrap();
-        assert_eq!(run(opened, &whole, &file, &ops), ops.len());
+        assert_eq!(run(opened, &mut whole, &mut file.clone(), &ops), ops.len());
         sequences += 1;
         let changes = whole.disk().changes;
         for cut in 1..=changes {
-            let disk = Handle::new(start.clone(), Some(cut));
+            let (mut disk, mut file) = (Handle::new(start.clone(), Some(cut)), file.clone());
             let opened = disk.database().map_err(StoreError::from);
             let finished = opened
                 .and_then(|db| Records::open(db, cipher(&file), dir))
-                .map_or(0, |store| run(store, &disk, &file, &ops));
+                .map_or(0, |store| run(store, &mut disk, &mut file, &ops));
             let mut model = Vec::new();
             ops[..finished].iter().for_each(|op| apply(&mut model, op));
 

@@ -21,6 +21,25 @@ pub enum StoreError {
     /// The store is open already, in another process or in this one. Close it there first.
     #[error("the store at {} is open already, here or in another process", .0.display())]
     Locked(PathBuf),
+    /// A data file is there without the key file that opens it. Nothing was touched. Put the key file back, from where it was moved
+    /// to or from a backup of the same time, or erase the store: [`super::Store::erase_unopened`], `locket erase`.
+    #[error(
+        "the key file {} is missing, without which {} cannot be read: put it back, or erase the store",
+        key.display(), data.display()
+    )]
+    KeyFileMissing {
+        /// Where the key file belongs.
+        key: PathBuf,
+        /// The data file that is there.
+        data: PathBuf,
+    },
+    /// The store lies where nothing can be written, so it can only be read. Make its directory and files writable, or copy the
+    /// directory to where they are.
+    #[error("the store at {} cannot be written there: make its directory writable, or copy it to one that is", .0.display())]
+    ReadOnly(PathBuf),
+    /// No record has this id. Nothing was changed. `history` lists the ids.
+    #[error("no record has the id {0}: the history shows the ids that there are")]
+    NoRecord(u64),
     /// The database refused.
     #[error("the store failed: {0}")]
     Database(Box<redb::Error>),
@@ -74,3 +93,11 @@ macro_rules! from_redb {
     )*};
 }
 from_redb!(Error, DatabaseError, TransactionError, TableError, StorageError, CommitError);
+
+impl StoreError {
+    /// Whether the system does not let a file be written here.
+    pub(super) fn is_read_only(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+}

@@ -1,7 +1,7 @@
 //! Files of every released layout and export open in this build.
 
 use super::{
-    tests::{KEY, contains, raw},
+    tests::{KEY, contains, open_by_steps, raw},
     *,
 };
 use crate::{
@@ -38,17 +38,17 @@ fn golden_records() -> Vec<Record> {
 /// Layout 1, in the clear, is taken over at whatever step that was cut off before, and its file is gone.
 #[test]
 fn a_store_of_layout_1_is_taken_over() {
-    for stop in 0..5 {
+    for stop in 0..6 {
         let dir = tempfile::tempdir().unwrap();
         unpack_golden("store-layout1.redb.zst", &dir.path().join("locket.redb"));
         assert!(Store::exists(dir.path()));
         assert!(contains(&raw(dir.path()), "grandmother"));
         let mut step = 0;
-        let cut_off = Store::open_by_steps(dir.path(), &KEY, &mut |_| {
+        let cut_off = open_by_steps(dir.path(), &mut |_| {
             step += 1;
             if step > stop { Err(io::Error::other("killed")) } else { Ok(()) }
         });
-        assert_eq!(cut_off.is_err(), stop < 4);
+        assert_eq!(cut_off.is_err(), stop < 5);
         drop(cut_off);
         assert_eq!(Store::open(dir.path(), &KEY).unwrap().records().unwrap(), golden_records(), "{stop}");
         assert!(!contains(&raw(dir.path()), "grandmother"));
@@ -60,7 +60,7 @@ fn a_store_of_layout_1_is_taken_over() {
 fn a_store_of_layout_2_is_read() {
     let dir = tempfile::tempdir().unwrap();
     unpack_golden("store-layout2.key.zst", &dir.path().join(keyfile::NAME));
-    unpack_golden("store-layout2.redb.zst", &dir.path().join(data_name(1)));
+    unpack_golden("store-layout2.redb.zst", &dir.path().join(files::data_name(1)));
     assert_eq!(Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap(), golden_records());
 }
 
@@ -70,7 +70,7 @@ fn an_export_of_version_1_is_imported() {
     let text = include_str!("../../../tests/golden/export-v1.json");
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &KEY).unwrap();
-    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), 3);
+    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), Imported { added: 3, known: 0 });
     assert_eq!(store.records().unwrap(), golden_records());
     let newer = Export { version: 2, ..store.export().unwrap() };
     assert!(matches!(store.import(&newer), Err(StoreError::Export(_))));
@@ -88,7 +88,7 @@ fn write_golden() {
     let export =
         serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
     fs::write(to.join("export-v1.json"), export.unwrap() + "\n").unwrap();
-    for (file, name) in [(keyfile::NAME.to_owned(), "key"), (data_name(1), "redb")] {
+    for (file, name) in [(keyfile::NAME.to_owned(), "key"), (files::data_name(1), "redb")] {
         let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
         fs::write(to.join(format!("store-layout{LAYOUT}.{name}.zst")), packed).unwrap();
     }
@@ -100,7 +100,7 @@ fn write_golden() {
 fn write_seeds() {
     let dir = PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
     fs::create_dir_all(&dir).unwrap();
-    let records: records::Numbered = (0..).zip(golden_records()).collect();
+    let records: Numbered = (0..).zip(golden_records()).collect();
     fs::write(dir.join("records"), &records::pack(&records).unwrap()[..700]).unwrap();
     fs::write(dir.join("key"), KeyFile::generate(1).unwrap().wrap(&KEY).unwrap()).unwrap();
 }

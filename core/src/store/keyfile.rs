@@ -28,6 +28,9 @@ use super::{
 pub(super) const NAME: &str = "locket.key";
 /// Its name while it is written.
 pub(super) const NEW: &str = "locket.key.new";
+/// The beginning of a key file that was overwritten in order to erase the store. What then is left of the store goes at the next
+/// chance.
+const ERASED: &[u8; 14] = b"locket: erased";
 const MAGIC: &[u8; 7] = b"LOCKETK";
 const VERSION: u8 = 1;
 const LENGTH: usize = 124;
@@ -120,6 +123,24 @@ pub(super) fn wipe(mut file: File) -> io::Result<()> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     io::copy(&mut io::repeat(0).take(length), &mut file)?;
+    file.sync_all()
+}
+
+/// Whether these are the bytes of a key file whose store is being erased.
+pub(super) fn is_erased(bytes: &[u8]) -> bool {
+    bytes.starts_with(ERASED)
+}
+
+/// Overwrites the key file in place, under its name, so that an interrupted erasure is told from a key file that was moved.
+pub(super) fn erase(dir: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).open(dir.join(NAME)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(LENGTH).clamp(ERASED.len(), 1 << 16);
+    let mut bytes = vec![0; length];
+    bytes[..ERASED.len()].copy_from_slice(ERASED);
+    file.write_all(&bytes)?;
     file.sync_all()
 }
 

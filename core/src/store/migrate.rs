@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-use super::{StoreError, database_error, keyfile};
+use super::{StoreError, database_error, keyfile, records::Numbered};
 use crate::{codec, interaction::Record};
 
 const FILE: &str = "locket.redb";
@@ -42,7 +42,17 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
     Ok(records)
 }
 
-/// Overwrites and removes its file, once everything stands in the new store.
+/// Overwrites and removes its file once everything in it stands in the new store, whose records `taken` are. A file that holds
+/// something else was put there by somebody, and stays.
+pub(super) fn remove_taken(dir: &Path, taken: &Numbered) -> Result<(), StoreError> {
+    let Ok(left) = read(dir) else { return Ok(()) };
+    if left.iter().all(|record| taken.iter().any(|(_, t)| t == record)) {
+        remove(dir).map_err(|source| StoreError::Io { action: "clean", path: dir.to_path_buf(), source })?;
+    }
+    Ok(())
+}
+
+/// Overwrites and removes its file.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     keyfile::destroy(&dir.join(FILE))
 }

@@ -5,44 +5,46 @@
 //! commit that returned survives a crash, one that did not leaves no trace. What an attacker with the files learns
 //! stands in docs/SECURITY.md.
 
+mod change;
+mod erase;
 mod error;
+mod export;
+pub(crate) mod files;
+mod generation;
 mod keyfile;
+mod lease;
 mod migrate;
 mod records;
 pub(crate) mod seal;
 
 pub use error::StoreError;
+pub use export::{Export, Imported};
+pub(crate) use lease::Lease;
 pub use seal::Key;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
 };
 
+#[cfg(any(test, feature = "eval"))]
 use redb::Database;
-use serde::{Deserialize, Serialize};
 
-use crate::{interaction::Record, session::Sessions, unfinished::Unfinished};
+use crate::{
+    interaction::{Entry, Record, sort_by_time},
+    session::Sessions,
+    unfinished::Unfinished,
+};
+use generation::Made;
 use keyfile::KeyFile;
-use records::{Cipher, Records};
+use records::{Cipher, Numbered, Records};
 
 /// The layout of the data file. Policy: a newer layout is refused by name, an older one is migrated.
 /// Layout 1 was one redb file in the clear.
 const LAYOUT: u64 = 2;
-const LOCK: &str = "locket.lock";
-const SESSIONS: &str = "sessions";
-
-/// Everything a store holds, as JSON for its owner.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Export {
-    /// Always `"locket-export"`.
-    pub format: String,
-    /// The version of this shape, 1.
-    pub version: u32,
-    /// All records, oldest first.
-    pub records: Vec<Record>,
-}
 
 /// A place where work on files can be stopped, as if the process had ended there. Outside of tests nothing stops.
 type Step<'f> = &'f mut dyn FnMut(&'static str) -> io::Result<()>;
@@ -54,54 +56,112 @@ fn onward(_: &'static str) -> io::Result<()> {
 /// One person's store.
 pub struct Store {
     dir: PathBuf,
+    now: RwLock<Now>,
+    /// Held as long as the store is open. None on read-only storage without a lock file.
+    lock: Option<File>,
+    writable: bool,
+}
+
+/// What a change of keys or a forgotten record replaces.
+struct Now {
     generation: u64,
     records: Records,
+    /// Wraps the key of the next generation.
+    host: Key,
     /// For what is cached of the person beside the records.
     sessions: Key,
-    /// Held as long as the store is open.
-    lock: File,
+    lease: Lease,
+}
+
+impl Now {
+    fn take(&mut self, file: &KeyFile, records: Records, host: &Key) {
+        (self.generation, self.records, self.sessions) = (file.generation, records, session_key(file));
+        self.host = host.clone();
+    }
+
+    /// Ends what the caches of this state may keep, and begins anew.
+    fn renew_lease(&mut self) {
+        std::mem::replace(&mut self.lease, Lease::new(true)).end();
+    }
 }
 
 impl Store {
     /// Opens the store in `dir` with the host's `key`, creating both if they are missing. An older, unencrypted store there is
-    /// taken over, and its file is overwritten and removed.
+    /// taken over, and its file is overwritten and removed. Other files in `dir` are left alone. A store that cannot be written
+    /// where it lies can be read.
     ///
     /// # Errors
-    /// [`StoreError::WrongKey`], [`StoreError::Locked`] if it is open elsewhere, [`StoreError::Layout`] if a newer Locket
-    /// wrote it, [`StoreError::Damaged`], [`StoreError::Io`].
+    /// [`StoreError::WrongKey`], [`StoreError::Locked`] if it is open elsewhere, [`StoreError::KeyFileMissing`],
+    /// [`StoreError::Layout`] if a newer Locket wrote it, [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, StoreError> {
-        Self::open_by_steps(dir.as_ref(), key, &mut onward)
+        Self::open_within(dir, key, Duration::ZERO)
     }
 
-    fn open_by_steps(dir: &Path, key: &Key, step: Step<'_>) -> Result<Self, StoreError> {
+    /// As [`Store::open`]; waits as long as `wait` for whoever has the store open. Where several have it in turn, it waits for
+    /// each, up to 30 times as long.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_within(dir: impl AsRef<Path>, key: &Key, wait: Duration) -> Result<Self, StoreError> {
+        let dir = dir.as_ref();
+        match files::lock(dir, wait) {
+            Ok(lock) => Self::open_locked(dir, key, lock, &mut onward),
+            Err(e) if e.is_read_only() => Self::open_read_only(dir, key, files::shared_lock(dir, wait)?, e),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn open_locked(dir: &Path, key: &Key, lock: File, step: Step<'_>) -> Result<Self, StoreError> {
         let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
-        create_private(dir).map_err(io("create"))?;
-        let lock = lock(dir)?;
         let (file, records) = match fs::read(dir.join(keyfile::NAME)) {
+            Ok(bytes) if keyfile::is_erased(&bytes) => {
+                erase::remove_rest(dir).map_err(io("erase"))?;
+                create(dir, key, step)?
+            }
             Ok(bytes) => {
                 let file = KeyFile::unwrap(&bytes, key, dir)?;
-                let data = dir.join(data_name(file.generation));
-                if !data.exists() {
-                    return Err(StoreError::Damaged { path: dir.to_path_buf(), what: "its data file is missing" });
+                match generation::open(dir, &file) {
+                    Ok(records) => (file, records),
+                    Err(e) => return Self::open_read_only(dir, key, Some(lock), e),
                 }
-                let db = Database::open(data).map_err(|e| database_error(e, dir))?;
-                let records = Records::open(db, cipher(&file), dir)?;
-                (file, records)
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                // What an interrupted creation or erasure left: without a key file nobody can read it.
-                let old = migrate::read(dir)?;
-                remove_data_but(dir, None).and_then(|()| remove_sessions(dir)).map_err(io("prepare"))?;
-                let (file, made, lasting) = write_generation(dir, 1, key, &old, step)?;
-                lasting.map_err(io("write"))?;
-                (file, made)
+                if let Some(data) = files::finished_data(dir).map_err(io("read"))? {
+                    return Err(StoreError::KeyFileMissing {
+                        key: dir.join(keyfile::NAME),
+                        data: dir.join(data.name()),
+                    });
+                }
+                create(dir, key, step)?
             }
             Err(source) => return Err(io("read the key of")(source)),
         };
         step("cleaning").map_err(io("clean"))?;
-        remove_data_but(dir, Some(file.generation)).and_then(|()| migrate::remove(dir)).map_err(io("clean"))?;
-        let (generation, sessions) = (file.generation, session_key(&file));
-        Ok(Self { dir: dir.to_path_buf(), generation, records, sessions, lock })
+        // What cannot be cleaned can still be read.
+        generation::clean(dir, &file, &records).or_else(|e| if e.is_read_only() { Ok(()) } else { Err(e) })?;
+        Ok(Self::with(dir, &file, records, key, Some(lock), true))
+    }
+
+    /// Opens it for reading where writing failed with `because`.
+    fn open_read_only(dir: &Path, key: &Key, lock: Option<File>, because: StoreError) -> Result<Self, StoreError> {
+        if !because.is_read_only() {
+            return Err(because);
+        }
+        let bytes = match fs::read(dir.join(keyfile::NAME)) {
+            Ok(bytes) => bytes,
+            // It would have to be taken over first.
+            Err(_) if migrate::found(dir) => return Err(StoreError::ReadOnly(dir.to_path_buf())),
+            Err(_) => return Err(because),
+        };
+        let file = KeyFile::unwrap(&bytes, key, dir)?;
+        let records = generation::open_copy(dir, &file)?;
+        Ok(Self::with(dir, &file, records, key, lock, false))
+    }
+
+    fn with(dir: &Path, file: &KeyFile, records: Records, host: &Key, lock: Option<File>, writable: bool) -> Self {
+        let (generation, sessions) = (file.generation, session_key(file));
+        let now = Now { generation, records, host: host.clone(), sessions, lease: Lease::new(writable) };
+        Self { dir: dir.to_path_buf(), now: RwLock::new(now), lock, writable }
     }
 
     /// A store without encryption and without a key file, to measure what encryption costs.
@@ -111,31 +171,47 @@ impl Store {
     #[cfg(feature = "eval")]
     pub fn open_clear(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         let dir = dir.as_ref();
-        let io = |source| StoreError::Io { action: "create", path: dir.to_path_buf(), source };
-        create_private(dir).map_err(io)?;
-        let lock = lock(dir)?;
-        let path = dir.join(data_name(0));
+        let lock = files::lock(dir, Duration::ZERO)?;
+        let path = dir.join(files::data_name(0));
         let fresh = !path.exists();
         let db = Database::create(path).map_err(|e| database_error(e, dir))?;
         let make = if fresh { Records::create } else { Records::open };
         let records = make(db, Cipher::Clear, dir)?;
-        Ok(Self { dir: dir.to_path_buf(), generation: 0, records, sessions: Key::generate()?, lock })
+        Ok(Self::with(dir, &KeyFile::generate(0)?, records, &Key::generate()?, Some(lock), true))
     }
 
-    /// Whether `dir` already holds a store.
+    /// Whether `dir` already holds a store, or its data file without its key file.
     pub fn exists(dir: impl AsRef<Path>) -> bool {
         let dir = dir.as_ref();
-        dir.join(keyfile::NAME).exists() || migrate::found(dir)
+        dir.join(keyfile::NAME).exists()
+            || migrate::found(dir)
+            || files::finished_data(dir).is_ok_and(|found| found.is_some())
+    }
+
+    fn now(&self) -> RwLockReadGuard<'_, Now> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_mut(&self) -> RwLockWriteGuard<'_, Now> {
+        self.now.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error where nothing can be written.
+    pub(crate) fn need_writable(&self) -> Result<(), StoreError> {
+        if self.writable { Ok(()) } else { Err(StoreError::ReadOnly(self.dir.clone())) }
     }
 
     /// Sessions beside the records, of at most `most` bytes.
     pub(crate) fn sessions(&self, most: u64) -> Sessions {
-        Sessions::new(self.dir.join(SESSIONS), self.sessions.clone(), most)
+        let now = self.now();
+        Sessions::new(self.dir.join(files::SESSIONS), now.sessions.clone(), most, now.lease.clone())
     }
 
     /// What an augmentation has finished before it was stopped; it goes with the sessions.
     pub(crate) fn unfinished(&self) -> Unfinished {
-        Unfinished::new(self.dir.join(SESSIONS).join("unfinished"), self.sessions.clone())
+        let now = self.now();
+        let path = self.dir.join(files::SESSIONS).join("unfinished");
+        Unfinished::new(path, now.sessions.clone(), now.lease.clone())
     }
 
     /// Where the store lives.
@@ -143,10 +219,12 @@ impl Store {
         &self.dir
     }
 
-    /// Appends one record and returns its id. When this returns, the record is on disk.
+    /// Appends one record and returns its id. When this returns, the record is on disk. A time in another unit is converted
+    /// to milliseconds ([`crate::interaction::Interaction::milliseconds`]).
     ///
     /// # Errors
-    /// [`StoreError::Interaction`] if it has no item, no text, more than a megabyte, or a rating outside 1 to 5.
+    /// [`StoreError::Interaction`] if it has no item, no text, more than a megabyte, a rating outside 1 to 5, or a negative
+    /// time; [`StoreError::ReadOnly`].
     pub fn append(&self, record: &Record) -> Result<u64, StoreError> {
         Ok(self.append_all(std::slice::from_ref(record))?[0])
     }
@@ -156,18 +234,47 @@ impl Store {
     /// # Errors
     /// As [`Store::append`].
     pub fn append_all(&self, records: &[Record]) -> Result<Vec<u64>, StoreError> {
+        let records = self.usable(records)?;
+        self.now().records.append(&records)
+    }
+
+    /// The records as they can be kept.
+    fn usable(&self, records: &[Record]) -> Result<Vec<Record>, StoreError> {
+        self.need_writable()?;
         if let Some(defect) = records.iter().find_map(|r| r.interaction.defect()) {
             return Err(StoreError::Interaction(defect));
         }
-        self.records.append(records)
+        let mut records = records.to_vec();
+        records.iter_mut().for_each(|r| r.interaction.normalize_time());
+        Ok(records)
     }
 
-    /// All records, oldest first.
+    /// All records, oldest first: in the order of their times. A record without a time stands behind the one that was
+    /// recorded before it.
     ///
     /// # Errors
     /// [`StoreError::Forged`], [`StoreError::Damaged`], [`StoreError::Record`] if something cannot be read.
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
-        Ok(self.records.read()?.into_iter().map(|(_, record)| record).collect())
+        Ok(self.entries()?.into_iter().map(|entry| entry.record).collect())
+    }
+
+    /// As [`Store::records`], with their ids.
+    ///
+    /// # Errors
+    /// As [`Store::records`].
+    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        Self::entries_of(&self.now())
+    }
+
+    fn entries_of(now: &Now) -> Result<Vec<Entry>, StoreError> {
+        let entry = |(id, mut record): (u64, Record)| {
+            // Earlier versions took any number.
+            record.interaction.normalize_time();
+            Entry { id, record }
+        };
+        let mut entries: Vec<Entry> = now.records.read()?.into_iter().map(entry).collect();
+        sort_by_time(&mut entries, |entry| entry.record.interaction.time);
+        Ok(entries)
     }
 
     /// Number of records.
@@ -175,7 +282,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Forged`].
     pub fn len(&self) -> Result<u64, StoreError> {
-        self.records.len()
+        self.now().records.len()
     }
 
     /// Whether nothing is recorded.
@@ -191,121 +298,34 @@ impl Store {
     /// # Errors
     /// As [`Store::append`].
     pub fn replace_synthetic(&self, synthetic: &[Record]) -> Result<(), StoreError> {
+        self.replace_synthetic_in(&self.now(), synthetic)
+    }
+
+    /// As [`Store::replace_synthetic`], unless a record was forgotten since `lease` was given: then it returns `false`, and
+    /// nothing is kept.
+    pub(crate) fn replace_synthetic_under(&self, lease: &Lease, synthetic: &[Record]) -> Result<bool, StoreError> {
+        let now = self.now();
+        if !lease.holds() {
+            return Ok(false);
+        }
+        self.replace_synthetic_in(&now, synthetic).map(|()| true)
+    }
+
+    fn replace_synthetic_in(&self, now: &Now, synthetic: &[Record]) -> Result<(), StoreError> {
         if synthetic.iter().any(|r| !r.is_synthetic()) {
             return Err(StoreError::Interaction("a real text was offered as a synthetic one"));
         }
-        if let Some(defect) = synthetic.iter().find_map(|r| r.interaction.defect()) {
-            return Err(StoreError::Interaction(defect));
-        }
-        self.records.replace(|record| !record.is_synthetic(), synthetic)?;
+        now.records.replace(|record| !record.is_synthetic(), &self.usable(synthetic)?)?;
         Ok(())
     }
-
-    /// Everything, for its owner.
-    ///
-    /// # Errors
-    /// As [`Store::records`].
-    pub fn export(&self) -> Result<Export, StoreError> {
-        Ok(Export { format: "locket-export".into(), version: 1, records: self.records()? })
-    }
-
-    /// Appends what an export holds; all or nothing. Returns the number of records.
-    ///
-    /// # Errors
-    /// [`StoreError::Export`] if it is another format or version.
-    pub fn import(&self, export: &Export) -> Result<usize, StoreError> {
-        if export.format != "locket-export" || export.version != 1 {
-            return Err(StoreError::Export(format!("{} {}", export.format, export.version)));
-        }
-        Ok(self.append_all(&export.records)?.len())
-    }
-
-    /// Changes the host's key to `new`: everything is encrypted anew under a fresh key of the store's own, and the old key
-    /// file and data are destroyed. The moment of change is one rename. If the process ends before this returns, the
-    /// store opens with the old key or with the new one, whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`]; the store then still has the old key.
-    pub fn change_key(&mut self, new: &Key) -> Result<(), StoreError> {
-        self.change_key_by_steps(new, &mut onward)
-    }
-
-    fn change_key_by_steps(&mut self, new: &Key, step: Step<'_>) -> Result<(), StoreError> {
-        let generation = self.generation + 1;
-        let records = self.records()?;
-        let (file, made, lasting) = write_generation(&self.dir, generation, new, &records, step)?;
-        (self.records, self.generation, self.sessions) = (made, generation, session_key(&file));
-        let io = |source| StoreError::Io { action: "clean", path: self.dir.clone(), source };
-        // Before the change lasts, the old files may be needed once more.
-        lasting
-            .and_then(|()| step("cleaning"))
-            .and_then(|()| remove_data_but(&self.dir, Some(generation)))
-            .and_then(|()| remove_sessions(&self.dir))
-            .map_err(io)
-    }
-
-    /// Destroys the key, which makes everything unreadable at once, then removes the files, and the directory if
-    /// nothing else is in it.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] if a file cannot be removed.
-    pub fn erase(self) -> Result<(), StoreError> {
-        self.erase_by_steps(&mut onward)
-    }
-
-    fn erase_by_steps(self, step: Step<'_>) -> Result<(), StoreError> {
-        let Self { dir, records, lock, .. } = self;
-        drop(records);
-        erase(&dir, lock, step)
-    }
-
-    /// As [`Store::erase`], without the key: for a store that is damaged or whose key is lost.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::Io`].
-    pub fn erase_unopened(dir: impl AsRef<Path>) -> Result<(), StoreError> {
-        let dir = dir.as_ref();
-        erase(dir, lock(dir)?, &mut onward)
-    }
 }
 
-fn erase(dir: &Path, lock: File, step: Step<'_>) -> Result<(), StoreError> {
-    let mut work = || {
-        step("the key")?;
-        keyfile::destroy(&dir.join(keyfile::NAME))?;
-        keyfile::destroy(&dir.join(keyfile::NEW))?;
-        keyfile::sync_dir(dir)?;
-        step("the data")?;
-        remove_data_but(dir, None)?;
-        migrate::remove(dir)?;
-        remove_sessions(dir)?;
-        step("the lock")?;
-        remove(&dir.join(LOCK))
-    };
-    work().map_err(|source| StoreError::Io { action: "erase", path: dir.to_path_buf(), source })?;
-    drop(lock);
-    // A directory with other files in it is the app's own and stays.
-    let _ = fs::remove_dir(dir);
-    Ok(())
-}
-
-/// Makes the directory, for its owner alone where the system knows owners.
-fn create_private(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir)
-}
-
-/// Takes the store's lock.
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let io = |source| StoreError::Io { action: "lock", path: dir.to_path_buf(), source };
-    let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK)).map_err(io)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
+/// Makes a store in `dir`, of what an older one there holds.
+fn create(dir: &Path, key: &Key, step: Step<'_>) -> Result<(KeyFile, Records), StoreError> {
+    let old: Numbered = (0..).zip(migrate::read(dir)?).collect();
+    let Made { file, records, lasting } = generation::write(dir, 1, key, &old, old.len() as u64, step)?;
+    lasting.map_err(|source| StoreError::Io { action: "write", path: dir.to_path_buf(), source })?;
+    Ok((file, records))
 }
 
 fn session_key(file: &KeyFile) -> Key {
@@ -326,64 +346,6 @@ fn database_error(e: redb::DatabaseError, dir: &Path) -> StoreError {
     }
 }
 
-const DATA: (&str, &str) = ("locket-", ".redb");
-
-fn data_name(generation: u64) -> String {
-    format!("{}{generation}{}", DATA.0, DATA.1)
-}
-
-/// Writes a data file of its own with `records` under a fresh key, then puts the key file that names it in place: that is
-/// the moment from which it is the store.
-fn write_generation(
-    dir: &Path,
-    generation: u64,
-    host: &Key,
-    records: &[Record],
-    step: Step<'_>,
-) -> Result<(KeyFile, Records, io::Result<()>), StoreError> {
-    let io = |source| StoreError::Io { action: "write", path: dir.to_path_buf(), source };
-    let path = dir.join(data_name(generation));
-    remove(&path).map_err(io)?;
-    step("the data file").map_err(io)?;
-    let file = KeyFile::generate(generation)?;
-    let db = Database::create(&path).map_err(|e| database_error(e, dir))?;
-    let made = Records::create(db, cipher(&file), dir)?;
-    step("the records").map_err(io)?;
-    if !records.is_empty() {
-        made.append(records)?;
-    }
-    step("the key file").map_err(io)?;
-    keyfile::sync_dir(dir).map_err(io)?;
-    let lasting = file.put(host, dir)?;
-    Ok((file, made, lasting))
-}
-
-/// Removes all data files but that of one generation, and half-written key files.
-fn remove_data_but(dir: &Path, generation: Option<u64>) -> io::Result<()> {
-    let keep = generation.map(data_name);
-    for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let data = name.starts_with(DATA.0) && name.ends_with(DATA.1) && keep.as_deref() != Some(name);
-        if data || name == keyfile::NEW {
-            remove(&dir.join(name))?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_sessions(dir: &Path) -> io::Result<()> {
-    missing_is_fine(fs::remove_dir_all(dir.join(SESSIONS)))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    missing_is_fine(fs::remove_file(path))
-}
-
-fn missing_is_fine(removed: io::Result<()>) -> io::Result<()> {
-    removed.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
-}
-
 /// Decodes what a sealed segment could hold; what decodes must encode to bytes that mean the same.
 #[cfg(fuzzing)]
 pub fn fuzz_records(bytes: &[u8]) {
@@ -399,6 +361,10 @@ pub fn fuzz_records(bytes: &[u8]) {
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod forgetting;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod kept;
 #[cfg(test)]
 mod tests;

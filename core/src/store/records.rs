@@ -143,6 +143,11 @@ impl Records {
 
     /// All records.
     pub(super) fn read(&self) -> Result<Numbered, StoreError> {
+        Ok(self.read_with_next()?.0)
+    }
+
+    /// All records, and the id that the next one gets.
+    pub(super) fn read_with_next(&self) -> Result<(Numbered, u64), StoreError> {
         let txn = self.db.begin_read()?;
         let root = self.root(&txn.open_table(META)?)?;
         let segments = txn.open_table(SEGMENTS)?;
@@ -154,7 +159,7 @@ impl Records {
         if all.len() as u64 != root.records {
             return Err(self.damaged("it holds another number of records than its root says"));
         }
-        Ok(all)
+        Ok((all, root.next_id))
     }
 
     fn segment(&self, segments: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Result<Numbered, StoreError> {
@@ -191,6 +196,14 @@ impl Records {
             }
             (root.segments, root.records) = (0, kept.len() as u64);
             self.write(root, segments, kept, added)
+        })
+    }
+
+    /// Takes `records` with the ids that they have elsewhere, in the place of all that is here.
+    pub(super) fn fill(&self, records: &Numbered, next_id: u64) -> Result<(), StoreError> {
+        self.change(|root, segments| {
+            (root.segments, root.records, root.next_id) = (0, records.len() as u64, next_id);
+            self.write(root, segments, records.clone(), &[]).map(drop)
         })
     }
 

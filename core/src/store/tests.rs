@@ -8,6 +8,11 @@ use crate::{
 
 pub(super) const KEY: Key = Key::new([7; 32]);
 
+/// Opens the store of [`KEY`], stopping where `step` says.
+pub(super) fn open_by_steps(dir: &Path, step: Step<'_>) -> Result<Store, StoreError> {
+    Store::open_locked(dir, &KEY, files::lock(dir, Duration::ZERO)?, step)
+}
+
 fn synthetic(item: &str) -> Record {
     let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "m".into() };
     Record { interaction: Interaction::new(item, "made up"), origin }
@@ -26,7 +31,8 @@ fn records_survive_reopening_and_export() {
     let export = store.export().unwrap();
     let json = serde_json::to_string(&export).unwrap();
     let other = Store::open(dir.path().join("other"), &KEY).unwrap();
-    assert_eq!(other.import(&serde_json::from_str(&json).unwrap()).unwrap(), 2);
+    let imported = other.import(&serde_json::from_str(&json).unwrap()).unwrap();
+    assert_eq!(imported, Imported { added: 2, known: 0 });
     assert_eq!(other.records().unwrap(), store.records().unwrap());
 }
 
@@ -122,7 +128,9 @@ fn nothing_is_readable_in_the_files_and_erasing_leaves_not_even_the_key() {
     let before = fs::read(&link).unwrap();
     Store::open(&path, &KEY).unwrap().erase().unwrap();
     assert!(!path.exists());
-    assert_eq!(fs::read(&link).unwrap(), vec![0; before.len()]);
+    let after = fs::read(&link).unwrap();
+    assert!(keyfile::is_erased(&after) && after.len() == before.len());
+    assert_eq!(after[16..], vec![0; before.len() - 16]);
 }
 
 #[test]
@@ -168,7 +176,7 @@ fn every_changed_byte_of_the_key_file_is_noticed() {
     }
     fs::write(&path, &whole).unwrap();
     assert_eq!(Store::open(dir.path(), &KEY).unwrap().len().unwrap(), 3);
-    fs::remove_file(dir.path().join(data_name(1))).unwrap();
+    fs::remove_file(dir.path().join(files::data_name(1))).unwrap();
     assert!(matches!(Store::open(dir.path(), &KEY), Err(StoreError::Damaged { .. })));
 }
 
@@ -182,7 +190,7 @@ fn parts_of_another_place_or_time_do_not_pass() {
     let store = Store::open(dir.path(), &KEY).unwrap();
     store.append_all(&(0..3).map(|n| real(&n.to_string(), &long)).collect::<Vec<_>>()).unwrap();
     drop(store);
-    let path = dir.path().join(data_name(1));
+    let path = dir.path().join(files::data_name(1));
     let segments = |path: &Path| -> Vec<Vec<u8>> {
         let db = Database::open(path).unwrap();
         let table = db.begin_read().unwrap().open_table(SEGMENTS).unwrap();
@@ -244,7 +252,7 @@ fn a_change_of_keys_can_be_cut_off_at_any_step() {
     for stop in 0.. {
         let dir = tempfile::tempdir().unwrap();
         let records = filled(dir.path());
-        let mut store = Store::open(dir.path(), &KEY).unwrap();
+        let store = Store::open(dir.path(), &KEY).unwrap();
         let mut step = 0;
         let changed = store.change_key_by_steps(&OTHER, &mut |_| {
             step += 1;
@@ -265,12 +273,12 @@ fn a_change_of_keys_can_be_cut_off_at_any_step() {
             break;
         }
     }
-    assert_eq!(steps_seen, 4);
+    assert_eq!(steps_seen, 5);
 }
 
 #[test]
 fn making_and_erasing_can_be_cut_off_at_any_step() {
-    for stop in 0..4 {
+    for stop in 0..5 {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let mut step = 0;
@@ -278,7 +286,7 @@ fn making_and_erasing_can_be_cut_off_at_any_step() {
             step += 1;
             if step > stop { Err(io::Error::other("killed")) } else { Ok(()) }
         };
-        assert!(Store::open_by_steps(&path, &KEY, &mut stopping).is_err());
+        assert!(open_by_steps(&path, &mut stopping).is_err());
         assert!(Store::open(&path, &KEY).unwrap().is_empty().unwrap(), "{stop}");
 
         let records = filled(&path);

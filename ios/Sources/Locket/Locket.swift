@@ -18,14 +18,26 @@ public final class Locket: Sendable {
         Locket(engine: try await Engine.open(config: config, key: key))
     }
 
+    /// Deletes everything that a store holds, without its key: for a store whose key is lost. To be called while no `Locket` has
+    /// it open.
+    public static func erase(storeDir: String) async throws {
+        try await eraseStore(storeDir: storeDir)
+    }
+
     /// Keeps a text that the person wrote. When this returns, it is on disk.
     public func record(_ interaction: Interaction) async throws {
         try await engine.record(interaction: interaction)
     }
 
-    /// Everything recorded, real and synthetic, oldest first.
+    /// Everything recorded, real and synthetic, oldest first, by their times.
     public func history() async throws -> [Record] {
         try await engine.history()
+    }
+
+    /// Removes the record with this id (`Record.id`) for good, and the synthetic texts that rest on it. Returns whether there
+    /// was one.
+    public func forget(id: UInt64) async throws -> Bool {
+        try await engine.forget(id: id)
     }
 
     /// The items that the person would likely meet next, best first.
@@ -107,6 +119,11 @@ public final class Locket: Sendable {
     /// Everything the store holds, for its owner: JSON.
     public func export() async throws -> String {
         try await engine.export()
+    }
+
+    /// Keeps what an export holds and the store does not. Returns the number of new records.
+    public func importExport(_ json: String) async throws -> UInt64 {
+        try await engine.importExport(json: json)
     }
 
     /// Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards.

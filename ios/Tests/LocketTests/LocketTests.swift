@@ -31,6 +31,34 @@ final class LocketTests: XCTestCase {
         }
     }
 
+    func testRecordsAreForgottenAndImported() async throws {
+        let locket = fake()
+        try await locket.record(Interaction(item: "x", text: "mine"))
+        try await locket.record(Interaction(item: "y", text: "mine too"))
+        let export = try await locket.export()
+        let first = try await locket.history()[0]
+        let again = try await locket.importExport(export)
+        XCTAssertEqual(again, 0)
+        let forgotten = try await locket.forget(id: first.id)
+        XCTAssertTrue(forgotten)
+        let twice = try await locket.forget(id: first.id)
+        XCTAssertFalse(twice)
+        let items = try await locket.history().map(\.interaction.item)
+        XCTAssertEqual(items, ["y"])
+        let added = try await locket.importExport(export)
+        XCTAssertEqual(added, 1)
+    }
+
+    func testAStoreIsErasedWithoutItsKey() async throws {
+        let dir = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        defer { try? FileManager.default.removeItem(at: dir) }
+        let locket = try await Locket.open(EngineConfig(storeDir: dir.path), key: generateKey())
+        try await locket.record(Interaction(item: "x", text: "mine"))
+        await locket.close()
+        try await Locket.erase(storeDir: dir.path)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: dir.path))
+    }
+
     func testEveryFailureIsAnError() async throws {
         do {
             _ = try await fake(fails: .wouldNotFit).history()

@@ -54,11 +54,13 @@ from ._core import (
     PredictRequest,
     Reason,
     Record,
+    SyntheticText,
     TextListener,
     Thermal,
     Tone,
     WritingTask,
     Written,
+    erase_store,
     generate_key,
     set_kernel_dir,
     set_logger,
@@ -96,12 +98,14 @@ __all__ = [
     "Prediction",
     "Reason",
     "Record",
+    "SyntheticText",
     "TextListener",
     "Thermal",
     "Token",
     "Tone",
     "WritingTask",
     "Written",
+    "erase_store",
     "generate_key",
     "set_kernel_dir",
     "set_logger",
@@ -185,8 +189,12 @@ class Locket:
         await self._engine.record(interaction)
 
     async def history(self) -> list[Record]:
-        """Everything recorded, real and synthetic, oldest first."""
+        """Everything recorded, real and synthetic, oldest first, by their times."""
         return await self._engine.history()
+
+    async def forget(self, id: int) -> bool:
+        """Removes the record with this id for good, and the synthetic texts that rest on it; returns whether there was one."""
+        return await self._engine.forget(id)
 
     async def predict(self, request: PredictRequest | None = None) -> list[Prediction]:
         """The items that the person would likely meet next, best first."""
@@ -272,6 +280,10 @@ class Locket:
     async def export(self) -> str:
         """Everything the store holds, for its owner: JSON."""
         return await self._engine.export()
+
+    async def import_export(self, export: str) -> int:
+        """Keeps what an export holds and the store does not; returns the number of new records."""
+        return await self._engine.import_export(export)
 
     async def erase(self) -> None:
         """Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards."""

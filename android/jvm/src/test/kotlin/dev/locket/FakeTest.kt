@@ -38,6 +38,21 @@ class FakeTest {
     }
 
     @Test
+    fun `it keeps records as a store does`() = test {
+        val locket = Locket.fake(script)
+        locket.record(Interaction("x", "mine"))
+        locket.record(Interaction("y", "mine too"))
+        locket.augment(AugmentRequest(count = 1u))
+        val export = locket.export()
+        val history = locket.history()
+        assertEquals(0uL, locket.importExport(export))
+        assertTrue(locket.forget(history[0].id))
+        assertEquals(listOf("y"), locket.history().map { it.interaction.item })
+        assertEquals(2uL, locket.importExport(export))
+        locket.close()
+    }
+
+    @Test
     fun `it can be slow, and cancelled`() = test {
         val locket = Locket.fake(script.copy(wordMs = 10_000u))
         assertNull(withTimeoutOrNull(50) { locket.write(Here.text()) })

@@ -94,6 +94,65 @@ class StoreTest {
     }
 
     @Test
+    fun `single records are forgotten`() = test {
+        val locket = Here.open(dir)
+        locket.recordThree()
+        val history = locket.history()
+        assertTrue(locket.forget(history[1].id))
+        assertFalse(locket.forget(history[1].id))
+        assertEquals(listOf(history[0], history[2]), locket.history())
+        assertFalse(history[1].interaction.text in locket.export())
+        locket.close()
+    }
+
+    @Test
+    fun `an import adds what is new`() = test {
+        val locket = Here.open(dir)
+        locket.recordThree()
+        val export = locket.export()
+        assertEquals(0uL, locket.importExport(export))
+        assertTrue(locket.forget(locket.history()[0].id))
+        assertEquals(1uL, locket.importExport(export))
+        assertEquals(3, locket.history().size)
+        fails<LocketException.BadInput> { locket.importExport("{}") }
+        locket.close()
+    }
+
+    @Test
+    fun `the history is in the order of times`() = test {
+        val locket = Here.open(dir)
+        locket.record(Interaction("b", "later", timeMs = 1_700_000_000_000))
+        locket.record(Interaction("a", "earlier, in seconds", timeMs = 1_600_000_000))
+        val history = locket.history().map { it.interaction }
+        assertEquals(listOf("a" to 1_600_000_000_000, "b" to 1_700_000_000_000), history.map { it.item to it.timeMs })
+        fails<LocketException.BadInput> { locket.record(Interaction("c", "never", timeMs = -1)) }
+        locket.close()
+    }
+
+    @Test
+    fun `a lost key file is an error and a store is erased without its key`() = test {
+        val store = dir.resolve("store")
+        val locket = Here.open(store)
+        locket.recordThree()
+        locket.close()
+        val key = store.resolve("locket.key").toFile()
+        val aside = dir.resolve("aside").toFile()
+        assertTrue(key.renameTo(aside))
+        fails<LocketException.KeyFileMissing> { Here.open(store) }
+        assertTrue(aside.renameTo(key))
+        val again = Here.open(store)
+        assertEquals(3, again.history().size)
+        fails<LocketException.StoreLocked> { Locket.erase(store.toString()) }
+        again.close()
+        val mine = store.resolve("mine.txt").toFile().apply { writeText("stays") }
+        Locket.erase(store.toString())
+        assertEquals(listOf(mine.name), store.toFile().list().orEmpty().toList())
+        val anew = Locket.open(EngineConfig(store.toString()), generateKey())
+        assertEquals(0, anew.history().size)
+        anew.close()
+    }
+
+    @Test
     fun `bad input is refused and nothing lost`() = test {
         val locket = Here.open(dir)
         locket.record(Interaction("a", "text"))

@@ -19,6 +19,7 @@ import dev.locket.ffi.Record
 import dev.locket.ffi.Thermal
 import dev.locket.ffi.Written
 import dev.locket.ffi.WritingTask
+import dev.locket.ffi.eraseStore
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.buffer
@@ -34,8 +35,14 @@ public class Locket(private val engine: EngineInterface) {
     /** Keeps a text that the person wrote. When this returns, it is on disk. */
     public suspend fun record(interaction: Interaction): Unit = engine.record(interaction)
 
-    /** Everything recorded, real and synthetic, oldest first. */
+    /** Everything recorded, real and synthetic, oldest first, by their times. */
     public suspend fun history(): List<Record> = engine.history()
+
+    /**
+     * Removes the record with this [id] (`Record.id`) for good, and the synthetic texts that rest on it. Returns whether there
+     * was one.
+     */
+    public suspend fun forget(id: ULong): Boolean = engine.forget(id)
 
     /** The items that the person would likely meet next, best first. */
     public suspend fun predict(request: PredictRequest = PredictRequest()): List<Prediction> = engine.predict(request)
@@ -88,6 +95,9 @@ public class Locket(private val engine: EngineInterface) {
     /** Everything the store holds, for its owner: JSON. */
     public suspend fun export(): String = engine.export()
 
+    /** Keeps what an [export] holds and the store does not. Returns the number of new records. */
+    public suspend fun importExport(export: String): ULong = engine.importExport(export)
+
     /** Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards. */
     public suspend fun erase(): Unit = engine.erase()
 
@@ -109,6 +119,12 @@ public class Locket(private val engine: EngineInterface) {
     public companion object {
         /** Opens the person's store with its [key] of 32 bytes, making it if there is none. */
         public suspend fun open(config: EngineConfig, key: ByteArray): Locket = Locket(Engine.open(config, key))
+
+        /**
+         * Deletes everything that the store in [storeDir] holds, without its key: for a store whose key is lost. To be called
+         * while no [Locket] has it open.
+         */
+        public suspend fun erase(storeDir: String): Unit = eraseStore(storeDir)
 
         /** For tests of apps: no files, no model, and it writes what it is told to. */
         public fun fake(script: FakeScript = FakeScript(availability = Availability.Available(0uL))): Locket =

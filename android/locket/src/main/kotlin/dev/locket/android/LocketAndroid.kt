@@ -19,6 +19,8 @@ public object LocketAndroid {
     /**
      * Opens the person's store in the app's private files, with a key from Android's Keystore. One engine per store: keep it in
      * the `Application`.
+     *
+     * @throws KeyLostException if the Keystore has lost the key, see there. Nothing is changed then.
      */
     public suspend fun open(
         context: Context,
@@ -27,7 +29,7 @@ public object LocketAndroid {
         userId: String? = null,
     ): Locket = withContext(Dispatchers.IO) {
         setKernelDir(context.applicationInfo.nativeLibraryDir)
-        val store = File(context.noBackupFilesDir, "locket")
+        val store = store(context)
         val config = EngineConfig(storeDir = store.path, packPath = pack?.path, model = model, userId = userId)
         val key = KeystoreKey(context).get()
         try {
@@ -36,6 +38,17 @@ public object LocketAndroid {
             key.fill(0)
         }
     }
+
+    /**
+     * Erases the store that [open] opens, without its key, and deletes the key: what is left to do after [KeyLostException].
+     * The next [open] begins anew.
+     */
+    public suspend fun eraseLost(context: Context): Unit = withContext(Dispatchers.IO) {
+        Locket.erase(store(context).path)
+        KeystoreKey(context).delete()
+    }
+
+    private fun store(context: Context): File = File(context.noBackupFilesDir, "locket")
 
     /** Copies a model out of the app's assets (store it uncompressed: `androidResources { noCompress += "gguf" }`). */
     public suspend fun importAsset(

@@ -46,10 +46,11 @@ Example:
   locket model trim --model gemma-3-270m --profiles reviews.jsonl.zst --out reviews-270m.gguf
   locket generate --model reviews-270m.gguf ...
 
-Give it the profiles that the pack is built from, without those of people who are left out of it: the file shows which tokens occur in
-them. Punctuation of every script stays. Text in a script or language that the profiles lack can still be read, in smaller pieces, but
-what the new model writes in it comes out wrong. The adapters of the model fit the new file, and the one that comes
-with the model is used with it, too.")]
+Give it the profiles that the pack is built from, without those of people who are left out of it:
+the file shows which tokens occur in them. Punctuation of every script stays. Text in a script or
+language that the profiles lack can still be read, in smaller pieces, but what the new model writes
+in it comes out wrong. The adapters of the model fit the new file, and the one that comes with the
+model is used with it, too.")]
     Trim {
         /// Model name or GGUF file
         #[arg(long)]

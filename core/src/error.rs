@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     llm::LlmError,
+    output::OutputError,
     pack::{DeltaError, PackError},
     profile::ProfileError,
     store::StoreError,
@@ -28,6 +29,9 @@ pub enum Error {
     /// A model could not be loaded, or decoding failed.
     #[error(transparent)]
     Llm(LlmError),
+    /// An output is a file that must not be replaced.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// A file system operation outside the layers above failed.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reason::ReasoningPath;
+use crate::{reason::ReasoningPath, text};
 
 /// One (item, title, text, rating, time) by one person, as it stands in profiles, stores and exports.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -79,11 +79,11 @@ impl Interaction {
         self.time = self.milliseconds().unwrap_or(None);
     }
 
-    /// What is wrong with it, if anything: an empty id or text, a rating outside 1 to 5, or a negative time.
+    /// What is wrong with it, if anything: an id or a text of which nothing shows, a rating outside 1 to 5, or a negative time.
     pub fn defect(&self) -> Option<&'static str> {
-        if self.item.trim().is_empty() {
+        if text::is_blank(&self.item) {
             Some("the item id is empty")
-        } else if self.text.trim().is_empty() && self.title.as_deref().is_none_or(|t| t.trim().is_empty()) {
+        } else if text::is_blank(&self.text) && self.title.as_deref().is_none_or(text::is_blank) {
             Some("both text and title are empty")
         } else if self.rating.is_some_and(|r| !(1.0..=5.0).contains(&r)) {
             Some("the rating is outside 1 to 5")

@@ -53,8 +53,11 @@ pub mod augment;
 pub mod choose;
 mod codec;
 pub mod consensus;
+#[cfg(feature = "build")]
+pub mod encoding;
 pub mod engine;
 mod error;
+pub mod escapes;
 #[cfg(feature = "eval")]
 pub mod eval;
 mod gate;
@@ -65,6 +68,7 @@ mod guard;
 pub mod interaction;
 mod length;
 pub mod llm;
+pub mod output;
 pub mod pack;
 pub mod profile;
 pub mod prompt;

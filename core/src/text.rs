@@ -143,6 +143,15 @@ fn is_invisible(c: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Whether nothing of `text` shows: it is empty, or holds nothing but white space, control characters and characters without a shape.
+pub fn is_blank(text: &str) -> bool {
+    let shapeless = |c| {
+        matches!(c, '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+    };
+    text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c) || shapeless(c))
+}
+
 /// Two lower-case hexadecimal digits a byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -300,6 +309,16 @@ mod tests {
         assert_eq!(first_sentence("很好！！我喜欢。"), "很好！！");
         assert_eq!(first_sentence("यह अच्छा है। और"), "यह अच्छा है।");
         assert_eq!(first_sentence("1.5米。长"), "1.5米。");
+    }
+
+    #[test]
+    fn texts_without_a_shape_are_blank() {
+        for blank in ["", " \n\t", "\u{200b}", "\u{feff}\u{200d}\u{2060}", "\u{3164}\u{2800}", "\u{ad}\u{fe0f}\u{0}"] {
+            assert!(is_blank(blank), "{blank:?}");
+        }
+        for shown in [".", " a ", "好", "\u{200b}x", "👩\u{200d}🚀", "می\u{200c}خواهم", "\u{3099}"] {
+            assert!(!is_blank(shown), "{shown:?}");
+        }
     }
 
     proptest! {

@@ -3,8 +3,9 @@
 //! Most of a small model is a row for each token of all the world's languages: of the default model's 270 million weights 168 million, which
 //! are read again for every token that is written. An app whose people write in one language, about one kind of thing, needs a
 //! fifth of them (vocabulary trimming: Ushio, Zhou and Camacho-Collados, arXiv 2305.15020). Texts made of the tokens that stay
-//! are split as before, and what the model says of these tokens is as before, but for the share that the others had. Any other text
-//! can still be read and written, in smaller pieces, byte by byte at worst.
+//! are split as before, and what the model says of these tokens is as before, but for the share that the others had. Punctuation of
+//! every script stays. Text in a script that the population does not write can be read, byte by byte at worst, but not written: of a
+//! language whose tokens are gone the model has nothing but bytes and single characters, and what it makes of them is wrong.
 
 use std::{
     collections::HashSet,
@@ -14,11 +15,12 @@ use std::{
 };
 
 use serde::Serialize;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::{
     Error,
     llm::{LlmError, Model, Prompt, Token, gguf, sha256},
-    pack,
+    output, pack,
     profile::Profiles,
     prompt::{self, Example},
 };
@@ -40,17 +42,20 @@ pub struct Report {
 ///
 /// # Errors
 /// [`LlmError::File`] if the file says something of its tokens that is not understood; [`Error::Argument`] without any profile;
-/// [`Error::Profile`], [`Error::Io`], [`Error::Cancelled`].
+/// [`Error::Output`] if `out` is the model, one of `files` or no regular file; [`Error::Profile`], [`Error::Io`], [`Error::Cancelled`].
 pub fn trim(
     model: &Model,
     files: &[PathBuf],
     out: &Path,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Report, Error> {
+    let target = output::target(out, files.iter().map(PathBuf::as_path).chain([model.path()]))?;
     let mut used = HashSet::new();
     let number = |token: &Token| u32::try_from(token.0).ok();
     let mut use_text = |text: &str| used.extend(model.tokens(text).iter().filter_map(number));
     prompt::scaffolding().for_each(|text| use_text(&text));
+    // Without its full stop a model ends a sentence with whatever is nearest.
+    punctuation().for_each(|c| [c.to_string(), format!(" {c}")].iter().for_each(|text| use_text(text)));
     let mut interactions = 0;
     for profile in Profiles::of_all(files) {
         for (interaction, _) in profile?.interactions() {
@@ -81,10 +86,29 @@ pub fn trim(
     };
     let trimmed = gguf::Trimmed::new(&bytes, &gguf, &kept, &from).map_err(bad)?;
     let wrote = |e| Error::io("write", out, e);
-    let mut file = BufWriter::new(pack::scratch(out).map_err(wrote)?);
+    let mut file = BufWriter::new(pack::scratch(&target).map_err(wrote)?);
     trimmed.write(&mut file).map_err(wrote)?;
     let scratch = file.into_inner().map_err(|e| wrote(e.into_error()))?;
-    pack::keep(scratch, out).map_err(wrote)?;
+    pack::keep(scratch, &target).map_err(wrote)?;
     let before = model.facts().vocabulary as usize;
     Ok(Report { interactions, tokens: [before, kept.tokens.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
+}
+
+/// All punctuation, of every script.
+fn punctuation() -> impl Iterator<Item = char> {
+    ('\0'..=char::MAX).filter(|c| c.general_category_group() == GeneralCategoryGroup::Punctuation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn punctuation_is_that_of_every_script() {
+        let all: HashSet<char> = punctuation().collect();
+        for mark in ".,!?-\"'()。、，！？「」《》…—«»¿¡؟،۔।॥՞·„”’".chars() {
+            assert!(all.contains(&mark), "{mark}");
+        }
+        assert!("a好 \u{3099}\n+$".chars().all(|c| !all.contains(&c)));
+    }
 }

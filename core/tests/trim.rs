@@ -51,6 +51,9 @@ fn reads_the_sample_as(whole: (&Model, &[Vec<u8>]), cut: (&Model, &[Vec<u8>])) {
 /// What no text of the sample is made of.
 const FOREIGN: [&str; 2] = ["Quixotic zymurgy in Łódź: 漢字 🙂 \u{1}", "a  b\n\n\n\tc"];
 
+/// Punctuation of several scripts.
+const MARKS: &str = "。、，！？「」《》…—«»¿¡؟،।॥՞";
+
 /// What a list of byte-level tokens stands for: each character is a byte, those that print themselves, the others from U+0100 on.
 fn joined_bytes(pieces: &[Vec<u8>]) -> String {
     let prints = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..);
@@ -114,6 +117,11 @@ fn the_default_model_reads_and_weighs_as_before() {
 
     let (all, left) = (vocabulary(&path), vocabulary(&small));
     reads_the_sample_as((&whole, &all), (&cut, &left));
+    // Sentences end as they did in every script.
+    for mark in MARKS.chars().map(String::from) {
+        assert!(left.contains(&mark.clone().into_bytes()) || !all.contains(&mark.clone().into_bytes()), "{mark}");
+    }
+    assert!(left.contains(&"。".as_bytes().to_vec()) && !left.contains(&"\u{3099}".as_bytes().to_vec()));
     // What it was not made for, in smaller pieces.
     for foreign in FOREIGN {
         let pieces = split(&cut, &left, foreign);
@@ -184,6 +192,18 @@ fn a_model_with_an_output_of_its_own() {
     // A token that stands for text and for an end stays for the end's sake.
     assert_eq!(left[special("eot")], all[353]);
     weighs_as(&whole, &cut, "The tea", &["a", "t", " ", "\n", "."]);
+}
+
+#[test]
+fn punctuation_that_no_profile_holds_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = tiny::with_tokens(&["。", "好", "\u{3099}", "¿"]);
+    let (path, small) = (dir.path().join("tiny.gguf"), dir.path().join("small.gguf"));
+    fs::write(&path, bytes).unwrap();
+    trimmed(&load(&path), &small).unwrap();
+    let left = vocabulary(&small);
+    let has = |token: &str| left.contains(&token.as_bytes().to_vec());
+    assert_eq!(["。", "¿", "好", "\u{3099}"].map(has), [true, true, false, false]);
 }
 
 #[test]

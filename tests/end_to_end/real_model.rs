@@ -112,6 +112,38 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_ne!(written(" --adapter none"), aligned);
 }
 
+/// The default model under another name is still the default model, wherever its adapter can lie.
+#[test]
+fn the_default_model_by_path_writes_with_its_adapter() {
+    let Some(model) = locket_tests::model() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let mine = path.join("mine.gguf");
+    std::fs::hard_link(&model, &mine).or_else(|_| std::fs::copy(&model, &mine).map(drop)).unwrap();
+    std::fs::create_dir(path.join("tmp")).unwrap();
+    json(path, "record --store {}/me --item k4 --title 'Loud little thing' --text 'It froths, and it screams.'");
+    json(path, &format!("pack build --profiles {} --out {{}}/p.pack", locket_tests::sample().display()));
+    let written = |adapter: &str| {
+        let generate = "generate --store {}/me --pack {}/p.pack --model {}/mine.gguf --item k1 --task text --title Hot";
+        let args = common::split(&format!("{generate} --json{adapter}").replace("{}", path.to_str().unwrap()));
+        // No folder can be made under a file: as where the models cannot be written, and the cache neither.
+        let (never, tmp) = (mine.join("models"), path.join("tmp"));
+        let mut command = locket();
+        command.args(args).env("LOCKET_MODELS", &never).env("XDG_CACHE_HOME", &never).env("TMPDIR", tmp);
+        let out = command.output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert!(out.status.success(), "{said}");
+        (serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()["text"].clone(), said)
+    };
+    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    let (with, told) = written("");
+    assert!(told.contains("with the adapter of gemma-3-270m"), "{told}");
+    assert_eq!(written(&format!(" --adapter {}", adapter.display())), (with.clone(), String::new()));
+    let (without, told) = written(" --adapter none");
+    assert!(without != with && told.is_empty(), "{told}");
+    assert_eq!(std::fs::read_dir(path.join("tmp")).unwrap().count(), 0, "nothing is left");
+}
+
 /// A chat model of another maker: another architecture, another kind of vocabulary, prompts in its template, no adapter.
 #[test]
 #[ignore = "needs the chat model"]

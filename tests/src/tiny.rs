@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 const WIDTH: u64 = 32;
 const HIDDEN: u64 = 64;
 const LAYERS: u32 = 2;
+/// The kind of a token that stands for text.
+const NORMAL: i32 = 1;
 
 /// A metadata value.
 #[derive(Clone)]
@@ -101,9 +103,20 @@ pub fn bytes() -> Vec<u8> {
     parts().bytes()
 }
 
+/// The model file with these tokens besides.
+pub fn with_tokens(more: &[&str]) -> Vec<u8> {
+    parts_with(more).bytes()
+}
+
 /// The parts of the model file.
 pub fn parts() -> Parts {
-    let (tokens, kinds) = vocabulary();
+    parts_with(&[])
+}
+
+fn parts_with(more: &[&str]) -> Parts {
+    let (mut tokens, mut kinds) = vocabulary();
+    tokens.extend(more.iter().map(|token| (*token).to_owned()));
+    kinds.resize(tokens.len(), NORMAL);
     let size = tokens.len() as u64;
     let scores = (0..tokens.len()).map(|n| -(n as f32)).collect();
     let metadata = vec![
@@ -183,7 +196,7 @@ fn gguf(metadata: Vec<(&'static str, Value)>, tensors: Vec<(String, Vec<u64>)>) 
 
 /// Control tokens, all bytes, and the printable ASCII characters ("▁" for the space).
 fn vocabulary() -> (Vec<String>, Vec<i32>) {
-    let (normal, unknown, control, byte_kind) = (1, 2, 3, 6);
+    let (unknown, control, byte_kind) = (2, 3, 6);
     let mut tokens = vec!["<unk>".to_owned(), "<s>".into(), "</s>".into()];
     let mut kinds = vec![unknown, control, control];
     for byte in 0..=255u8 {
@@ -192,7 +205,7 @@ fn vocabulary() -> (Vec<String>, Vec<i32>) {
     }
     tokens.push("▁".into());
     tokens.extend((b'!'..=b'~').map(|b| char::from(b).to_string()));
-    kinds.resize(tokens.len(), normal);
+    kinds.resize(tokens.len(), NORMAL);
     (tokens, kinds)
 }
 

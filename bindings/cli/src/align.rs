@@ -6,10 +6,11 @@ use anyhow::Context;
 use locket::{
     align::{self, ExampleOptions, Judge, SearchOptions, Share, SynthesisOptions},
     llm::{Model, gguf},
+    output,
 };
 use serde_json::json;
 
-use crate::{files, ui};
+use crate::{files, output::say, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -144,7 +145,9 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         Command::Synthesize { args, adapter, each, share } => return synthesize(args, adapter, (each, share), json),
         Command::Paths { args, adapter, n, rationalised, judge } => (args, Some((adapter, n, rationalised, judge))),
     };
-    let model = load(&args, search.as_ref().and_then(|s| s.0.as_deref()))?;
+    let adapter = search.as_ref().and_then(|s| s.0.as_deref());
+    files::check_output(&args.source.out, args.source.inputs().chain([adapter]))?;
+    let model = load(&args, adapter)?;
     let examples = args.examples();
     let left_out = args.left_out;
     let bar = ui::bar(1, "examples");
@@ -165,7 +168,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&found.map_or_else(|| json!(made), |found| json!(found)));
     }
-    println!(
+    say!(
         "{} examples of {} people ({} {}): {} tokens, {} of them learnt -> {}",
         made.examples,
         made.people[usize::from(left_out)],
@@ -174,18 +177,22 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
         made.tokens,
         made.learnt,
         args.source.out.display()
-    );
+    )?;
     if let Some(found) = found {
-        println!(
+        say!(
             "log-probability of a token of the true text: {:.3} behind sampled plans, {:.3} behind golden ones ({} of them \
              sampled without sight of the text), {:.3} behind those read off the text",
-            found.sampled, found.golden, found.blind, found.read_off
-        );
+            found.sampled,
+            found.golden,
+            found.blind,
+            found.read_off
+        )?;
     }
     Ok(())
 }
 
 fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64), json: bool) -> anyhow::Result<()> {
+    files::check_output(&args.source.out, args.source.inputs().chain([adapter.as_deref()]))?;
     let model = load(&args, adapter.as_deref())?;
     let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
     let bar = ui::bar(1, "examples");
@@ -194,12 +201,15 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
     if json {
         return ui::print_json(&made);
     }
-    println!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.source.out.display());
+    say!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.source.out.display())?;
     Ok(())
 }
 
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
+    let inputs = args.source.inputs().chain([Some(args.adapter.as_path())]).flatten();
+    let out = &output::target(&args.source.out, inputs)?;
     let model = ui::load_model(&args.source.model, Some(&args.adapter))?;
+    output::target(out, [model.path()])?;
     let options = args.source.options();
     let journal = args.source.out.with_extension("ratings.jsonl");
     let bar = ui::bar(1, "ratings");
@@ -208,7 +218,6 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
     let corrected = gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
-    let out = &args.source.out;
     files::write_whole(out, &corrected).with_context(|| format!("cannot write {}", out.display()))?;
     std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
     if json {
@@ -216,14 +225,14 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     }
     let [loss, corrected_loss] = rated.loss;
     let [mae, corrected_mae] = rated.mae;
-    println!(
+    say!(
         "{} ratings of {} people ({} left out for validation): loss {loss:.3} -> {corrected_loss:.3}, error of the median \
          {mae:.3} -> {corrected_mae:.3} stars -> {}",
         rated.ratings,
         rated.people[0],
         rated.people[1],
         args.source.out.display()
-    );
+    )?;
     Ok(())
 }
 
@@ -233,6 +242,11 @@ fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
 }
 
 impl Source {
+    /// The files that are read, beside the model's.
+    fn inputs(&self) -> impl Iterator<Item = Option<&Path>> {
+        self.profiles.iter().map(|file| Some(file.as_path()))
+    }
+
     fn options(&self) -> ExampleOptions {
         ExampleOptions {
             validation: Share(self.validation),

@@ -1,10 +1,11 @@
 //! `locket demo`: the whole way on the shipped sample.
 
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
 use locket::{
     engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
+    generate::Written,
     interaction::{Interaction, Record},
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
@@ -12,7 +13,11 @@ use locket::{
     reason::Length,
 };
 
-use crate::{generate, predict, ui};
+use crate::{
+    generate,
+    output::{Stream, note, say},
+    predict, ui,
+};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -40,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let model = match crate::model::resolve(&args.model) {
         Ok(_) => ui::load_model(&args.model, args.adapter.as_deref())?,
         Err(_) => {
-            eprintln!("getting {} (once)", args.model);
+            note!("getting {} (once)", args.model);
             crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
             ui::load_model(&args.model, args.adapter.as_deref())?
         }
@@ -66,17 +71,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .with_threads(ui::threads())
         .with_user(&person.user);
 
-    heading(&format!("1. What {} has written", person.user));
+    heading(&format!("1. What {} has written", person.user))?;
     for interaction in &person.history {
-        show(interaction);
+        show(interaction)?;
         engine.record(interaction.clone())?;
     }
 
-    heading("2. What the graph predicts, and why");
-    predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?);
+    heading("2. What the graph predicts, and why")?;
+    predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?)?;
 
-    heading("3. Synthetic interactions, reasoning first");
-    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k))?);
+    heading("3. Synthetic interactions, reasoning first")?;
+    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k))?)?;
 
     write_both(&engine, &person)?;
     Ok(())
@@ -86,48 +91,55 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     let target = &person.target;
     let title = target.title.clone().unwrap_or_default();
     let name = target.item_title.as_deref().unwrap_or(&target.item);
-    heading(&format!("4. A text on {name:?}, titled {title:?}"));
+    heading(&format!("4. A text on {name:?}, titled {title:?}"))?;
     let mut request = GenerateRequest::new(&target.item, Task::Text);
     request.title = Some(title);
     request.options.text_tokens = 96;
 
-    println!("without personalization:");
+    say!("without personalization:")?;
     let bare = GenerateRequest { personal: false, ..request.clone() };
-    print!("  ");
-    engine.generate(&bare, &mut generate::stream_phase(0))?;
+    streamed(engine, &bare, 0)?;
 
     let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
-    println!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len());
-    print!("  ");
-    engine.generate(&request, &mut generate::stream_phase(0))?;
+    say!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len())?;
+    streamed(engine, &request, 0)?;
 
-    println!("\n\na brief one, which is planned:");
-    print!("  ");
+    say!("\n\na brief one, which is planned:")?;
     let brief = GenerateRequest { length: Some(Length::Brief), ..request.clone() };
-    let written = engine.generate(&brief, &mut generate::stream_phase(1))?;
+    let written = streamed(engine, &brief, 1)?;
     if let Some(path) = written.path {
-        println!("\n  (its plan: {path})");
+        say!("\n  (its plan: {path})")?;
     }
 
     let synthetic = synthetic.iter().filter(|r| r.interaction.item != target.item).count();
-    println!(
-        "\nthe best of {CANDIDATES}, some planned, one of them from others' and {synthetic} synthetic texts, too:"
-    );
+    say!("\nthe best of {CANDIDATES}, some planned, one of them from others' and {synthetic} synthetic texts, too:")?;
     request.reasoning = true;
     request.options.candidates = CANDIDATES;
     let written = generate::with_spinner(engine, &request)?;
-    println!("  {}", written.text.unwrap_or_default());
-    println!("\nwhat {} really wrote:\n  {}", person.user, target.text);
+    say!("  {}", written.text.unwrap_or_default())?;
+    say!("\nwhat {} really wrote:\n  {}", person.user, target.text)?;
     Ok(())
 }
 
-fn heading(text: &str) {
-    println!("\n== {text}\n");
+/// Prints one phase of a text while it is written.
+fn streamed(engine: &Engine, request: &GenerateRequest, phase: usize) -> anyhow::Result<Written> {
+    let mut shown = Stream::default();
+    let begun = shown.put("  ");
+    let written = engine.generate(request, &mut |event| match (begun, event.phase == phase) {
+        (ControlFlow::Break(()), _) => ControlFlow::Break(()),
+        (_, true) => generate::both(shown.put(event.piece), ui::alive()),
+        (_, false) => ui::alive(),
+    });
+    shown.end(written)
 }
 
-fn show(interaction: &Interaction) {
+fn heading(text: &str) -> anyhow::Result<()> {
+    say!("\n== {text}\n")
+}
+
+fn show(interaction: &Interaction) -> anyhow::Result<()> {
     let name = interaction.item_title.as_deref().unwrap_or(&interaction.item);
     let stars = interaction.stars().map_or(String::new(), |s| format!(" [{s}]"));
     let title = interaction.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
-    println!("{name}{stars}\n  {title}{}", interaction.text);
+    say!("{name}{stars}\n  {title}{}", interaction.text)
 }

@@ -11,7 +11,11 @@ use locket::{
     reason::Length,
 };
 
-use crate::ui;
+use crate::{
+    files::{self, TextArgs},
+    output::{Stream, note, note_part, say},
+    ui,
+};
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum TaskArg {
@@ -104,7 +108,8 @@ Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --stream
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --length brief
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --candidates 8
-  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'")]
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task title --text-file draft.txt")]
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
@@ -112,17 +117,17 @@ pub struct Args {
     #[arg(long)]
     item: String,
     /// The item's name, if the pack does not know it
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     item_title: Option<String>,
     /// What to write
     #[arg(long, value_enum)]
     task: TaskArg,
     /// The title, for the tasks text and rating
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     title: Option<String>,
-    /// The text, for the tasks title and rating
-    #[arg(long)]
-    text: Option<String>,
+    // The text, for the tasks title and rating.
+    #[command(flatten)]
+    text: TextArgs,
     /// Print the text while it is written
     #[arg(long)]
     stream: bool,
@@ -168,8 +173,7 @@ pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&done);
     }
-    show(&done);
-    Ok(())
+    show(&done)
 }
 
 /// Augments with a spinner that counts tokens.
@@ -189,34 +193,36 @@ pub fn augment_with_progress(engine: &Engine, options: &AugmentOptions) -> anyho
 }
 
 /// What was written, and what was refused and why.
-pub fn show(done: &Augmented) {
+pub fn show(done: &Augmented) -> anyhow::Result<()> {
     for record in &done.kept {
         let i = &record.interaction;
-        println!("{}", i.item_title.as_deref().unwrap_or(&i.item));
+        say!("{}", i.item_title.as_deref().unwrap_or(&i.item))?;
         if let locket::interaction::Origin::Synthetic { path, .. } = &record.origin {
-            println!("  plan: {path}");
+            say!("  plan: {path}")?;
         }
-        println!("  {}{}", i.title.as_deref().map_or(String::new(), |t| format!("{t}: ")), i.text);
+        say!("  {}{}", i.title.as_deref().map_or(String::new(), |t| format!("{t}: ")), i.text)?;
     }
     for refused in &done.refused {
-        eprintln!("refused a text on {}: {:?}", refused.item, refused.reason);
+        note!("refused a text on {}: {:?}", refused.item, refused.reason);
     }
     let earlier = match done.resumed {
         0 => String::new(),
         n => format!(", {n} finished by an earlier call"),
     };
-    eprintln!("{} kept, {} refused, {} tokens{earlier}", done.kept.len(), done.refused.len(), done.tokens);
+    note!("{} kept, {} refused, {} tokens{earlier}", done.kept.len(), done.refused.len(), done.tokens);
     if done.unfinished > 0 {
-        eprintln!("{} are still to be written, the store is unchanged: the same command goes on", done.unfinished);
+        note!("{} are still to be written, the store is unchanged: the same command goes on", done.unfinished);
     }
+    Ok(())
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
+    let text = args.text.read()?;
     let engine = open(&args.parts)?;
     let mut request = GenerateRequest::new(&args.item, args.task.into());
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);
-    request.text.clone_from(&args.text);
+    request.text = text;
     request.reasoning = args.reasoning;
     request.length = args.length.map(Into::into);
     request.options.candidates = args.candidates;
@@ -230,14 +236,18 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let last = usize::from(request.planned());
     let plan_shown = std::io::stderr().is_terminal();
     let written = if streaming {
-        engine.generate(&request, &mut |event| {
-            if event.phase == last {
-                ui::stream(event.piece);
-            } else if plan_shown {
-                eprint!("{}", event.piece);
+        let mut shown = Stream::default();
+        let written = engine.generate(&request, &mut |event| {
+            let readable = match event.phase == last {
+                true => shown.put(event.piece),
+                false => ControlFlow::Continue(()),
+            };
+            if event.phase != last && plan_shown {
+                note_part(format_args!("{}", event.piece));
             }
-            ui::alive()
-        })?
+            both(readable, ui::alive())
+        });
+        shown.end(written)?
     } else {
         with_spinner(&engine, &request)?
     };
@@ -245,13 +255,13 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         return ui::print_json(&written);
     }
     if streaming {
-        println!();
+        say!("")?;
     } else {
         if let Some(path) = &written.path {
-            eprintln!("plan: {path}");
+            note!("plan: {path}");
         }
         let rating = written.rating.map(|r| r.to_string());
-        println!("{}", written.text.or(written.title).or(rating).unwrap_or_default());
+        say!("{}", written.text.or(written.title).or(rating).unwrap_or_default())?;
     }
     Ok(())
 }
@@ -267,12 +277,7 @@ pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Writte
     written
 }
 
-/// A callback that streams one phase to stdout.
-pub fn stream_phase(phase: usize) -> impl FnMut(locket::llm::Event<'_>) -> ControlFlow<()> {
-    move |event| {
-        if event.phase == phase {
-            ui::stream(event.piece);
-        }
-        ui::alive()
-    }
+/// Break if one of them is.
+pub fn both(one: ControlFlow<()>, other: ControlFlow<()>) -> ControlFlow<()> {
+    if one.is_break() { one } else { other }
 }

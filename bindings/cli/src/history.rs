@@ -5,17 +5,24 @@ use std::{io::IsTerminal, path::PathBuf};
 use anyhow::Context;
 use locket::{
     engine::Engine,
+    escapes,
     interaction::{Entry, Interaction, Origin},
     store::{Imported, Store, StoreError},
 };
 use serde_json::json;
 
-use crate::{key, ui};
+use crate::{
+    files::{self, TextArgs},
+    key,
+    output::{note, note_part, say},
+    ui,
+};
 
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5"
-)]
+#[command(after_help = "\
+Examples:
+  locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5
+  locket record --store me --item mug:1 --text-file review.txt")]
 pub struct RecordArgs {
     /// The person's store directory; created if missing
     #[arg(long)]
@@ -24,14 +31,13 @@ pub struct RecordArgs {
     #[arg(long)]
     item: String,
     /// The item's name
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     item_title: Option<String>,
     /// The text's title
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     title: Option<String>,
-    /// The text
-    #[arg(long)]
-    text: String,
+    #[command(flatten)]
+    text: TextArgs,
     /// Rating, 1 to 5
     #[arg(long)]
     rating: Option<f32>,
@@ -92,6 +98,7 @@ pub struct RekeyArgs {
 }
 
 pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
+    let text = args.text.read()?.context("there is no text: give --text or --text-file")?;
     let interaction = Interaction {
         item_title: args.item_title,
         title: args.title,
@@ -100,7 +107,7 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
             .duration_since(std::time::UNIX_EPOCH)
             .ok()
             .and_then(|d| i64::try_from(d.as_millis()).ok()),
-        ..Interaction::new(args.item, args.text)
+        ..Interaction::new(args.item, text)
     };
     let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
     engine.record(interaction)?;
@@ -108,7 +115,7 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&json!({ "recorded": 1, "records": count }));
     }
-    println!("recorded; the store holds {count}");
+    say!("recorded; the store holds {count}")?;
     Ok(())
 }
 
@@ -123,13 +130,13 @@ pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
         let name = i.item_title.as_deref().unwrap_or(&i.item);
         let title = i.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
         match &record.origin {
-            Origin::Real => println!("{id:>4}  {name}{stars}\n      {title}{}", i.text),
+            Origin::Real => say!("{id:>4}  {name}{stars}\n      {title}{}", i.text)?,
             Origin::Synthetic { path, .. } => {
-                println!("{id:>4}  {name}{stars} (synthetic)\n      plan: {path}\n      {title}{}", i.text)
+                say!("{id:>4}  {name}{stars} (synthetic)\n      plan: {path}\n      {title}{}", i.text)?;
             }
         }
     }
-    eprintln!("{} records", entries.len());
+    note!("{} records", entries.len());
     Ok(())
 }
 
@@ -141,7 +148,7 @@ pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&json!({ "forgotten": before - left, "records": left }));
     }
-    println!("forgot {} records, synthetic ones that rest on them included; the store holds {left}", before - left);
+    say!("forgot {} records, synthetic ones that rest on them included; the store holds {left}", before - left)?;
     Ok(())
 }
 
@@ -150,14 +157,15 @@ pub fn export(args: &StoreArgs) -> anyhow::Result<()> {
 }
 
 pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
-    let text = std::fs::read(&args.from).with_context(|| format!("cannot read {}", args.from.display()))?;
-    let export = serde_json::from_slice(&text).with_context(|| format!("{} is not an export", args.from.display()))?;
+    let text = files::read_text(&args.from)?;
+    let export = serde_json::from_str(&escapes::mended(&text))
+        .with_context(|| format!("{} is not an export", args.from.display()))?;
     let store = Store::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
     let Imported { added, known } = store.import(&export)?;
     if json {
         return ui::print_json(&json!({ "imported": added, "known": known }));
     }
-    println!("imported {added} records; {known} were there already");
+    say!("imported {added} records; {known} were there already")?;
     Ok(())
 }
 
@@ -169,7 +177,7 @@ pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&json!({ "rekeyed": count }));
     }
-    println!("{count} records are under the key of {} now", args.new_key_file.display());
+    say!("{count} records are under the key of {} now", args.new_key_file.display())?;
     Ok(())
 }
 
@@ -184,7 +192,7 @@ pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     let what = count.map_or("a store that cannot be read".to_owned(), |n| format!("{n} records"));
     if !args.yes {
         anyhow::ensure!(std::io::stdin().is_terminal(), "erasing {what} needs --yes where nobody can be asked");
-        eprint!("Erase {what} in {}? Type yes: ", args.store.display());
+        note_part(format_args!("Erase {what} in {}? Type yes: ", args.store.display()));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         anyhow::ensure!(answer.trim() == "yes", "nothing was erased");
@@ -196,6 +204,6 @@ pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&json!({ "erased": count }));
     }
-    println!("erased {what}");
+    say!("erased {what}")?;
     Ok(())
 }

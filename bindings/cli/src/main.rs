@@ -1,5 +1,6 @@
 //! The command `locket`: the engine from a shell. One file per subcommand.
-#![allow(clippy::print_stdout)]
+// `println!` panics where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod align;
 mod bench;
@@ -11,12 +12,15 @@ mod history;
 mod key;
 mod manifest;
 mod model;
+mod output;
 mod pack;
 mod predict;
 mod ui;
 
 use clap::{Parser, Subcommand};
 use locket::llm::Gpu;
+
+use crate::output::note;
 
 /// Text in one person's voice, written on this machine, offline.
 #[derive(Parser)]
@@ -93,14 +97,39 @@ enum Command {
     Demo(demo::Args),
 }
 
+impl Command {
+    /// What has happened by the time that the command prints its report, and stays so if the report cannot be printed.
+    fn done(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Pack(pack::Command::Inspect { .. })
+            | Self::Model(model::Command::List | model::Command::Verify { .. }) => {
+                return None;
+            }
+            Self::Pack(pack::Command::Keys { .. }) => "the key file is in place",
+            Self::Pack(_) | Self::Align(_) | Self::Model(model::Command::Trim { .. }) => "the output file is written",
+            Self::Model(model::Command::Pull { .. }) => "the model is in place",
+            Self::Record(_) => "the text is stored",
+            Self::Import(_) => "the records are stored",
+            Self::Augment(_) => "what is finished is kept",
+            Self::Rekey(_) => "the store is under its new key",
+            Self::Erase(_) => "the store is erased",
+            _ => return None,
+        })
+    }
+}
+
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => return output::usage(&e).into(),
+    };
     ui::on_ctrl_c();
     ui::set_threads(cli.threads);
     ui::set_gpu(cli.gpu);
     ui::set_wait(cli.wait);
     key::set_file(cli.key_file);
     let json = cli.json;
+    let done = cli.command.done();
     let result = match cli.command {
         Command::Pack(c) => pack::run(c, json),
         Command::Model(c) => model::run(c, json),
@@ -119,8 +148,10 @@ fn main() -> std::process::ExitCode {
         Command::Bench(a) => bench::run(&a, json),
         Command::Demo(a) => demo::run(&a),
     };
+    manifest::tidy();
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) if output::reader_left(&e) => std::process::ExitCode::SUCCESS,
         Err(e) => {
             // One line: the outermost message, then what caused it.
             let chain: Vec<String> = e.chain().map(ToString::to_string).collect();
@@ -130,7 +161,10 @@ fn main() -> std::process::ExitCode {
                     line = if line.is_empty() { part.clone() } else { format!("{line}: {part}") };
                 }
             }
-            eprintln!("locket: {}", line.replace('\n', " "));
+            if let Some(done) = done.filter(|_| e.is::<output::Unwritten>()) {
+                line = format!("{done}, but the report on it could not be printed: {line}");
+            }
+            note!("locket: {}", line.replace('\n', " "));
             std::process::ExitCode::from(if ui::interrupted() { 130 } else { 1 })
         }
     }

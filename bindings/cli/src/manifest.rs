@@ -1,12 +1,17 @@
 //! The models that are known by name: models/manifest.toml, compiled in.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Context;
+use indicatif::ProgressBar;
 use locket::llm::gguf;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
-use crate::files;
+use crate::{files, model::sha256, output::note};
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -36,27 +41,42 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Its file in `dir`, put there if it is not there yet.
-    fn place(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+    /// Its file in the first of `dirs` that has it or takes it, else in a private folder that [`tidy`] removes.
+    fn place(&self, dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
         // The name carries the contents' hash, so that another version's file is never taken for it.
-        let path = dir.join(format!("{}-{}", &self.sha256[..8], self.file));
-        if std::fs::metadata(&path).is_ok_and(|m| m.len() == ALIGNED.len() as u64) {
-            return Ok(path);
+        let name = format!("{}-{}", &self.sha256[..8], self.file);
+        let has = |dir: &PathBuf| std::fs::read(dir.join(&name)).is_ok_and(|bytes| bytes == ALIGNED);
+        let takes = |dir: &&PathBuf| {
+            std::fs::create_dir_all(dir).and_then(|()| files::write_whole(&dir.join(&name), ALIGNED)).is_ok()
+        };
+        if let Some(dir) = dirs.iter().find(|dir| has(dir)).or_else(|| dirs.iter().find(takes)) {
+            return Ok(dir.join(&name));
         }
         let put = || {
-            std::fs::create_dir_all(dir)?;
-            files::write_whole(&path, ALIGNED)
+            let dir = tempfile::Builder::new().prefix("locket-").tempdir()?;
+            let path = dir.path().join(&name);
+            files::write_whole(&path, ALIGNED)?;
+            *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+            anyhow::Ok(path)
         };
-        put().with_context(|| format!("cannot write the adapter {}", path.display()))?;
-        Ok(path)
+        put()
+            .with_context(|| format!("no folder takes the adapter {name}: set LOCKET_MODELS to one, or give --adapter"))
     }
+}
+
+/// A private folder with the adapter, for this run alone.
+static SCRATCH: Mutex<Option<TempDir>> = Mutex::new(None);
+
+/// Removes what was put aside for this run. To be called before the process ends.
+pub fn tidy() {
+    *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
 /// The adapter of the default model.
 const ALIGNED: &[u8] = include_bytes!("../../../models/gemma-3-270m-locket.gguf");
 
 /// The adapter to load with the model `name`, whose file is `path`: the one that was asked for, none at all for `none`, else the one that
-/// comes with a known model, also if that was trimmed. Any other model given as a file has none.
+/// comes with a known model. A file is known by its checksum, or by the checksum of what it was trimmed from. Any other has none.
 pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     match asked {
         Some(path) if path == Path::new("none") => return Ok(None),
@@ -65,11 +85,40 @@ pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<
     }
     let mut known = entries()?;
     let by_name = known.iter().position(|e| e.name == name);
+    let at = match by_name {
+        Some(at) => Some(at),
+        None => by_contents(path, &known)?,
+    };
+    let Some(Entry { name: base, adapter: Some(adapter), .. }) = at.map(|at| known.swap_remove(at)) else {
+        return Ok(None);
+    };
+    if by_name.is_none() {
+        note!("{}: with the adapter of {base}; --adapter none leaves it out", path.display());
+    }
+    adapter.place(&adapter_dirs()?).map(Some)
+}
+
+/// Which of the known models a file is, or was trimmed from.
+fn by_contents(path: &Path, known: &[Entry]) -> anyhow::Result<Option<usize>> {
     // What is wrong with the file is said when it is loaded.
-    let from = || gguf::check_model(path).ok().and_then(|facts| facts.trimmed_from);
-    let at = by_name.or_else(|| from().and_then(|sum| known.iter().position(|e| e.sha256 == sum)));
-    let adapter = at.and_then(|at| known.swap_remove(at).adapter);
-    adapter.map(|adapter| adapter.place(&models_dir()?)).transpose()
+    let Ok(facts) = gguf::check_model(path) else { return Ok(None) };
+    if let Some(from) = facts.trimmed_from {
+        return Ok(known.iter().position(|e| e.sha256 == from));
+    }
+    let bytes = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
+    // Few files are as long as a known one, and only those are read.
+    if !known.iter().any(|e| e.bytes == bytes) {
+        return Ok(None);
+    }
+    let sum = sha256(path, &ProgressBar::hidden())?;
+    Ok(known.iter().position(|e| e.bytes == bytes && e.sha256 == sum))
+}
+
+/// Where adapters lie: beside the pulled models, else in the user's cache.
+fn adapter_dirs() -> anyhow::Result<Vec<PathBuf>> {
+    let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|d| d.join(".cache")));
+    Ok([Some(models_dir()?), cache.map(|d| d.join("locket/adapters"))].into_iter().flatten().collect())
 }
 
 /// A piece of a model file inside a Python package.
@@ -114,12 +163,31 @@ mod tests {
     fn the_adapter_is_the_one_of_the_manifest_and_is_put_in_place() {
         let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let path = adapter.place(&dir.path().join("new")).unwrap();
-        let sum = |path: &Path| crate::model::sha256(path, &indicatif::ProgressBar::hidden()).unwrap();
+        let new = [dir.path().join("new")];
+        let path = adapter.place(&new).unwrap();
+        let sum = |path: &Path| sha256(path, &ProgressBar::hidden()).unwrap();
         assert_eq!(sum(&path), adapter.sha256);
-        // A file that was cut off is put there again.
-        std::fs::write(&path, b"GGUF").unwrap();
-        assert_eq!(sum(&adapter.place(&dir.path().join("new")).unwrap()), adapter.sha256);
+        // A file that was cut off or damaged is put there again.
+        for wrong in [&b"GGUF"[..], &vec![0; ALIGNED.len()]] {
+            std::fs::write(&path, wrong).unwrap();
+            assert_eq!(adapter.place(&new).unwrap(), path);
+            assert_eq!(sum(&path), adapter.sha256);
+        }
+    }
+
+    #[test]
+    fn the_adapter_lies_elsewhere_where_the_models_cannot_be_written() {
+        let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        // No folder can be made under a file, whoever asks.
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let (never, cache) = (dir.path().join("file/models"), dir.path().join("cache"));
+        let path = adapter.place(&[never.clone(), cache.clone()]).unwrap();
+        assert!(path.starts_with(&cache));
+        let private = adapter.place(&[never]).unwrap();
+        assert_eq!(std::fs::read(&private).unwrap(), ALIGNED);
+        tidy();
+        assert!(!private.exists());
     }
 
     #[test]

@@ -10,12 +10,14 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use locket::{text, trim};
+use locket::{output, text, trim};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    files,
     manifest::{self, Entry, Part, models_dir},
+    output::say,
     ui,
 };
 
@@ -44,9 +46,11 @@ Example:
   locket model trim --model gemma-3-270m --profiles reviews.jsonl.zst --out reviews-270m.gguf
   locket generate --model reviews-270m.gguf ...
 
-Give it the profiles that the pack is built from, without those of people who are left out of it: the file shows which tokens occur in
-them. Other texts can still be read and written, in smaller pieces. The adapters of the model fit the new file, and the one that comes
-with the model is used with it, too.")]
+Give it the profiles that the pack is built from, without those of people who are left out of it:
+the file shows which tokens occur in them. Punctuation of every script stays. Text in a script or
+language that the profiles lack can still be read, in smaller pieces, but what the new model writes
+in it comes out wrong. The adapters of the model fit the new file, and the one that comes with the
+model is used with it, too.")]
     Trim {
         /// Model name or GGUF file
         #[arg(long)]
@@ -74,7 +78,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             if json {
                 return ui::print_json(&json!({ "name": entry.name, "path": path, "sha256": entry.sha256 }));
             }
-            println!("{}\n{}\nlicence: {} (see {})", path.display(), entry.about, entry.licence, entry.card);
+            say!("{}\n{}\nlicence: {} (see {})", path.display(), entry.about, entry.licence, entry.card)?;
             Ok(())
         }
         Command::Trim { model, profiles, out } => trim(&model, &profiles, &out, json),
@@ -106,12 +110,13 @@ fn list(json: bool) -> anyhow::Result<()> {
     }
     for e in entries {
         let here = if dir.join(&e.file).exists() { "here" } else { "not here" };
-        println!("{}  {} MB, {here}\n  {}\n  licence: {}", e.name, e.bytes / 1_000_000, e.about, e.licence);
+        say!("{}  {} MB, {here}\n  {}\n  licence: {}", e.name, e.bytes / 1_000_000, e.about, e.licence)?;
     }
     Ok(())
 }
 
 fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Result<()> {
+    files::check_output(out, profiles.iter().map(|file| Some(file.as_path())))?;
     let model = ui::load_model(name, Some(Path::new("none")))?;
     let bar = ui::spinner("reading profiles: interactions");
     let report = trim::trim(&model, profiles, out, &mut |done| {
@@ -125,11 +130,11 @@ fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Res
         );
     }
     let ([tokens, left], [bytes, small]) = (report.tokens, report.bytes.map(|b| b / 1_000_000));
-    println!(
+    say!(
         "{}: {left} of {tokens} tokens, {small} MB instead of {bytes}, for {} texts",
         out.display(),
         report.interactions
-    );
+    )?;
     Ok(())
 }
 
@@ -146,7 +151,7 @@ fn verify(file: &Path, json: bool) -> anyhow::Result<()> {
         ui::print_json(&json!({ "sha256": sum, "bytes": size, "known": known.as_ref().map(|e| &e.name) }))?;
     }
     match known {
-        Some(e) if !json => println!("{}: this is {}, whole", file.display(), e.name),
+        Some(e) if !json => say!("{}: this is {}, whole", file.display(), e.name)?,
         Some(_) => {}
         None => match base {
             Some(base) => bail!(
@@ -164,12 +169,13 @@ pub fn pull(entry: &Entry, from: Option<&Path>) -> anyhow::Result<PathBuf> {
     let dir = models_dir()?;
     let target = dir.join(&entry.file);
     let partial = dir.join(format!(".{}.partial", entry.name));
-    fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
-    let bar = ui::byte_bar(entry.bytes, &entry.name);
     if is_whole(&target, entry.bytes, &entry.sha256, &ProgressBar::hidden())? {
-        fs::remove_dir_all(&partial)?;
+        // What is left of another pull may lie in a folder that cannot be written.
+        let _ = fs::remove_dir_all(&partial);
         return Ok(target);
     }
+    fs::create_dir_all(&partial).with_context(|| format!("cannot create {}", partial.display()))?;
+    let bar = ui::byte_bar(entry.bytes, &entry.name);
     let pieces = match from {
         Some(file) => vec![file.to_path_buf()],
         None => {
@@ -243,6 +249,7 @@ fn run_child(mut command: Process, what: &str, mut tick: impl FnMut()) -> anyhow
 
 /// Joins the pieces into a file beside `target`, checks it, and renames it.
 fn join(pieces: &[PathBuf], target: &Path, entry: &Entry, bar: &ProgressBar) -> anyhow::Result<()> {
+    let target = &output::target(target, [])?;
     let dir = target.parent().unwrap_or(Path::new("."));
     let mut out = tempfile::NamedTempFile::new_in(dir)?;
     let mut sum = Sha256::new();

@@ -1,9 +1,6 @@
 //! `locket pack build | inspect | keys | diff | apply`
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
@@ -12,7 +9,11 @@ use locket::{
 };
 use serde_json::json;
 
-use crate::{key, ui};
+use crate::{
+    files, key,
+    output::{note, say},
+    ui,
+};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -129,7 +130,7 @@ impl FilterArgs {
     fn read(self) -> anyhow::Result<Filters> {
         let removed = match &self.remove {
             None => String::new(),
-            Some(file) => fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+            Some(file) => files::read_text(file)?,
         };
         let ids = removed.lines().map(str::trim).filter(|id| !id.is_empty());
         Ok(Filters {
@@ -171,13 +172,14 @@ fn told_dropped(dropped: &Dropped) {
         (dropped.texts_for_size, "texts that found no room"),
     ];
     for (n, what) in counts.iter().filter(|c| c.0 > 0) {
-        eprintln!("left out: {n} {what}");
+        note!("left out: {n} {what}");
     }
 }
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     match command {
         Command::Build { profiles, edges, holdout_targets, skip_bad, filters, out } => {
+            files::check_output(&out, [filters.remove.as_deref()])?;
             let filters = filters.read()?;
             let holdout = if holdout_targets { Holdout::All } else { Holdout::None };
             let spinner = ui::spinner("profiles read:");
@@ -197,10 +199,10 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             }
             told_dropped(&report.dropped);
             for bad in &report.bad {
-                eprintln!("skipped {}:{}: {}", bad.file.display(), bad.line, bad.what);
+                note!("skipped {}:{}: {}", bad.file.display(), bad.line, bad.what);
             }
             let m = &report.meta;
-            println!(
+            say!(
                 "{}: {} items, {} people, {} edges ({} held out), {} texts, {} bytes{}",
                 out.display(),
                 m.items,
@@ -210,7 +212,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 m.texts,
                 report.bytes,
                 if report.bad.is_empty() { String::new() } else { format!(", {} bad lines skipped", report.bad.len()) }
-            );
+            )?;
         }
         Command::Assemble { parts, max_bytes, out } => {
             let spinner = ui::spinner("tables read:");
@@ -225,7 +227,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             }
             told_dropped(&built.dropped);
             let m = &built.meta;
-            println!(
+            say!(
                 "{}: {} items, {} people, {} edges, {} texts, {} bytes",
                 out.display(),
                 m.items,
@@ -233,16 +235,17 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 m.edges,
                 m.texts,
                 built.bytes
-            );
+            )?;
         }
         Command::Keys { file } => {
             let public = hex(&pack::public_key(key::make_at(&file)?.as_bytes()));
             if json {
                 return ui::print_json(&json!({ "public_key": public }));
             }
-            println!("{public}");
+            say!("{public}")?;
         }
         Command::Diff { old, new, signing_key, out } => {
+            files::check_output(&out, [Some(signing_key.as_path())])?;
             let secret = key::signing(&signing_key)?;
             let spinner = ui::spinner("sections compared:");
             let report = pack::diff(&old, &new, secret.as_bytes(), &out, || {
@@ -256,6 +259,9 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             let public = key::bytes(&public_key);
             let public =
                 public.context("--public-key takes the 64 hexadecimal digits that `locket pack keys` prints")?;
+            if let Some(out) = &out {
+                files::check_output(out, [Some(path.as_path())])?;
+            }
             let out = out.as_deref().unwrap_or(&path);
             told(&pack::apply(&path, &delta, &public, out, ui::alive)?, out, json)?;
         }
@@ -267,22 +273,30 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 value["bytes"] = json!(pack.size());
                 return ui::print_json(&value);
             }
-            println!("{}: {} bytes, every checksum holds", path.display(), pack.size());
-            println!("  items {}  people {}  edges {}  held out {}", m.items, m.users, m.edges, m.held_out);
-            println!("  texts {} ({:.1} words on average)  terms {}", m.texts, m.mean_words, m.terms);
-            println!(
+            say!("{}: {} bytes, every checksum holds", path.display(), pack.size())?;
+            say!("  items {}  people {}  edges {}  held out {}", m.items, m.users, m.edges, m.held_out)?;
+            say!("  texts {} ({:.1} words on average)  terms {}", m.texts, m.mean_words, m.terms)?;
+            say!(
                 "  item edges by people {}, by content {}; vectors of {} dimensions",
-                m.people_edges, m.content_edges, m.dimension
-            );
+                m.people_edges,
+                m.content_edges,
+                m.dimension
+            )?;
             let w = &m.mixture;
-            println!(
+            say!(
                 "  weights people {:.2}, taste {:.2}, content {:.2}, category {:.2}, popularity {:.2}, among returning people {:.2}, learned from {} interactions",
-                w.people, w.taste, w.content, w.category, w.popularity, w.returning, m.learned_from
-            );
-            println!("  built by locket {}", m.built_by);
+                w.people,
+                w.taste,
+                w.content,
+                w.category,
+                w.popularity,
+                w.returning,
+                m.learned_from
+            )?;
+            say!("  built by locket {}", m.built_by)?;
             for item in 0..pack.items().min(5) as u32 {
                 let name = pack.item_title(item).unwrap_or("(no name)");
-                println!("  e.g. {}: {name}, {} texts", pack.item(item), pack.texts(item).len());
+                say!("  e.g. {}: {name}, {} texts", pack.item(item), pack.texts(item).len())?;
             }
         }
     }
@@ -294,7 +308,7 @@ fn told(report: &DeltaReport, out: &Path, json: bool) -> anyhow::Result<()> {
         return ui::print_json(report);
     }
     let DeltaReport { old_bytes, new_bytes, delta_bytes, new_sha256 } = report;
-    println!("{}: a delta of {delta_bytes} bytes, from a pack of {old_bytes} to one of {new_bytes}", out.display());
-    println!("  the new pack's SHA-256: {new_sha256}");
+    say!("{}: a delta of {delta_bytes} bytes, from a pack of {old_bytes} to one of {new_bytes}", out.display())?;
+    say!("  the new pack's SHA-256: {new_sha256}")?;
     Ok(())
 }

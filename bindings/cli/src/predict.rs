@@ -8,7 +8,10 @@ use locket::{
 };
 use serde_json::json;
 
-use crate::ui;
+use crate::{
+    output::{note, say},
+    ui,
+};
 
 #[derive(clap::Args)]
 #[command(
@@ -51,21 +54,23 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         diversity: args.diversity,
         synthetic_weight: args.synthetic_weight,
     })?;
+    if predicted.is_empty() && args.k > 0 {
+        note!("nothing to predict: every item of the pack is in the history or excluded");
+    }
     if json {
         return ui::print_json(&json!({ "predictions": predicted }));
     }
-    show(&engine, &predicted);
-    Ok(())
+    show(&engine, &predicted)
 }
 
 /// One line per prediction, and one per reason under it.
-pub fn show(engine: &Engine, predicted: &[Predicted]) {
+pub fn show(engine: &Engine, predicted: &[Predicted]) -> anyhow::Result<()> {
     let name = |id: &str| {
         let pack = engine.pack()?;
         pack.item_title(pack.find(id)?).map(str::to_owned)
     };
     for (n, p) in (1..).zip(predicted) {
-        println!("{n:2}. {:.3}  {}", p.score, p.item_title.as_deref().unwrap_or(&p.item));
+        say!("{n:2}. {:.3}  {}", p.score, p.item_title.as_deref().unwrap_or(&p.item))?;
         for path in p.paths.iter().take(5).filter(|p| p.share >= 0.05) {
             let from = path.from.as_deref().map(|id| name(id).unwrap_or_else(|| id.to_owned()));
             let from = from.map_or(String::new(), |f| format!("{f} -> "));
@@ -78,7 +83,8 @@ pub fn show(engine: &Engine, predicted: &[Predicted]) {
                 Via::Returning(n) => format!("met by {n} people who met other items too"),
                 Via::Popularity(n) => format!("met by {n} people"),
             };
-            println!("       {:3.0} %  {from}{via}", path.share * 100.0);
+            say!("       {:3.0} %  {from}{via}", path.share * 100.0)?;
         }
     }
+    Ok(())
 }

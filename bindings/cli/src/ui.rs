@@ -1,7 +1,7 @@
 //! What all subcommands share: progress on stderr, Ctrl-C, JSON output.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::IsTerminal,
     ops::ControlFlow,
     path::Path,
     sync::{
@@ -18,6 +18,8 @@ use locket::{
     llm::{Gpu, LoadOptions, Model},
     pack::Pack,
 };
+
+use crate::output::{note, say};
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -133,14 +135,7 @@ pub fn spinner(what: &str) -> ProgressBar {
 
 /// Prints one JSON object.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
-    Ok(())
-}
-
-/// Writes a piece of streamed text at once.
-pub fn stream(piece: &str) {
-    print!("{piece}");
-    let _ = std::io::stdout().flush();
+    say!("{}", serde_json::to_string(value)?)
 }
 
 /// Loads a model by manifest name or path, with a bar while it takes.
@@ -160,7 +155,7 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let model = Model::load(&path, options)?;
     bar.finish_and_clear();
     if let (Gpu::Layers(1..), Some(why)) = (gpu(), &model.placement().why_no_gpu) {
-        eprintln!("locket: running on the processor, not on a GPU: {why}");
+        note!("locket: running on the processor, not on a GPU: {why}");
     }
     Ok(model)
 }

@@ -20,7 +20,6 @@ mod synthesis;
 
 use std::{
     collections::HashSet,
-    fs::File,
     io::{BufWriter, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -37,7 +36,8 @@ use crate::{
     ground::{Grounding, NEIGHBOURS, Target},
     interaction::Interaction,
     llm::{Model, STARS},
-    pack::{BuildOptions, Holdout, Pack, author_key, build, hash, spread},
+    output,
+    pack::{self, BuildOptions, Holdout, Pack, author_key, build, hash, spread},
     profile::{Profile, Profiles},
     prompt::{Material, TEXT_WORDS, Task},
     reason::ReasoningPath,
@@ -123,9 +123,10 @@ pub fn examples(
     out: &Path,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Made, Error> {
+    let target = output::target(out, inputs(files, model, options))?;
     let corpus = Corpus::new(files, options, &mut || progress(0, 1))?;
     let io = |e| Error::io("write", out, e);
-    let mut file = BufWriter::new(File::create(out).map_err(io)?);
+    let mut file = BufWriter::new(pack::scratch(&target).map_err(io)?);
     let mut made = Made { people: corpus.people, mixed: corpus.mixed, ..Made::default() };
     for draft in &corpus.drafts {
         let example = corpus.example(model, draft, &draft.answer, !options.left_out);
@@ -136,8 +137,14 @@ pub fn examples(
             return Err(Error::Cancelled);
         }
     }
-    file.flush().map_err(io)?;
+    let scratch = file.into_inner().map_err(|e| io(e.into_error()))?;
+    pack::keep(scratch, &target).map_err(io)?;
     Ok(made)
+}
+
+/// The files that examples are made of.
+fn inputs<'a>(files: &'a [PathBuf], model: &'a Model, options: &'a ExampleOptions) -> impl Iterator<Item = &'a Path> {
+    files.iter().chain(&options.synthetic).map(PathBuf::as_path).chain([model.path()])
 }
 
 impl Made {

@@ -8,12 +8,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Corpus, Draft, ExampleOptions};
+use super::{Corpus, Draft, ExampleOptions, inputs};
 use crate::{
     Error,
     eval::Journal,
     generate::{self, WriteOptions},
     llm::{Calibration, Decoder, DecoderOptions, Model, STARS, Token, median},
+    output,
 };
 
 /// What was fitted.
@@ -58,6 +59,7 @@ pub fn ratings(
 ) -> Result<Rated, Error> {
     let stars = model.stars().ok_or_else(|| Error::Argument("the model has no tokens for the digits 1 to 5".into()))?;
     let options = ExampleOptions { tasks: [0, 0, 1, 0], planned: 0, ..options.clone() };
+    let journal = &output::target(journal, inputs(files, model, &options))?;
     let mut corpus = Corpus::new(files, &options, &mut || progress(0, 1))?;
     corpus.drafts.retain(|draft| draft.truth().is_some());
     let total = corpus.drafts.len();

@@ -10,12 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made};
+use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made, inputs};
 use crate::{
     Error,
     eval::{Journal, Meteor, rouge1},
     generate::{self, WriteOptions},
     llm::{Decoder, DecoderOptions, Model, OnEvent, Phase, Request, Sampling, Token},
+    output,
     pack::spread,
     prompt::{Material, Task},
     reason::{self, ReasoningPath},
@@ -103,6 +104,7 @@ pub fn search(
     out: &Path,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Searched, Error> {
+    let out = &output::target(out, inputs(files, model, &options.examples))?;
     let mut corpus = Corpus::new(files, &options.examples, &mut || progress(0, 1))?;
     corpus.drafts.retain(|d| d.material.reasoning);
     let settings = json!({ "files": files, "model": model.name(), "options": format!("{options:?}") });

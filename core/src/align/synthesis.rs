@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Corpus, Draft, ExampleOptions};
+use super::{Corpus, Draft, ExampleOptions, inputs};
 use crate::{
     Error,
     augment::{self, Job},
@@ -21,6 +21,7 @@ use crate::{
     ground::{self, Grounding, NEIGHBOURS, Target},
     interaction::Record,
     llm::{DecoderOptions, Model},
+    output,
     pack::{author_key, spread},
     prompt::{Example, Task},
 };
@@ -71,6 +72,7 @@ pub fn synthesize(
     out: &Path,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Synthesized, Error> {
+    let out = &output::target(out, inputs(files, model, &options.examples))?;
     let corpus = Corpus::new(files, &options.examples, &mut || progress(0, 1))?;
     let drawn = |d: &&Draft| {
         let draw = spread(&format!("{}\n{}\nsynthetic\n{}", d.user, d.item, options.examples.seed)) >> 32;

@@ -32,6 +32,7 @@ use crate::{
     prompt::{Ask, Example, Material, Task},
     session::Sessions,
     store::{Key, Store},
+    text,
 };
 
 /// Most of the person's own texts in a prompt; of more, those that match the request.
@@ -284,9 +285,11 @@ impl Engine {
     /// [`Error::Argument`] if the task lacks what it is given.
     pub fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
         let lacks = match request.task {
-            Task::Title | Task::Rating if request.text.is_none() => {
-                Some("a title or a rating needs the text it is for")
-            }
+            Task::Title | Task::Rating => match request.text.as_deref().map(text::is_blank) {
+                None => Some("a title or a rating needs the text it is for"),
+                Some(true) => Some("a title or a rating needs the text it is for, and this text is empty"),
+                Some(false) => None,
+            },
             Task::Synthetic => Some("synthetic texts are written by augment"),
             _ => None,
         };

@@ -21,6 +21,7 @@ use crate::{
     align::Share,
     generate::WriteOptions,
     llm::{Model, Sampling},
+    output,
     pack::Pack,
     profile::{Profile, Profiles},
     prompt::Task,
@@ -207,18 +208,21 @@ pub fn generation(
     out: Option<&Path>,
     progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
-    let (pack, _scratch) = pack_for(files, pack, settings, progress)?;
-    let header = settings.to_json(files, model);
-    let mut predictions = Journal::<Prediction>::open(out, &header)?;
-    let cases = draw(files, settings)?;
-    let done: HashSet<Key> = predictions.rows.iter().map(Prediction::key).collect();
-    let open: Vec<&Case> = cases.iter().filter(|c| !done.contains(&c.key())).collect();
-    let meteor = Meteor::new();
     let journal = match (&settings.synthetic_file, settings.method.augments()) {
         (Some(path), true) => Some(path.as_path()),
         _ => None,
     };
-    let kept = Journal::<Augmentation>::open(journal, &settings.synthetic_json(files, model))?;
+    let inputs = || files.iter().map(PathBuf::as_path).chain(model.map(Model::path));
+    let journal = journal.map(|path| output::target(path, inputs())).transpose()?;
+    let out = out.map(|path| output::target(path, inputs().chain(journal.as_deref()))).transpose()?;
+    let (pack, _scratch) = pack_for(files, pack, settings, progress)?;
+    let header = settings.to_json(files, model);
+    let mut predictions = Journal::<Prediction>::open(out.as_deref(), &header)?;
+    let cases = draw(files, settings)?;
+    let done: HashSet<Key> = predictions.rows.iter().map(Prediction::key).collect();
+    let open: Vec<&Case> = cases.iter().filter(|c| !done.contains(&c.key())).collect();
+    let meteor = Meteor::new();
+    let kept = Journal::<Augmentation>::open(journal.as_deref(), &settings.synthetic_json(files, model))?;
     let mut writer = Writer::new(&pack, model, settings, kept)?;
     // Chosen and scored again, so that one rule and one measure hold for all, whichever build wrote them.
     let before = predictions.rows.clone();

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Seek, SeekFrom, Write},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -31,12 +31,30 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
         let mut this = Self { file, path: path.to_path_buf(), rows: Vec::new() };
         let whole = this.read_back(settings)?;
+        if whole == 0 {
+            this.is_ours(settings)?;
+        }
         this.file.set_len(whole).map_err(io)?;
         this.file.seek(SeekFrom::Start(whole)).map_err(io)?;
         if whole == 0 {
             this.line(settings)?;
         }
         Ok(this)
+    }
+
+    fn foreign(&self, what: &str) -> Error {
+        Error::Argument(format!("{} {what}: name another file, or remove it", self.path.display()))
+    }
+
+    /// Whether a file without a whole line is empty or the beginning of a journal: anything else is not cut off.
+    fn is_ours(&mut self, settings: &Value) -> Result<(), Error> {
+        let first = line(settings)?;
+        let mut there = Vec::new();
+        self.file
+            .rewind()
+            .and_then(|()| (&self.file).take(first.len() as u64 + 1).read_to_end(&mut there))
+            .map_err(|e| Error::io("read", &self.path, e))?;
+        if first.starts_with(&there) { Ok(()) } else { Err(self.foreign("is not a file of this kind")) }
     }
 
     /// Reads what stands there; returns the length of its whole lines.
@@ -50,15 +68,13 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             if n == 0 || !line.ends_with('\n') {
                 return Ok(whole);
             }
-            let foreign = |what: &str| {
-                Error::Argument(format!("{} {what}: name another file, or remove it", self.path.display()))
-            };
             if whole == 0 {
                 if serde_json::from_str::<Value>(&line).ok().as_ref() != Some(settings) {
-                    return Err(foreign("was written with other settings"));
+                    return Err(self.foreign("was written with other settings"));
                 }
             } else {
-                self.rows.push(serde_json::from_str(&line).map_err(|_| foreign("is not a file of this kind"))?);
+                let row = serde_json::from_str(&line).map_err(|_| self.foreign("is not a file of this kind"))?;
+                self.rows.push(row);
             }
             whole += n as u64;
         }
@@ -112,6 +128,26 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let other = Journal::<u32>::open(Some(&path), &Value::from("others"));
         assert!(matches!(other, Err(Error::Argument(why)) if why.contains("other settings")));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        let settings = Value::from("settings");
+        for other in ["one line without an end", "\"settings\" and more", "\u{fffd}"] {
+            std::fs::write(&path, other).unwrap();
+            let refused = Journal::<u32>::open(Some(&path), &settings).err();
+            assert!(
+                matches!(&refused, Some(Error::Argument(why)) if why.contains("not a file of this kind")),
+                "{other}"
+            );
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+        }
+        // What a kill cut off in the first line.
+        std::fs::write(&path, "\"sett").unwrap();
+        assert!(Journal::<u32>::open(Some(&path), &settings).is_ok());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "\"settings\"\n");
     }
 
     /// Of doubles every tenth would not be, and a run that goes on would write finished rows anew.

@@ -14,7 +14,7 @@ use crate::{
     Error,
     graph::draw,
     interaction::Interaction,
-    pack,
+    output, pack,
     profile::{Profile, ProfileError},
 };
 
@@ -118,14 +118,15 @@ fn text(draws: &mut Draws, words: usize, cluster: u64) -> String {
 /// settings give the same bytes. JSON: `people`, `interactions`, `bytes`.
 ///
 /// # Errors
-/// [`ProfileError::Io`], [`Error::Cancelled`]; then what was written is removed.
+/// [`ProfileError::Io`], [`Error::Output`] if `out` is no regular file, [`Error::Cancelled`]; then what was written is removed.
 pub fn population(
     what: Population,
     out: &Path,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Value, Error> {
     let io = |source| ProfileError::Io { path: out.to_path_buf(), source };
-    let mut file = BufWriter::new(pack::scratch(out).map_err(io)?);
+    let target = &output::target(out, [])?;
+    let mut file = BufWriter::new(pack::scratch(target).map_err(io)?);
     let clusters = (CATALOGUE * (what.interactions as f64).sqrt() / CLUSTER).ceil().max(1.0);
     let (mut people, mut interactions) = (0u64, 0);
     while interactions < what.interactions {
@@ -140,7 +141,7 @@ pub fn population(
     }
     let scratch = file.into_inner().map_err(|e| io(e.into_error()))?;
     let bytes = scratch.as_file().metadata().map_err(io)?.len();
-    pack::keep(scratch, out).map_err(io)?;
+    pack::keep(scratch, target).map_err(io)?;
     Ok(json!({ "people": people, "interactions": interactions, "bytes": bytes }))
 }
 

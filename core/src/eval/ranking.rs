@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::BufRead,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Instant,
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     Error,
     graph::{FitOptions, draw, largest},
-    profile::ProfileError,
+    profile::{Lines, ProfileError},
 };
 
 /// What is tested on.
@@ -40,10 +39,9 @@ pub(super) type Edges = BTreeMap<u32, Vec<u32>>;
 
 /// Reads `user item item ...` lines, plain or zstd-compressed. Items are sorted, each once.
 pub(super) fn read_edges(path: &Path) -> Result<Edges, Error> {
-    let io = |source| ProfileError::Io { path: path.to_path_buf(), source };
     let mut edges = Edges::new();
-    for (n, line) in crate::profile::open_lines(path).map_err(io)?.lines().enumerate() {
-        let line = line.map_err(io)?;
+    for (n, line) in Lines::open(path)?.texts().enumerate() {
+        let line = line?;
         let bad = || ProfileError::Line {
             path: PathBuf::from(path),
             line: n + 1,

@@ -8,6 +8,7 @@ use super::{ranking::read_edges, stats};
 use crate::{
     Error,
     graph::{FitOptions, Predictor, Query, draw},
+    output,
     pack::{Built, Holdout, Pack, PackBuilder},
 };
 
@@ -63,6 +64,7 @@ pub fn from_edges(
     alive: impl FnMut() -> ControlFlow<()>,
 ) -> Result<Value, Error> {
     let started = Instant::now();
+    output::target(out, [train])?;
     let mut builder = PackBuilder::new(Holdout::None, out)?.with_fit(fit);
     for (user, items) in read_edges(train)? {
         for item in items {

@@ -33,7 +33,6 @@ use super::{
     PackError,
     build::{Built, Item, Row},
     filter::Dropped,
-    format,
     link::{self, Held},
     terms::{Content, Statistics},
     write::Contents,
@@ -41,6 +40,7 @@ use super::{
 use crate::{
     Error,
     graph::{self, Edges, Example, FitOptions, Fitted, MAX_DIMENSION},
+    output,
 };
 
 /// Version of the parts.
@@ -303,19 +303,20 @@ fn texts(parts: &Parts<'_>, items: usize, spool: &mut BufWriter<File>) -> Result
 ///
 /// # Errors
 /// [`PackError::Parts`] names the part that is missing or does not fit the others; [`PackError::TooLarge`], [`PackError::Io`],
-/// [`Error::Cancelled`].
+/// [`Error::Output`] if `out` is a file of the parts or no regular file, [`Error::Cancelled`].
 pub fn assemble(
     parts: &Path,
     out: &Path,
     max_bytes: Option<u64>,
     mut alive: impl FnMut() -> ControlFlow<()>,
 ) -> Result<Built, Error> {
+    let target = output::target(out, [parts])?;
     let parts = Parts(parts);
     let facts = parts.facts()?;
     let items = items(&parts)?;
     let edges = edges(&parts, facts.people, items.len())?;
     let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
-    let mut spool = BufWriter::new(tempfile::tempfile_in(format::folder(out)).map_err(io)?);
+    let mut spool = BufWriter::new(tempfile::tempfile_in(output::folder(&target)).map_err(io)?);
     let mut rows = texts(&parts, items.len(), &mut spool)?;
     spool.flush().map_err(io)?;
     let terms = terms(&parts)?;

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
-    io::{BufRead, BufWriter, Write},
+    io::{BufWriter, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use std::{
 use super::{
     Meta, PackError, author_key,
     filter::{Dropped, Everything, Filters},
-    format, hash, link,
+    hash, link,
     terms::{content, count_terms},
     write::Contents,
 };
@@ -19,7 +19,8 @@ use crate::{
     Error,
     graph::FitOptions,
     interaction::Interaction,
-    profile::{Profile, ProfileError, Profiles, open_lines},
+    output,
+    profile::{Lines, Profile, ProfileError, Profiles},
     text,
 };
 
@@ -78,13 +79,15 @@ pub struct BuildReport {
 /// stop the work; then nothing is left behind.
 ///
 /// # Errors
-/// [`ProfileError`] for the first malformed line (unless skipped), [`PackError`], [`Error::Cancelled`].
+/// [`ProfileError`] for the first malformed line (unless skipped), [`PackError`], [`Error::Output`] if `out` is one of `files` or no
+/// regular file, [`Error::Cancelled`].
 pub fn build(
     files: &[PathBuf],
     out: &Path,
     options: &BuildOptions,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BuildReport, Error> {
+    output::target(out, files.iter().map(PathBuf::as_path))?;
     let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
     let mut bad = Vec::new();
     let mut profiles = 0;
@@ -119,11 +122,11 @@ pub fn build_edges(
     options: &BuildOptions,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BuildReport, Error> {
-    let io = |source| ProfileError::Io { path: file.to_path_buf(), source };
+    output::target(out, [file])?;
     let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
     let mut people = 0;
-    for line in open_lines(file).map_err(io)?.lines() {
-        let line = line.map_err(io)?;
+    for line in Lines::open(file)?.texts() {
+        let line = line?;
         let mut ids = line.split_whitespace();
         let Some(user) = ids.next() else { continue };
         people += 1;
@@ -182,9 +185,10 @@ impl PackBuilder {
     /// A builder for a pack at `out`; its scratch file lies on the same disk and has no name.
     ///
     /// # Errors
-    /// [`PackError::Io`] if the folder of `out` cannot be written.
-    pub fn new(holdout: Holdout, out: &Path) -> Result<Self, PackError> {
-        let spool = tempfile::tempfile_in(format::folder(out)).map_err(|source| PackError::Io {
+    /// [`PackError::Io`] if the folder of `out` cannot be written, [`Error::Output`] if `out` is no regular file.
+    pub fn new(holdout: Holdout, out: &Path) -> Result<Self, Error> {
+        let target = output::target(out, [])?;
+        let spool = tempfile::tempfile_in(output::folder(&target)).map_err(|source| PackError::Io {
             action: "write beside",
             path: out.to_path_buf(),
             source,

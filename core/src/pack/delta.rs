@@ -26,7 +26,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use super::format;
-use crate::{Error, sys::Mapped, text::hex};
+use crate::{Error, output, sys::Mapped, text::hex};
 
 pub(super) const MAGIC: &[u8; 8] = b"LOCKDELT";
 pub(super) const VERSION: u32 = 1;
@@ -123,7 +123,7 @@ pub(super) fn digest(bytes: &Mapped) -> [u8; 32] {
 /// reading the old one.
 ///
 /// # Errors
-/// [`DeltaError`]; [`Error::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
+/// [`DeltaError`]; [`Error::Output`] if `out` is the delta or no regular file; [`Error::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
 pub fn apply(
     pack: &Path,
     delta: &Path,
@@ -140,8 +140,9 @@ pub fn apply(
         let (have, want) = (hex(&have), hex(&header.old.1));
         return Err(DeltaError::OtherPack { have, want }.into());
     }
+    let target = &output::target(out, [delta])?;
     let written = io_error("write", out);
-    let mut file = format::scratch(out).map_err(&written)?;
+    let mut file = format::scratch(target).map_err(&written)?;
     let mut made = Sha256::new();
     let mut at = HEADER + stretches.len() * STRETCH;
     let mut buffer = vec![0; CHUNK];
@@ -173,7 +174,7 @@ pub fn apply(
     if made != header.new.1 {
         return Err(DeltaError::Damaged("it does not make the pack that it names").into());
     }
-    format::keep(file, out).map_err(&written)?;
+    format::keep(file, target).map_err(&written)?;
     Ok(DeltaReport {
         old_bytes: header.old.0,
         new_bytes: header.new.0,

@@ -11,7 +11,7 @@ use super::{
     delta::{DeltaReport, MAGIC, Stretch, VERSION, digest, io_error, window},
     format::{self, Section},
 };
-use crate::{Error, sys::Mapped, text::hex};
+use crate::{Error, output, sys::Mapped, text::hex};
 
 /// zstd's level: packs are made seldom and sent often.
 const LEVEL: i32 = 19;
@@ -20,7 +20,8 @@ const LEVEL: i32 = 19;
 /// section and may stop the work; then nothing is left behind. Memory: both packs are mapped, the delta is held.
 ///
 /// # Errors
-/// [`PackError`] if one of them is not a whole pack, [`super::DeltaError::Io`], [`Error::Cancelled`].
+/// [`PackError`] if one of them is not a whole pack, [`super::DeltaError::Io`], [`Error::Output`] if `out` is one of the packs or no
+/// regular file, [`Error::Cancelled`].
 pub fn diff(
     old: &Path,
     new: &Path,
@@ -28,6 +29,7 @@ pub fn diff(
     out: &Path,
     mut alive: impl FnMut() -> ControlFlow<()>,
 ) -> Result<DeltaReport, Error> {
+    let target = &output::target(out, [old, new])?;
     let open = |path: &Path| Mapped::open(path).map_err(io_error("read", path));
     let (old_pack, new_pack) = (open(old)?, open(new)?);
     let written = io_error("write", out);
@@ -56,9 +58,9 @@ pub fn diff(
     }
     header.extend(Sha256::digest(&contents));
     header.extend(SigningKey::from_bytes(key).sign(&header).to_bytes());
-    let mut file = format::scratch(out).map_err(&written)?;
+    let mut file = format::scratch(target).map_err(&written)?;
     file.write_all(&header).and_then(|()| file.write_all(&contents)).map_err(&written)?;
-    format::keep(file, out).map_err(&written)?;
+    format::keep(file, target).map_err(&written)?;
     Ok(DeltaReport {
         old_bytes: old_pack.len() as u64,
         new_bytes: new_pack.len() as u64,

@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::PackError;
-use crate::sys::Mapped;
+use crate::{output, sys::Mapped};
 
 /// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
 /// accepts exactly its own version, since a pack ships together with the app that reads it.
@@ -173,14 +173,9 @@ impl PackWriter {
     }
 }
 
-/// The folder in which `path` lies.
-pub(super) fn folder(path: &Path) -> &Path {
-    path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A private scratch file beside `path`. Those that killed writers left there go.
+/// A private scratch file beside `path`, which [`output::target`] gave. Those that killed writers left there go.
 pub(crate) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let dir = folder(path);
+    let dir = output::folder(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let (prefix, suffix) = (format!(".{name}."), ".part");
     for entry in std::fs::read_dir(dir)?.flatten() {

@@ -11,7 +11,7 @@ use super::{
     select,
     terms::{Content, Statistics, read_row},
 };
-use crate::{Error, graph::Edges};
+use crate::{Error, graph::Edges, output};
 
 /// Everything that a pack holds.
 pub(super) struct Contents<'a> {
@@ -36,6 +36,7 @@ impl Contents<'_> {
     /// Puts the pack at `out`, whole or not at all, with at most `most` bytes if there is a limit.
     pub(super) fn put(mut self, out: &Path, most: Option<u64>, dropped: Dropped) -> Result<Built, Error> {
         let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
+        let out = &output::target(out, [])?;
         let (mut meta, mut file, mut bytes) = self.write(out).map_err(io)?;
         let mut for_size = 0;
         if let Some(most) = most.filter(|&most| bytes > most) {

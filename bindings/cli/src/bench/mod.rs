@@ -14,7 +14,7 @@ use locket::{
 };
 use serde_json::{Value, json};
 
-use crate::ui;
+use crate::{output::say, ui};
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  locket bench --model gemma-3-270m --json")]
@@ -72,7 +72,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     }
     if let Some(map) = value.as_object() {
         for (key, value) in map {
-            println!("{key:<24} {value}");
+            say!("{key:<24} {value}")?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use locket::{
 };
 use serde_json::Value;
 
-use crate::ui;
+use crate::{files, ui};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -156,8 +156,13 @@ impl From<MethodArg> for Method {
 
 pub fn run(args: &Args) -> anyhow::Result<Value> {
     let method = args.method.into();
+    let adapter = args.adapter.as_deref();
+    for out in args.out.iter().chain(&args.synthetic_file) {
+        let profiles = args.profiles.iter().map(|file| Some(file.as_path()));
+        files::check_output(out, profiles.chain([args.pack.as_deref(), adapter]))?;
+    }
     let model = match &args.model {
-        Some(model) if method != Method::Copy => Some(ui::load_model(model, args.adapter.as_deref())?),
+        Some(model) if method != Method::Copy => Some(ui::load_model(model, adapter)?),
         _ => None,
     };
     let pack = args.pack.as_deref().map(ui::open_pack).transpose()?;

@@ -13,7 +13,7 @@ use locket::{
 };
 use serde_json::{Value, json};
 
-use crate::ui;
+use crate::{output::say, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -286,23 +286,23 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&value);
     }
-    print_table(&value, "");
-    Ok(())
+    print_table(&value, "")
 }
 
 /// Numbers with their standard errors, groups indented.
-fn print_table(value: &Value, indent: &str) {
-    let Value::Object(map) = value else { return };
+fn print_table(value: &Value, indent: &str) -> anyhow::Result<()> {
+    let Value::Object(map) = value else { return Ok(()) };
     for (key, value) in map.iter().filter(|(k, _)| !k.ends_with("_se")) {
         match (value, map.get(&format!("{key}_se")).and_then(Value::as_f64)) {
             (Value::Object(_), _) => {
-                println!("{indent}{key}");
-                print_table(value, &format!("{indent}  "));
+                say!("{indent}{key}")?;
+                print_table(value, &format!("{indent}  "))?;
             }
-            (Value::Number(n), Some(se)) => println!("{indent}{key:<16} {:.4} +- {se:.4}", n.as_f64().unwrap_or(0.0)),
-            (other, _) => println!("{indent}{key:<16} {other}"),
+            (Value::Number(n), Some(se)) => say!("{indent}{key:<16} {:.4} +- {se:.4}", n.as_f64().unwrap_or(0.0))?,
+            (other, _) => say!("{indent}{key:<16} {other}")?,
         }
     }
+    Ok(())
 }
 
 /// What a person met, and what they met then.

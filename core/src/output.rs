@@ -1,0 +1,191 @@
+//! Where the result of a long call goes: a file that is new or may be replaced, and none that the call reads.
+
+use std::{
+    fs::{self, FileType},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why nothing is written to a path. What stands there is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// A directory, a device, a pipe or a socket stands there.
+    #[error("cannot write the output {path}: it is {what}, not a file; name another one", path = path.display())]
+    NotAFile {
+        /// The output.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The output is the same file as an input, perhaps through a link.
+    #[error(
+        "cannot write the output {path}: it is also an input ({input}); name another one",
+        path = path.display(),
+        input = input.display()
+    )]
+    Input {
+        /// The output.
+        path: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// The system does not tell what stands there.
+    #[error("cannot write the output {path}: {source}", path = path.display())]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Most links that are followed one after the other, as on Linux.
+const LINKS: usize = 40;
+
+/// The file that an output named `out` is written to: where links lead, so that they stay. It is new or a regular file, and none of
+/// `inputs`, by whatever name. Of an input that is a folder, all files within are meant.
+///
+/// # Errors
+/// [`OutputError`].
+pub fn target<'a>(out: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<PathBuf, OutputError> {
+    let io = |source| OutputError::Io { path: out.to_path_buf(), source };
+    let target = match fs::metadata(out) {
+        Ok(meta) if meta.is_file() => fs::canonicalize(out).map_err(io)?,
+        Ok(meta) => return Err(OutputError::NotAFile { path: out.to_path_buf(), what: name(meta.file_type()) }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => end_of_links(out).map_err(io)?,
+        Err(e) => return Err(io(e)),
+    };
+    let here = identity(&target);
+    let within = |dir: &Path| dir.is_dir() && fs::canonicalize(dir).is_ok_and(|dir| target.starts_with(dir));
+    let is_there = |input: &Path| here.is_some() && (identity(input) == here || within(input));
+    match inputs.into_iter().find(|input| *input == out || is_there(input)) {
+        Some(input) => Err(OutputError::Input { path: out.to_path_buf(), input: input.to_path_buf() }),
+        None => Ok(target),
+    }
+}
+
+/// Where the links end that lead to a file that does not exist.
+fn end_of_links(out: &Path) -> io::Result<PathBuf> {
+    let mut path = out.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(to) => path = folder(&path).join(to),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many links"))
+}
+
+/// The folder in which `path` lies.
+pub(crate) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What tells a file from every other one, whatever it is called; `None` if there is none.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok()
+}
+
+#[cfg(unix)]
+fn name(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        _ if kind.is_dir() => "a directory",
+        _ if kind.is_char_device() || kind.is_block_device() => "a device",
+        _ if kind.is_fifo() => "a pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "something else",
+    }
+}
+
+#[cfg(not(unix))]
+fn name(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a directory" } else { "something else" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_and_regular_files_are_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, old) = (dir.path().join("new"), dir.path().join("old"));
+        fs::write(&old, "old").unwrap();
+        assert_eq!(target(&new, [old.as_path()]).unwrap(), new);
+        assert_eq!(target(&old, [new.as_path()]).unwrap(), fs::canonicalize(&old).unwrap());
+        assert_eq!(target(Path::new("bare"), []).unwrap(), Path::new("bare"));
+    }
+
+    #[test]
+    fn folders_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = target(dir.path(), []).unwrap_err();
+        assert!(matches!(refused, OutputError::NotAFile { what: "a directory", .. }), "{refused}");
+        let under_a_file = dir.path().join("file").join("out");
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(matches!(target(&under_a_file, []), Err(OutputError::Io { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_sockets_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(target(Path::new("/dev/null"), []), Err(OutputError::NotAFile { what: "a device", .. })));
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(matches!(target(&socket, []), Err(OutputError::NotAFile { what: "a socket", .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn inputs_are_refused_by_every_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("input"), "input").unwrap();
+        std::os::unix::fs::symlink("input", at("link")).unwrap();
+        fs::hard_link(at("input"), at("hard")).unwrap();
+        fs::create_dir(at("sub")).unwrap();
+        for name in ["input", "link", "hard", "sub/../input"] {
+            for input in ["input", "link", "hard"] {
+                let refused = target(&at(name), [at("other").as_path(), &at(input)]);
+                assert!(matches!(refused, Err(OutputError::Input { .. })), "{name} {input}");
+            }
+        }
+    }
+
+    #[test]
+    fn files_within_an_input_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("part");
+        assert_eq!(target(&file, [dir.path()]).unwrap(), file, "nothing is lost");
+        fs::write(&file, "part").unwrap();
+        assert!(matches!(target(&file, [dir.path()]), Err(OutputError::Input { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_to_files_that_exist_or_not() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        symlink("sub/second", at("first")).unwrap();
+        symlink("../file", at("sub/second")).unwrap();
+        let new = target(&at("first"), []).unwrap();
+        fs::write(&new, "written").unwrap();
+        assert_eq!(fs::read(at("file")).unwrap(), b"written");
+        assert_eq!(target(&at("first"), []).unwrap(), fs::canonicalize(at("file")).unwrap());
+        symlink("b", at("a")).unwrap();
+        symlink("a", at("b")).unwrap();
+        assert!(matches!(target(&at("a"), []), Err(OutputError::Io { .. })));
+    }
+}

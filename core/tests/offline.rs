@@ -93,7 +93,6 @@ fn it_makes_no_network_call() {
         .arg(&trace)
         .arg(example)
         .args([dir.path(), &pack, &model])
-        .env("OMP_NUM_THREADS", "2")
         .output();
     let out = match run {
         Ok(out) if !String::from_utf8_lossy(&out.stderr).contains("ptrace") => out,

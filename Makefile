@@ -5,9 +5,6 @@ CARGO_FLAGS = --release --locked
 RUN         = python3 tests/run.py
 VENV        = target/venv
 VENV_ALIGN  = target/venv-align
-# llama.cpp's threads spin while they wait for each other; where tests share the cores that is slow.
-export GOMP_SPINCOUNT ?= 1000
-
 VENV_SDK    = target/venv-sdk
 VENV_SPARK  = target/venv-spark
 SDK         = $(CURDIR)/target/sdk

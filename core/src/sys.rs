@@ -1,9 +1,17 @@
-//! Memory-mapped files and raw KV state: the only module of the crate that contains `unsafe`.
+//! Memory-mapped files, raw KV state, threads and processor time: the only module of the crate that contains `unsafe`.
 #![allow(unsafe_code)]
 
-use std::{fs::File, io, path::Path};
+use std::{
+    ffi::{CStr, c_void},
+    fs::File,
+    io,
+    path::Path,
+    ptr::NonNull,
+    time::{Duration, Instant},
+};
 
 use llama_cpp_2::context::{LlamaContext, session::LlamaStateSeqFlags};
+use llama_cpp_sys_2 as c;
 
 /// A read-only file in memory.
 pub(crate) struct Mapped(memmap2::Mmap);
@@ -59,4 +67,162 @@ pub(crate) fn set_kv_state(context: &mut LlamaContext<'_>, sequence: i32, bytes:
     // SAFETY: the only caller passes bytes that [`kv_state`] gave for the same model, KV type and build: they come
     // out of authenticated encryption under a key that nobody else has, bound to all of these.
     unsafe { context.state_seq_set_data_ext(bytes, sequence, LlamaStateSeqFlags::empty()) }
+}
+
+/// What this process has spent between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Spent {
+    /// Time that has passed.
+    pub(crate) wall: Duration,
+    /// Processor time of all threads of the process.
+    pub(crate) process: Duration,
+    /// Processor time of the calling thread.
+    pub(crate) caller: Duration,
+    /// Pages that had to be read from disk.
+    pub(crate) faults: i64,
+}
+
+impl Spent {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.process += other.process;
+        self.caller += other.caller;
+        self.faults += other.faults;
+    }
+}
+
+/// A moment to measure from.
+pub(crate) struct Moment(Instant, Spent);
+
+impl Moment {
+    /// Now; none where the system does not say what a process has spent.
+    pub(crate) fn now() -> Option<Self> {
+        Some(Self(Instant::now(), spent()?))
+    }
+
+    /// What was spent since.
+    pub(crate) fn spent(&self) -> Option<Spent> {
+        let (then, now) = (self.1, spent()?);
+        Some(Spent {
+            wall: self.0.elapsed(),
+            process: now.process.saturating_sub(then.process),
+            caller: now.caller.saturating_sub(then.caller),
+            faults: now.faults - then.faults,
+        })
+    }
+}
+
+#[cfg(unix)]
+fn spent() -> Option<Spent> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    let mut caller = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both calls write to the structures that they are given and to nothing else.
+    let said = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) == 0
+            && libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut caller) == 0
+    };
+    // SAFETY: all zeros is a valid value, and the call has filled it in.
+    let usage = said.then(|| unsafe { usage.assume_init() })?;
+    let time =
+        |t: libc::timeval| Some(Duration::new(u64::try_from(t.tv_sec).ok()?, u32::try_from(t.tv_usec).ok()? * 1000));
+    let process = time(usage.ru_utime)? + time(usage.ru_stime)?;
+    let caller = Duration::new(u64::try_from(caller.tv_sec).ok()?, u32::try_from(caller.tv_nsec).ok()?);
+    #[allow(clippy::useless_conversion)] // It has 32 bits on some systems.
+    let faults = i64::from(usage.ru_majflt);
+    Some(Spent { wall: Duration::ZERO, process, caller, faults })
+}
+
+#[cfg(not(unix))]
+fn spent() -> Option<Spent> {
+    None
+}
+
+/// The C structure of a context. The binding shows its address only in what it prints for debugging.
+fn address(context: &LlamaContext<'_>) -> Option<*mut c::llama_context> {
+    let printed = format!("{context:?}");
+    let (_, hex) = printed.split_once("0x")?;
+    let digits = hex.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    let address = usize::from_str_radix(digits, 16).ok().filter(|&a| a != 0)?;
+    Some(std::ptr::with_exposed_provenance_mut(address))
+}
+
+/// Threads that compute for one context, and sleep when there is nothing to compute.
+pub(crate) struct ThreadPool {
+    pool: NonNull<c::ggml_threadpool>,
+    free: unsafe extern "C" fn(*mut c::ggml_threadpool),
+}
+
+// SAFETY: llama.cpp's pool is bound to no thread; the decoder that owns it uses it from one thread at a time.
+unsafe impl Send for ThreadPool {}
+
+impl ThreadPool {
+    /// Starts `threads`, the caller's among them, and has `context` compute on them. None where llama.cpp has no pool, or the
+    /// context is not the one that was opened for so many threads: llama.cpp starts threads for every call then.
+    ///
+    /// The pool has to live as long as the context decodes.
+    pub(crate) fn attach(context: &mut LlamaContext<'_>, threads: i32) -> Option<Self> {
+        type New = unsafe extern "C" fn(*mut c::ggml_threadpool_params) -> *mut c::ggml_threadpool;
+        type Free = unsafe extern "C" fn(*mut c::ggml_threadpool);
+        let context = address(context)?;
+        // SAFETY: the address is that of a live context, which is borrowed. The functions are looked up by their names, because the
+        // processor's code may be a library of its own, and have the types that ggml-cpu.h declares for these names. The parameters
+        // live until the call has returned, which copies them; a pool that is made is freed once, by `drop`.
+        unsafe {
+            if c::llama_n_threads(context) != threads {
+                return None;
+            }
+            let device = c::ggml_backend_dev_by_type(c::GGML_BACKEND_DEVICE_TYPE_CPU);
+            let registry = NonNull::new(device).map(|d| c::ggml_backend_dev_backend_reg(d.as_ptr()))?;
+            let function = |name: &CStr| NonNull::new(c::ggml_backend_reg_get_proc_address(registry, name.as_ptr()));
+            let (new, free) = (function(c"ggml_threadpool_new")?, function(c"ggml_threadpool_free")?);
+            let new = std::mem::transmute::<*mut c_void, New>(new.as_ptr());
+            let free = std::mem::transmute::<*mut c_void, Free>(free.as_ptr());
+            let mut params = c::ggml_threadpool_params_default(threads);
+            params.poll = 0;
+            let pool = NonNull::new(new(&raw mut params))?;
+            c::llama_attach_threadpool(context, pool.as_ptr(), std::ptr::null_mut());
+            Some(Self { pool, free })
+        }
+    }
+
+    /// Has the next calls of the context, to which this pool is attached, compute on the first `threads` of the pool.
+    pub(crate) fn set(&self, context: &mut LlamaContext<'_>, threads: i32) {
+        if let Some(context) = address(context) {
+            // SAFETY: the address is that of a live context, which is borrowed; the call sets two numbers in it.
+            unsafe { c::llama_set_n_threads(context, threads, threads) };
+        }
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        // SAFETY: made by `attach` and freed nowhere else. Its decoder, which alone decodes on it, drops the context first.
+        unsafe { (self.free)(self.pool.as_ptr()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::{DecoderOptions, LoadOptions, Model};
+
+    #[test]
+    fn a_context_computes_on_its_own_threads() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let most = std::thread::available_parallelism().unwrap().get();
+        let decoder = model.decoder(DecoderOptions { context: 64, threads: 100_000, ..Default::default() }).unwrap();
+        assert_eq!((decoder.options().threads, decoder.pool.is_some()), (most, most > 1));
+    }
+
+    #[test]
+    fn time_spent_is_counted() {
+        let moment = Moment::now().unwrap();
+        let mut n = 0u64;
+        while moment.spent().unwrap().caller < Duration::from_millis(30) {
+            n = std::hint::black_box(n + 1);
+        }
+        let spent = moment.spent().unwrap();
+        assert!(spent.wall >= Duration::from_millis(30) && spent.process >= Duration::from_millis(20), "{spent:?}");
+    }
 }

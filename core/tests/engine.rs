@@ -7,7 +7,7 @@ use locket::{
     Error,
     engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
     interaction::{Interaction, Origin, Record},
-    llm::{Conditions, Event, LlmError, LoadOptions, Model, Thermal},
+    llm::{Conditions, Event, LlmError, LoadOptions, Model, Priority, Thermal},
     pack::{self, BuildOptions, Pack},
     profile::{Profile, Profiles},
     prompt::Task,
@@ -179,6 +179,75 @@ fn writing_goes_before_augmenting() {
         let (synthetic, real): (Vec<_>, Vec<_>) = history.into_iter().partition(Record::is_synthetic);
         assert_eq!((synthetic, real.len()), (done.kept, before));
     });
+}
+
+/// Gives up at the `n`-th event: a call that waits has one every few milliseconds.
+fn impatient(n: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+    let mut polls = 0;
+    move |_| {
+        polls += 1;
+        if polls == n { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+#[test]
+fn pause_and_conditions_hold_for_models_that_come_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = locket_tests::tiny::write(dir.path());
+    let engine = engine(dir.path());
+    let request = GenerateRequest::new("k1", Task::Text);
+    let waits = |result: Result<_, Error>| matches!(result, Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)));
+    engine.pause();
+    engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
+    // Before the first model, and before one that takes its place.
+    for _ in 0..2 {
+        engine.use_model_file(&file, LoadOptions::default()).unwrap();
+        assert!(waits(engine.generate(&request, &mut impatient(3)).map(drop)));
+        assert_eq!(engine.in_memory(), (false, false), "a paused call loads nothing");
+    }
+    engine.resume();
+    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    assert!(waits(engine.augment(&AugmentOptions::new(1), &mut impatient(3)).map(drop)), "the device is warm");
+    engine.set_conditions(Conditions::default());
+    assert_eq!(engine.augment(&AugmentOptions::new(1), &mut quiet).unwrap().finished, 1);
+}
+
+#[test]
+fn each_priority_is_paused_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_model(model).unwrap();
+    let request = GenerateRequest::new("k1", Task::Text);
+    let alone = engine.generate(&request, &mut quiet).unwrap();
+
+    // The app is in the background: its texts wait, and augmentation is finished.
+    engine.pause_calls(Priority::Foreground);
+    let cancelled = engine.generate(&request, &mut impatient(3));
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| engine.generate(&request, &mut quiet));
+        assert_eq!(engine.augment(&AugmentOptions::new(2), &mut quiet).unwrap().finished, 2);
+        assert!(!waiting.is_finished());
+        engine.resume_calls(Priority::Foreground);
+        assert_eq!(waiting.join().unwrap().unwrap().text, alone.text);
+    });
+
+    // The other way round.
+    engine.pause_calls(Priority::Background);
+    let cancelled = engine.augment(&AugmentOptions::new(2), &mut impatient(3));
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    engine.resume();
+    let other = AugmentOptions { seed: 3, ..AugmentOptions::new(2) };
+    assert_eq!(engine.augment(&other, &mut quiet).unwrap().finished, 2);
+}
+
+#[test]
+fn more_threads_than_processors_are_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = engine(dir.path()).with_threads(100_000).with_model(model).unwrap();
+    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut quiet).unwrap().text.is_some());
 }
 
 /// Cancelled, out of time, out of tokens or ended with its process: what was finished is not written again, and the outcome

@@ -93,7 +93,6 @@ fn no_network_call(model: &Path) {
         .arg(&trace)
         .arg(example())
         .args([dir.path(), &pack, model])
-        .env("OMP_NUM_THREADS", "2")
         .output()
         .expect("this test needs strace");
     let said = String::from_utf8(out.stderr).unwrap();

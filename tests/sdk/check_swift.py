@@ -177,6 +177,8 @@ def main() -> int:
     sources = {str(p): p.read_text() for p in paths}
     found = [what for path, source in sources.items() for what in problems(path, source, types)]
     everything = "\n".join(sources.values())
+    # The compiler would say so where there is one: every error has its message.
+    found += [f"no message for LocketError.{case}" for case in types["LocketError"].cases if f".{case}(let message)" not in everything]
     found += [f"nothing calls Engine.{name}" for name in engine if f"engine.{name}(" not in everything]
     # A check that cannot fail checks nothing.
     for right, broken in [

@@ -271,6 +271,21 @@ class Fake(Case):
         self.assertEqual(history[1:3], await me.history())
         self.assertEqual(2, await me.import_export(export))
 
+    async def test_each_priority_is_paused_alone(self) -> None:
+        me = locket.Locket.fake(self.script(items=["a", "b"]))
+        me.pause(locket.Priority.FOREGROUND)
+        call = asyncio.create_task(me.write(text()))
+        self.assertEqual(2, len((await me.augment()).kept))
+        self.assertFalse(call.done())
+        me.resume(locket.Priority.FOREGROUND)
+        self.assertEqual("Slow, and worth it.", (await call).text)
+        me.pause(locket.Priority.BACKGROUND)
+        waiting = asyncio.create_task(me.augment())
+        self.assertEqual("Slow, and worth it.", (await me.write(text())).text)
+        self.assertFalse(waiting.done())
+        me.resume()
+        self.assertEqual(2, len((await waiting).kept))
+
     async def test_every_case_of_error(self) -> None:
         seen = set()
         for failure in locket.Failure:

@@ -41,7 +41,7 @@ struct Cli {
     /// Print one JSON object on stdout; progress stays on stderr
     #[arg(long, global = true)]
     json: bool,
-    /// Threads for the model; 0 takes what the machine has
+    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken
     #[arg(long, global = true, default_value_t = 0, env = "LOCKET_THREADS")]
     threads: usize,
     /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it

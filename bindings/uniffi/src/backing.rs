@@ -2,7 +2,7 @@
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Power, PredictRequest, Prediction, Record, TextListener, Thermal, Written, task::Stop,
+    ModelConfig, Power, PredictRequest, Prediction, Priority, Record, TextListener, Thermal, Written, task::Stop,
 };
 
 pub(crate) type Listener<'a> = Option<&'a dyn TextListener>;
@@ -23,7 +23,9 @@ pub(crate) trait Backing: Send + Sync {
     fn import(&self, json: &str) -> Result<u64, LocketError>;
     fn erase(self: Box<Self>) -> Result<(), LocketError>;
     fn release_memory(&self, level: MemoryLevel);
-    fn pause(&self);
-    fn resume(&self);
+    /// Of one priority, or of both.
+    fn pause(&self, priority: Option<Priority>);
+    fn resume(&self, priority: Option<Priority>);
+    fn allow_gpu(&self, allowed: bool);
     fn set_conditions(&self, thermal: Thermal, power: Power);
 }

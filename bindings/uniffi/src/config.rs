@@ -20,7 +20,8 @@ pub struct EngineConfig {
     /// The id under which the person's texts may stand in the pack: they are never shown to them as somebody else's.
     #[uniffi(default)]
     pub user_id: Option<String>,
-    /// Threads for the model; 0 takes what the device has.
+    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken. Beside other busy
+    /// programs fewer decode.
     #[uniffi(default = 0)]
     pub threads: u32,
     /// Most bytes of encrypted sessions on disk, with which a first text after a restart begins at once; 0 keeps none.
@@ -84,6 +85,24 @@ pub enum Power {
     Battery,
     /// The battery, nearly empty or told to last: half the threads, no augmentation.
     Low,
+}
+
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+pub enum Priority {
+    /// The person, now: `Engine.generate` and `Engine.prewarm`.
+    Foreground,
+    /// Nobody: `Engine.augment`.
+    Background,
+}
+
+impl From<Priority> for llm::Priority {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Foreground => Self::Foreground,
+            Priority::Background => Self::Background,
+        }
+    }
 }
 
 /// How much memory is to be given back, the least first.

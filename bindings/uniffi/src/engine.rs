@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, Cancellation, EngineConfig, FakeScript, GenerateRequest,
-    Interaction, LocketError, MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Record, TextListener,
-    Thermal, Written,
+    Interaction, LocketError, MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Priority, Record,
+    TextListener, Thermal, Written,
     backing::Backing,
     fake::Fake,
     real::Real,
@@ -54,7 +54,7 @@ impl Engine {
         let mut backing = self.backing.write().unwrap_or_else(PoisonError::into_inner).take()?;
         self.closing.store(true, Ordering::Relaxed);
         // A paused call sees neither.
-        backing.resume();
+        backing.resume(None);
         blocking::unblock(move || {
             loop {
                 match Arc::try_unwrap(backing) {
@@ -191,21 +191,32 @@ impl Engine {
         }
     }
 
-    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait, and can be cancelled.
-    pub fn pause(&self) {
+    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait, and can be cancelled. With a priority: only its
+    /// calls; those of the other go on meanwhile.
+    #[uniffi::method(default(priority = None))]
+    pub fn pause(&self, priority: Option<Priority>) {
         if let Ok(backing) = self.backing() {
-            backing.pause();
+            backing.pause(priority);
         }
     }
 
-    /// Goes on after [`Engine::pause`].
-    pub fn resume(&self) {
+    /// Goes on after [`Engine::pause`], with a priority only its calls.
+    #[uniffi::method(default(priority = None))]
+    pub fn resume(&self, priority: Option<Priority>) {
         if let Ok(backing) = self.backing() {
-            backing.resume();
+            backing.resume(priority);
         }
     }
 
-    /// Tells the engine how the device is: on a warm one calls take fewer threads and augmentation waits.
+    /// Whether calls that begin later may use a GPU, where the model was opened for one. Not to be allowed where the system ends
+    /// apps that use it in the background.
+    pub fn allow_gpu(&self, allowed: bool) {
+        if let Ok(backing) = self.backing() {
+            backing.allow_gpu(allowed);
+        }
+    }
+
+    /// Sets how the device is: on a warm one calls take fewer threads and augmentation waits.
     pub fn set_conditions(&self, thermal: Thermal, power: Power) {
         if let Ok(backing) = self.backing() {
             backing.set_conditions(thermal, power);

@@ -19,7 +19,8 @@ use locket::{
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Power, PredictRequest, Prediction, Record, SyntheticText, TextListener, Thermal, WritingTask, Written,
+    ModelConfig, Power, PredictRequest, Prediction, Priority, Record, SyntheticText, TextListener, Thermal,
+    WritingTask, Written,
     backing::{Backing, Listener},
     real::read_export,
     task::Stop,
@@ -116,12 +117,13 @@ impl Kept {
 pub(crate) struct Fake {
     script: FakeScript,
     kept: Mutex<Kept>,
-    paused: AtomicBool,
+    /// The foreground, the background.
+    paused: [AtomicBool; 2],
 }
 
 impl Fake {
     pub(crate) fn new(script: FakeScript) -> Self {
-        Self { script, kept: Mutex::default(), paused: AtomicBool::new(false) }
+        Self { script, kept: Mutex::default(), paused: Default::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -157,9 +159,18 @@ impl Fake {
         }
     }
 
+    fn set_paused(&self, priority: Option<Priority>, paused: bool) {
+        for which in [Priority::Foreground, Priority::Background] {
+            if priority.is_none_or(|p| p == which) {
+                self.paused[which as usize].store(paused, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Writes `text` as the item's phase, word by word.
     fn write(
         &self,
+        priority: Priority,
         (item, phase): (usize, usize),
         text: &str,
         listener: Option<&dyn TextListener>,
@@ -169,7 +180,9 @@ impl Fake {
             let mut words = 0;
             for piece in text.split_inclusive(' ') {
                 let until = Instant::now() + Duration::from_millis(self.script.word_ms.into());
-                while (self.paused.load(Ordering::Relaxed) || Instant::now() < until) && !stop.is_set() {
+                while (self.paused[priority as usize].load(Ordering::Relaxed) || Instant::now() < until)
+                    && !stop.is_set()
+                {
                     thread::sleep(Duration::from_millis(1));
                 }
                 if on_event(Event { request: item, phase, piece }).is_break() {
@@ -246,7 +259,7 @@ impl Backing for Fake {
         let mut written = Vec::new();
         let mut done = Augmented { kept: Vec::new(), refused: 0, tokens: 0, resumed: 0, unfinished: 0 };
         for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {
-            done.tokens += self.write((n, 2), &self.script.text, listener, stop)?;
+            done.tokens += self.write(Priority::Background, (n, 2), &self.script.text, listener, stop)?;
             let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "fake".into() };
             let interaction = interaction::Interaction::new(item.as_str(), self.script.text.as_str());
             written.push(interaction::Record { interaction, origin });
@@ -271,7 +284,7 @@ impl Backing for Fake {
         let task = request.task;
         // As of the real engine: a plan would come first.
         let phase = usize::from(CoreRequest::from(request).planned());
-        let tokens = self.write((0, phase), &said, listener, stop)?;
+        let tokens = self.write(Priority::Foreground, (0, phase), &said, listener, stop)?;
         Ok(Written {
             plan: None,
             text: (task == WritingTask::Text).then(|| said.clone()),
@@ -309,13 +322,47 @@ impl Backing for Fake {
 
     fn release_memory(&self, _: MemoryLevel) {}
 
-    fn pause(&self) {
-        self.paused.store(true, Ordering::Relaxed);
+    fn pause(&self, priority: Option<Priority>) {
+        self.set_paused(priority, true);
     }
 
-    fn resume(&self) {
-        self.paused.store(false, Ordering::Relaxed);
+    fn resume(&self, priority: Option<Priority>) {
+        self.set_paused(priority, false);
     }
+
+    fn allow_gpu(&self, _: bool) {}
 
     fn set_conditions(&self, _: Thermal, _: Power) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_priority_is_paused_alone() {
+        let availability = Availability::Available { needed_bytes: 0 };
+        let text = "Slow, and worth it.".to_owned();
+        let items = vec!["a".to_owned(), "b".to_owned()];
+        let fake = Fake::new(FakeScript { text, rating: 5, items, word_ms: 0, availability, fails: None });
+        let augment = || {
+            let request = AugmentRequest { count: 2, candidates: 1, seed: 1, deadline_ms: None, max_tokens: None };
+            fake.augment(request, None, &Stop::default()).map(|done| done.kept.len())
+        };
+        let write = || fake.write(Priority::Foreground, (0, 0), "a text", None, &Stop::default());
+        thread::scope(|scope| {
+            fake.pause(Some(Priority::Foreground));
+            let waiting = scope.spawn(write);
+            assert_eq!(augment(), Ok(2));
+            assert!(!waiting.is_finished());
+            fake.resume(Some(Priority::Foreground));
+            assert_eq!(waiting.join().ok(), Some(Ok(2)));
+            fake.pause(Some(Priority::Background));
+            let waiting = scope.spawn(augment);
+            assert_eq!(write(), Ok(2));
+            assert!(!waiting.is_finished());
+            fake.resume(None);
+            assert_eq!(waiting.join().ok(), Some(Ok(2)));
+        });
+    }
 }

@@ -30,7 +30,7 @@ pub mod update;
 pub use calls::{
     AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, WritingTask, Written,
 };
-pub use config::{EngineConfig, MemoryLevel, ModelConfig, Power, Thermal};
+pub use config::{EngineConfig, MemoryLevel, ModelConfig, Power, Priority, Thermal};
 pub use engine::Engine;
 pub use error::LocketError;
 pub use fake::{Failure, FakeScript};

@@ -16,7 +16,7 @@ use locket::{
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
-    MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Record, Thermal, Written,
+    MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Priority, Record, Thermal, Written,
     backing::{Backing, Listener},
     config::{conditions, not_a_checksum},
     task::Stop,
@@ -182,12 +182,22 @@ impl Backing for Real {
         self.engine.release_memory(level.into());
     }
 
-    fn pause(&self) {
-        self.engine.pause();
+    fn pause(&self, priority: Option<Priority>) {
+        match priority {
+            None => self.engine.pause(),
+            Some(priority) => self.engine.pause_calls(priority.into()),
+        }
     }
 
-    fn resume(&self) {
-        self.engine.resume();
+    fn resume(&self, priority: Option<Priority>) {
+        match priority {
+            None => self.engine.resume(),
+            Some(priority) => self.engine.resume_calls(priority.into()),
+        }
+    }
+
+    fn allow_gpu(&self, allowed: bool) {
+        self.engine.allow_gpu(allowed);
     }
 
     fn set_conditions(&self, thermal: Thermal, power: Power) {

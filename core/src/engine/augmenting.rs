@@ -17,7 +17,7 @@ use crate::{
     graph::Predictor,
     ground::{self, Grounding},
     interaction::Record,
-    llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, worker::Priority},
+    llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Priority},
     unfinished::Unfinished,
 };
 

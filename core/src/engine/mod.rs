@@ -12,7 +12,7 @@ use request::from_the_first_word;
 
 use std::{
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -23,10 +23,8 @@ use crate::{
     guard,
     interaction::{Interaction, Record},
     llm::{
-        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Request,
-        gguf,
-        model::Source,
-        worker::{Priority, Worker},
+        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Priority,
+        Request, conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
@@ -47,6 +45,8 @@ pub struct Engine {
     store: Store,
     pack: Option<Pack>,
     worker: RwLock<Option<Arc<Worker>>>,
+    /// Holds for every worker, also for one that comes later.
+    control: Mutex<Control>,
     threads: usize,
     me: Option<u64>,
     /// Replaced when a record is forgotten.
@@ -69,7 +69,15 @@ impl Engine {
     pub fn open_within(dir: impl AsRef<Path>, key: &Key, wait: Duration) -> Result<Self, Error> {
         let store = Store::open_within(dir, key, wait)?;
         let sessions = RwLock::new(store.sessions(SESSION_BYTES));
-        Ok(Self { store, pack: None, worker: RwLock::default(), threads: 0, me: None, sessions })
+        Ok(Self {
+            store,
+            pack: None,
+            worker: RwLock::default(),
+            control: Mutex::default(),
+            threads: 0,
+            me: None,
+            sessions,
+        })
     }
 
     /// The same engine with a pack, for predictions and grounding.
@@ -110,7 +118,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The same engine decoding on this many threads; 0, the default, takes what the machine has.
+    /// The same engine decoding on at most this many threads; 0, the default, takes as many as there are processors, and more than
+    /// that are never taken. Beside other busy programs fewer decode.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -156,12 +165,21 @@ impl Engine {
     }
 
     fn set_worker(&self, worker: Worker) {
-        if let Some(old) = self.worker() {
-            worker.follow(&old);
-        }
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.set(*control);
         let old = self.worker.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(worker));
-        // Outside the lock: it waits for the thread's last call.
+        drop(control);
+        // Outside the locks: it waits for the threads' last calls.
         drop(old);
+    }
+
+    /// Changes what may decode now, for this worker and those that come later.
+    fn control(&self, change: impl FnOnce(&mut Control)) {
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut control);
+        if let Some(worker) = self.worker() {
+            worker.set(*control);
+        }
     }
 
     fn need_model(&self) -> Result<Arc<Worker>, Error> {
@@ -189,27 +207,38 @@ impl Engine {
         })
     }
 
-    /// Stops decoding between two tokens until [`Engine::resume`], for an app that goes to the background or a device that is too
-    /// warm. Calls wait, and can be cancelled.
+    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait, and can be cancelled. Holds for models that come
+    /// later, too.
     pub fn pause(&self) {
-        if let Some(worker) = self.worker() {
-            worker.pause(true);
-        }
+        self.control(|c| c.pause(None, true));
     }
 
-    /// Goes on after [`Engine::pause`].
+    /// Goes on after [`Engine::pause`] and [`Engine::pause_calls`].
     pub fn resume(&self) {
-        if let Some(worker) = self.worker() {
-            worker.pause(false);
-        }
+        self.control(|c| c.pause(None, false));
     }
 
-    /// Tells the engine how the device is. Calls that begin later take fewer threads on a warm device, and augmentation waits
-    /// until it may go on, see [`Conditions`].
+    /// As [`Engine::pause`], for the calls of one priority; those of the other go on, also where one of the paused ones is in
+    /// progress.
+    pub fn pause_calls(&self, priority: Priority) {
+        self.control(|c| c.pause(Some(priority), true));
+    }
+
+    /// Lets the calls of one priority go on.
+    pub fn resume_calls(&self, priority: Priority) {
+        self.control(|c| c.pause(Some(priority), false));
+    }
+
+    /// Whether calls that begin later may use a GPU, where the model was loaded for one: a system may end apps that use it in the
+    /// background. For calls without it the model is loaded again, on the processor. Default: true.
+    pub fn allow_gpu(&self, allowed: bool) {
+        self.control(|c| c.gpu_denied = !allowed);
+    }
+
+    /// Sets how the device is. Calls that begin later take fewer threads on a warm device, and augmentation waits until it may go
+    /// on, see [`Conditions`]. Holds for models that come later, too.
     pub fn set_conditions(&self, conditions: Conditions) {
-        if let Some(worker) = self.worker() {
-            worker.set_conditions(conditions);
-        }
+        self.control(|c| c.conditions = conditions);
     }
 
     /// Whether the model is in memory now, and whether a decoder (KV cache and intermediate results) is.

@@ -53,6 +53,47 @@ impl Conditions {
     }
 }
 
+/// Who waits for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// The person, now: texts, titles, ratings, prewarming.
+    Foreground,
+    /// Nobody: augmentation.
+    Background,
+}
+
+/// What the host allows: kept by the engine and passed to each of its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Control {
+    /// No call of this kind decodes.
+    pub(crate) foreground_paused: bool,
+    /// No call of this kind decodes.
+    pub(crate) background_paused: bool,
+    /// Calls run on the processor, also where there is a GPU.
+    pub(crate) gpu_denied: bool,
+    pub(crate) conditions: Conditions,
+}
+
+impl Control {
+    /// Pauses calls of one priority, or of both, or lets them go on.
+    pub(crate) fn pause(&mut self, which: Option<Priority>, paused: bool) {
+        if which != Some(Priority::Background) {
+            self.foreground_paused = paused;
+        }
+        if which != Some(Priority::Foreground) {
+            self.background_paused = paused;
+        }
+    }
+
+    /// Whether calls of this priority may decode now.
+    pub(crate) fn runs(self, priority: Priority) -> bool {
+        match priority {
+            Priority::Foreground => !self.foreground_paused,
+            Priority::Background => !self.background_paused && self.conditions.background(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +109,25 @@ mod tests {
         assert!(on(Thermal::Fair, Power::Battery).background());
         assert!(!on(Thermal::Serious, Power::Charging).background());
         assert!(!on(Thermal::Nominal, Power::Low).background());
+    }
+
+    #[test]
+    fn each_priority_has_its_own_pause() {
+        use Priority::{Background, Foreground};
+        let mut control = Control::default();
+        let runs = |control: Control| (control.runs(Foreground), control.runs(Background));
+        for (which, paused, expected) in [
+            (Some(Foreground), true, (false, true)),
+            (None, true, (false, false)),
+            (Some(Background), false, (false, true)),
+            (None, false, (true, true)),
+            (Some(Background), true, (true, false)),
+            (Some(Foreground), false, (true, false)),
+        ] {
+            control.pause(which, paused);
+            assert_eq!(runs(control), expected, "{which:?} {paused}");
+        }
+        let hot = Conditions { thermal: Thermal::Critical, ..Conditions::default() };
+        assert_eq!(runs(Control { conditions: hot, ..Control::default() }), (true, false));
     }
 }

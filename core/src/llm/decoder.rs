@@ -15,8 +15,9 @@ use super::{
     pieces::{Grid, PIECE},
     slot::Slot,
     steps::{List, Outcome, Supply, Work},
+    threads::{self, Pace},
 };
-use crate::sys;
+use crate::sys::{self, ThreadPool};
 
 /// How keys and values are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +39,8 @@ pub struct DecoderOptions {
     /// Tokens at the beginning that all sequences have in common: they take their part of the KV cache once. Requests that have
     /// less in common may then not fit.
     pub shared: usize,
-    /// Threads; 0 takes what the machine has.
+    /// Most threads; 0 takes as many as there are processors, and more than that are never taken. Beside other busy programs
+    /// fewer decode, see `docs/ARCHITECTURE.md`.
     pub threads: usize,
     /// How keys and values are stored.
     pub kv: KvType,
@@ -67,11 +69,11 @@ impl Default for DecoderOptions {
 }
 
 impl DecoderOptions {
-    /// Threads as a number.
+    /// Threads as a number, no more than there are processors.
     pub(super) fn all_threads(&self) -> usize {
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
+            0 => threads::limit(),
+            n => n.min(threads::limit()),
         }
     }
 
@@ -105,6 +107,9 @@ pub struct Usage {
 pub struct Decoder<'m> {
     pub(super) model: &'m Model,
     pub(super) context: LlamaContext<'m>,
+    /// After the context, which computes on it.
+    pub(crate) pool: Option<ThreadPool>,
+    pub(super) pace: Pace,
     pub(super) batch: LlamaBatch<'static>,
     pub(super) slots: Vec<Slot>,
     pub(super) options: DecoderOptions,
@@ -134,7 +139,8 @@ impl Model {
             return Err(LlmError::Request("a decoder needs room for at least one token in one sequence"));
         }
         self.check_fit(&options)?;
-        let threads = options.all_threads() as i32;
+        let options = DecoderOptions { threads: options.all_threads(), ..options };
+        let threads = options.threads as i32;
         let kv = match options.kv {
             KvType::F16 => KvCacheType::F16,
             KvType::Q8 => KvCacheType::Q8_0,
@@ -157,9 +163,23 @@ impl Model {
             let mut adapter = adapter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| LlmError::Decode(e.to_string()))?;
         }
+        let pool = (threads > 1).then(|| ThreadPool::attach(&mut context, threads)).flatten();
+        // On a GPU the processor waits, and the number of its threads does not matter.
+        let adapts = pool.is_some() && self.placement().gpu_layers == 0;
+        let pace = Pace::new(if adapts { options.threads } else { 1 });
         let batch = LlamaBatch::new(options.batch(), 1);
         let slots = (0..options.all_sequences()).map(|_| Slot::default()).collect();
-        Ok(Decoder { model: self, context, batch, slots, options, usage: Usage::default(), read_last: false })
+        Ok(Decoder {
+            model: self,
+            context,
+            pool,
+            pace,
+            batch,
+            slots,
+            options,
+            usage: Usage::default(),
+            read_last: false,
+        })
     }
 }
 

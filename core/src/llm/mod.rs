@@ -13,7 +13,7 @@
 mod budget;
 mod candidates;
 mod checksum;
-mod conditions;
+pub(crate) mod conditions;
 mod contrast;
 mod decoder;
 mod details;
@@ -28,12 +28,13 @@ mod place;
 mod request;
 mod slot;
 mod steps;
+mod threads;
 mod unwritable;
 pub(crate) mod worker;
 
 pub use budget::MemoryBudget;
 pub use checksum::sha256;
-pub use conditions::{Conditions, Power, Thermal};
+pub use conditions::{Conditions, Power, Priority, Thermal};
 pub use contrast::Contrast;
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
 pub use details::{Details, proper_names};

@@ -331,7 +331,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn decode_batch(&mut self) -> Result<(), LlmError> {
-        match self.context.decode(&mut self.batch) {
+        match self.compute() {
             Ok(()) => Ok(()),
             Err(DecodeError::NoKvCacheSlot) => {
                 // Caches of idle slots are only kept while there is room.
@@ -339,7 +339,7 @@ impl Decoder<'_> {
                     let _ = self.context.kv_cache_seq_rm(n as i32, None, None);
                     self.slots[n].truncate(0);
                 }
-                self.context.decode(&mut self.batch).map_err(|e| LlmError::Decode(e.to_string()))
+                self.compute().map_err(|e| LlmError::Decode(e.to_string()))
             }
             Err(e) => Err(LlmError::Decode(e.to_string())),
         }

@@ -1,9 +1,10 @@
-//! One thread that owns the model, for any number of callers.
+//! The threads that own the model, for any number of callers.
 //!
-//! A model in memory is large and decodes one batch at a time, so callers queue: those whose user waits before those in the
-//! background, which also step aside between two of their tokens. The thread loads the model when the first call needs it,
-//! keeps one decoder for as long as calls want the same kind, and gives back what it is told to release as soon as the
-//! call in progress has ended; the next call loads again. While it is paused nothing is decoded.
+//! A model in memory is large and decodes one batch at a time, so callers queue. Each [`Priority`] has a queue, a thread and a
+//! decoder; one of the two threads has the turn to decode. The background leaves it between two tokens when a call of the
+//! foreground arrives, and each leaves it while its priority is paused, so that the other goes on. The first call loads the
+//! model. The foreground keeps its decoder for as long as calls want the same kind, and what is to be released goes as soon as
+//! its call in progress has ended; the next call loads again.
 
 mod queue;
 
@@ -19,7 +20,8 @@ use std::{
 };
 
 use super::{
-    Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, OnEvent, Placement, model::Source,
+    Decoder, DecoderOptions, Event, Gpu, LlmError, LoadOptions, Model, OnEvent, Placement, Priority,
+    conditions::Control, model::Source,
 };
 use queue::{Loaded, Next, PATIENCE, Shared, Work};
 
@@ -34,15 +36,6 @@ pub enum MemoryLevel {
     Model,
 }
 
-/// Who waits for a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Priority {
-    /// The person, now.
-    Foreground,
-    /// Nobody: its decoder is given up when it is done, so that the foreground's stays.
-    Background,
-}
-
 /// What the thread tells a caller.
 enum Message<T> {
     Piece { request: usize, phase: usize, piece: String },
@@ -52,7 +45,7 @@ enum Message<T> {
 /// The callers' side.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -68,11 +61,18 @@ impl Worker {
 
     fn start(source: Source, model: Option<Model>) -> Result<Self, LlmError> {
         let shared = Arc::new(Shared::default());
-        shared.set_loaded(model.is_some(), false);
-        let theirs = shared.clone();
-        let thread = std::thread::Builder::new().name("locket".into()).spawn(move || serve(&theirs, &source, model));
-        let thread = thread.map_err(|e| LlmError::Failed(e.to_string()))?;
-        Ok(Self { shared, thread: Some(thread) })
+        if let Some(model) = model {
+            shared.put(model, false);
+        }
+        // Whatever fails here, dropping the worker ends the threads that run.
+        let mut worker = Self { shared, threads: Vec::new() };
+        let served: [(&str, fn(&Shared, &Source)); 2] = [("locket", serve_foreground), ("locket-bg", serve_background)];
+        for (name, serve) in served {
+            let (shared, source) = (worker.shared.clone(), source.clone());
+            let thread = std::thread::Builder::new().name(name.into()).spawn(move || serve(&shared, &source));
+            worker.threads.push(thread.map_err(|e| LlmError::Failed(e.to_string()))?);
+        }
+        Ok(worker)
     }
 
     /// Gives memory back, without waiting: after the call in progress, before the next.
@@ -80,34 +80,19 @@ impl Worker {
         let mut queue = self.shared.queue();
         queue.release = queue.release.max(Some(level));
         drop(queue);
-        self.shared.wake.notify_one();
+        self.shared.wake.notify_all();
     }
 
-    /// Stops decoding between two tokens, or goes on. Calls wait meanwhile, and can be cancelled.
-    pub(crate) fn pause(&self, paused: bool) {
-        self.shared.queue().paused = paused;
-        self.shared.wake.notify_one();
-    }
-
-    /// Takes note of how the device is.
-    pub(crate) fn set_conditions(&self, conditions: Conditions) {
-        self.shared.queue().conditions = conditions;
-        self.shared.wake.notify_one();
-    }
-
-    /// Is paused, and under the conditions, as `other` is.
-    pub(crate) fn follow(&self, other: &Self) {
-        let (paused, conditions) = {
-            let queue = other.shared.queue();
-            (queue.paused, queue.conditions)
-        };
-        self.pause(paused);
-        self.set_conditions(conditions);
+    /// Sets what may decode now, and how. A paused call stops between two tokens and can be cancelled.
+    pub(crate) fn set(&self, control: Control) {
+        self.shared.queue().control = control;
+        self.shared.wake.notify_all();
     }
 
     /// Whether the model is in memory, and whether a decoder is.
     pub(crate) fn loaded(&self) -> (bool, bool) {
-        self.shared.queue().loaded
+        let queue = self.shared.queue();
+        (queue.model.strong_count() > 0, queue.decoder)
     }
 
     /// What the model runs on, once it was loaded.
@@ -177,7 +162,7 @@ impl Worker {
             Priority::Background => queue.background.push_back(job),
         }
         drop(queue);
-        self.shared.wake.notify_one();
+        self.shared.wake.notify_all();
 
         loop {
             let answer = match messages.recv_timeout(PATIENCE) {
@@ -200,8 +185,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.queue().closed = true;
-        self.shared.wake.notify_one();
-        if let Some(thread) = self.thread.take() {
+        self.shared.wake.notify_all();
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -253,68 +238,100 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, LlmError> {
     })
 }
 
-/// The thread: jobs until the worker is dropped.
-fn serve(shared: &Shared, source: &Source, mut model: Option<Model>) {
+/// The foreground's thread: calls, and memory to give back, until the worker is dropped.
+fn serve_foreground(shared: &Shared, source: &Source) {
+    let mut next = None;
     loop {
-        match shared.next() {
+        match next.take().unwrap_or_else(|| shared.next_foreground()) {
             Next::Closed => return,
-            Next::Release(MemoryLevel::Model) => model = None,
+            Next::Release(MemoryLevel::Model) => *shared.resident() = None,
             Next::Release(_) => {}
-            Next::Job(priority, job) => {
-                let loaded = model.take().map_or_else(|| guarded(|| load(source)).and_then(|loaded| loaded), Ok);
-                match loaded {
-                    Err(e) => job(Err(e)),
-                    Ok(loaded) => {
-                        shared.set_loaded(true, false);
-                        if !serve_with(shared, &loaded, (priority, job)) {
-                            model = Some(loaded);
-                        }
-                    }
+            Next::Job(job) => match shared.model(source) {
+                Ok(model) => next = keep_decoder(shared, &model, job),
+                Err(e) => {
+                    job(Err(e));
+                    shared.ended(Priority::Foreground);
                 }
-            }
+            },
         }
-        shared.set_loaded(model.is_some(), false);
+        shared.queue().decoder = false;
     }
 }
 
-/// Jobs on one loaded model, until it is to be released (true) or there are no more.
-fn serve_with(shared: &Shared, model: &Model, first: (Priority, Work)) -> bool {
-    shared.queue().placement = Some(model.placement().clone());
+/// Calls of the foreground on one model, with a decoder that is kept between them. Returns what has to be done without.
+fn keep_decoder(shared: &Shared, model: &Arc<Model>, first: Work) -> Option<Next> {
     let mut kept = None;
-    let mut job = Some(first);
+    let mut job = first;
     loop {
-        match job.take() {
-            Some((Priority::Foreground, job)) => foreground(shared, model, &mut kept, job),
-            Some((Priority::Background, job)) => {
-                let mut decoder = None;
-                let mut aside = |job| foreground(shared, model, &mut kept, job);
-                let mut between = |stopped: &AtomicBool| shared.between(stopped, Some(&mut aside));
-                let conditions = shared.queue().conditions;
-                job(Ok(Loaded { model, conditions, decoder: &mut decoder, between: &mut between }));
+        shared.run(Priority::Foreground, model, &mut kept, job);
+        job = loop {
+            shared.queue().decoder = kept.is_some();
+            match shared.next_foreground() {
+                Next::Job(next) if shared.is_current(model) => break next,
+                Next::Release(MemoryLevel::Sessions) => kept.iter_mut().for_each(Decoder::clear),
+                Next::Release(MemoryLevel::Kv) => kept = None,
+                other => return Some(other),
             }
-            None => {}
-        }
-        shared.set_loaded(true, kept.is_some());
-        match shared.next() {
-            Next::Job(priority, next) => job = Some((priority, next)),
-            Next::Release(MemoryLevel::Sessions) => kept.iter_mut().for_each(Decoder::clear),
-            Next::Release(MemoryLevel::Kv) => kept = None,
-            Next::Release(MemoryLevel::Model) => return true,
-            Next::Closed => return false,
-        }
-        shared.set_loaded(true, kept.is_some());
+        };
     }
 }
 
-fn foreground<'m>(shared: &Shared, model: &'m Model, decoder: &mut Option<Decoder<'m>>, job: Work) {
-    let mut between = |stopped: &AtomicBool| shared.between(stopped, None);
-    let conditions = shared.queue().conditions;
-    job(Ok(Loaded { model, conditions, decoder, between: &mut between }));
+/// The background's thread: calls, each with a decoder of its own, until the worker is dropped.
+fn serve_background(shared: &Shared, source: &Source) {
+    while let Some(job) = shared.next_background() {
+        match shared.model(source) {
+            Ok(model) => shared.run(Priority::Background, &model, &mut None, job),
+            Err(e) => {
+                job(Err(e));
+                shared.ended(Priority::Background);
+            }
+        }
+    }
 }
 
-fn load(source: &Source) -> Result<Model, LlmError> {
-    let Source { path, adapter, allowed_bytes, gpu } = source.clone();
-    Model::load(path, LoadOptions { adapter, allowed_bytes, gpu, progress: None })
+impl Shared {
+    /// Runs a call, which has the turn.
+    fn run<'m>(&self, priority: Priority, model: &'m Model, decoder: &mut Option<Decoder<'m>>, job: Work) {
+        let mut between = |stopped: &AtomicBool| self.between(priority, stopped);
+        let conditions = self.queue().control.conditions;
+        job(Ok(Loaded { model, conditions, decoder, between: &mut between }));
+        self.ended(priority);
+    }
+
+    /// Takes a loaded model into use.
+    fn put(&self, model: Model, kept_from_gpu: bool) -> Arc<Model> {
+        let model = Arc::new(model);
+        let mut queue = self.queue();
+        (queue.model, queue.kept_from_gpu) = (Arc::downgrade(&model), kept_from_gpu);
+        queue.placement = Some(model.placement().clone());
+        drop(queue);
+        *self.resident() = Some(model.clone());
+        model
+    }
+
+    /// The model in memory if it runs where it may now, else loaded anew. One that is in use elsewhere stays until that call ends.
+    fn model(&self, source: &Source) -> Result<Arc<Model>, LlmError> {
+        let (current, denied) = {
+            let queue = self.queue();
+            (queue.current(), queue.control.gpu_denied)
+        };
+        // First the old one goes: both may not fit.
+        self.resident().clone_from(&current);
+        if let Some(model) = current {
+            return Ok(model);
+        }
+        let Source { path, adapter, allowed_bytes, gpu } = source.clone();
+        let gpu = if denied { Gpu::Off } else { gpu };
+        let options = LoadOptions { adapter, allowed_bytes, gpu, progress: None };
+        let model = guarded(|| Model::load(path, options)).and_then(|loaded| loaded)?;
+        let kept_from_gpu = denied && source.gpu != Gpu::Off && model.placement().devices.iter().any(|d| d.gpu);
+        Ok(self.put(model, kept_from_gpu))
+    }
+
+    /// Whether calls that begin now take this model.
+    fn is_current(&self, model: &Arc<Model>) -> bool {
+        self.queue().current().is_some_and(|current| Arc::ptr_eq(&current, model))
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ import Foundation
 import LocketCore
 
 /// Writes synthetic texts while the device charges and nobody uses it. When the system wants the device back, the call is
-/// stopped; the next task goes on where it was.
+/// stopped; the next task goes on where it was. A `DeviceWatcher` on the same `Locket` lets it run while texts wait, and keeps it
+/// off the GPU.
 ///
 /// The identifier stands in the app's Info.plist under `BGTaskSchedulerPermittedIdentifiers`.
 public struct BackgroundAugmentation: Sendable {

@@ -46,30 +46,8 @@ public final class Locket: Sendable {
     }
 
     /// Writes while it is iterated: first token for token, then once `finished`. Whoever stops iterating stops the writing.
-    public func stream(_ request: GenerateRequest) -> AsyncThrowingStream<Writing, any Error> {
-        AsyncThrowingStream { continuation in
-            let cancellation = Cancellation()
-            let phases = request.phases
-            let listener = PieceListener { piece in
-                let n = Int(piece.phase)
-                continuation.yield(.token(phase: n < phases.count ? phases[n] : .text, text: piece.text))
-            }
-            let engine = self.engine
-            let task = Task {
-                do {
-                    let written = try await engine.generate(
-                        request: request, listener: listener, cancellation: cancellation)
-                    continuation.yield(.finished(written))
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in
-                cancellation.cancel()
-                task.cancel()
-            }
-        }
+    public func stream(_ request: GenerateRequest) -> WritingStream {
+        WritingStream(engine: engine, request: request)
     }
 
     /// Writes a text, a title or a rating and returns it whole.
@@ -141,17 +119,22 @@ public final class Locket: Sendable {
         engine.releaseMemory(level: level)
     }
 
-    /// Stops decoding between two tokens until `resume`.
-    public func pause() {
-        engine.pause()
+    /// Stops decoding between two tokens until `resume`; with a priority only its calls, and the others go on.
+    public func pause(_ priority: Priority? = nil) {
+        engine.pause(priority: priority)
     }
 
-    /// Goes on after `pause`.
-    public func resume() {
-        engine.resume()
+    /// Goes on after `pause`; with a priority only its calls.
+    public func resume(_ priority: Priority? = nil) {
+        engine.resume(priority: priority)
     }
 
-    /// Tells the engine how the device is.
+    /// Whether calls that begin later may use a GPU: the system ends apps that use it in the background.
+    public func allowGpu(_ allowed: Bool) {
+        engine.allowGpu(allowed: allowed)
+    }
+
+    /// Sets how the device is.
     public func setConditions(thermal: Thermal, power: Power) {
         engine.setConditions(thermal: thermal, power: power)
     }
@@ -166,33 +149,6 @@ public final class Locket: Sendable {
         } onCancel: {
             cancellation.cancel()
         }
-    }
-}
-
-/// What a stream brings.
-public enum Writing: Sendable {
-    /// A new piece of text, whole characters.
-    case token(phase: Phase, text: String)
-    /// The last: everything that was written.
-    case finished(Written)
-}
-
-/// What a piece belongs to.
-public enum Phase: Sendable {
-    case plan, text, title, rating
-}
-
-extension GenerateRequest {
-    var phases: [Phase] {
-        let wanted: Phase
-        switch task {
-        case .text: wanted = .text
-        case .title: wanted = .title
-        case .rating: wanted = .rating
-        }
-        // A length that is asked for is planned.
-        let planned = reasoning || (task == .text && length != nil)
-        return planned ? [.plan, wanted] : [wanted]
     }
 }
 

@@ -18,20 +18,26 @@ extension Locket {
     /// Copies a model (out of the bundle, or one that was downloaded) to where the engine can map it, and checks it. The file is
     /// there whole and right or not at all.
     public static func importModel(from source: URL, sha256: String) async throws -> URL {
-        let folder = try privateFolder("locket/models")
+        try await importModel(from: source, sha256: sha256, into: privateFolder("locket/models"))
+    }
+
+    static func importModel(from source: URL, sha256: String, into folder: URL) async throws -> URL {
         let target = folder.appendingPathComponent(source.lastPathComponent)
         return try await Task.detached(priority: .utility) {
             let files = FileManager.default
             if files.fileExists(atPath: target.path), try digest(target) == sha256.lowercased() { return target }
-            let part = target.appendingPathExtension("part")
-            try? files.removeItem(at: part)
+            // A name of its own: two imports at once do not meet.
+            let part = folder.appendingPathComponent("\(UUID().uuidString).part")
+            // Nothing is there any more once it was moved.
+            defer { try? files.removeItem(at: part) }
             try files.copyItem(at: source, to: part)
             let actual = try digest(part)
-            guard actual == sha256.lowercased() else {
-                try? files.removeItem(at: part)
-                throw ChecksumError(expected: sha256, actual: actual)
+            guard actual == sha256.lowercased() else { throw ChecksumError(expected: sha256, actual: actual) }
+            if files.fileExists(atPath: target.path) {
+                _ = try files.replaceItemAt(target, withItemAt: part)
+            } else {
+                try files.moveItem(at: part, to: target)
             }
-            _ = try files.replaceItemAt(target, withItemAt: part)
             return target
         }.value
     }

@@ -59,12 +59,151 @@ final class LocketTests: XCTestCase {
         XCTAssertFalse(FileManager.default.fileExists(atPath: dir.path))
     }
 
+    func testAStreamWritesNothingBeforeItIsIterated() async throws {
+        let engine = Counting()
+        let stream = Locket(engine: engine).stream(GenerateRequest(item: "x", task: .text))
+        try await Task.sleep(nanoseconds: 50_000_000)
+        XCTAssertEqual(engine.calls, 0)
+        for try await _ in stream {}
+        XCTAssertEqual(engine.calls, 1)
+    }
+
+    func testASlowReaderGetsWhatWasWrittenMeanwhileAsOneToken() async throws {
+        var tokens: [String] = []
+        for try await writing in fake(wordMs: 1).stream(GenerateRequest(item: "x", task: .text)) {
+            guard case .token(_, let piece) = writing else { continue }
+            tokens.append(piece)
+            // All that is left is written before the next one is asked for.
+            if tokens.count == 1 { try await Task.sleep(nanoseconds: 500_000_000) }
+        }
+        XCTAssertEqual(tokens.joined(), "Slow, and worth it.")
+        XCTAssertLessThanOrEqual(tokens.count, 2)
+    }
+
+    func testACancelledStreamEndsWithAnError() async throws {
+        let locket = fake(wordMs: 10_000)
+        let task = Task {
+            for try await _ in locket.stream(GenerateRequest(item: "x", task: .text)) {}
+        }
+        task.cancel()
+        do {
+            _ = try await task.value
+            XCTFail("it was cancelled")
+        } catch is CancellationError {
+        }
+    }
+
+    func testAStreamCancelledWhileItIsReadEndsWithAnError() async throws {
+        let locket = fake(wordMs: 10_000)
+        let task = Task {
+            for try await _ in locket.stream(GenerateRequest(item: "x", task: .text)) {}
+        }
+        try await Task.sleep(nanoseconds: 50_000_000)
+        task.cancel()
+        do {
+            _ = try await task.value
+            XCTFail("it was cancelled")
+        } catch is CancellationError {
+        }
+    }
+
+    func testLeavingTheLoopStopsTheWriting() async throws {
+        let engine = Counting(wordMs: 20)
+        for try await _ in Locket(engine: engine).stream(GenerateRequest(item: "x", task: .text)) { break }
+        while engine.ended == 0 { try await Task.sleep(nanoseconds: 1_000_000) }
+        XCTAssertEqual(engine.failed, 1)
+    }
+
+    func testTextsWaitWhileSyntheticOnesAreWritten() async throws {
+        let locket = fake()
+        locket.pause(.foreground)
+        let text = Task { try await locket.write(GenerateRequest(item: "x", task: .text)) }
+        let augmented = try await locket.augment(AugmentRequest(count: 2))
+        XCTAssertEqual(augmented.kept.count, 2)
+        locket.resume(.foreground)
+        let written = try await text.value
+        XCTAssertEqual(written.text, "Slow, and worth it.")
+    }
+
+    func testAnErrorShowsItsMessageAlone() async throws {
+        do {
+            _ = try await fake(fails: .wouldNotFit).history()
+            XCTFail("it was told to fail")
+        } catch {
+            XCTAssertEqual(error.localizedDescription, "the fake engine was told to fail like this")
+        }
+    }
+
+    func testAModelIsImportedWholeOrNotAtAll() async throws {
+        let files = FileManager.default
+        let folder = files.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try files.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? files.removeItem(at: folder) }
+        let source = files.temporaryDirectory.appendingPathComponent("model-\(UUID().uuidString).gguf")
+        defer { try? files.removeItem(at: source) }
+        try Data("abc".utf8).write(to: source)
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        // Where there is none yet, where there is a right one, and where there is a wrong one.
+        for before in [nil, "abc", "cut off"] {
+            let target = folder.appendingPathComponent(source.lastPathComponent)
+            if let before { try Data(before.utf8).write(to: target) }
+            let imported = try await Locket.importModel(from: source, sha256: abc, into: folder)
+            XCTAssertEqual(try Data(contentsOf: imported), Data("abc".utf8))
+        }
+        do {
+            _ = try await Locket.importModel(from: source, sha256: String(repeating: "0", count: 64), into: folder)
+            XCTFail("it is another file")
+        } catch is ChecksumError {
+        }
+        XCTAssertEqual(try files.contentsOfDirectory(atPath: folder.path), [source.lastPathComponent])
+    }
+
     func testEveryFailureIsAnError() async throws {
         do {
             _ = try await fake(fails: .wouldNotFit).history()
             XCTFail("it was told to fail")
         } catch LocketError.WouldNotFit(let message) {
             XCTAssertFalse(message.isEmpty)
+        }
+    }
+}
+
+/// A fake engine that counts the texts that are asked of it.
+private final class Counting: Engine, @unchecked Sendable {
+    private let inner: Engine
+    private let lock = NSLock()
+    private var counts = (calls: 0, ended: 0, failed: 0)
+
+    init(wordMs: UInt32 = 0) {
+        let script = FakeScript(
+            text: "Slow, and worth it.", wordMs: wordMs, availability: .available(neededBytes: 1))
+        inner = Engine.fake(script: script)
+        super.init(noHandle: NoHandle())
+    }
+
+    required init(unsafeFromHandle handle: UInt64) {
+        fatalError("it has no handle of its own")
+    }
+
+    var calls: Int { lock.withLock { counts.calls } }
+    var ended: Int { lock.withLock { counts.ended } }
+    var failed: Int { lock.withLock { counts.failed } }
+
+    override func generate(
+        request: GenerateRequest, listener: TextListener?, cancellation: Cancellation?
+    ) async throws -> Written {
+        lock.withLock { counts.calls += 1 }
+        do {
+            let written = try await inner.generate(
+                request: request, listener: listener, cancellation: cancellation)
+            lock.withLock { counts.ended += 1 }
+            return written
+        } catch {
+            lock.withLock {
+                counts.ended += 1
+                counts.failed += 1
+            }
+            throw error
         }
     }
 }

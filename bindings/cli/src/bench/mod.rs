@@ -55,10 +55,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
     let model = ui::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
-    // On a thread of its own, as an engine has one: OpenMP keeps a team for every thread that ever decoded, and makes all of
-    // them wait with system calls once there are more than processors.
-    let decoding = std::thread::scope(|scope| scope.spawn(|| decoding(&model, load, args)).join());
-    let mut value = decoding.map_err(|_| anyhow::anyhow!("the measurement failed"))??;
+    let mut value = decoding(&model, load, args)?;
     // Before a second copy of the model is loaded.
     extend(&mut value, json!({"peak_rss_bytes": peak_rss_bytes()}));
     if !args.decoder_only {

@@ -52,6 +52,7 @@ from ._core import (
     Power,
     Prediction,
     PredictRequest,
+    Priority,
     Reason,
     Record,
     SyntheticText,
@@ -96,6 +97,7 @@ __all__ = [
     "Power",
     "PredictRequest",
     "Prediction",
+    "Priority",
     "Reason",
     "Record",
     "SyntheticText",
@@ -297,16 +299,20 @@ class Locket:
         """Gives memory back, without waiting."""
         self._engine.release_memory(level)
 
-    def pause(self) -> None:
-        """Stops decoding between two tokens until `resume`."""
-        self._engine.pause()
+    def pause(self, priority: Priority | None = None) -> None:
+        """Stops decoding between two tokens until `resume`; with a priority only its calls, and the others go on."""
+        self._engine.pause(priority)
 
-    def resume(self) -> None:
-        """Goes on after `pause`."""
-        self._engine.resume()
+    def resume(self, priority: Priority | None = None) -> None:
+        """Goes on after `pause`; with a priority only its calls."""
+        self._engine.resume(priority)
+
+    def allow_gpu(self, allowed: bool) -> None:
+        """Whether calls that begin later may use a GPU."""
+        self._engine.allow_gpu(allowed)
 
     def set_conditions(self, thermal: Thermal, power: Power) -> None:
-        """Tells the engine how the device is."""
+        """Sets how the device is."""
         self._engine.set_conditions(thermal, power)
 
 

@@ -1,21 +1,21 @@
-//! The worker's queue: what is to be done, and what the callers and the thread know of each other.
+//! The worker's queue: calls, memory to give back, and whose turn it is to decode.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use super::{MemoryLevel, Priority};
-use crate::llm::{Conditions, Decoder, LlmError, Model, Placement};
+use crate::llm::{Conditions, Decoder, LlmError, Model, Placement, conditions::Control};
 
-/// How often who waits looks whether it still has to.
+/// Polling interval of blocked calls.
 pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a job is given: the model, the place of the decoder for its kind, and what to do between two tokens (until the
+/// What a call gets: the model, the place of the decoder for its kind, and what to do between two tokens (until the
 /// call is stopped, which the flag tells).
 pub(super) struct Loaded<'a, 'm> {
     pub(super) model: &'m Model,
@@ -31,23 +31,67 @@ pub(super) struct Queue {
     pub(super) foreground: VecDeque<Work>,
     pub(super) background: VecDeque<Work>,
     pub(super) release: Option<MemoryLevel>,
-    pub(super) conditions: Conditions,
-    pub(super) paused: bool,
+    pub(super) control: Control,
     pub(super) closed: bool,
-    /// What is in memory now: the model, a decoder.
-    pub(super) loaded: (bool, bool),
+    /// Whose call decodes now.
+    turn: Option<Priority>,
+    /// Whether a foreground call in progress waits for its turn.
+    resuming: bool,
+    /// The model that was loaded last, for as long as anybody holds it.
+    pub(super) model: Weak<Model>,
+    /// Whether that one was kept from a GPU that is there.
+    pub(super) kept_from_gpu: bool,
+    /// Whether the foreground keeps a decoder.
+    pub(super) decoder: bool,
     /// What the model ran on when it was last loaded.
     pub(super) placement: Option<Placement>,
+}
+
+impl Queue {
+    /// Whether a foreground call could decode now.
+    fn foreground_wants(&self) -> bool {
+        self.control.runs(Priority::Foreground) && (self.resuming || !self.foreground.is_empty())
+    }
+
+    /// Whether a call of this priority has the turn now. It takes the turn if it is free, and leaves it if it may not decode or
+    /// another call goes first.
+    fn take_turn(&mut self, priority: Priority) -> bool {
+        let first = priority == Priority::Foreground || !self.foreground_wants();
+        if !first || !self.control.runs(priority) {
+            self.leave_turn(priority);
+            return false;
+        }
+        let free = self.turn.is_none_or(|turn| turn == priority);
+        if free {
+            self.turn = Some(priority);
+        }
+        free
+    }
+
+    /// The model in memory, if it runs where calls may run now.
+    pub(super) fn current(&self) -> Option<Arc<Model>> {
+        let model = self.model.upgrade()?;
+        let suits = if self.control.gpu_denied { model.placement().gpu_layers == 0 } else { !self.kept_from_gpu };
+        suits.then_some(model)
+    }
+
+    fn leave_turn(&mut self, priority: Priority) {
+        if self.turn == Some(priority) {
+            self.turn = None;
+        }
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Shared {
     queue: Mutex<Queue>,
+    /// Keeps the model in memory between calls.
+    pub(super) resident: Mutex<Option<Arc<Model>>>,
     pub(super) wake: Condvar,
 }
 
 pub(super) enum Next {
-    Job(Priority, Work),
+    Job(Work),
     Release(MemoryLevel),
     Closed,
 }
@@ -57,8 +101,12 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something to do. Releasing goes before the next job.
-    pub(super) fn next(&self) -> Next {
+    pub(super) fn resident(&self) -> MutexGuard<'_, Option<Arc<Model>>> {
+        self.resident.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something that the foreground thread has to do. Releasing goes before the next call. A call comes with the turn.
+    pub(super) fn next_foreground(&self) -> Next {
         let mut queue = self.queue();
         loop {
             if queue.closed {
@@ -67,42 +115,57 @@ impl Shared {
             if let Some(level) = queue.release.take() {
                 return Next::Release(level);
             }
-            if !queue.paused {
-                if let Some(job) = queue.foreground.pop_front() {
-                    return Next::Job(Priority::Foreground, job);
-                }
-                let background = queue.conditions.background();
-                if let Some(job) = queue.background.pop_front_if(|_| background) {
-                    return Next::Job(Priority::Background, job);
-                }
+            if !queue.foreground.is_empty()
+                && queue.take_turn(Priority::Foreground)
+                && let Some(job) = queue.foreground.pop_front()
+            {
+                return Next::Job(job);
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Between two tokens of a call: waits while everything is paused. A call in the background has `aside`, with which it
-    /// lets those of the foreground go first, and waits while the conditions are against it. Returns at once when the call was
-    /// stopped.
-    pub(super) fn between(&self, stopped: &AtomicBool, mut aside: Option<&mut dyn FnMut(Work)>) {
+    /// Waits for a call of the background, which comes with the turn; none once the worker is closed.
+    pub(super) fn next_background(&self) -> Option<Work> {
         let mut queue = self.queue();
-        while !queue.closed && !stopped.load(Ordering::Relaxed) {
-            if !queue.paused {
-                let Some(aside) = aside.as_mut() else { return };
-                if let Some(job) = queue.foreground.pop_front() {
-                    drop(queue);
-                    aside(job);
-                    queue = self.queue();
-                    continue;
-                }
-                if queue.conditions.background() {
-                    return;
-                }
+        loop {
+            if queue.closed {
+                return None;
             }
-            queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+            if !queue.background.is_empty()
+                && queue.take_turn(Priority::Background)
+                && let Some(job) = queue.background.pop_front()
+            {
+                return Some(job);
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    pub(super) fn set_loaded(&self, model: bool, decoder: bool) {
-        self.queue().loaded = (model, decoder);
+    /// Between two tokens of a call: waits while its priority is paused or the conditions are against it, and, in the background,
+    /// while a call of the foreground wants to decode; the other priority may decode meanwhile. Returns at once when the call
+    /// was stopped.
+    pub(super) fn between(&self, priority: Priority, stopped: &AtomicBool) {
+        let mut queue = self.queue();
+        while !queue.closed && !stopped.load(Ordering::Relaxed) {
+            let had = queue.turn == Some(priority);
+            if queue.take_turn(priority) {
+                break;
+            }
+            queue.resuming |= priority == Priority::Foreground;
+            if had {
+                self.wake.notify_all();
+            }
+            queue = self.wake.wait_timeout(queue, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if priority == Priority::Foreground {
+            queue.resuming = false;
+        }
+    }
+
+    /// A call has ended.
+    pub(super) fn ended(&self, priority: Priority) {
+        self.queue().leave_turn(priority);
+        self.wake.notify_all();
     }
 }

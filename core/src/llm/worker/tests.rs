@@ -1,4 +1,4 @@
-//! The engine's thread on a tiny model.
+//! The engine's threads on a tiny model.
 
 use std::time::Duration;
 
@@ -12,6 +12,16 @@ fn worker(dir: &std::path::Path) -> Worker {
 
 fn options() -> DecoderOptions {
     DecoderOptions { context: 64, threads: 1, ..DecoderOptions::default() }
+}
+
+fn pause(worker: &Worker, which: Option<Priority>) {
+    let mut control = Control::default();
+    control.pause(which, true);
+    worker.set(control);
+}
+
+fn resume(worker: &Worker) {
+    worker.set(Control::default());
 }
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
@@ -169,9 +179,9 @@ fn a_pause_changes_nothing() {
         let mut pausing = |e: Event<'_>| {
             seen += u32::from(!e.piece.is_empty());
             if seen % (7 + round) == 3 {
-                worker.pause(true);
+                pause(&worker, None);
                 std::thread::sleep(Duration::from_micros(u64::from(round) * 40));
-                worker.pause(false);
+                resume(&worker);
             }
             ControlFlow::Continue(())
         };
@@ -179,7 +189,7 @@ fn a_pause_changes_nothing() {
         assert_eq!(text(&worker, priority, 200, &mut pausing).unwrap(), undisturbed, "{round}");
     }
     // Paused, a call waits and can be cancelled; afterwards everything goes on.
-    worker.pause(true);
+    pause(&worker, None);
     let mut asked = 0;
     let waiting = text(&worker, Priority::Foreground, 5, &mut |e| {
         asked += 1;
@@ -187,6 +197,76 @@ fn a_pause_changes_nothing() {
         if asked == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(waiting, Err(LlmError::Cancelled)));
-    worker.pause(false);
+    resume(&worker);
     assert_eq!(text(&worker, Priority::Foreground, 200, &mut quiet).unwrap(), undisturbed);
+}
+
+/// A call that is paused in mid-text lets those of the other priority go on, those that wait and those in progress.
+#[test]
+fn a_paused_call_lets_the_other_priority_go_on() {
+    use Priority::{Background, Foreground};
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let (long, short) =
+        (text(&worker, Foreground, 200, &mut quiet).unwrap(), text(&worker, Background, 20, &mut quiet));
+    let short = short.unwrap();
+    for (paused, other) in [(Foreground, Background), (Background, Foreground)] {
+        // The pause comes when so many tokens were written.
+        for after in [1, 30] {
+            let (worker, long, short) = (&worker, &long, &short);
+            let (stopped, wait) = mpsc::channel::<()>();
+            std::thread::scope(|scope| {
+                let held = scope.spawn(move || {
+                    let mut pieces = 0;
+                    text(worker, paused, 200, &mut |e| {
+                        pieces += usize::from(!e.piece.is_empty());
+                        if pieces == after && !e.piece.is_empty() {
+                            pause(worker, Some(paused));
+                            let _ = stopped.send(());
+                        }
+                        ControlFlow::Continue(())
+                    })
+                });
+                wait.recv().unwrap();
+                for _ in 0..3 {
+                    assert_eq!(&text(worker, other, 20, &mut quiet).unwrap(), short);
+                }
+                assert!(!held.is_finished(), "it was paused");
+                resume(worker);
+                assert_eq!(&held.join().unwrap().unwrap(), long);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_paused_call_can_be_cancelled_while_the_other_priority_goes_on() {
+    use Priority::{Background, Foreground};
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    for (paused, other) in [(Foreground, Background), (Background, Foreground)] {
+        pause(&worker, Some(paused));
+        let mut asked = 0;
+        let waiting = text(&worker, paused, 20, &mut |_| {
+            asked += 1;
+            if asked == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert!(matches!(waiting, Err(LlmError::Cancelled)));
+        assert_eq!(text(&worker, other, 20, &mut quiet).unwrap().len(), 20);
+        resume(&worker);
+        assert_eq!(text(&worker, paused, 20, &mut quiet).unwrap().len(), 20);
+    }
+}
+
+/// Without a GPU at hand nothing changes: the model is not loaded again.
+#[test]
+fn denying_a_gpu_that_is_not_there_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let worker = worker(dir.path());
+    let first = text(&worker, Priority::Foreground, 20, &mut quiet).unwrap();
+    std::fs::remove_file(dir.path().join("tiny.gguf")).unwrap();
+    for gpu_denied in [true, false] {
+        worker.set(Control { gpu_denied, ..Control::default() });
+        assert_eq!(text(&worker, Priority::Foreground, 20, &mut quiet).unwrap(), first);
+    }
 }

@@ -6,7 +6,9 @@ import dev.locket.ffi.FakeScript
 import dev.locket.ffi.Failure
 import dev.locket.ffi.Interaction
 import dev.locket.ffi.LocketException
+import dev.locket.ffi.Priority
 import dev.locket.ffi.WritingTask
+import kotlinx.coroutines.async
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeoutOrNull
@@ -56,6 +58,23 @@ class FakeTest {
     fun `it can be slow, and cancelled`() = test {
         val locket = Locket.fake(script.copy(wordMs = 10_000u))
         assertNull(withTimeoutOrNull(50) { locket.write(Here.text()) })
+        locket.close()
+    }
+
+    @Test
+    fun `each priority is paused alone`() = test {
+        val locket = Locket.fake(script)
+        locket.pause(Priority.FOREGROUND)
+        val text = async { locket.write(Here.text()) }
+        assertEquals(2, locket.augment(AugmentRequest(count = 2u)).kept.size)
+        assertTrue(text.isActive)
+        locket.resume(Priority.FOREGROUND)
+        assertEquals("Slow, and worth it.", text.await().text)
+        locket.pause(Priority.BACKGROUND)
+        assertNull(withTimeoutOrNull(50) { locket.augment() })
+        assertEquals("Slow, and worth it.", locket.write(Here.text()).text)
+        locket.resume()
+        assertEquals(3, locket.augment().kept.size)
         locket.close()
     }
 

@@ -15,6 +15,7 @@ import dev.locket.ffi.ModelConfig
 import dev.locket.ffi.Power
 import dev.locket.ffi.PredictRequest
 import dev.locket.ffi.Prediction
+import dev.locket.ffi.Priority
 import dev.locket.ffi.Record
 import dev.locket.ffi.Thermal
 import dev.locket.ffi.Written
@@ -107,13 +108,16 @@ public class Locket(private val engine: EngineInterface) {
     /** Gives memory back, without waiting. */
     public fun releaseMemory(level: MemoryLevel): Unit = engine.releaseMemory(level)
 
-    /** Stops decoding between two tokens until [resume]. */
-    public fun pause(): Unit = engine.pause()
+    /** Stops decoding between two tokens until [resume]; with a [priority] only its calls, and the others go on. */
+    public fun pause(priority: Priority? = null): Unit = engine.pause(priority)
 
-    /** Goes on after [pause]. */
-    public fun resume(): Unit = engine.resume()
+    /** Goes on after [pause]; with a [priority] only its calls. */
+    public fun resume(priority: Priority? = null): Unit = engine.resume(priority)
 
-    /** Tells the engine how the device is. */
+    /** Whether calls that begin later may use a GPU. */
+    public fun allowGpu(allowed: Boolean): Unit = engine.allowGpu(allowed)
+
+    /** Sets how the device is. */
     public fun setConditions(thermal: Thermal, power: Power): Unit = engine.setConditions(thermal, power)
 
     public companion object {

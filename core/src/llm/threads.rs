@@ -1,0 +1,190 @@
+//! Number of threads that decode: all that were asked for on an idle processor, fewer beside other programs.
+//!
+//! Threads that compute one graph wait for each other some hundred times, and llama.cpp lets them spin. Where another program
+//! takes the processor of one of them, the others burn theirs: two threads beside two busy programs can take ten times as long
+//! as one. So the time that the process got is compared with the time that its threads could have used.
+
+use std::time::Duration;
+
+use llama_cpp_2::DecodeError;
+
+use super::Decoder;
+use crate::sys::{Moment, Spent};
+
+/// Shortest span to judge by: a kernel counts the time of other threads at its clock's tick (1 to 10 ms).
+const WINDOW: Duration = Duration::from_millis(100);
+/// Processors, of those that threads could have used, that may go to others without a change.
+const LOST: f64 = 0.35;
+/// Processors that may be missing for a span to count as undisturbed.
+const NOISE: f64 = 0.1;
+/// Time of decoding without disturbance before more threads are tried; doubles up to [`PATIENCE_MAX`] with every try that fails.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE_MAX: Duration = Duration::from_secs(16);
+
+/// Upper bound for the threads of one decoder: the processors that this process may run on, and llama.cpp's own limit.
+pub(super) fn limit() -> usize {
+    const GGML_MAX_N_THREADS: usize = 512;
+    std::thread::available_parallelism().map_or(1, |n| n.get()).min(GGML_MAX_N_THREADS)
+}
+
+/// The choice of the number of threads for one decoder.
+#[derive(Debug)]
+pub(super) struct Pace {
+    most: usize,
+    now: usize,
+    /// What calls have spent since the last judgement.
+    spent: Spent,
+    /// Time without disturbance on fewer threads than `most`, or since the last try.
+    quiet: Duration,
+    patience: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, now: most, spent: Spent::default(), quiet: Duration::ZERO, patience: PATIENCE }
+    }
+
+    /// Upper bound of the threads.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Threads for the next call.
+    pub(super) fn now(&self) -> usize {
+        self.now
+    }
+
+    /// Notes what a call with [`Pace::now`] threads has spent.
+    pub(super) fn note(&mut self, call: Spent) {
+        if call.faults > 0 {
+            // It waited for the disk, not for the processor.
+            return;
+        }
+        self.spent.add(call);
+        if self.spent.wall < WINDOW {
+            return;
+        }
+        let Spent { wall, process, caller, .. } = std::mem::take(&mut self.spent);
+        let share = |time: Duration| time.as_secs_f64() / wall.as_secs_f64();
+        // The second catches a loss that the app's other threads hide in the first.
+        let got = share(process).min(self.now as f64 * share(caller));
+        let missing = self.now as f64 - got;
+        if self.now > 1 && missing > LOST {
+            self.now = (got as usize).clamp(1, self.now - 1);
+            if self.quiet < self.patience {
+                self.patience = (self.patience * 2).min(PATIENCE_MAX);
+            }
+            self.quiet = Duration::ZERO;
+            return;
+        }
+        self.quiet = if missing > NOISE && self.now < self.most { Duration::ZERO } else { self.quiet + wall };
+        if self.quiet < self.patience {
+            return;
+        }
+        if self.now < self.most {
+            self.now = self.most;
+            self.quiet = Duration::ZERO;
+        } else {
+            self.patience = PATIENCE;
+        }
+    }
+}
+
+impl Decoder<'_> {
+    /// Has llama.cpp compute the batch, on as many threads as the processor has free.
+    pub(super) fn compute(&mut self) -> Result<(), DecodeError> {
+        let adapts = self.pace.most() > 1;
+        let before = adapts.then(Moment::now).flatten();
+        let result = self.context.decode(&mut self.batch);
+        if let Some(spent) = before.and_then(|moment| moment.spent()) {
+            let threads = self.pace.now();
+            self.pace.note(spent);
+            if let (true, Some(pool)) = (self.pace.now() != threads, &self.pool) {
+                pool.set(&mut self.context, self.pace.now() as i32);
+            }
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of 20 ms in which the process got `processors`, its calling thread `caller` of one.
+    fn call(processors: f64, caller: f64) -> Spent {
+        let wall = Duration::from_millis(20);
+        Spent { wall, process: wall.mul_f64(processors), caller: wall.mul_f64(caller), faults: 0 }
+    }
+
+    /// The threads after `calls` on a processor that gives `free` processors to this process.
+    fn after(pace: &mut Pace, calls: usize, free: f64) -> usize {
+        for _ in 0..calls {
+            let got = free.min(pace.now() as f64);
+            pace.note(call(got, got / pace.now() as f64));
+        }
+        pace.now()
+    }
+
+    #[test]
+    fn an_idle_processor_keeps_all_threads() {
+        for most in [1, 2, 8] {
+            let mut pace = Pace::new(most);
+            for turn in 0..500 {
+                // A clock that counts in ticks sees now less, now more.
+                let error = if turn % 2 == 0 { 0.2 } else { -0.2 };
+                pace.note(call(most as f64 - error, 1.0));
+                assert_eq!(pace.now(), most);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_follow_the_processors_that_are_free() {
+        let mut pace = Pace::new(8);
+        assert_eq!(after(&mut pace, 6, 6.5), 6);
+        assert_eq!(after(&mut pace, 6, 0.4), 1);
+        let mut pace = Pace::new(2);
+        assert_eq!(after(&mut pace, 6, 1.0), 1);
+        // The caller lost half its time; the app's other threads hide it.
+        let mut pace = Pace::new(2);
+        (0..6).for_each(|_| pace.note(call(2.0, 0.5)));
+        assert_eq!(pace.now(), 1);
+    }
+
+    #[test]
+    fn one_long_call_is_enough() {
+        let mut pace = Pace::new(2);
+        let second = Duration::from_secs(1);
+        pace.note(Spent { wall: second, process: second, caller: second / 2, faults: 0 });
+        assert_eq!(pace.now(), 1);
+    }
+
+    #[test]
+    fn all_threads_come_back_when_the_others_have_gone() {
+        let mut pace = Pace::new(4);
+        assert_eq!(after(&mut pace, 10, 1.0), 1);
+        assert_eq!(after(&mut pace, 100, 0.6), 1, "still disturbed");
+        assert_eq!(after(&mut pace, 60, 4.0), 4);
+    }
+
+    #[test]
+    fn tries_that_fail_become_rare() {
+        let mut pace = Pace::new(2);
+        let mut tried = 0;
+        for _ in 0..10_000 {
+            // One busy program on two processors: a thread alone is undisturbed.
+            let (got, caller) = if pace.now() == 2 { (1.5, 0.75) } else { (1.0, 1.0) };
+            tried += usize::from(pace.now() == 2);
+            pace.note(call(got, caller));
+        }
+        assert!((20..150).contains(&tried), "{tried} of 10,000 calls, 200 s");
+    }
+
+    #[test]
+    fn reading_the_model_from_disk_is_no_disturbance() {
+        let mut pace = Pace::new(2);
+        (0..50).for_each(|_| pace.note(Spent { faults: 3, ..call(0.1, 0.05) }));
+        assert_eq!(pace.now(), 2);
+    }
+}

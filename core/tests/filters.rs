@@ -11,7 +11,7 @@ use std::{
 use locket::{
     Error,
     interaction::Interaction,
-    pack::{self, BuildOptions, BuildReport, Dropped, Filters, Pack, PackError, author_key},
+    pack::{self, BuildOptions, BuildReport, Cleaned, Dropped, Filters, Pack, PackError, author_key},
     profile::{Profile, Profiles},
 };
 
@@ -54,6 +54,23 @@ fn what_an_author_says_twice_of_an_item_is_there_once() {
     let (pack, report) = build(&[write(dir.path(), &said)], &dir.path().join("p.pack"), Filters::default()).unwrap();
     assert_eq!((report.dropped.duplicates, report.meta.texts, report.meta.edges), (1, 4, 3));
     assert_eq!(pack.texts(0).map(|t| t.text.to_owned()).collect::<Vec<_>>(), ["good", "good", "bad"]);
+}
+
+#[test]
+fn texts_lose_personal_data_and_sellers_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = [
+        ("a", "x", "A <b>good</b> lamp. Write to kim@example.org for one. It&#039;s bright."),
+        ("b", "x", "Dear lamp_fan, Thank you for taking the time to review. Cheers, Kevin, General Manager"),
+        ("c", "x", "Plain."),
+    ];
+    let (pack, report) = build(&[write(dir.path(), &said)], &dir.path().join("p.pack"), Filters::default()).unwrap();
+    let cleaned = Cleaned { mails: 1, markup: 3, answers: 1, ..Cleaned::default() };
+    assert_eq!(report.dropped, Dropped { cleaned, ..Dropped::default() });
+    assert_eq!(pack.texts(0).map(|t| t.text.to_owned()).collect::<Vec<_>>(), ["A good lamp. It's bright.", "Plain."]);
+    // They met the item all the same.
+    assert_eq!((report.meta.texts, report.meta.edges), (2, 3));
+    assert_eq!(pack.documents("example"), 0);
 }
 
 #[test]

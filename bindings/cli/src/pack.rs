@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
-    pack::{self, BuildOptions, DeltaReport, Dropped, Filters, Holdout, author_key, build},
+    pack::{self, BuildOptions, Cleaned, DeltaReport, Dropped, Filters, Holdout, author_key, build},
     text::hex,
 };
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::{
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Build a pack from profiles (JSON lines, plain or .zst)
+    /// Build a pack from profiles (JSON lines, plain or .zst); public texts lose personal data, markup and sellers' answers
     #[command(after_help = "\
 Examples:
   locket pack build --profiles reviews.jsonl.zst --out shop.pack
@@ -173,6 +173,20 @@ fn told_dropped(dropped: &Dropped) {
     ];
     for (n, what) in counts.iter().filter(|c| c.0 > 0) {
         note!("left out: {n} {what}");
+    }
+    let Cleaned { mails, phones, links, accounts, addresses, markup, promotions, answers } = dropped.cleaned;
+    let counts = [
+        (mails, "mail addresses"),
+        (phones, "phone numbers"),
+        (links, "links"),
+        (accounts, "account, card or order numbers"),
+        (addresses, "street addresses"),
+        (markup, "tags and other markup"),
+        (promotions, "lines about promotions"),
+        (answers, "sellers' answers"),
+    ];
+    for (n, what) in counts.iter().filter(|c| c.0 > 0) {
+        eprintln!("taken out of texts: {n} {what}");
     }
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from .texts import terms
+from .texts import terms_of
 
 COMPARED = 200
 SHORT = np.float32(400)
@@ -28,7 +28,7 @@ class Filters:
     texts_per_item: int | None = None
 
 
-def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
+def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, object]) -> DataFrame:
     """Without removed people and other categories."""
     if filters.removed:
         gone = F.broadcast(rows.sparkSession.createDataFrame([(user,) for user in sorted(filters.removed)], "user string"))
@@ -41,7 +41,7 @@ def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, int]) -> 
     return rows
 
 
-def once(rows: DataFrame, dropped: dict[str, int]) -> DataFrame:
+def once(rows: DataFrame, dropped: dict[str, object]) -> DataFrame:
     """The rows with texts, without those that the same author had already given on the same item."""
     said = rows.where(F.col("text").isNotNull())
     again = F.row_number().over(Window.partitionBy("user", "item", "title", "text").orderBy("seq"))
@@ -50,7 +50,7 @@ def once(rows: DataFrame, dropped: dict[str, int]) -> DataFrame:
     return kept
 
 
-def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str, int]) -> tuple[DataFrame, DataFrame]:
+def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str, object]) -> tuple[DataFrame, DataFrame]:
     """Interactions and texts without items that too few people met (k-anonymity)."""
     if filters.people_per_item > 1:
         people = rows.groupBy("item").agg(F.countDistinct("user").alias("people"))
@@ -62,7 +62,7 @@ def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str,
     return rows, said
 
 
-def texts(said: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFrame:
+def texts(said: DataFrame, filters: Filters, dropped: dict[str, object]) -> DataFrame:
     """The texts that are public."""
     if filters.authors_per_item > 1:
         authors = said.groupBy("item").agg(F.countDistinct("user").alias("authors"))
@@ -79,8 +79,10 @@ def texts(said: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFra
         most = filters.texts_per_item
         placed = said.withColumn("place", F.row_number().over(Window.partitionBy("item").orderBy(*latest)))
         # Who is not among the latest of a blockbuster is behind them anyway.
-        shown = placed.where(F.col("place") <= COMPARED).select("item", "seq", "place", "title", "text").rdd
-        chosen = shown.map(lambda r: (r.item, (r.place, r.seq, r.title, r.text))).groupByKey().flatMap(lambda g: ranks(g[1]))
+        shown = placed.where(F.col("place") <= COMPARED).select(
+            "item", "seq", "place", F.octet_length("text").alias("length"), F.array_distinct(F.concat(terms_of("title"), terms_of("text"))).alias("terms")
+        )
+        chosen = shown.rdd.map(lambda r: (r.item, (r.place, r.seq, r.length, r.terms))).groupByKey().flatMap(lambda g: ranks(g[1]))
         ranked = said.sparkSession.createDataFrame(chosen, "seq long, rank int")
         kept = placed.join(ranked, "seq", "left").where(F.coalesce("rank", F.col("place") - 1) < most).drop("rank", "place")
         dropped["texts_per_item"] = said.count() - kept.count()
@@ -88,12 +90,12 @@ def texts(said: DataFrame, filters: Filters, dropped: dict[str, int]) -> DataFra
     return said
 
 
-def ranks(latest_first: Iterable[tuple[int, int, str, str]]) -> list[tuple[int, int]]:
-    """(seq, rank) of the texts of one item: each adds most to those in front of it, by how short and how late it is, less its
-    likeness to the nearest of them (MMR)."""
+def ranks(latest_first: Iterable[tuple[int, int, int, list[str]]]) -> list[tuple[int, int]]:
+    """(seq, rank) of the texts of one item, given as (place, seq, bytes, terms): each adds most to those in front of it, by how
+    short and how late it is, less its likeness to the nearest of them (MMR)."""
     rows = sorted(latest_first)
-    said = [frozenset(terms(f"{title}\n{text}")) for _, _, title, text in rows]
-    lengths = [np.float32(max(len(text.encode()), 1)) for *_, text in rows]
+    said = [frozenset(terms) for *_, terms in rows]
+    lengths = [np.float32(max(length, 1)) for _, _, length, _ in rows]
     count = np.float32(len(rows))
 
     def worth(at: int) -> np.float32:

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from . import filters
+from . import clean, filters
 from .algebra import fnv
 from .filters import Filters
 from .order import KEPT, numbered
@@ -103,12 +103,15 @@ class Numbered:
     keys: np.ndarray
 
 
-def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, int]]:
+def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, object]]:
     """The interactions that are kept, and how many were not, by reason."""
-    dropped: dict[str, int] = {}
-    clean = {name: line(name) for name in ("item_title", "category", "title")}
-    rows = filters.interactions(complete(rows), keep, dropped).withColumns({**clean, "text": F.when(F.col("text").isNotNull(), line("text"))})
-    rows = rows.persist(KEPT)
+    dropped: dict[str, object] = {}
+    on_line = {name: line(name) for name in ("item_title", "category", "title")}
+    rows = filters.interactions(complete(rows), keep, dropped).withColumns({**on_line, "text": F.when(F.col("text").isNotNull(), line("text"))})
+    rows = rows.withColumn("clean", clean.cleaned("title", "text")).persist(KEPT)
+    dropped["cleaned"] = clean.counted(rows, "clean.counts")
+    # What was nothing but a seller's answer has no text any more.
+    rows = rows.withColumns({"title": line("clean.title"), "text": F.when(F.col("clean.text").isNotNull(), line("clean.text"))}).drop("clean")
     people = numbered(rows.groupBy("user").agg(F.min("seq").alias("seq")), "seq", "user").drop("seq").persist(KEPT)
     with_texts = bool(rows.where(F.col("text").isNotNull()).head(1))
     public = filters.once(rows, dropped) if with_texts else rows.limit(0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -22,10 +20,28 @@ if TYPE_CHECKING:
 
 TERMS_PER_ITEM = 64
 TITLE_BOOST = 3
-TERM_BYTES = 24
+TERM_CHARS = 24
 UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 SPACE = "[\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
 """What Rust's char::is_whitespace and char::is_control name."""
+
+MARK = "[\\p{M}\\x{ff9e}\\x{ff9f}]"
+KATAKANA = "[\\x{3031}-\\x{3035}\\x{30a1}-\\x{30fa}\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{ff66}-\\x{ff9d}]"
+SINGLE = (
+    "[[\\p{IsIdeographic}\\p{IsHiragana}\\p{IsThai}\\p{IsLao}\\p{IsMyanmar}\\p{IsKhmer}"
+    "\\p{IsTai_Le}\\p{IsNew_Tai_Lue}\\p{IsTai_Tham}\\p{IsTai_Viet}]&&[\\p{IsAlphabetic}]&&[^\\p{M}\\p{Nd}]]"
+)
+LETTER = f"[[\\p{{IsAlphabetic}}\\p{{Nd}}\\p{{Nl}}]&&[^\\p{{M}}\\x{{ff9e}}\\x{{ff9f}}]&&[^{KATAKANA[1:-1]}]&&[^{SINGLE}]]"
+WORD = f"(?:{KATAKANA}{MARK}*)+|{SINGLE}{MARK}*|\\p{{No}}{MARK}*|(?:{LETTER}{MARK}*)+"
+"""What `words` in core/src/text.rs yields, as Java writes it: letters and digits with their marks, a character at a time where a
+script has no spaces, a run at a time in Katakana."""
+UNSPACED = (
+    "[[\\x{e01}-\\x{e3a}\\x{e40}-\\x{e4e}\\x{e81}-\\x{ece}\\x{edc}-\\x{edf}\\x{1000}-\\x{103f}\\x{1050}-\\x{108f}\\x{109a}-\\x{109d}"
+    "\\x{1780}-\\x{17d3}\\x{a9e0}-\\x{a9ef}\\x{a9fa}-\\x{a9fe}\\x{aa60}-\\x{aa7f}\\x{3005}-\\x{3007}\\x{3041}-\\x{309f}\\x{30a1}-\\x{30fa}"
+    "\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{3400}-\\x{9fff}\\x{f900}-\\x{faff}\\x{20000}-\\x{3ffff}]"
+    "&&[\\p{IsAlphabetic}]&&[^\\p{M}]]"
+)
+"""`is_unspaced` in core/src/text.rs."""
 
 
 @functools.cache
@@ -35,12 +51,6 @@ def stopwords() -> frozenset[str]:
     return frozenset(resources.files(__package__).joinpath("stopwords.txt").read_text(encoding="utf-8").split())
 
 
-def terms(text: str) -> Iterator[str]:
-    """The topical terms of a text."""
-    stop = stopwords()
-    return (w.lower() for w in re.findall("[A-Za-z0-9]+", text) if 1 < len(w) <= TERM_BYTES and w.lower() not in stop)
-
-
 def line(name: str) -> Column:
     """A column on one line."""
     spaced = F.regexp_replace(F.coalesce(F.col(name), F.lit("")), "<br ?/?>", " ")
@@ -48,14 +58,15 @@ def line(name: str) -> Column:
 
 
 def words_of(name: str) -> Column:
-    """Lower-cased runs of ASCII letters and digits of a column."""
-    return F.transform(F.regexp_extract_all(name, F.lit("([A-Za-z0-9]+)"), F.lit(1)), F.lower)
+    """The lower-cased words of a column in any script."""
+    return F.transform(F.regexp_extract_all(name, F.lit(f"({WORD})"), F.lit(1)), F.lower)
 
 
 def terms_of(name: str) -> Column:
     """The topical terms of a column."""
     stop = sorted(stopwords())
-    return F.filter(words_of(name), lambda w: (F.length(w) > 1) & (F.length(w) <= TERM_BYTES) & ~w.isin(stop))
+    long = lambda w: (F.length(w) > 1) | w.rlike(f"^{UNSPACED}")
+    return F.filter(words_of(name), lambda w: long(w) & (F.length(w) <= TERM_CHARS) & ~w.isin(stop))
 
 
 def item_terms() -> Column:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,12 +23,34 @@ from processes import below, busy
 REPO = pathlib.Path(__file__).resolve().parents[3]
 LOCKET = REPO / "target/release/locket"
 SAMPLE = REPO / "tests/sample/sample.jsonl"
+SCRIPTS = [
+    "Größe passt, die Spülmaschine übersteht's. Straße, ẞ, Œuvre, naïve cafe\u0301, İstanbul, x² 5½ ①.",
+    "Чайник не течёт, ручка тёплая и крепкая; очень доволен покупкой. Высококачественнейшее обслуживание.",
+    "茶壶很好用，手柄不烫手，容易清洗。USB线3米。我喜欢！",
+    "यह केतली बहुत अच्छी है, हैंडल मज़बूत है। दुकानदार भला है।",
+    "กาน้ำดีมาก หูจับไม่ร้อน ทำความสะอาดง่าย",
+    "このケトルはとても良い。ハンドルが熱くならない。ｶﾞﾗｽ製、らーめん",
+    "주전자가 아주 좋아요. 손잡이가 뜨겁지 않아요.",
+    "הקומקום טוב מאוד, \u05e9\u05dc\u05d5\u05dd. ابريق ممتاز، لا يسرب الماء؟ می\u200cخواهم. ΟΔΟΣ Σίσυφος",
+]
+"""German, Russian, Chinese, Hindi, Thai, Japanese, Korean, Hebrew, Arabic, Persian and Greek."""
 DATA = pathlib.Path(os.environ.get("LOCKET_DATA", REPO.parent / "shared/data"))
 
 
 def locket(*args: object) -> dict:
     said = subprocess.run([LOCKET, *map(str, args), "--json"], check=True, capture_output=True, text=True)
     return json.loads(said.stdout)
+
+
+SECTIONS = {"ids": 3, "titles": 6, "authors": 14, "stars": 15, "texts": 17, "terms": 19, "documents": 20, "content": 22}
+"""Sections of a pack (core/src/pack/format.rs) that have the same bytes whoever built it."""
+
+
+def sections(pack: pathlib.Path) -> dict[int, bytes]:
+    """The sections of a pack, by number."""
+    data = pack.read_bytes()
+    table = struct.iter_unpack("<IIQQ", data[32 : 32 + 24 * int.from_bytes(data[12:16], "little")])
+    return {number: data[at : at + length] for number, _, at, length in table}
 
 
 def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
@@ -137,6 +160,27 @@ class Sample(Case):
         locket("pack", "assemble", self.whole, "--out", self.dir / "profiles.pack")
         self.assertEqual(4, there["dropped"]["duplicates"])
         self.assertEqual((self.dir / "profiles.pack").read_bytes(), (self.dir / "table.pack").read_bytes())
+
+    def test_texts_of_every_script_and_with_personal_data_give_the_same(self) -> None:
+        said = [case.split("\t")[1] for case in (REPO / "tests/cleaning.tsv").read_text().splitlines() if not case.startswith("#")]
+        said += SCRIPTS
+        profiles = []
+        for n, text in enumerate(said):
+            met = [{"item": f"i{(n + k) % 7}", "item_title": f"Größe № {k} 茶壶", "title": said[n - k], "text": text, "rating": 4} for k in range(3)]
+            profiles.append({"user": f"u{n}", "history": met[:2], "target": met[2]})
+        people = self.dir / "people.jsonl"
+        people.write_text("\n".join(json.dumps(p, ensure_ascii=False) for p in profiles), encoding="utf-8")
+        keep = ["--texts-per-item", 20]
+        here, there = self.dir / "here.pack", self.dir / "there.pack"
+        ours = locket("pack", "build", "--profiles", people, *keep, "--out", here)
+        theirs = locket("pack", "assemble", self.parts("parts", "--profiles", people, *keep), "--out", there)
+        self.assertGreater(min(ours["dropped"]["cleaned"].values()), 0)
+        self.assertEqual(ours["dropped"], theirs["dropped"])
+        for fact in ["items", "users", "edges", "texts", "documents", "terms", "mean_words", "bytes"]:
+            self.assertEqual(ours[fact], theirs[fact], fact)
+        mine, yours = sections(here), sections(there)
+        for name, number in SECTIONS.items():
+            self.assertEqual(mine[number], yours[number], name)
 
     def killed(self, which, pause: float, lost: str, **how: str) -> None:
         """Runs the job, and kills three or more processes that `which` names until it said twice what it `lost`, so that no task fails

@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Meta, PackError, author_key,
+    clean::clean,
     filter::{Dropped, Everything, Filters},
     hash, link,
     terms::{content, count_terms},
@@ -281,8 +282,11 @@ impl PackBuilder {
     }
 
     fn text(&mut self, interaction: &Interaction, item: u32, author: u64, held_out: bool) -> Result<(), PackError> {
-        let title = text::one_line(interaction.title.as_deref().unwrap_or_default());
-        let body = text::one_line(&interaction.text);
+        let cleaned = &mut self.dropped.cleaned;
+        let mut line = |text: &str| clean(&text::one_line(text), cleaned).map(|text| text::one_line(&text));
+        let title = line(interaction.title.as_deref().unwrap_or_default()).unwrap_or_default();
+        // A seller's answer is nothing that the author wrote.
+        let Some(body) = line(&interaction.text) else { return Ok(()) };
         if !self.said.insert(hash(&format!("{author} {item} {title}\n{body}"))) {
             self.dropped.duplicates += 1;
             return Ok(());

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    Cleaned,
     build::{Item, Row},
     select,
 };
@@ -52,6 +53,8 @@ pub struct Dropped {
     pub texts_per_item: usize,
     /// Texts that found no room.
     pub texts_for_size: usize,
+    /// What was taken out of texts.
+    pub cleaned: Cleaned,
 }
 
 /// What filters look at.

@@ -12,6 +12,8 @@
 mod assemble;
 #[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod clean;
 mod delta;
 #[cfg(feature = "build")]
 mod diff;
@@ -34,6 +36,8 @@ mod write;
 pub use assemble::assemble;
 #[cfg(feature = "build")]
 pub use build::{BadLine, BuildOptions, BuildReport, Built, Holdout, PackBuilder, build, build_edges};
+#[cfg(feature = "build")]
+pub use clean::Cleaned;
 pub use delta::{DeltaError, DeltaReport, apply};
 #[cfg(feature = "build")]
 pub use diff::{diff, public_key};

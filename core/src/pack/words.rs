@@ -2,8 +2,8 @@
 
 use crate::text;
 
-/// Longest term, in bytes; longer ones are noise.
-const TERM_BYTES: usize = 24;
+/// Longest term, in characters; longer ones are noise.
+const TERM_CHARS: usize = 24;
 
 /// Smoothed inverse document frequency, never negative.
 pub(super) fn idf(texts: usize, documents: u32) -> f32 {
@@ -11,7 +11,25 @@ pub(super) fn idf(texts: usize, documents: u32) -> f32 {
     (1.0 + (n - d + 0.5).max(0.0) / (d + 0.5)).ln()
 }
 
-/// The topical terms of a text.
+/// The topical terms of a text: its words without single letters (of scripts with spaces), long ones and stop words.
 pub(super) fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
-    text::words(text).filter(|w| w.len() > 1 && w.len() <= TERM_BYTES && !text::is_stopword(w))
+    text::words(text).filter(|word| {
+        let chars = word.chars().count();
+        (chars > 1 || word.starts_with(text::is_unspaced)) && chars <= TERM_CHARS && !text::is_stopword(word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_in_any_script() {
+        let of = |text| terms(text).collect::<Vec<_>>();
+        assert_eq!(of("The tea is a hit, Übergröße и чайник"), ["tea", "hit", "übergröße", "чайник"]);
+        assert_eq!(of("茶壶"), ["茶", "壶"]);
+        // 33 bytes.
+        assert_eq!(of("दुकानदारी"), ["दुकानदारी"]);
+        assert_eq!(of(&"x".repeat(25)), [""; 0]);
+    }
 }

@@ -209,7 +209,8 @@ impl Feed for Writing<'_> {
             let round = self.options.candidates.max(1) as u32 + progress.retries;
             progress.retries += 1;
             progress.outstanding = 1;
-            self.open.push_back((job, round));
+            // At once: an item that is finished is kept if the call is stopped.
+            self.open.push_front((job, round));
         }
         if progress.outstanding == 0 {
             (self.finished)(job, &progress.attempt);

@@ -78,7 +78,7 @@ impl Views {
     }
 }
 
-/// What the answers to [`candidates`] say, those that are whole.
+/// Reads the answers to the requests for several candidates, those that are whole.
 pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
     let views = Views::new(material);
     let shown = (0..).map(|n| views.of(material, n));

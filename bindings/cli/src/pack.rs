@@ -186,7 +186,7 @@ fn told_dropped(dropped: &Dropped) {
         (answers, "sellers' answers"),
     ];
     for (n, what) in counts.iter().filter(|c| c.0 > 0) {
-        eprintln!("taken out of texts: {n} {what}");
+        note!("taken out of texts: {n} {what}");
     }
 }
 

@@ -307,7 +307,7 @@ impl Engine {
     }
 
     /// What a request's prompt is made of, to look at before (or instead of) writing. The likeliest text behind what was invented
-    /// for somebody is less like theirs: it stands in the prompt of one of several that are planned ([`generate::candidates`]), and of
+    /// for somebody is less like theirs: it stands in the prompt of one of several that are planned, and of
     /// who has written nothing.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod decoder;
 mod details;
 mod device;
 mod draft;
+mod follower;
 pub mod gguf;
 pub(crate) mod model;
 mod no_repeat;
@@ -31,6 +32,7 @@ mod steps;
 mod threads;
 mod unwritable;
 pub(crate) mod worker;
+mod writing;
 
 pub use budget::MemoryBudget;
 pub use checksum::sha256;

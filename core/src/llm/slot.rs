@@ -3,17 +3,16 @@
 use std::time::Instant;
 
 use super::{
-    LlmError, Model, NoRepeat, Phase, Token,
+    LlmError, Model, Phase, Token,
     candidates::{Chooser, log_prob},
     common_prefix,
     contrast::{self, Beside},
     draft::Pace,
-    no_repeat::Follower,
     pieces::{Grid, Read},
-    request::{Completion, OnRepeat, PhaseOutput, Request, Stop, WordLimit},
+    request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
     steps::Work,
+    writing::Writing,
 };
-use crate::text;
 
 /// A piece of work in progress.
 pub(super) struct Job {
@@ -49,23 +48,6 @@ pub(super) struct Writer {
 pub(super) struct Scorer {
     continuation: Vec<Token>,
     scores: Vec<f64>,
-}
-
-/// The phase in progress.
-#[derive(Default)]
-struct Writing {
-    /// Bytes not yet passed on: an unfinished character, or what may become a stop string.
-    held: Vec<u8>,
-    text: String,
-    tokens: Vec<Token>,
-    log_prob: f64,
-    /// How far the text follows those that it must not repeat, and how many of the bytes in `held` it knows.
-    follower: Follower,
-    known: usize,
-    /// The text that would have been repeated.
-    source: Option<usize>,
-    /// Bytes of the follower's text that stood there before.
-    before: usize,
 }
 
 /// A sequence of the decoder.
@@ -297,77 +279,6 @@ impl Writer {
     }
 }
 
-impl Writing {
-    /// Passes on what is whole characters and cannot become a stop string; true if a stop string came.
-    fn release(&mut self, stops: &[String], mut emit: impl FnMut(&str)) -> bool {
-        let whole = self.whole();
-        let text = String::from_utf8_lossy(&self.held[..whole]).into_owned();
-        let first = stops.iter().filter_map(|s| text.find(s.as_str())).min();
-        let sure = first.unwrap_or_else(|| (text.len() - undecided(&text, stops)).min(self.clear()));
-        if sure > 0 {
-            emit(&text[..sure]);
-            self.text.push_str(&text[..sure]);
-            self.held.drain(..sure);
-            self.known = self.known.saturating_sub(sure);
-        }
-        first.is_some()
-    }
-
-    /// Tells the follower the whole characters that it does not know yet.
-    fn follow(&mut self, constraint: &NoRepeat) {
-        let whole = self.whole();
-        let piece = String::from_utf8_lossy(&self.held[self.known..whole]).into_owned();
-        self.follower.push(constraint, &piece);
-        self.known = whole;
-    }
-
-    /// How many bytes of `held` are whole characters.
-    fn whole(&mut self) -> usize {
-        match std::str::from_utf8(&self.held) {
-            Ok(s) => s.len(),
-            Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            // Bytes that will never be a character (a byte-level vocabulary allows them): pass on a replacement.
-            Err(_) => {
-                self.held = String::from_utf8_lossy(&self.held).into_owned().into_bytes();
-                self.held.len()
-            }
-        }
-    }
-
-    /// Of the bytes in `held` those that cannot be the beginning of a repetition; all of them where nothing is followed.
-    fn clear(&self) -> usize {
-        if self.known == 0 { usize::MAX } else { self.follower.clear().saturating_sub(self.before + self.text.len()) }
-    }
-
-    /// Gives up the run at the end, or the unit in progress.
-    fn cut(&mut self, run: bool, constraint: Option<&NoRepeat>) {
-        let end = if run { self.follower.clear() } else { self.follower.complete_bytes() };
-        self.source = constraint.filter(|_| run).and_then(|constraint| self.follower.source(constraint));
-        self.held.truncate(end.saturating_sub(self.before + self.text.len()));
-    }
-
-    /// Why the text ends here, if it has as many words as it may have.
-    fn reaches(&self, limit: WordLimit, before: &str) -> Option<Stop> {
-        let written = format!("{before}{}{}", self.text, String::from_utf8_lossy(&self.held));
-        let count = text::word_count(&written);
-        // A word is over when the next one begins.
-        if count > limit.most {
-            return Some(Stop::Length);
-        }
-        let sentence = written.trim_end().ends_with(['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}']);
-        (count >= limit.enough && sentence).then_some(Stop::End)
-    }
-
-    fn flush(&mut self, stop: Stop, mut emit: impl FnMut(&str)) {
-        if stop != Stop::Matched && !self.held.is_empty() {
-            let rest = String::from_utf8_lossy(&self.held).into_owned();
-            emit(&rest);
-            self.text.push_str(&rest);
-        }
-        self.held.clear();
-    }
-}
-
 /// What a token stands for; unfinished characters are replaced.
 fn spelling(model: &Model, token: Token) -> String {
     let mut spelled = Vec::new();
@@ -380,42 +291,4 @@ fn spells_any(model: &Model, token: Token, strings: &[String]) -> bool {
     let mut spelled = Vec::new();
     model.spell(token, &mut spelled);
     strings.iter().any(|s| spelled.windows(s.len().max(1)).any(|bytes| bytes == s.as_bytes()))
-}
-
-/// Length of the longest end of `text` that is the beginning of a stop string.
-fn undecided(text: &str, stops: &[String]) -> usize {
-    let longest = stops.iter().map(String::len).max().unwrap_or(0);
-    (1..longest.min(text.len() + 1))
-        .rev()
-        .find(|&n| {
-            text.is_char_boundary(text.len() - n) && stops.iter().any(|s| s.starts_with(&text[text.len() - n..]))
-        })
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn feed(pieces: &[&[u8]], stops: &[&str]) -> (Vec<String>, bool) {
-        let stops: Vec<String> = stops.iter().map(|s| (*s).to_owned()).collect();
-        let (mut writing, mut out) = (Writing::default(), Vec::new());
-        for piece in pieces {
-            writing.held.extend_from_slice(piece);
-            if writing.release(&stops, |p| out.push(p.to_owned())) {
-                return (out, true);
-            }
-        }
-        writing.flush(Stop::End, |p| out.push(p.to_owned()));
-        (out, false)
-    }
-
-    #[test]
-    fn characters_and_stops_across_pieces() {
-        assert_eq!(feed(&[b"caf", b"\xc3", b"\xa9!"], &[]), (vec!["caf".into(), "é!".into()], false));
-        assert_eq!(feed(&[b"good", b" EN", b"D more"], &["END"]), (vec!["good".into(), " ".into()], true));
-        assert_eq!(feed(&[b"EN", b"O"], &["END"]), (vec!["ENO".into()], false));
-        assert_eq!(feed(&[b"EN"], &["END"]), (vec!["EN".into()], false));
-        assert_eq!(feed(&[b"a\xff\xffb"], &[]), (vec!["a\u{fffd}\u{fffd}b".into()], false));
-    }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Worker {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What a thread does.
+type Serve = fn(&Shared, &Source);
+
 impl Worker {
     /// A worker that has its model already.
     pub(crate) fn with_model(model: Model) -> Result<Self, LlmError> {
@@ -66,7 +69,7 @@ impl Worker {
         }
         // Whatever fails here, dropping the worker ends the threads that run.
         let mut worker = Self { shared, threads: Vec::new() };
-        let served: [(&str, fn(&Shared, &Source)); 2] = [("locket", serve_foreground), ("locket-bg", serve_background)];
+        let served: [(&str, Serve); 2] = [("locket", serve_foreground), ("locket-bg", serve_background)];
         for (name, serve) in served {
             let (shared, source) = (worker.shared.clone(), source.clone());
             let thread = std::thread::Builder::new().name(name.into()).spawn(move || serve(&shared, &source));

@@ -1,0 +1,165 @@
+//! How far a text that is being written follows the texts that it must not repeat, and which tokens would complete a repetition.
+
+use std::collections::HashSet;
+
+use super::no_repeat::{BETWEEN, FOLLOWED, NoRepeat, Repeated, Run, WORD, alike, spans};
+use crate::text;
+
+/// How far a text being written follows the given ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Follower {
+    pub(super) text: String,
+    /// Up to this byte all units are complete and part of `runs`.
+    done: usize,
+    /// Where each complete unit begins.
+    starts: Vec<usize>,
+    runs: Vec<Run>,
+    /// Texts that a run has followed nearly to a repetition.
+    followed: HashSet<u32>,
+    pub(super) repeats: Option<Repeated>,
+}
+
+/// What could go wrong with the next token, worked out once for all candidates.
+pub(super) struct Risks<'a> {
+    constraint: &'a NoRepeat,
+    follower: &'a Follower,
+    /// Runs before the unit that is being written, and after it.
+    within: Vec<u32>,
+    after: Vec<Run>,
+    after_ids: Vec<u32>,
+    /// The incomplete unit at the end.
+    open: String,
+}
+
+impl Follower {
+    /// Takes note of what was written.
+    pub(super) fn push(&mut self, constraint: &NoRepeat, piece: &str) {
+        self.text.push_str(piece);
+        let tail = self.text[self.done..].to_owned();
+        for (start, unit) in spans(&tail) {
+            let end = start + unit.len();
+            // A run of Katakana is one word, which may go on.
+            let character =
+                unit.starts_with(text::is_unspaced) && !unit.ends_with(|c| ('\u{30a1}'..='\u{30ff}').contains(&c));
+            if end == tail.len() && !character {
+                break;
+            }
+            self.complete(constraint, &unit.to_lowercase());
+            let offset = self.text.len() - tail.len();
+            self.starts.push(offset + start);
+            self.done = offset + end;
+        }
+    }
+
+    fn complete(&mut self, constraint: &NoRepeat, word: &str) {
+        self.runs = constraint.extended(&self.runs, word);
+        for run in &self.runs {
+            let text = constraint.texts[run.place as usize];
+            if run.weight >= self.limit(constraint, text) && !constraint.granted.contains(&run.place) {
+                self.repeats = Some(Repeated::Run);
+            }
+        }
+        let nearly = self.runs.iter().filter(|run| run.weight + WORD >= constraint.limit);
+        let nearly: Vec<u32> = nearly.map(|run| constraint.texts[run.place as usize]).collect();
+        self.followed.extend(nearly);
+    }
+
+    /// Number of bytes in front of everything that may be the beginning of a repetition: the longest run and what follows it.
+    pub(super) fn clear(&self) -> usize {
+        let units = self.runs.iter().map(|run| run.units).max().unwrap_or(0);
+        let end = if units == 0 { self.done } else { self.starts[self.starts.len() - units] };
+        self.text[..end].trim_end().len()
+    }
+
+    /// Number of bytes in front of the unit in progress.
+    pub(super) fn complete_bytes(&self) -> usize {
+        self.text[..self.done].trim_end().len()
+    }
+
+    /// The number of the text that the longest run is from, counted in the order of [`NoRepeat::add`].
+    pub(super) fn source(&self, constraint: &NoRepeat) -> Option<usize> {
+        let longest = self.runs.iter().max_by_key(|run| run.weight)?;
+        constraint.texts.get(longest.place as usize).map(|&number| number as usize)
+    }
+
+    fn limit(&self, constraint: &NoRepeat, text: u32) -> u16 {
+        if self.followed.contains(&text) { FOLLOWED.min(constraint.limit) } else { constraint.limit }
+    }
+
+    /// What the next token must not bring.
+    pub(super) fn risks<'a>(&'a self, constraint: &'a NoRepeat) -> Risks<'a> {
+        let tail = &self.text[self.done..];
+        let open = spans(tail).last().filter(|(start, unit)| start + unit.len() == tail.len());
+        let open = open.map(|(_, unit)| unit.to_lowercase()).unwrap_or_default();
+        let after = if open.is_empty() { self.runs.clone() } else { constraint.extended(&self.runs, &open) };
+        let within = if open.is_empty() { Vec::new() } else { self.ends(constraint, &self.runs) };
+        let after_ids = self.ends(constraint, &after);
+        Risks { constraint, follower: self, within, after, after_ids, open }
+    }
+
+    /// The words that would complete a repetition behind `runs`.
+    fn ends(&self, constraint: &NoRepeat, runs: &[Run]) -> Vec<u32> {
+        let end = |run: &Run| {
+            let next = run.place + 1;
+            let id = constraint.units.get(next as usize).copied().filter(|&id| id != BETWEEN)?;
+            let limit = self.limit(constraint, constraint.texts[next as usize]);
+            let ends = run.weight + constraint.weight(id) >= limit && !constraint.granted.contains(&next);
+            ends.then_some(id)
+        };
+        let mut ids: Vec<u32> = runs.iter().filter_map(end).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+}
+
+impl Risks<'_> {
+    /// Whether a token that spells `piece` would complete a repetition or bring a forbidden detail.
+    pub(super) fn forbid(&self, piece: &str) -> bool {
+        self.repeats(piece) || self.constraint.details.would_take(&self.follower.text, piece)
+    }
+
+    /// Whether it would complete a repetition.
+    pub(super) fn repeats(&self, piece: &str) -> bool {
+        let nothing_near = self.within.is_empty() && self.after_ids.is_empty();
+        if piece.is_empty() || nothing_near && spans(piece).nth(1).is_none() {
+            return false;
+        }
+        let joined = format!("{}{piece}", self.open);
+        let mut units = spans(&joined).map(|(start, unit)| (start + unit.len() == joined.len(), unit.to_lowercase()));
+        // Begun in this token, or the open one that goes on in it.
+        let Some(first) = units.next() else { return false };
+        let same = !self.open.is_empty() && first.1 == self.open && !first.0;
+        let rest: Vec<(bool, String)> = units.collect();
+        if !self.open.is_empty() && !same {
+            if self.completes(&self.within, &first) {
+                return true;
+            }
+            let runs = self.constraint.extended(&self.follower.runs, &first.1);
+            return self.any_completes(runs, &rest);
+        }
+        let new: Vec<(bool, String)> = if same { rest } else { std::iter::once(first).chain(rest).collect() };
+        match new.as_slice() {
+            [] => false,
+            [one] => self.completes(&self.after_ids, one),
+            several => self.any_completes(self.after.clone(), several),
+        }
+    }
+
+    /// Whether one of several units behind `runs` completes a repetition.
+    fn any_completes(&self, mut runs: Vec<Run>, units: &[(bool, String)]) -> bool {
+        units.iter().any(|unit| {
+            let completes = self.completes(&self.follower.ends(self.constraint, &runs), unit);
+            runs = self.constraint.extended(&runs, &unit.1);
+            completes
+        })
+    }
+
+    /// Whether a unit, which may go on if it is the `last`, is or becomes one of these words.
+    fn completes(&self, ids: &[u32], (last, unit): &(bool, String)) -> bool {
+        ids.iter().any(|&id| {
+            let word = &self.constraint.words[id as usize];
+            alike(word, unit) || *last && word.starts_with(unit.as_str())
+        })
+    }
+}

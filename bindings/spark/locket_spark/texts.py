@@ -26,10 +26,10 @@ SPACE = "[\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u20
 """What Rust's char::is_whitespace and char::is_control name."""
 
 MARK = "[\\p{M}\\x{ff9e}\\x{ff9f}]"
-KATAKANA = "[\\x{3031}-\\x{3035}\\x{30a1}-\\x{30fa}\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{ff66}-\\x{ff9d}]"
+KATAKANA = "[\\x{3031}-\\x{3035}\\x{30a1}-\\x{30fa}\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{ff66}-\\x{ff9d}\\x{1aff0}-\\x{1affe}\\x{1b000}\\x{1b164}-\\x{1b167}]"
 SINGLE = (
     "[[\\p{IsIdeographic}\\p{IsHiragana}\\p{IsThai}\\p{IsLao}\\p{IsMyanmar}\\p{IsKhmer}"
-    "\\p{IsTai_Le}\\p{IsNew_Tai_Lue}\\p{IsTai_Tham}\\p{IsTai_Viet}]&&[\\p{IsAlphabetic}]&&[^\\p{M}\\p{Nd}]]"
+    "\\p{IsTai_Le}\\p{IsNew_Tai_Lue}\\p{IsTai_Tham}\\p{IsTai_Viet}\\p{IsAhom}]&&[\\p{IsAlphabetic}]&&[^\\p{M}\\p{Nd}]]"
 )
 LETTER = f"[[\\p{{IsAlphabetic}}\\p{{Nd}}\\p{{Nl}}]&&[^\\p{{M}}\\x{{ff9e}}\\x{{ff9f}}]&&[^{KATAKANA[1:-1]}]&&[^{SINGLE}]]"
 WORD = f"(?:{KATAKANA}{MARK}*)+|{SINGLE}{MARK}*|\\p{{No}}{MARK}*|(?:{LETTER}{MARK}*)+"

@@ -111,6 +111,7 @@ impl Command {
             Self::Record(_) => "the text is stored",
             Self::Import(_) => "the records are stored",
             Self::Augment(_) => "what is finished is kept",
+            Self::Forget(_) => "the records are forgotten",
             Self::Rekey(_) => "the store is under its new key",
             Self::Erase(_) => "the store is erased",
             _ => return None,

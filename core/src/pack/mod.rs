@@ -20,8 +20,8 @@ mod diff;
 #[cfg(feature = "build")]
 mod filter;
 mod format;
-#[cfg(feature = "build")]
 mod lexicon;
+#[cfg(feature = "build")]
 mod link;
 mod read;
 #[cfg(feature = "build")]

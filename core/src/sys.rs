@@ -112,21 +112,31 @@ impl Moment {
     }
 }
 
+/// Processor time of the calling thread; none where the system does not say.
+#[cfg(unix)]
+pub(crate) fn thread_time() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to the structure that it is given and to nothing else.
+    let said = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0;
+    said.then(|| Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))).flatten()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn thread_time() -> Option<Duration> {
+    None
+}
+
 #[cfg(unix)]
 fn spent() -> Option<Spent> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    let mut caller = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls write to the structures that they are given and to nothing else.
-    let said = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) == 0
-            && libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut caller) == 0
-    };
+    // SAFETY: the call writes to the structure that it is given and to nothing else.
+    let said = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } == 0;
     // SAFETY: all zeros is a valid value, and the call has filled it in.
     let usage = said.then(|| unsafe { usage.assume_init() })?;
     let time =
         |t: libc::timeval| Some(Duration::new(u64::try_from(t.tv_sec).ok()?, u32::try_from(t.tv_usec).ok()? * 1000));
     let process = time(usage.ru_utime)? + time(usage.ru_stime)?;
-    let caller = Duration::new(u64::try_from(caller.tv_sec).ok()?, u32::try_from(caller.tv_nsec).ok()?);
+    let caller = thread_time()?;
     #[allow(clippy::useless_conversion)] // It has 32 bits on some systems.
     let faults = i64::from(usage.ru_majflt);
     Some(Spent { wall: Duration::ZERO, process, caller, faults })

@@ -58,9 +58,11 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         store = ["--store", f"{folder}/me", "--key-file", f"{folder}/key"]
+        pack = f"{folder}/sample.pack"
+        run([programs["new"], "pack", "build", "--profiles", str(ROOT / "tests/sample/sample.jsonl"), "--out", pack], env)
         for item, text in TEXTS:
             run([programs["new"], "record", *store, "--item", item, "--text", text, "--rating", "5"], env)
-        write = ["generate", "--task", "text", "--item", "teapot", "--title", "A pot at last", "--model", str(args.model)]
+        write = ["generate", "--task", "text", "--pack", pack, "--item", "teapot", "--title", "A pot at last", "--model", str(args.model)]
         for turn in range(args.turns):
             order = sorted(programs, reverse=turn % 2 == 1)
             for name in order:

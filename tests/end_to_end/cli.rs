@@ -58,6 +58,15 @@ fn pack_predict_and_explain() {
 }
 
 #[test]
+fn takes_no_more_threads_than_there_are_processors() {
+    let dir = prepared();
+    let command = "generate --store {}/me --pack {}/p.pack --model {}/tiny.gguf --item k1 --task text";
+    for threads in [100_000, usize::MAX] {
+        assert!(json(dir.path(), &format!("{command} --threads {threads}"))["text"].is_string());
+    }
+}
+
+#[test]
 fn augment_and_generate() {
     let dir = prepared();
     let model = "--model {}/tiny.gguf --pack {}/p.pack --store {}/me";

@@ -2,15 +2,20 @@
 //!
 //! Threads that compute one graph wait for each other some hundred times, and llama.cpp lets them spin. Where another program
 //! takes the processor of one of them, the others burn theirs: two threads beside two busy programs can take ten times as long
-//! as one. So the time that the process got is compared with the time that its threads could have used.
+//! as one. So before a text begins threads that do nothing else try how many processors are free, and while it is decoded the
+//! time that the process got is compared with the time that its threads could have used.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::DecodeError;
 
 use super::Decoder;
-use crate::sys::{Moment, Spent};
+use crate::sys::{self, Moment, Spent};
 
+/// Processor time that each thread takes to try whether there is a processor for it.
+const PROBE: Duration = Duration::from_millis(3);
+/// After this long without a call the processors are tried again.
+const BREAK: Duration = Duration::from_millis(100);
 /// Shortest span to judge by: a kernel counts the time of other threads at its clock's tick (1 to 10 ms).
 const WINDOW: Duration = Duration::from_millis(100);
 /// Processors, of those that threads could have used, that may go to others without a change.
@@ -27,21 +32,44 @@ pub(super) fn limit() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get()).min(GGML_MAX_N_THREADS)
 }
 
+/// Processors that are free now, of so many: what threads get that use all they can. None where the system does not say.
+fn free_processors(threads: usize) -> Option<f64> {
+    let spin = |begun: Instant| {
+        let before = sys::thread_time()?;
+        while sys::thread_time()?.saturating_sub(before) < PROBE {
+            std::hint::spin_loop();
+        }
+        Some(PROBE.as_secs_f64() / begun.elapsed().as_secs_f64())
+    };
+    std::thread::scope(|scope| {
+        // The time until a thread begins counts.
+        let begin = |_| {
+            let begun = Instant::now();
+            std::thread::Builder::new().spawn_scoped(scope, move || spin(begun))
+        };
+        let others: Vec<_> = (1..threads).map(begin).collect();
+        let own = spin(Instant::now());
+        others.into_iter().map(|thread| thread.ok()?.join().ok()?).chain([own]).sum()
+    })
+}
+
 /// The choice of the number of threads for one decoder.
 #[derive(Debug)]
 pub(super) struct Pace {
     most: usize,
     now: usize,
+    /// When the last call ended.
+    last: Option<Instant>,
     /// What calls have spent since the last judgement.
     spent: Spent,
-    /// Time without disturbance on fewer threads than `most`, or since the last try.
+    /// Time without disturbance on fewer threads than `most`.
     quiet: Duration,
     patience: Duration,
 }
 
 impl Pace {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, now: most, spent: Spent::default(), quiet: Duration::ZERO, patience: PATIENCE }
+        Self { most, now: most, last: None, spent: Spent::default(), quiet: Duration::ZERO, patience: PATIENCE }
     }
 
     /// Upper bound of the threads.
@@ -54,8 +82,24 @@ impl Pace {
         self.now
     }
 
-    /// Notes what a call with [`Pace::now`] threads has spent.
-    pub(super) fn note(&mut self, call: Spent) {
+    /// Whether the processors are to be tried before the next call.
+    fn due(&self) -> bool {
+        self.most > 1 && (self.last.is_none_or(|last| last.elapsed() > BREAK) || self.quiet >= self.patience)
+    }
+
+    /// Takes note of how many processors were free when they were tried.
+    fn tried(&mut self, free: f64) {
+        let fewer = self.most as f64 - free > LOST;
+        if self.quiet >= self.patience {
+            self.patience = if fewer { (self.patience * 2).min(PATIENCE_MAX) } else { PATIENCE };
+        }
+        self.now = if fewer { (free as usize).clamp(1, self.most - 1) } else { self.most };
+        (self.quiet, self.spent) = (Duration::ZERO, Spent::default());
+    }
+
+    /// Takes note of what a call with [`Pace::now`] threads has spent.
+    fn note(&mut self, call: Spent) {
+        self.last = Some(Instant::now());
         if call.faults > 0 {
             // It waited for the disk, not for the processor.
             return;
@@ -71,39 +115,36 @@ impl Pace {
         let missing = self.now as f64 - got;
         if self.now > 1 && missing > LOST {
             self.now = (got as usize).clamp(1, self.now - 1);
-            if self.quiet < self.patience {
-                self.patience = (self.patience * 2).min(PATIENCE_MAX);
-            }
             self.quiet = Duration::ZERO;
-            return;
-        }
-        self.quiet = if missing > NOISE && self.now < self.most { Duration::ZERO } else { self.quiet + wall };
-        if self.quiet < self.patience {
-            return;
-        }
-        if self.now < self.most {
-            self.now = self.most;
-            self.quiet = Duration::ZERO;
-        } else {
-            self.patience = PATIENCE;
+        } else if self.now < self.most {
+            self.quiet = if missing > NOISE { Duration::ZERO } else { self.quiet + wall };
         }
     }
 }
 
 impl Decoder<'_> {
-    /// Has llama.cpp compute the batch, on as many threads as the processor has free.
+    /// Has llama.cpp compute the batch, on as many threads as there are processors free.
     pub(super) fn compute(&mut self) -> Result<(), DecodeError> {
+        if self.pace.due()
+            && let Some(free) = free_processors(self.pace.most())
+        {
+            self.change(|pace| pace.tried(free));
+        }
         let adapts = self.pace.most() > 1;
         let before = adapts.then(Moment::now).flatten();
         let result = self.context.decode(&mut self.batch);
         if let Some(spent) = before.and_then(|moment| moment.spent()) {
-            let threads = self.pace.now();
-            self.pace.note(spent);
-            if let (true, Some(pool)) = (self.pace.now() != threads, &self.pool) {
-                pool.set(&mut self.context, self.pace.now() as i32);
-            }
+            self.change(|pace| pace.note(spent));
         }
         result
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Pace)) {
+        let threads = self.pace.now();
+        change(&mut self.pace);
+        if let (true, Some(pool)) = (self.pace.now() != threads, &self.pool) {
+            pool.set(&mut self.context, self.pace.now() as i32);
+        }
     }
 }
 
@@ -117,13 +158,20 @@ mod tests {
         Spent { wall, process: wall.mul_f64(processors), caller: wall.mul_f64(caller), faults: 0 }
     }
 
-    /// The threads after `calls` on a processor that gives `free` processors to this process.
-    fn after(pace: &mut Pace, calls: usize, free: f64) -> usize {
+    /// The threads after `calls` on a processor that gives `free` processors to this process, and how often it was tried.
+    fn after(pace: &mut Pace, calls: usize, free: f64) -> (usize, usize) {
+        let mut tried = 0;
         for _ in 0..calls {
+            // However long the test itself takes, there is no break.
+            pace.last = Some(Instant::now() + Duration::from_secs(3600));
+            if pace.due() {
+                pace.tried(free.min(pace.most as f64));
+                tried += 1;
+            }
             let got = free.min(pace.now() as f64);
             pace.note(call(got, got / pace.now() as f64));
         }
-        pace.now()
+        (pace.now(), tried)
     }
 
     #[test]
@@ -142,10 +190,10 @@ mod tests {
     #[test]
     fn threads_follow_the_processors_that_are_free() {
         let mut pace = Pace::new(8);
-        assert_eq!(after(&mut pace, 6, 6.5), 6);
-        assert_eq!(after(&mut pace, 6, 0.4), 1);
+        assert_eq!(after(&mut pace, 6, 6.5).0, 6);
+        assert_eq!(after(&mut pace, 6, 0.4).0, 1);
         let mut pace = Pace::new(2);
-        assert_eq!(after(&mut pace, 6, 1.0), 1);
+        assert_eq!(after(&mut pace, 6, 1.0).0, 1);
         // The caller lost half its time; the app's other threads hide it.
         let mut pace = Pace::new(2);
         (0..6).for_each(|_| pace.note(call(2.0, 0.5)));
@@ -163,22 +211,42 @@ mod tests {
     #[test]
     fn all_threads_come_back_when_the_others_have_gone() {
         let mut pace = Pace::new(4);
-        assert_eq!(after(&mut pace, 10, 1.0), 1);
-        assert_eq!(after(&mut pace, 100, 0.6), 1, "still disturbed");
-        assert_eq!(after(&mut pace, 60, 4.0), 4);
+        assert_eq!(after(&mut pace, 10, 1.0).0, 1);
+        assert_eq!(after(&mut pace, 100, 0.6), (1, 0), "still disturbed: not even tried");
+        assert_eq!(after(&mut pace, 60, 4.0), (4, 1));
     }
 
     #[test]
     fn tries_that_fail_become_rare() {
+        // One busy program on two processors: a thread alone is undisturbed. 200 seconds.
+        let (threads, tried) = after(&mut Pace::new(2), 10_000, 1.5);
+        assert_eq!(threads, 1);
+        assert!((10..25).contains(&tried), "{tried}");
+    }
+
+    #[test]
+    fn processors_are_tried_before_the_first_call_and_after_a_break() {
         let mut pace = Pace::new(2);
-        let mut tried = 0;
-        for _ in 0..10_000 {
-            // One busy program on two processors: a thread alone is undisturbed.
-            let (got, caller) = if pace.now() == 2 { (1.5, 0.75) } else { (1.0, 1.0) };
-            tried += usize::from(pace.now() == 2);
-            pace.note(call(got, caller));
+        assert!(pace.due());
+        pace.tried(1.2);
+        assert_eq!(pace.now(), 1);
+        pace.note(call(1.0, 1.0));
+        assert!(pace.last.is_some());
+        pace.last = Some(Instant::now() + Duration::from_secs(3600));
+        assert!(!pace.due());
+        pace.last = Instant::now().checked_sub(BREAK * 2);
+        assert!(pace.due());
+        pace.tried(1.9);
+        assert_eq!(pace.now(), 2);
+        assert!(!Pace::new(1).due());
+    }
+
+    #[test]
+    fn free_processors_are_at_most_those_that_were_tried() {
+        for threads in [1, 2] {
+            let free = free_processors(threads).unwrap();
+            assert!(free > 0.0 && free <= threads as f64, "{free} of {threads}");
         }
-        assert!((20..150).contains(&tried), "{tried} of 10,000 calls, 200 s");
     }
 
     #[test]

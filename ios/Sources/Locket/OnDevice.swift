@@ -33,10 +33,9 @@ extension Locket {
             try files.copyItem(at: source, to: part)
             let actual = try digest(part)
             guard actual == sha256.lowercased() else { throw ChecksumError(expected: sha256, actual: actual) }
-            if files.fileExists(atPath: target.path) {
-                _ = try files.replaceItemAt(target, withItemAt: part)
-            } else {
-                try files.moveItem(at: part, to: target)
+            // In one step, whether there is a file of this name or not.
+            guard rename(part.path, target.path) == 0 else {
+                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
             return target
         }.value

@@ -276,8 +276,7 @@ impl Engine {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
-                let before = decoder.usage().reused;
-                let completions = if options.candidates > 1 {
+                let (completions, reused) = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
                     let jobs = generate::candidates(decoder.model(), &asked, &request, &options);
@@ -286,7 +285,6 @@ impl Engine {
                     let job = guard::Job { material: asked.clone(), request: request.clone() };
                     guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event))?
                 };
-                let reused = decoder.usage().reused - before;
                 sessions.keep(decoder, &request.prompt[..stable]);
                 let whole = generate::read_all(&asked, &completions);
                 let written = guard::originals(&asked, whole)?;

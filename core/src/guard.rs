@@ -109,7 +109,7 @@ pub(crate) struct Job {
 }
 
 /// Runs all jobs. A text that would repeat somebody goes on in front of the repetition, with the text that it was taken from left out of
-/// its prompt. Returns how many prompt tokens did not need to be read before anything was written, too.
+/// its prompt. `first` gets the decoder when the first prompts are read and before any other is.
 ///
 /// # Errors
 /// As [`Decoder::run`].
@@ -118,11 +118,11 @@ pub(crate) fn run(
     jobs: Vec<Job>,
     options: &WriteOptions,
     on_event: OnEvent<'_>,
-) -> Result<(Vec<Completion>, usize), Error> {
-    let before = decoder.usage().reused;
+    first: &mut dyn FnMut(&mut Decoder<'_>),
+) -> Result<Vec<Completion>, Error> {
     let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
     let mut completions = decoder.run(&requests, on_event)?;
-    let reused = decoder.usage().reused - before;
+    first(decoder);
     let mut shown: Vec<Material> = jobs.iter().map(|job| job.material.clone()).collect();
     for round in 1..=ROUNDS {
         let open: Vec<usize> = (0..jobs.len()).filter(|&n| repeated(&completions[n]).is_some()).collect();
@@ -145,7 +145,7 @@ pub(crate) fn run(
             join(&mut completions[n], rest);
         }
     }
-    Ok((completions, reused))
+    Ok(completions)
 }
 
 /// The last phase, if it ended because it would have repeated somebody.

@@ -274,7 +274,7 @@ fn ratings_are_corrected_in_an_adapters_file() {
     // Nothing is left beside it, and what was corrected before has no say.
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ratings")), "{left:?}");
-    let again = format!("align ratings {common} --adapter {} --limit 24 --out {{}}/rated.gguf", rated.display());
+    let again = format!("align ratings {common} --adapter {} --limit 24 --out {{}}/again.gguf", rated.display());
     assert_eq!(json(dir.path(), &again), made);
     let no_ratings = dir.path().join("none.jsonl");
     let text = fs::read_to_string(dir.path().join("sample.jsonl")).unwrap();

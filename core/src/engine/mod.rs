@@ -23,8 +23,8 @@ use crate::{
     guard,
     interaction::{Interaction, Record},
     llm::{
-        Conditions, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement, Priority,
-        Request, conditions::Control, gguf, model::Source, worker::Worker,
+        Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement,
+        Priority, Request, conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
@@ -276,16 +276,20 @@ impl Engine {
                 let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
-                let (completions, reused) = if options.candidates > 1 {
+                let (before, mut reused) = (decoder.usage().reused, 0);
+                let mut first = |decoder: &mut Decoder<'_>| {
+                    reused = decoder.usage().reused - before;
+                    sessions.keep(decoder, &request.prompt[..stable]);
+                };
+                let completions = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
                     let jobs = generate::candidates(decoder.model(), &asked, &request, &options);
-                    guard::run(decoder, jobs, &options, &mut alive)?
+                    guard::run(decoder, jobs, &options, &mut alive, &mut first)?
                 } else {
                     let job = guard::Job { material: asked.clone(), request: request.clone() };
-                    guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event))?
+                    guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event), &mut first)?
                 };
-                sessions.keep(decoder, &request.prompt[..stable]);
                 let whole = generate::read_all(&asked, &completions);
                 let written = guard::originals(&asked, whole)?;
                 Ok::<_, Error>((written, request.prompt.len(), reused))

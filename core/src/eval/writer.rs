@@ -118,7 +118,7 @@ impl<'a> Writer<'a> {
             generate::candidates(model, m, &generate::request(model, m, &options), &options)
         };
         let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
-        let (completions, _) = guard::run(decoder, jobs, options, &mut |_| alive())?;
+        let completions = guard::run(decoder, jobs, options, &mut |_| alive(), &mut |_| ())?;
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {

@@ -246,7 +246,7 @@ class Writing(Case):
             self.assertEqual({0, 1}, items)
             # What is refused is tried once more.
             lost = 2 - len(done.kept)
-            self.assertIn(done.refused, range(2 * lost, 2 * lost + len(done.kept) + 1))
+            self.assertIn(done.refused, range(4 * lost, 4 * lost + 3 * len(done.kept) + 1))
             self.assertEqual(len(done.kept), sum(r.synthetic for r in await me.history()))
 
 

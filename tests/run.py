@@ -2,7 +2,7 @@
 
     run.py cargo                     Rust: with LOCKET_REQUIRE every test; else the ignored ones too where their needs are met
     run.py unittest NAME COMMAND...  Python's unittest with -v
-    run.py maven NAME COMMAND...     Maven, for the module in android/jvm
+    run.py maven NAME COMMAND...     Maven, for the module in android/jvm, which builds into target/kotlin
     run.py guides NAME COMMAND...    tests/sdk/follow.py
     run.py summary                   the figures of the last run of each
 
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "target/ran"
-SUREFIRE = ROOT / "android/jvm/target/surefire-reports"
+SUREFIRE = ROOT / "target/kotlin/surefire-reports"
 CARGO = ["cargo", "test", "--release", "--locked", "--workspace"]
 # Ignored functions that are no tests: they write golden files and the fuzzer's seeds.
 WRITERS = ["write_golden", "write_seeds"]

@@ -131,7 +131,9 @@ pub(crate) fn run(
         }
         let mut again = Vec::new();
         for &n in &open {
+            // The constraint, and with it the number of a source, is that of the first prompt.
             let source = repeated(&completions[n]).and_then(|phase| phase.source);
+            let source = source.and_then(|n_th| sources(&jobs[n].material).into_iter().nth(n_th));
             shown[n] = without(&shown[n], source, round);
             again.push(rest(decoder.model(), &shown[n], &jobs[n], &completions[n], options, round == ROUNDS));
         }
@@ -153,12 +155,10 @@ fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
     completion.phases.last().filter(|phase| phase.stop == Stop::Repeated)
 }
 
-/// The material without the text of that number; in the second round without any text by others, and none of a source that nobody
-/// knows.
-fn without(material: &Material, source: Option<usize>, round: usize) -> Material {
+/// The material without the text that was copied; from the second round on, and where nobody knows which one it was, without any text by
+/// others.
+fn without(material: &Material, copied: Option<String>, round: usize) -> Material {
     let mut less = material.clone();
-    let sources = sources(material);
-    let copied = source.and_then(|n| sources.get(n)).cloned();
     less.history.retain(|e| Some(whole(e)) != copied);
     less.neighbours.retain(|e| copied.is_some() && round == 1 && Some(whole(e)) != copied);
     less

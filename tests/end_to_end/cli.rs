@@ -7,15 +7,8 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 fn prepared() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = common::prepared();
     let path = dir.path();
-    locket_tests::tiny::write(path);
-    std::fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
-    json(path, "pack build --profiles {}/sample.jsonl --out {}/p.pack");
-    json(
-        path,
-        "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5",
-    );
     json(path, "record --store {}/me --item k4 --text 'It screams while it froths.' --rating 2");
     dir
 }

@@ -14,6 +14,32 @@ pub fn locket() -> Command {
     command
 }
 
+/// The command as somebody who may not write everywhere: as nobody, if root runs the tests.
+pub fn as_nobody() -> Command {
+    let binary = env!("CARGO_BIN_EXE_locket");
+    if Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0") {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", binary]);
+        command
+    } else {
+        Command::new(binary)
+    }
+}
+
+/// A folder with the tiny model, the sample, its pack, and a store `me` of one text.
+pub fn prepared() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    locket_tests::tiny::write(path);
+    std::fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
+    json(path, "pack build --profiles {}/sample.jsonl --out {}/p.pack");
+    json(
+        path,
+        "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5",
+    );
+    dir
+}
+
 /// Where the key of all stores of a test run lies.
 pub fn key_file() -> std::path::PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("stores.key")

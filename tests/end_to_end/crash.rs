@@ -153,18 +153,9 @@ fn a_directory_that_cannot_be_written() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    let binary = env!("CARGO_BIN_EXE_locket");
     let store = dir.path().join("me");
     let arguments = ["record", "--item", "i", "--text", "x", "--store", store.to_str().unwrap()];
-    // The superuser may write anywhere: as nobody, then.
-    let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
-    let mut command = if root {
-        let mut c = Command::new("setpriv");
-        c.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", binary]);
-        c
-    } else {
-        Command::new(binary)
-    };
+    let mut command = common::as_nobody();
     let key = tempfile::tempdir().unwrap();
     std::fs::set_permissions(key.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let out = command

@@ -5,7 +5,7 @@ mod common;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
 use common::{fails, json, locket, run};
@@ -145,15 +145,7 @@ fn twenty_commands_at_once_all_record() {
 /// The command as somebody who may read and not write: files of root for nobody, or files without write permission.
 #[cfg(unix)]
 fn as_reader(args: &[&str], key: &Path) -> Output {
-    let binary = env!("CARGO_BIN_EXE_locket");
-    let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
-    let mut command = if root {
-        let mut c = Command::new("setpriv");
-        c.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", binary]);
-        c
-    } else {
-        Command::new(binary)
-    };
+    let mut command = common::as_nobody();
     command.args(args).env("LOCKET_KEY_FILE", key).env("LOCKET_THREADS", "1").output().unwrap()
 }
 

@@ -12,15 +12,8 @@ use std::{
 use common::{json, locket, split};
 
 fn prepared() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = common::prepared();
     let path = dir.path();
-    locket_tests::tiny::write(path);
-    std::fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
-    json(path, "pack build --profiles {}/sample.jsonl --out {}/p.pack");
-    json(
-        path,
-        "record --store {}/me --item k9 --title 'Slow and good' --text 'Sundays belong to this dripper.' --rating 5",
-    );
     let export = json(path, "export --store {}/me");
     std::fs::write(path.join("me.json"), export.to_string()).unwrap();
     dir

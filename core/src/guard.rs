@@ -131,10 +131,8 @@ pub(crate) fn run(
         }
         let mut again = Vec::new();
         for &n in &open {
-            // The constraint, and with it the number of a source, is that of the first prompt.
             let source = repeated(&completions[n]).and_then(|phase| phase.source);
-            let source = source.and_then(|n_th| sources(&jobs[n].material).into_iter().nth(n_th));
-            shown[n] = without(&shown[n], source, round);
+            shown[n] = without(&shown[n], copied(&jobs[n].material, source), round);
             again.push(rest(decoder.model(), &shown[n], &jobs[n], &completions[n], options, round == ROUNDS));
         }
         let phase = |n: usize| completions[n].phases.len() - 1;
@@ -153,6 +151,11 @@ pub(crate) fn run(
 /// The last phase, if it ended because it would have repeated somebody.
 fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
     completion.phases.last().filter(|phase| phase.stop == Stop::Repeated)
+}
+
+/// The text with the given number in the constraint, which is always that of the first prompt.
+fn copied(first: &Material, source: Option<usize>) -> Option<String> {
+    source.and_then(|number| sources(first).into_iter().nth(number))
 }
 
 /// The material without the text that was copied; from the second round on, and where nobody knows which one it was, without any text by
@@ -252,4 +255,38 @@ fn mend(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -
     }
     let kept = kept.trim().to_owned();
     (!kept.is_empty()).then(|| Written { text: Some(kept), ..written.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Example {
+        Example { text: text.into(), ..Example::default() }
+    }
+
+    fn texts(examples: &[Example]) -> Vec<&str> {
+        examples.iter().map(|e| e.text.as_str()).collect()
+    }
+
+    #[test]
+    fn removes_the_copied_text_in_every_round() {
+        let first = Material {
+            neighbours: vec![shown("their first"), shown("their second")],
+            history: vec![shown("my first"), shown("my second")],
+            ..Material::default()
+        };
+        let second = without(&first, copied(&first, Some(0)), 1);
+        assert_eq!(texts(&second.neighbours), ["their second"]);
+        // The number of a source does not change when the prompt loses a text.
+        let third = without(&second, copied(&first, Some(2)), 2);
+        assert_eq!((texts(&third.neighbours), texts(&third.history)), (vec![], vec!["my second"]));
+    }
+
+    #[test]
+    fn removes_all_texts_by_others_if_the_source_is_unknown() {
+        let first = Material { neighbours: vec![shown("theirs")], history: vec![shown("mine")], ..Material::default() };
+        let second = without(&first, copied(&first, None), 1);
+        assert_eq!((texts(&second.neighbours), texts(&second.history)), (vec![], vec!["mine"]));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::no_repeat::{BETWEEN, FOLLOWED, NoRepeat, Repeated, Run, WORD, alike, spans};
+use super::no_repeat::{BETWEEN, FOLLOWED, NoRepeat, Run, WORD, alike, spans};
 use crate::text;
 
 /// How far a text being written follows the given ones.
@@ -16,7 +16,8 @@ pub(super) struct Follower {
     runs: Vec<Run>,
     /// Texts that a run has followed nearly to a repetition.
     followed: HashSet<u32>,
-    pub(super) repeats: Option<Repeated>,
+    /// Whether a run was repeated.
+    pub(super) repeats: bool,
 }
 
 /// What could go wrong with the next token, worked out once for all candidates.
@@ -56,7 +57,7 @@ impl Follower {
         for run in &self.runs {
             let text = constraint.texts[run.place as usize];
             if run.weight >= self.limit(constraint, text) && !constraint.granted.contains(&run.place) {
-                self.repeats = Some(Repeated::Run);
+                self.repeats = true;
             }
         }
         let nearly = self.runs.iter().filter(|run| run.weight + WORD >= constraint.limit);

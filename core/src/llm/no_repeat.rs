@@ -87,7 +87,7 @@ impl NoRepeat {
         let mut follower = Follower::default();
         follower.push(self, text);
         follower.push(self, "\n");
-        follower.repeats.or_else(|| self.details.taken(text))
+        if follower.repeats { Some(Repeated::Run) } else { self.details.taken(text) }
     }
 
     /// The weight of a unit.

@@ -66,17 +66,17 @@ test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
 	$(RUN) maven Kotlin mvn -q -B -f android/jvm/pom.xml test
 	$(RUN) unittest Python $(VENV_SDK)/bin/python3 -m unittest discover -v -s tests/sdk -p 'test_*.py'
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
-	$(RUN) guides Guides $(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/guides/python.md docs/guides/android.md
+	$(RUN) guides Guides $(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/src/quickstart/python.md docs/src/quickstart/android.md
 	tests/sdk/scripts.sh
 
 # The Spark job beside the builder of this machine. With LOCKET_SPARK_LARGE=1 on real data too, which takes half an hour.
 test-spark: build venv-spark
-	$(RUN) unittest Spark $(VENV_SPARK)/bin/python3 bindings/spark/tests/test_spark.py -v
+	$(RUN) unittest Spark $(VENV_SPARK)/bin/python3 tools/spark/tests/test_spark.py -v
 
-# Time and memory of both pack builders at 10^5, 10^6 and 10^7 interactions: about an hour. Draws docs/scale.svg.
+# Time and memory of both pack builders at 10^5, 10^6 and 10^7 interactions: about an hour. Draws docs/src/images/scale.svg.
 bench-scale: build venv-spark
-	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r bindings/spark/requirements-bench.txt
-	$(VENV_SPARK)/bin/python3 bindings/spark/tests/scale.py --plot docs/scale.svg
+	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements-bench.txt
+	$(VENV_SPARK)/bin/python3 tools/spark/tests/scale.py --plot docs/src/images/scale.svg
 
 # The API references of Kotlin, Python and Rust, in target/docs-sdk and target/doc.
 docs-sdk: sdk-kotlin sdk-python-here
@@ -110,9 +110,9 @@ deny:
 
 # The engine as an app embeds it, for the proof that it has no network; and what it may depend on.
 offline:
-	cargo build $(CARGO_FLAGS) -p locket --no-default-features --example offline
+	cargo build $(CARGO_FLAGS) --workspace --example offline
 	cp target/release/examples/offline target/offline
-	cargo tree --locked -p locket --no-default-features -e normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' \
+	cargo tree --locked -p locket -e normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' \
 		| cut -d' ' -f1 | LC_ALL=C sort -u | diff tests/dependencies.txt -
 
 # What is shipped for Linux, with kernels for every kind of processor, and a check that each gets its own. Compiles llama.cpp
@@ -148,7 +148,7 @@ $(VENV_SDK)/.ready: tests/sdk/requirements.txt
 
 # Apache Spark.
 venv-spark: $(VENV_SPARK)/.ready
-$(VENV_SPARK)/.ready: bindings/spark/requirements.txt
+$(VENV_SPARK)/.ready: tools/spark/requirements.txt
 	python3 -m venv $(VENV_SPARK)
 	$(VENV_SPARK)/bin/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@

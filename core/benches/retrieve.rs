@@ -5,10 +5,8 @@
 
 use std::{fmt::Write, ops::ControlFlow, path::Path};
 
-use locket::{
-    pack::{self, BuildOptions, Pack},
-    retrieve::Retriever,
-};
+use locket::{pack::Pack, retrieve::Retriever};
+use locket_builder::pack::BuildOptions;
 
 fn main() {
     divan::main();
@@ -32,7 +30,7 @@ fn blockbuster(dir: &Path) -> Pack {
     }
     let (profiles, out) = (dir.join("people.jsonl"), dir.join("kettle.pack"));
     std::fs::write(&profiles, lines).unwrap();
-    pack::build(&[profiles], &out, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
+    locket_builder::pack::build(&[profiles], &out, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
     Pack::open(out).unwrap()
 }
 

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     generate::{self, WriteOptions, Written},
+    hash::hash,
     interaction::{Interaction, Origin, Record},
     llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, Stop, common_prefix},
-    pack::hash,
     prompt::Material,
     retrieve::Topics,
     text,

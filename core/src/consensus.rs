@@ -20,7 +20,7 @@ const MARGIN: f64 = 1.5;
 pub struct Voices<'t> {
     /// Texts by people in the same case: each counts like a candidate.
     pub others: Vec<&'t str>,
-    /// Texts by the person: how like them a candidate sounds ([n-grams](crate::eval::Authors)) counts as much as all agreement.
+    /// Texts by the person: how like them a candidate sounds (n-grams, see [`crate::style`]) counts as much as all agreement.
     pub own: Vec<&'t str>,
     /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
     /// counts half as much again.

@@ -6,7 +6,6 @@ use crate::{
     llm::LlmError,
     output::OutputError,
     pack::{DeltaError, PackError},
-    profile::ProfileError,
     store::StoreError,
 };
 
@@ -14,9 +13,6 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A profile file could not be read or has a malformed line.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
     /// The person's store could not be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

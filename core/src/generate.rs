@@ -14,7 +14,7 @@ use crate::{
     text,
 };
 
-pub(crate) use crate::views::candidates;
+pub use crate::views::candidates;
 pub use crate::views::read_all;
 
 /// How to write.
@@ -67,7 +67,8 @@ impl WriteOptions {
     }
 
     /// How synthetic interactions are written: varied, and as the model is.
-    pub(crate) fn synthetic() -> Self {
+    #[doc(hidden)]
+    pub fn synthetic() -> Self {
         Self { sampling: Sampling::VARIED, contrast: 0.0, ..Self::default() }
     }
 
@@ -207,7 +208,8 @@ pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
 }
 
 /// Several texts for one request, to choose among all or some of them.
-pub(crate) struct Choice {
+#[doc(hidden)]
+pub struct Choice {
     /// What was written, then the opening that may stand for a title.
     all: Vec<Written>,
     opening: Option<usize>,
@@ -215,7 +217,7 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    pub(crate) fn new(material: &Material, mut all: Vec<Written>) -> Self {
+    pub fn new(material: &Material, mut all: Vec<Written>) -> Self {
         let opening = opening(material).filter(|_| all.len() > 1);
         let mut voices = voices(material);
         voices.others.extend(opening.as_deref());
@@ -226,7 +228,7 @@ impl Choice {
     }
 
     /// What [`best`] takes of all.
-    pub(crate) fn best(mut self) -> Option<Written> {
+    pub fn best(mut self) -> Option<Written> {
         let tokens = self.all.iter().map(|w| w.tokens).sum();
         let written = self.opening.unwrap_or(self.all.len());
         let best = self.among(&(0..written).collect::<Vec<_>>())?;
@@ -234,7 +236,7 @@ impl Choice {
     }
 
     /// The place of the best of those at `places`, or of the opening.
-    pub(crate) fn among(&self, places: &[usize]) -> Option<usize> {
+    pub fn among(&self, places: &[usize]) -> Option<usize> {
         self.ballot.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
     }
 }

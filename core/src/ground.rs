@@ -1,10 +1,11 @@
 //! From a person and a pack to the material of a prompt: what the graph and retrieval contribute.
 
 use crate::{
-    graph::{Predictor, Query, recency_weights},
+    graph::recency_weights,
     interaction::{Interaction, Record},
     llm::proper_names,
     pack::{ItemId, Pack, PublicText},
+    predict::{Predictor, Query},
     prompt::{Ask, Example, Material, Task},
     reason::Length,
     retrieve::{Neighbour, Retriever, Topics},

@@ -43,7 +43,7 @@ fn sources(material: &Material) -> Vec<String> {
 }
 
 /// What a text for this material must not repeat.
-pub(crate) fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
+pub fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
     if material.task == Task::Rating {
         return None;
     }
@@ -87,7 +87,7 @@ fn without_formulas(own: &[String]) -> Vec<String> {
 }
 
 /// What `written` repeats, if anything.
-pub(crate) fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
+pub fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
     let constraint = constraint?;
     let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
     let repeated = said.filter_map(|said| constraint.repeated(said)).next();
@@ -103,9 +103,9 @@ fn mostly_copied(material: &Material, said: &str) -> bool {
 }
 
 /// A text to write: what it is written from, and the request.
-pub(crate) struct Job {
-    pub(crate) material: Material,
-    pub(crate) request: Request,
+pub struct Job {
+    pub material: Material,
+    pub request: Request,
 }
 
 /// Runs all jobs. A text that would repeat somebody goes on in front of the repetition, with the text that it was taken from left out of
@@ -113,7 +113,7 @@ pub(crate) struct Job {
 ///
 /// # Errors
 /// As [`Decoder::run`].
-pub(crate) fn run(
+pub fn run(
     decoder: &mut Decoder<'_>,
     jobs: Vec<Job>,
     options: &WriteOptions,
@@ -214,7 +214,7 @@ fn join(completion: &mut Completion, mut rest: Completion) {
 ///
 /// # Errors
 /// [`LlmError::Failed`] if every sentence of every text repeats somebody.
-pub(crate) fn originals(material: &Material, all: Vec<Written>) -> Result<Vec<Written>, Error> {
+pub fn originals(material: &Material, all: Vec<Written>) -> Result<Vec<Written>, Error> {
     let constraint = constraint(material);
     let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none() && !is_empty(written);
     // Nothing was written before the deadline: there is nothing to check or to mend.

@@ -75,7 +75,8 @@ impl Interaction {
     }
 
     /// Puts the time into milliseconds; drops one that cannot be a time.
-    pub(crate) fn normalize_time(&mut self) {
+    #[doc(hidden)]
+    pub fn normalize_time(&mut self) {
         self.time = self.milliseconds().unwrap_or(None);
     }
 

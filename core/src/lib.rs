@@ -12,10 +12,10 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`interaction`] | one text by one person about one item, real or synthetic |
-//! | [`profile`] | people as JSON lines: what packs are built from and evaluations run on |
 //! | [`store`] | one person's own interactions on disk, encrypted |
 //! | [`pack`] | the population artifact: catalogue, graph, public texts; memory-mapped |
-//! | [`graph`] | link prediction: fold one person into the graph, rank items, explain |
+//! | [`graph`] | the tables of the link predictor |
+//! | [`predict`] | link prediction: fold one person into the graph, rank items, explain |
 //! | [`retrieve`] | BM25 over other people's texts, within a token budget |
 //! | [`llm`] | GGUF models through llama.cpp: batched decoding, grammars, log-probabilities |
 //! | [`ground`] | what graph and retrieval contribute to a prompt |
@@ -24,8 +24,6 @@
 //! | [`augment`] | synthetic interactions for predicted items, with a quality gate |
 //! | [`generate`] | personalized text, title or rating |
 //! | [`engine`] | the facade over all of it |
-//! | [`trim`](mod@trim) | a smaller model for one population (feature `build`) |
-//! | [`eval`] | metrics and protocols (feature `eval`) |
 //!
 //! # Example
 //!
@@ -44,45 +42,41 @@
 //! # }
 //! ```
 
-// What only writes packs is dead without the builder.
-#![cfg_attr(not(feature = "build"), allow(dead_code, unused_imports))]
-
-#[cfg(feature = "eval")]
-pub mod align;
 pub mod augment;
 pub mod choose;
 mod codec;
 pub mod consensus;
-#[cfg(feature = "build")]
-pub mod encoding;
 pub mod engine;
 mod error;
 pub mod escapes;
-#[cfg(feature = "eval")]
-pub mod eval;
 mod gate;
 pub mod generate;
 pub mod graph;
 pub mod ground;
-mod guard;
+#[doc(hidden)]
+pub mod guard;
+#[doc(hidden)]
+pub mod hash;
 pub mod interaction;
 mod length;
 pub mod llm;
 pub mod output;
 pub mod pack;
-pub mod profile;
+pub mod predict;
 pub mod prompt;
 pub mod reason;
 pub mod retrieve;
-mod session;
+#[doc(hidden)]
+pub mod session;
 pub mod store;
-mod style;
-mod sys;
+#[doc(hidden)]
+pub mod style;
+#[doc(hidden)]
+pub mod sys;
 pub mod text;
-#[cfg(feature = "build")]
-pub mod trim;
 mod unfinished;
-mod views;
+#[doc(hidden)]
+pub mod views;
 
 pub use error::Error;
 

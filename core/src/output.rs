@@ -1,7 +1,7 @@
 //! Where the result of a long call goes: a file that is new or may be replaced, and none that the call reads.
 
 use std::{
-    fs::{self, FileType},
+    fs::{self, File, FileType},
     io,
     path::{Path, PathBuf},
 };
@@ -78,8 +78,50 @@ fn end_of_links(out: &Path) -> io::Result<PathBuf> {
 }
 
 /// The folder in which `path` lies.
-pub(crate) fn folder(path: &Path) -> &Path {
+#[doc(hidden)]
+pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A private scratch file beside `path`, which [`target`] returned. Those that killed writers left there go.
+#[doc(hidden)]
+pub fn scratch(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let dir = folder(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (prefix, suffix) = (format!(".{name}."), ".part");
+    for entry in fs::read_dir(dir)?.flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|n| n.starts_with(&prefix) && n.ends_with(suffix)) {
+            // Whoever still writes it holds the lock.
+            if File::open(entry.path()).is_ok_and(|left| left.try_lock().is_ok()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+    let file = tempfile::Builder::new().prefix(&prefix).suffix(suffix).tempfile_in(dir)?;
+    file.as_file().lock()?;
+    Ok(file)
+}
+
+/// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.
+#[doc(hidden)]
+pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    set_mode(file.as_file())?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Scratch files are private; a pack or a model is for everyone who may read its folder.
+#[cfg(unix)]
+fn set_mode(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// What tells a file from every other one, whatever it is called; `None` if there is none.

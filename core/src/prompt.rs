@@ -112,7 +112,8 @@ pub struct Material {
 }
 
 /// Longest excerpt of an example's text and title, in words.
-pub(crate) const TEXT_WORDS: usize = 60;
+#[doc(hidden)]
+pub const TEXT_WORDS: usize = 60;
 const TITLE_WORDS: usize = 14;
 const ITEM_WORDS: usize = 14;
 /// Longest text that a title or rating is asked for, in words.
@@ -194,7 +195,6 @@ impl Material {
     }
 
     /// Nothing yet, to be planned first.
-    #[cfg(feature = "build")]
     fn planned(task: Task) -> Self {
         Self { task, reasoning: true, ..Self::default() }
     }
@@ -284,8 +284,8 @@ fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
 }
 
 /// What prompts say by themselves, and all beginnings of plans.
-#[cfg(feature = "build")]
-pub(crate) fn scaffolding() -> impl Iterator<Item = String> {
+#[doc(hidden)]
+pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
     let forms = tasks.map(|task| Material::planned(task).form());
     let fixed = [HISTORY, OTHERS, NEXT].map(str::to_owned);
@@ -295,8 +295,8 @@ pub(crate) fn scaffolding() -> impl Iterator<Item = String> {
 }
 
 /// A text as prompts show it, with its plan and rating, and whole, however long.
-#[cfg(feature = "build")]
-pub(crate) fn shown(e: &Example) -> String {
+#[doc(hidden)]
+pub fn shown(e: &Example) -> String {
     let mut out = Material::planned(Task::Rating).block(e);
     item_line(&mut out, e.item_title.as_deref());
     line(&mut out, "Title", e.title.as_deref(), usize::MAX);

@@ -158,7 +158,8 @@ impl Sessions {
 
 /// Puts a cache's file in place, whole or not at all. Not synced: what a loss of power leaves does not open, and is removed or
 /// replaced then.
-pub(crate) fn replace(path: &Path, sealed: &[u8]) -> std::io::Result<()> {
+#[doc(hidden)]
+pub fn replace(path: &Path, sealed: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
     let mut file = tempfile::NamedTempFile::new_in(dir)?;

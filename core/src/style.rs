@@ -5,20 +5,20 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
-use crate::{pack::Fnv, text};
+use crate::{hash::Fnv, text};
 
 /// How many of the nearest impostors a text is held against.
 const NEAREST: usize = 5;
 
 /// Numbers by the hash of an n-gram.
-pub(crate) type Grams = HashMap<u64, f64, BuildHasherDefault<Spread>>;
+pub type Grams = HashMap<u64, f64, BuildHasherDefault<Spread>>;
 
 /// A sparse vector of unit length.
-pub(crate) type Style = Grams;
+pub type Style = Grams;
 
 /// Keys that are hashes need no second one, only upper bits that differ.
 #[derive(Default)]
-pub(crate) struct Spread(u64);
+pub struct Spread(u64);
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {
@@ -35,7 +35,7 @@ impl Hasher for Spread {
 }
 
 /// How often each n-gram of 3 to 5 characters occurs, lower-cased, white space folded.
-pub(crate) fn grams(said: &str) -> Grams {
+pub fn grams(said: &str) -> Grams {
     let folded: Vec<char> = text::one_line(said).to_lowercase().chars().collect();
     let mut counts = Grams::default();
     for start in 0..folded.len() {
@@ -51,12 +51,12 @@ pub(crate) fn grams(said: &str) -> Grams {
 }
 
 /// The style of a text where nothing is known about how common an n-gram is: log tf.
-pub(crate) fn style(said: &str) -> Style {
+pub fn style(said: &str) -> Style {
     unit(grams(said).into_iter().map(|(gram, n)| (gram, 1.0 + n.ln())).collect())
 }
 
 /// The same vector of unit length.
-pub(crate) fn unit(mut vector: Grams) -> Style {
+pub fn unit(mut vector: Grams) -> Style {
     let mut squares: Vec<f64> = vector.values().map(|v| v * v).collect();
     // In a fixed order: sums of floats depend on it.
     squares.sort_by(f64::total_cmp);
@@ -66,7 +66,7 @@ pub(crate) fn unit(mut vector: Grams) -> Style {
 }
 
 /// How alike two styles are, 0 to 1.
-pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
+pub fn cosine(a: &Style, b: &Style) -> f64 {
     let (a, b) = if a.len() < b.len() { (a, b) } else { (b, a) };
     let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
     products.sort_by(f64::total_cmp);
@@ -74,26 +74,26 @@ pub(crate) fn cosine(a: &Style, b: &Style) -> f64 {
 }
 
 /// In how many of several texts each n-gram occurs.
-pub(crate) struct Documents {
+pub struct Documents {
     counts: Grams,
     texts: f64,
 }
 
 impl Documents {
     /// Of texts by their n-grams.
-    pub(crate) fn of(texts: &[Grams]) -> Self {
+    pub fn of(texts: &[Grams]) -> Self {
         let mut counts = Grams::default();
         texts.iter().flat_map(HashMap::keys).for_each(|gram| *counts.entry(*gram).or_default() += 1.0);
         Self { counts, texts: texts.len() as f64 }
     }
 
     /// Whether any of the texts has it.
-    pub(crate) fn have(&self, gram: u64) -> bool {
+    pub fn have(&self, gram: u64) -> bool {
         self.counts.contains_key(&gram)
     }
 
     /// A text by its n-grams: log tf x idf, smoothed.
-    pub(crate) fn style(&self, grams: Grams) -> Style {
+    pub fn style(&self, grams: Grams) -> Style {
         let documents = |gram| self.counts.get(&gram).copied().unwrap_or_default();
         let idf = |gram| ((1.0 + self.texts) / (1.0 + documents(gram))).ln() + 1.0;
         unit(grams.into_iter().map(|(gram, n)| (gram, (1.0 + n.ln()) * idf(gram))).collect())
@@ -102,7 +102,7 @@ impl Documents {
 
 /// How much more a text sounds like one person than like anybody: the impostors of authorship verification (Koppel and Winter,
 /// 2014).
-pub(crate) struct Margin {
+pub struct Margin {
     documents: Documents,
     own: Style,
     impostors: Vec<Style>,
@@ -110,7 +110,7 @@ pub(crate) struct Margin {
 
 impl Margin {
     /// `None` without a text by the person or by others.
-    pub(crate) fn new(own: &str, impostors: &[&str]) -> Option<Self> {
+    pub fn new(own: &str, impostors: &[&str]) -> Option<Self> {
         if own.is_empty() || impostors.is_empty() {
             return None;
         }
@@ -122,7 +122,7 @@ impl Margin {
     }
 
     /// Cosine with the person's own texts minus its mean with the five impostors that are nearest, -1 to 1.
-    pub(crate) fn of(&self, said: &str) -> f64 {
+    pub fn of(&self, said: &str) -> f64 {
         let style = self.documents.style(grams(said));
         let mut others: Vec<f64> = self.impostors.iter().map(|other| cosine(&style, other)).collect();
         others.sort_by(|a, b| b.total_cmp(a));

@@ -14,22 +14,22 @@ use llama_cpp_2::context::{LlamaContext, session::LlamaStateSeqFlags};
 use llama_cpp_sys_2 as c;
 
 /// A read-only file in memory.
-pub(crate) struct Mapped(memmap2::Mmap);
+pub struct Mapped(memmap2::Mmap);
 
 impl Mapped {
     /// Maps `path`.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         // SAFETY: the mapping is read-only and private to this process. The remaining hazard is another
         // process that truncates the file while it is mapped; packs are replaced by rename, never in
-        // place, and docs/ARCHITECTURE.md states that rule for apps.
+        // place, and docs/src/guides/building-packs.md states that rule for apps.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(map))
     }
 
     /// Lets the system take back the memory of pages in `range`; they are read again when they are used. Checking a large
     /// pack must not leave all of it resident.
-    pub(crate) fn release(&self, range: std::ops::Range<usize>) {
+    pub fn release(&self, range: std::ops::Range<usize>) {
         #[cfg(unix)]
         {
             const PAGE: usize = 1 << 16;

@@ -13,7 +13,7 @@ use crate::{
 /// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
 /// Each misleads in its own way. The rest are drawn, from the own texts alone. A length that is asked for only a plan can tell: then
 /// all have one.
-pub(crate) fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Job> {
+pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Job> {
     let views = Views::new(material);
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
@@ -87,7 +87,7 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use super::*;
     use crate::{
         generate::{best, request},
@@ -100,12 +100,12 @@ pub(crate) mod tests {
         PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0, source: None }
     }
 
-    pub(crate) fn shown(text: &str, synthetic: bool) -> Example {
+    pub fn shown(text: &str, synthetic: bool) -> Example {
         Example { text: text.into(), synthetic, ..Example::default() }
     }
 
     /// A text to be planned and written from an invented text, an own one and one by another.
-    pub(crate) fn material() -> Material {
+    pub fn material() -> Material {
         Material {
             task: Task::Text,
             reasoning: true,

@@ -11,11 +11,11 @@ use locket::{
     Error,
     engine::{AugmentOptions, Engine, GenerateRequest},
     llm::{Conditions, Event, LlmError, LoadOptions, MemoryLevel, Power, Thermal},
-    pack::{self, BuildOptions, Pack},
-    profile::Profiles,
+    pack::Pack,
     prompt::Task,
     store::Key,
 };
+use locket_builder::{pack::BuildOptions, profile::Profiles};
 use locket_tests::Draw;
 
 const KINDS: [&str; 8] = [
@@ -150,9 +150,12 @@ fn the_next_text_is_that_of_an_undisturbed_engine_on_the_default_model() {
 
 fn disturb_everywhere(model: &Path, points: usize) {
     let dir = tempfile::tempdir().unwrap();
-    pack::build(&[locket_tests::sample()], &dir.path().join("p.pack"), &BuildOptions::default(), |_| {
-        ControlFlow::Continue(())
-    })
+    locket_builder::pack::build(
+        &[locket_tests::sample()],
+        &dir.path().join("p.pack"),
+        &BuildOptions::default(),
+        |_| ControlFlow::Continue(()),
+    )
     .unwrap();
     let mut engine = open(dir.path(), "store", model);
     let marta =

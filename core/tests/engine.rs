@@ -8,11 +8,14 @@ use locket::{
     engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
     interaction::{Interaction, Origin, Record},
     llm::{Conditions, Event, LlmError, LoadOptions, Model, Priority, Thermal},
-    pack::{self, BuildOptions, Pack},
-    profile::{Profile, Profiles},
+    pack::Pack,
     prompt::Task,
     reason::{Length, ReasoningPath},
     store::{Key, Store},
+};
+use locket_builder::{
+    pack::BuildOptions,
+    profile::{Profile, Profiles},
 };
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
@@ -33,7 +36,8 @@ fn reopened(dir: &std::path::Path) -> Engine {
 
 fn engine(dir: &std::path::Path) -> Engine {
     let files = [locket_tests::sample()];
-    pack::build(&files, &dir.join("p.pack"), &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
+    locket_builder::pack::build(&files, &dir.join("p.pack"), &BuildOptions::default(), |_| ControlFlow::Continue(()))
+        .unwrap();
     let engine = reopened(dir);
     for interaction in marta().history {
         engine.record(interaction).unwrap();

@@ -9,10 +9,11 @@ use locket::{
     generate::Written,
     interaction::{Interaction, Record},
     llm::{Event, LoadOptions},
-    pack::{self, BuildOptions, Pack},
+    pack::Pack,
     prompt::Task,
     store::Key,
 };
+use locket_builder::pack::BuildOptions;
 
 fn quiet(_: Event<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -81,7 +82,10 @@ fn an_augmentation_ends_when_a_record_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let model = locket_tests::tiny::write(dir.path());
     let files = [locket_tests::sample()];
-    pack::build(&files, &dir.path().join("p.pack"), &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
+    locket_builder::pack::build(&files, &dir.path().join("p.pack"), &BuildOptions::default(), |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let me = engine(dir.path(), "me", &model).with_pack(Pack::open(dir.path().join("p.pack")).unwrap());
     for item in ["k9", "k4", "k3"] {
         me.record(Interaction::new(item, format!("What I think of {item}: slow, and good."))).unwrap();

@@ -276,7 +276,7 @@ fn adapters() {
 fn a_calibration_is_added_and_replaced() {
     let bytes = tiny::adapter_parts().bytes();
     let mut numbers = [1.5, -0.5, 0.0, 0.25, 0.5, 1.0];
-    let mut once = gguf::with_floats(&bytes, gguf::CALIBRATION, &numbers).unwrap();
+    let mut once = locket_builder::gguf::with_floats(&bytes, gguf::CALIBRATION, &numbers).unwrap();
     for _ in 0..2 {
         let (before, after) = (gguf::parse(&bytes).unwrap(), gguf::parse(&once).unwrap());
         assert_eq!(gguf::calibration(&before).unwrap(), Calibration::default());
@@ -286,11 +286,11 @@ fn a_calibration_is_added_and_replaced() {
         assert_eq!(after.get("adapter.type"), before.get("adapter.type"));
         gguf::check_adapter(&after, &gguf::parse(&tiny::bytes()).unwrap()).unwrap();
         numbers[1] = 0.75;
-        let twice = gguf::with_floats(&once, gguf::CALIBRATION, &numbers).unwrap();
+        let twice = locket_builder::gguf::with_floats(&once, gguf::CALIBRATION, &numbers).unwrap();
         assert_eq!(twice.len(), once.len(), "replaced, not added");
         once = twice;
     }
-    assert!(gguf::with_floats(b"GGUF", gguf::CALIBRATION, &numbers).is_err());
+    assert!(locket_builder::gguf::with_floats(b"GGUF", gguf::CALIBRATION, &numbers).is_err());
 }
 
 /// Files with a few bytes changed: most are refused; llama.cpp loads the others, or says no, and decodes with them. An

@@ -12,10 +12,11 @@ use locket::{
     engine::{AugmentOptions, Engine, GenerateRequest},
     interaction::Interaction,
     llm::{Event, LlmError, LoadOptions, MemoryLevel},
-    pack::{self, BuildOptions, Pack},
+    pack::Pack,
     prompt::Task,
     store::Key,
 };
+use locket_builder::pack::BuildOptions;
 
 const CALLERS: u64 = 100;
 
@@ -30,7 +31,7 @@ fn a_hundred_callers() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("p.pack");
     let go_on = |_| ControlFlow::Continue(());
-    pack::build(&[locket_tests::sample()], &out, &BuildOptions::default(), go_on).unwrap();
+    locket_builder::pack::build(&[locket_tests::sample()], &out, &BuildOptions::default(), go_on).unwrap();
     let model = std::env::var_os("LOCKET_SOAK_MODEL").map_or_else(|| locket_tests::tiny::write(dir.path()), Into::into);
     let engine = Engine::open(dir.path().join("store"), &Key::new([1; 32]))
         .unwrap()

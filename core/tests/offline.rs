@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use locket::pack::{self, BuildOptions};
+use locket_builder::pack::BuildOptions;
 
 /// Returns the path of the example that calls every part of the engine, built as an app builds it: without the pack builder.
 /// For tests that "need the offline example".
@@ -86,7 +86,10 @@ fn the_engine_makes_no_network_call_with_the_default_model() {
 fn no_network_call(model: &Path) {
     let dir = tempfile::tempdir().unwrap();
     let pack = dir.path().join("p.pack");
-    pack::build(&[locket_tests::sample()], &pack, &BuildOptions::default(), |_| ControlFlow::Continue(())).unwrap();
+    locket_builder::pack::build(&[locket_tests::sample()], &pack, &BuildOptions::default(), |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let trace = dir.path().join("trace");
     let out = Command::new("strace")
         .args(["-f", "-qq", "-e", "trace=%network,openat", "-o"])

@@ -6,7 +6,7 @@ use std::{io::Write, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use locket::{
-    graph::{Predictor, Query},
+    predict::{Predictor, Query},
     pack::Pack,
     retrieve::Retriever,
 };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use locket::profile::Profile;
+use locket_builder::profile::Profile;
 
 fuzz_target!(|line: &[u8]| {
     let Ok(profile) = Profile::from_json(line) else { return };

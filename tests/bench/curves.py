@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What history and synthetic interactions cost: time and memory against their number, drawn into docs/cost.svg.
+"""What history and synthetic interactions cost: time and memory against their number, drawn into docs/src/images/cost.svg.
 
     python3 -m venv V && V/bin/pip install matplotlib
-    V/bin/python3 tests/bench/curves.py --out docs --points FILE [--model gemma-3-270m] [--threads 2] [--times 3]
+    V/bin/python3 tests/bench/curves.py --out docs/src/images --points FILE [--model gemma-3-270m] [--threads 2] [--times 3]
 
 Every point is a process of its own (`locket bench`), run several times; lines join the medians.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The first table of docs/EXPERIMENTS.md: every method on the PGraphRAG dev sets, and the history curve on amazon23.
+"""The first table of research/log/experiments.md: every method on the PGraphRAG dev sets, and the history curve on amazon23.
 
     tests/bench/table.py --data ../shared/data --out runs [--limit 200] [--caps-limit 60] [--model gemma-3-270m]
 

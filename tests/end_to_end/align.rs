@@ -167,9 +167,9 @@ print(json.dumps([[reward.rouge1(a, b), reward.meteor(a, b)] for a in texts for 
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let values: Vec<[f64; 2]> = serde_json::from_slice(&out.stdout).unwrap();
     let pairs = texts.iter().flat_map(|a| texts.iter().filter(|b| !b.is_empty()).map(move |b| (*a, *b)));
-    let meteor = locket::eval::Meteor::new();
+    let meteor = locket_eval::Meteor::new();
     for ((a, b), [rouge1, recall]) in pairs.zip(values) {
-        assert!((rouge1 - locket::eval::rouge1(a, b)).abs() < 1e-9, "{a} / {b}: {rouge1}");
+        assert!((rouge1 - locket_eval::rouge1(a, b)).abs() < 1e-9, "{a} / {b}: {rouge1}");
         // Without the penalty for chunks, and without stems and synonyms.
         assert!(recall >= 0.0 && (a != b || recall > 0.999), "{a} / {b}: {recall}");
         assert!((recall > 0.0) == (meteor.score(a, b) > 0.0), "{a} / {b}: {recall}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use locket::{
     engine::{self, GenerateRequest as CoreRequest},
     generate,
-    graph::Via,
     llm::Sampling,
+    predict::Via,
     prompt,
 };
 

@@ -98,7 +98,7 @@ impl From<Error> for LocketError {
             Error::Io { .. } => Self::Storage(what),
             Error::Missing("model") => Self::NoModel(what),
             Error::Missing(_) => Self::NoPack(what),
-            Error::Argument(_) | Error::Profile(_) | Error::Output(_) => Self::BadInput(what),
+            Error::Argument(_) | Error::Output(_) => Self::BadInput(what),
             Error::Cancelled => Self::Cancelled(what),
             _ => Self::Internal(what),
         }

@@ -14,10 +14,10 @@ use crate::{
     augment::{self, Attempt, Refused},
     choose,
     generate::WriteOptions,
-    graph::Predictor,
     ground::{self, Grounding},
     interaction::Record,
     llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Priority},
+    predict::Predictor,
     unfinished::Unfinished,
 };
 

@@ -4,9 +4,8 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::{
-    Error,
-    graph::{self, Predictor, Query, Via},
-    ground,
+    Error, ground,
+    predict::{self, Predictor, Query, Via},
 };
 
 /// A predicted item, with ids and names instead of numbers.
@@ -87,8 +86,8 @@ impl Engine {
         let query =
             Query { exclude, popularity, diversity, ..ground::query_records(pack, &records, options.synthetic_weight) };
         let reason =
-            |p: graph::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
-        let named = |p: graph::Prediction| Predicted {
+            |p: predict::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
+        let named = |p: predict::Prediction| Predicted {
             item: pack.item(p.item).to_owned(),
             item_title: pack.item_title(p.item).map(str::to_owned),
             score: p.score,

@@ -4,29 +4,33 @@ use std::cmp::Ordering;
 
 /// Edges of every item, as built.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Edges {
+pub struct Edges {
     /// First edge of each item, `[items + 1]`.
-    pub(crate) starts: Vec<u32>,
+    pub starts: Vec<u32>,
     /// Target items, ascending within an item.
-    pub(crate) targets: Vec<u32>,
+    pub targets: Vec<u32>,
     /// Weights in 1/65535 of the item's scale.
-    pub(crate) weights: Vec<u16>,
+    pub weights: Vec<u16>,
     /// The largest weight of each item, `[items]`.
-    pub(crate) scales: Vec<f32>,
+    pub scales: Vec<f32>,
 }
 
 /// The same, borrowed. Targets are not trusted: a reader skips those that are out of range.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct EdgesView<'a> {
-    pub(crate) starts: &'a [u32],
-    pub(crate) targets: &'a [u32],
-    pub(crate) weights: &'a [u16],
-    pub(crate) scales: &'a [f32],
+pub struct EdgesView<'a> {
+    /// First edge of each item. Shape: (items + 1).
+    pub starts: &'a [u32],
+    /// Target items, ascending within an item. Shape: (edges).
+    pub targets: &'a [u32],
+    /// Weights in 1/65535 of the item's scale. Shape: (edges).
+    pub weights: &'a [u16],
+    /// The largest weight of each item. Shape: (items).
+    pub scales: &'a [f32],
 }
 
 impl Edges {
     /// From each item's edges, all weights positive.
-    pub(crate) fn new(rows: Vec<Vec<(u32, f32)>>) -> Self {
+    pub fn new(rows: Vec<Vec<(u32, f32)>>) -> Self {
         let mut edges = Self { starts: vec![0], ..Self::default() };
         for mut row in rows {
             row.sort_unstable_by_key(|e| e.0);
@@ -40,7 +44,8 @@ impl Edges {
         edges
     }
 
-    pub(crate) fn view(&self) -> EdgesView<'_> {
+    /// Borrows the edges.
+    pub fn view(&self) -> EdgesView<'_> {
         EdgesView { starts: &self.starts, targets: &self.targets, weights: &self.weights, scales: &self.scales }
     }
 }
@@ -52,7 +57,7 @@ impl<'a> EdgesView<'a> {
     }
 
     /// The edges of one item: (target, weight), targets ascending.
-    pub(crate) fn row(self, item: u32) -> impl Iterator<Item = (u32, f32)> + 'a {
+    pub fn row(self, item: u32) -> impl Iterator<Item = (u32, f32)> + 'a {
         let span = self.span(item);
         let unit = self.unit(item);
         let (targets, weights) = (self.targets.get(span.clone()), self.weights.get(span));
@@ -61,7 +66,7 @@ impl<'a> EdgesView<'a> {
     }
 
     /// The weight of one edge, 0 if there is none.
-    pub(crate) fn get(&self, item: u32, target: u32) -> f32 {
+    pub fn get(&self, item: u32, target: u32) -> f32 {
         let span = self.span(item);
         let Some(targets) = self.targets.get(span.clone()) else { return 0.0 };
         let at = targets.binary_search(&target).ok();
@@ -74,7 +79,7 @@ impl<'a> EdgesView<'a> {
 }
 
 /// Keeps the `k` largest weights; among equals those with the larger key, so that numbering does not matter.
-pub(crate) fn keep_largest(row: &mut Vec<(u32, f32)>, k: usize, keys: &[u64]) {
+pub fn keep_largest(row: &mut Vec<(u32, f32)>, k: usize, keys: &[u64]) {
     if k == 0 {
         row.clear();
     } else if row.len() > k {

@@ -60,31 +60,30 @@ impl Default for Mixture {
 const POPULARITY_PRIOR: f32 = 30.0;
 
 /// ln(1 + people / 30) for each item.
-pub(crate) fn popularity(people: impl Iterator<Item = usize>) -> Vec<f32> {
+pub fn popularity(people: impl Iterator<Item = usize>) -> Vec<f32> {
     people.map(|n| (n as f32 / POPULARITY_PRIOR).ln_1p()).collect()
 }
 
 /// Longest item vector: sums of so many 8-bit times 16-bit products fit into 32 bits.
-pub(crate) const MAX_DIMENSION: usize = 512;
+pub const MAX_DIMENSION: usize = 512;
 
 /// Item vectors as 8-bit rows with two scales: as a history item (source) and as a candidate (target).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Factors {
-    pub(crate) dimension: usize,
-    pub(crate) rows: Vec<i8>,
-    pub(crate) source: Vec<f32>,
-    pub(crate) target: Vec<f32>,
+pub struct Factors {
+    /// Length of a vector.
+    pub dimension: usize,
+    /// The vectors, row-major. Shape: (items, dimension).
+    pub rows: Vec<i8>,
+    /// Scale of each vector as a history item. Shape: (items).
+    pub source: Vec<f32>,
+    /// Scale of each vector as a candidate. Shape: (items).
+    pub target: Vec<f32>,
 }
 
 impl Factors {
     /// The first `dimension` columns of `vectors` (row-major, `rank` columns); `scales` gives an item's own
     /// (source, target) scale.
-    pub(crate) fn quantise(
-        vectors: &[f32],
-        rank: usize,
-        dimension: usize,
-        scales: impl Fn(usize) -> (f32, f32),
-    ) -> Self {
+    pub fn quantise(vectors: &[f32], rank: usize, dimension: usize, scales: impl Fn(usize) -> (f32, f32)) -> Self {
         let dimension = dimension.min(rank).min(MAX_DIMENSION);
         if dimension == 0 {
             return Self::default();
@@ -110,18 +109,23 @@ impl Factors {
         out
     }
 
-    pub(crate) fn view(&self) -> FactorsView<'_> {
+    /// Borrows the vectors.
+    pub fn view(&self) -> FactorsView<'_> {
         FactorsView { dimension: self.dimension, rows: &self.rows, source: &self.source, target: &self.target }
     }
 }
 
 /// The same, borrowed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct FactorsView<'a> {
-    pub(crate) dimension: usize,
-    pub(crate) rows: &'a [i8],
-    pub(crate) source: &'a [f32],
-    pub(crate) target: &'a [f32],
+pub struct FactorsView<'a> {
+    /// Length of a vector.
+    pub dimension: usize,
+    /// The vectors, row-major. Shape: (items, dimension).
+    pub rows: &'a [i8],
+    /// Scale of each vector as a history item. Shape: (items).
+    pub source: &'a [f32],
+    /// Scale of each vector as a candidate. Shape: (items).
+    pub target: &'a [f32],
 }
 
 impl FactorsView<'_> {
@@ -131,7 +135,7 @@ impl FactorsView<'_> {
     }
 
     /// What history item `source` says for `target`.
-    pub(crate) fn get(&self, source: u32, target: u32) -> f32 {
+    pub fn get(&self, source: u32, target: u32) -> f32 {
         let sum: i32 = self.row(source).iter().zip(self.row(target)).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
         // Without vectors there are no scales either.
         let scale = |of: &[f32], item: u32| of.get(item as usize).copied().unwrap_or_default();
@@ -139,7 +143,7 @@ impl FactorsView<'_> {
     }
 
     /// Cosine between two items' vectors.
-    pub(crate) fn cosine(&self, a: u32, b: u32) -> f32 {
+    pub fn cosine(&self, a: u32, b: u32) -> f32 {
         let product = |x: &[i8], y: &[i8]| -> f32 {
             x.iter().zip(y).map(|(&p, &q)| i32::from(p) * i32::from(q)).sum::<i32>() as f32
         };
@@ -178,24 +182,29 @@ impl FactorsView<'_> {
 
 /// All tables of a link predictor.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tables<'a> {
-    pub(crate) people: EdgesView<'a>,
-    pub(crate) content: EdgesView<'a>,
-    pub(crate) factors: FactorsView<'a>,
-    pub(crate) popularity: &'a [f32],
-    pub(crate) returning: &'a [f32],
+pub struct Tables<'a> {
+    /// Co-interaction edges.
+    pub people: EdgesView<'a>,
+    /// Content edges: cosine of TF-IDF rows.
+    pub content: EdgesView<'a>,
+    /// Item vectors.
+    pub factors: FactorsView<'a>,
+    /// Popularity of each item, see [`popularity`]. Shape: (items).
+    pub popularity: &'a [f32],
+    /// The same over people with at least two items. Shape: (items).
+    pub returning: &'a [f32],
     /// A number for each item's category; 0 for none. Empty if no item has one.
-    pub(crate) categories: &'a [u32],
+    pub categories: &'a [u32],
 }
 
 impl Tables<'_> {
     /// Number of items.
-    pub(crate) fn items(&self) -> usize {
+    pub fn items(&self) -> usize {
         self.popularity.len()
     }
 
     /// The score of every item for seeds that are in range. Shape: (items).
-    pub(crate) fn scores(&self, seeds: &[(u32, f32)], mixture: &Mixture) -> Vec<f32> {
+    pub fn scores(&self, seeds: &[(u32, f32)], mixture: &Mixture) -> Vec<f32> {
         let (all, returning) = (mixture.popularity, mixture.returning);
         let mut scores: Vec<f32> =
             self.popularity.iter().zip(self.returning).map(|(a, r)| a * all + r * returning).collect();
@@ -226,7 +235,7 @@ impl Tables<'_> {
     }
 
     /// Whether both items are of one category: 1 or 0.
-    pub(crate) fn same_category(&self, a: u32, b: u32) -> f32 {
+    pub fn same_category(&self, a: u32, b: u32) -> f32 {
         let of = |item: u32| self.categories.get(item as usize).copied().unwrap_or_default();
         f32::from(u8::from(of(a) != 0 && of(a) == of(b)))
     }
@@ -247,12 +256,17 @@ impl Tables<'_> {
 }
 
 /// What evidence from these seeds is divided by.
-pub(crate) fn divisor(seeds: &[(u32, f32)], averaging: f32) -> f32 {
+pub fn divisor(seeds: &[(u32, f32)], averaging: f32) -> f32 {
     seeds.iter().map(|s| s.1.abs()).sum::<f32>().max(1.0).powf(averaging)
 }
 
+/// Returns the weight of each of `n` interactions, oldest first: the latest counts 1.
+pub fn recency_weights(n: usize, recency: f32) -> impl Iterator<Item = f32> {
+    (0..n).map(move |at| recency.powi((n - 1 - at) as i32))
+}
+
 /// The `k` largest scores, best first; ties go to the lower number. Items at negative infinity are barred.
-pub(crate) fn largest(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
+pub fn largest(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
     if k == 0 {
         return Vec::new();
     }

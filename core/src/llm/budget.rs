@@ -43,8 +43,8 @@ impl MemoryBudget {
         };
         let row = u64::from(facts.vocabulary) * 4;
         let batch = (options.batch() as u64).min(cells);
-        // Rows of logits: one per sequence, and one per drafted token.
-        let sequences = (options.all_sequences() * (1 + options.draft)) as u64;
+        // One row of logits per sequence.
+        let sequences = options.all_sequences() as u64;
         let masks = if facts.sliding_window { 2 } else { 1 };
         let widths = u64::from(facts.feed_forward) + 2 * u64::from(facts.embedding);
         Self {

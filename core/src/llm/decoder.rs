@@ -40,14 +40,12 @@ pub struct DecoderOptions {
     /// less in common may then not fit.
     pub shared: usize,
     /// Most threads; 0 takes as many as there are processors, and more than that are never taken. Beside other busy programs
-    /// fewer decode, see `docs/ARCHITECTURE.md`.
+    /// fewer decode, see `docs/src/concepts/decoder.md`.
     pub threads: usize,
     /// How keys and values are stored.
     pub kv: KvType,
     /// Most tokens per call of llama.cpp. Between two calls there is a chance to stop or to let others go first.
     pub batch: usize,
-    /// Most tokens of a draft looked up in the text itself and checked in one call; 0 decodes token by token.
-    pub draft: usize,
     /// Room beside each sequence for a prompt that its text is written against, and the text once more, in tokens; 0 if there will be
     /// none.
     pub contrast: usize,
@@ -55,16 +53,7 @@ pub struct DecoderOptions {
 
 impl Default for DecoderOptions {
     fn default() -> Self {
-        Self {
-            context: 2048,
-            sequences: 1,
-            shared: 0,
-            threads: 0,
-            kv: KvType::F16,
-            batch: BATCH,
-            draft: 0,
-            contrast: 0,
-        }
+        Self { context: 2048, sequences: 1, shared: 0, threads: 0, kv: KvType::F16, batch: BATCH, contrast: 0 }
     }
 }
 
@@ -97,10 +86,6 @@ pub struct Usage {
     pub reused: usize,
     /// Tokens written.
     pub written: usize,
-    /// Tokens drafted.
-    pub drafted: usize,
-    /// Of those, how many the model would have written itself.
-    pub held: usize,
 }
 
 /// A context on a model. Runs requests; keeps their KV state for the next ones.

@@ -18,7 +18,6 @@ mod contrast;
 mod decoder;
 mod details;
 mod device;
-mod draft;
 mod follower;
 pub mod gguf;
 pub(crate) mod model;

@@ -192,7 +192,8 @@ impl Model {
     }
 
     /// Differs between models and adapters: KV state of one is nothing to another. None if a file could not be read twice.
-    pub(crate) fn identity(&self) -> Option<&str> {
+    #[doc(hidden)]
+    pub fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
     }
 
@@ -281,7 +282,8 @@ impl Model {
     }
 
     /// Appends what a token stands for; nothing for a special one.
-    pub(crate) fn spell(&self, token: Token, out: &mut Vec<u8>) {
+    #[doc(hidden)]
+    pub fn spell(&self, token: Token, out: &mut Vec<u8>) {
         self.inner.vocab().token_to_piece_into(token, out, false, None);
     }
 

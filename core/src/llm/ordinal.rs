@@ -8,7 +8,7 @@ use super::Token;
 pub const STARS: usize = 5;
 
 /// How a model's logits of the ratings are corrected: bias-corrected temperature scaling (Alexandari et al., arXiv 1901.06852).
-/// An adapter's file keeps it, [`crate::align::ratings`](fn@crate::align::ratings) fits it.
+/// The adapter file stores it; `locket align ratings` fits it.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Calibration {
     /// What the logits are multiplied by, above 0.

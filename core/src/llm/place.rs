@@ -46,7 +46,7 @@ impl Decoder<'_> {
             self.slots[slot].job = job(Kind::Beside(target));
             beside = Some(Beside { slot, weight });
         }
-        self.slots[target].job = Some(Job::new(self.model, number, work, beside, self.options.draft)?);
+        self.slots[target].job = Some(Job::new(self.model, number, work, beside)?);
         Ok(None)
     }
 

@@ -7,7 +7,6 @@ use super::{
     candidates::{Chooser, log_prob},
     common_prefix,
     contrast::{self, Beside},
-    draft::Pace,
     pieces::{Grid, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
     steps::Work,
@@ -37,7 +36,6 @@ pub(super) struct Writer {
     written: Writing,
     done: Vec<PhaseOutput>,
     deadline: Option<Instant>,
-    pub(super) pace: Pace,
     /// Where the prompt is read that this is written against.
     pub(super) beside: Option<Beside>,
     /// The logits of both together, kept for their room.
@@ -126,23 +124,12 @@ impl Slot {
     pub(super) fn beside(&self) -> bool {
         self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Beside(_)))
     }
-
-    /// Whether what is pending behind the first wanted token is a guess.
-    pub(super) fn drafting(&self) -> bool {
-        self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Write(_)))
-    }
 }
 
 impl Job {
-    pub(super) fn new(
-        model: &Model,
-        number: usize,
-        work: Work,
-        beside: Option<Beside>,
-        draft: usize,
-    ) -> Result<Self, LlmError> {
+    pub(super) fn new(model: &Model, number: usize, work: Work, beside: Option<Beside>) -> Result<Self, LlmError> {
         let kind = match work {
-            Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, beside, draft)?)),
+            Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, beside)?)),
             Work::Score(_, continuation) => Kind::Score(Scorer { continuation, scores: Vec::new() }),
         };
         Ok(Self { number, kind })
@@ -164,14 +151,12 @@ impl Scorer {
 }
 
 impl Writer {
-    fn new(model: &Model, request: Request, beside: Option<Beside>, draft: usize) -> Result<Self, LlmError> {
+    fn new(model: &Model, request: Request, beside: Option<Beside>) -> Result<Self, LlmError> {
         let Request { phases, deadline, .. } = request;
         let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
         let chooser = Chooser::new(model, first)?;
         let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
-        // A draft would have to be checked behind both prompts.
-        let pace = Pace::new(if beside.is_some() { 0 } else { draft });
-        let mut this = Self { phases, chooser, current: 0, written, done, deadline, pace, beside, weighed };
+        let mut this = Self { phases, chooser, current: 0, written, done, deadline, beside, weighed };
         this.begin();
         Ok(this)
     }
@@ -185,11 +170,6 @@ impl Writer {
 
     pub(super) fn phase(&self) -> usize {
         self.current
-    }
-
-    /// How many tokens the phase in progress may still take.
-    pub(super) fn room(&self) -> usize {
-        self.phases.get(self.current).map_or(0, |p| p.max_tokens - self.written.tokens.len())
     }
 
     /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that

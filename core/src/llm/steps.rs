@@ -7,7 +7,6 @@ use llama_cpp_2::DecodeError;
 use super::{
     Completion, Contrast, Decoder, Event, LlmError, OnEvent, Request, Token,
     contrast::Turn,
-    draft,
     pieces::Grid,
     slot::{Job, Kind},
 };
@@ -159,14 +158,12 @@ impl Decoder<'_> {
         }
     }
 
-    /// Steps one sequence through its rows of logits, as far as its draft holds; what came of its work if that is finished.
+    /// Steps one sequence with its row of logits, or all of its rows if it scores; returns the outcome of finished work.
     fn advance(&mut self, turn: &Turn, job: &mut Job, on_event: OnEvent<'_>) -> Result<Option<Outcome>, LlmError> {
-        let (n, rows) = (turn.slot, turn.rows.clone());
-        let count = rows.len();
-        let number = job.number;
+        let (n, number) = (turn.slot, job.number);
         let writer = match &mut job.kind {
             Kind::Score(scorer) => {
-                for row in rows {
+                for row in turn.rows.clone() {
                     scorer.step(self.context.get_logits_ith(row));
                 }
                 if on_event(Event { request: number, phase: 0, piece: "" }).is_break() {
@@ -177,40 +174,23 @@ impl Decoder<'_> {
             Kind::Write(writer) => writer,
             Kind::Beside(_) => return Ok(None),
         };
-        // Where the token of the first row stands in the cache.
-        let first = self.slots[n].cached.len() - count;
-        let mut held = 0;
-        for row in rows {
-            let phase = writer.phase();
-            let mut go_on = ControlFlow::Continue(());
-            let against = turn.against.zip(writer.beside).map(|(row, beside)| self.logits(beside.slot, row));
-            let next = writer.step(self.model, self.logits(n, row), against, &mut |phase, piece| {
-                if go_on.is_continue() {
-                    go_on = on_event(Event { request: number, phase, piece });
-                }
-            })?;
-            self.usage.written += 1;
-            // A chance to stop also where a token brought no text.
-            if go_on.is_continue() && !next.is_empty() {
-                go_on = on_event(Event { request: number, phase: writer.phase(), piece: "" });
+        let mut go_on = ControlFlow::Continue(());
+        let against = turn.against.zip(writer.beside).map(|(row, beside)| self.logits(beside.slot, row));
+        let next = writer.step(self.model, self.logits(n, turn.rows.start), against, &mut |phase, piece| {
+            if go_on.is_continue() {
+                go_on = on_event(Event { request: number, phase, piece });
             }
-            if go_on.is_break() {
-                self.drop_behind(n, first + held + 1)?;
-                return Err(LlmError::Cancelled);
-            }
-            let guessed = self.slots[n].cached.get(first + held + 1);
-            if writer.phase() == phase && next.len() == 1 && guessed == next.first() {
-                held += 1;
-                continue;
-            }
-            self.drop_behind(n, first + held + 1)?;
-            self.slots[n].pending = next;
-            break;
+        })?;
+        self.usage.written += 1;
+        // A chance to stop also where a token brought no text.
+        if go_on.is_continue() && !next.is_empty() {
+            go_on = on_event(Event { request: number, phase: writer.phase(), piece: "" });
         }
-        self.usage.drafted += count - 1;
-        self.usage.held += held;
-        writer.pace.judge(count - 1, held);
+        if go_on.is_break() {
+            return Err(LlmError::Cancelled);
+        }
         let slot = &mut self.slots[n];
+        slot.pending = next;
         if slot.pending.is_empty() {
             slot.held = None;
             return Ok(Some(Outcome::Written(writer.finish())));
@@ -218,12 +198,6 @@ impl Decoder<'_> {
         slot.wanted = slot.pending.len() - 1;
         if let Some(beside) = writer.beside {
             self.follow(n, beside.slot);
-            return Ok(None);
-        }
-        let most = writer.pace.next().min(writer.room().saturating_sub(1));
-        if slot.pending.len() == 1 && self.options.draft > 0 && most > 0 {
-            let text = [&slot.cached[..], &slot.pending].concat();
-            slot.pending.extend(draft::lookup(&text, most));
         }
         Ok(None)
     }
@@ -276,15 +250,9 @@ impl Decoder<'_> {
         // they have: the order in the cache changes how sums are rounded.
         order.sort_by_key(|&n| (self.slots[n].wanted > 0, self.slots[n].beside()));
         let mut scored = SCORED_ROWS;
-        // A draft is tried as far as the batch has room: every other sequence's own token goes first.
-        let mut others = order.len();
         for n in order {
-            others -= 1;
             let slot = &self.slots[n];
             let mut count = slot.pending.len().min(room).min(slot.piece());
-            if slot.wanted == 0 {
-                count = count.min((room.saturating_sub(others)).max(1)).min(room);
-            }
             if slot.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Score(_))) {
                 count = count.min(slot.wanted + scored);
                 scored -= count.saturating_sub(slot.wanted);
@@ -310,10 +278,6 @@ impl Decoder<'_> {
                 if let Some((_, row)) = rows.iter().find(|r| r.0 == n) {
                     slot.read.logits = Some(self.context.get_logits_ith(row.start).to_vec());
                 }
-            }
-            if count > slot.wanted && slot.drafting() {
-                // What is left of a draft that found no room.
-                slot.pending.clear();
             }
             slot.wanted = slot.wanted.saturating_sub(count);
         }

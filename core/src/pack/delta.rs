@@ -28,12 +28,12 @@ use sha2::{Digest, Sha256};
 use super::format;
 use crate::{Error, output, sys::Mapped, text::hex};
 
-pub(super) const MAGIC: &[u8; 8] = b"LOCKDELT";
-pub(super) const VERSION: u32 = 1;
+pub const MAGIC: &[u8; 8] = b"LOCKDELT";
+pub const VERSION: u32 = 1;
 /// What is signed, and where the signature ends.
-pub(super) const SIGNED: usize = 128;
-pub(super) const HEADER: usize = SIGNED + 64;
-pub(super) const STRETCH: usize = 32;
+pub const SIGNED: usize = 128;
+pub const HEADER: usize = SIGNED + 64;
+pub const STRETCH: usize = 32;
 /// A section table is never longer; a hostile file must not ask for more.
 const MOST_STRETCHES: usize = format::SECTIONS + 1;
 /// Copied at a time; whoever waits is asked in between.
@@ -90,11 +90,11 @@ pub struct DeltaReport {
 
 /// One stretch of both packs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) old: Range<u64>,
-    pub(super) new_len: u64,
+pub struct Stretch {
+    pub old: Range<u64>,
+    pub new_len: u64,
     /// Length of its frame.
-    pub(super) here: u64,
+    pub here: u64,
 }
 
 struct Header {
@@ -104,11 +104,11 @@ struct Header {
     stretches: usize,
 }
 
-pub(super) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+pub fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| DeltaError::Io { action, path: path.to_path_buf(), source }.into()
 }
 
-pub(super) fn digest(bytes: &Mapped) -> [u8; 32] {
+pub fn digest(bytes: &Mapped) -> [u8; 32] {
     let mut digest = Sha256::new();
     for begin in (0..bytes.len()).step_by(8 * CHUNK) {
         let end = bytes.len().min(begin + 8 * CHUNK);
@@ -142,7 +142,7 @@ pub fn apply(
     }
     let target = &output::target(out, [delta])?;
     let written = io_error("write", out);
-    let mut file = format::scratch(target).map_err(&written)?;
+    let mut file = output::scratch(target).map_err(&written)?;
     let mut made = Sha256::new();
     let mut at = HEADER + stretches.len() * STRETCH;
     let mut buffer = vec![0; CHUNK];
@@ -174,7 +174,7 @@ pub fn apply(
     if made != header.new.1 {
         return Err(DeltaError::Damaged("it does not make the pack that it names").into());
     }
-    format::keep(file, target).map_err(&written)?;
+    output::keep(file, target).map_err(&written)?;
     Ok(DeltaReport {
         old_bytes: header.old.0,
         new_bytes: header.new.0,
@@ -233,6 +233,6 @@ fn digest_at(bytes: &[u8], at: usize) -> [u8; 32] {
 }
 
 /// Logarithm of the window that reaches over `bytes`: at least zstd's least.
-pub(super) fn window(bytes: u64) -> u32 {
+pub fn window(bytes: u64) -> u32 {
     (u64::BITS - bytes.leading_zeros()).clamp(10, 31)
 }

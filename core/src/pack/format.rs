@@ -13,7 +13,6 @@
 //! ```
 
 use std::{
-    fs::File,
     io::{BufWriter, Seek, SeekFrom, Write},
     path::Path,
 };
@@ -23,8 +22,8 @@ use crate::{output, sys::Mapped};
 
 /// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
 /// accepts exactly its own version, since a pack ships together with the app that reads it.
-pub(super) const VERSION: u32 = 2;
-pub(super) const MAGIC: &[u8; 8] = b"LOCKPACK";
+pub const VERSION: u32 = 2;
+pub const MAGIC: &[u8; 8] = b"LOCKPACK";
 const HEADER: usize = 32;
 const ENTRY: usize = 24;
 const ALIGN: u64 = 64;
@@ -39,7 +38,7 @@ compile_error!("packs are little-endian and mapped as they are");
 /// What a section holds. Numbers are part of the format and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum Section {
+pub enum Section {
     /// [`super::Meta`] as JSON.
     Meta = 1,
     /// Ends of the item ids in `ItemIds`, `u64[items + 1]`.
@@ -98,16 +97,16 @@ pub(super) enum Section {
     Returning = 37,
 }
 
-pub(super) const SECTIONS: usize = 37;
+pub const SECTIONS: usize = 37;
 
 /// Starts, targets, weights and scales of the two kinds of item edges.
-pub(super) const PEOPLE: [Section; 4] =
+pub const PEOPLE: [Section; 4] =
     [Section::PeopleStarts, Section::PeopleTargets, Section::PeopleWeights, Section::PeopleScales];
-pub(super) const ALIKE: [Section; 4] =
+pub const ALIKE: [Section; 4] =
     [Section::AlikeStarts, Section::AlikeTargets, Section::AlikeWeights, Section::AlikeScales];
 
 /// Writes sections one after the other, then the header.
-pub(super) struct PackWriter {
+pub struct PackWriter {
     out: BufWriter<tempfile::NamedTempFile>,
     table: Vec<(u32, u32, u64, u64)>,
     at: u64,
@@ -116,15 +115,15 @@ pub(super) struct PackWriter {
 
 impl PackWriter {
     /// Starts a file beside `path`, so that it can be renamed onto it at the end.
-    pub(super) fn create(path: &Path) -> std::io::Result<Self> {
-        let mut out = BufWriter::new(scratch(path)?);
+    pub fn create(path: &Path) -> std::io::Result<Self> {
+        let mut out = BufWriter::new(output::scratch(path)?);
         let at = (HEADER + ENTRY * SECTIONS) as u64;
         out.write_all(&vec![0; at as usize])?;
         Ok(Self { out, table: Vec::new(), at, crc: crc32fast::Hasher::new() })
     }
 
     /// Begins the next section.
-    pub(super) fn begin(&mut self, section: Section) -> std::io::Result<()> {
+    pub fn begin(&mut self, section: Section) -> std::io::Result<()> {
         let pad = (ALIGN - self.at % ALIGN) % ALIGN;
         self.out.write_all(&[0; ALIGN as usize][..pad as usize])?;
         self.at += pad;
@@ -134,7 +133,7 @@ impl PackWriter {
     }
 
     /// Appends to the section begun last.
-    pub(super) fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.out.write_all(bytes)?;
         self.crc.update(bytes);
         self.at += bytes.len() as u64;
@@ -146,13 +145,13 @@ impl PackWriter {
     }
 
     /// A whole section at once.
-    pub(super) fn section<T: bytemuck::NoUninit>(&mut self, section: Section, values: &[T]) -> std::io::Result<()> {
+    pub fn section<T: bytemuck::NoUninit>(&mut self, section: Section, values: &[T]) -> std::io::Result<()> {
         self.begin(section)?;
         self.put(bytemuck::cast_slice(values))
     }
 
     /// Writes the header. Returns the file, which [`keep`] puts in its place, and its length.
-    pub(super) fn finish(mut self) -> std::io::Result<(tempfile::NamedTempFile, u64)> {
+    pub fn finish(mut self) -> std::io::Result<(tempfile::NamedTempFile, u64)> {
         let mut table = Vec::with_capacity(ENTRY * SECTIONS);
         for (id, crc, offset, len) in &self.table {
             table.extend_from_slice(&id.to_le_bytes());
@@ -173,47 +172,8 @@ impl PackWriter {
     }
 }
 
-/// A private scratch file beside `path`, which [`output::target`] gave. Those that killed writers left there go.
-pub(crate) fn scratch(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let dir = output::folder(path);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (prefix, suffix) = (format!(".{name}."), ".part");
-    for entry in std::fs::read_dir(dir)?.flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|n| n.starts_with(&prefix) && n.ends_with(suffix)) {
-            // Whoever still writes it holds the lock.
-            if File::open(entry.path()).is_ok_and(|left| left.try_lock().is_ok()) {
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-    let file = tempfile::Builder::new().prefix(&prefix).suffix(suffix).tempfile_in(dir)?;
-    file.as_file().lock()?;
-    Ok(file)
-}
-
-/// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.
-pub(crate) fn keep(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
-    file.as_file().sync_all()?;
-    set_mode(file.as_file())?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
-}
-
-/// Scratch files are private; a pack or a model is for everyone who may read its folder.
-#[cfg(unix)]
-fn set_mode(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_: &File) -> std::io::Result<()> {
-    Ok(())
-}
-
 /// Where each section lies, after magic, version, length and every checksum were checked.
-pub(super) fn check(bytes: &Mapped) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
+pub fn check(bytes: &Mapped) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
     let u32_at = |at: usize| bytes[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or_default();
     let u64_at = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
     if bytes.len() < 8 || &bytes[..8] != MAGIC {

@@ -6,13 +6,13 @@ use crate::text;
 const TERM_CHARS: usize = 24;
 
 /// Smoothed inverse document frequency, never negative.
-pub(super) fn idf(texts: usize, documents: u32) -> f32 {
+pub fn idf(texts: usize, documents: u32) -> f32 {
     let (n, d) = (texts as f32, documents as f32);
     (1.0 + (n - d + 0.5).max(0.0) / (d + 0.5)).ln()
 }
 
 /// The topical terms of a text: its words without single letters (of scripts with spaces), long ones and stop words.
-pub(super) fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
+pub fn terms(text: &str) -> impl Iterator<Item = String> + '_ {
     text::words(text).filter(|word| {
         let chars = word.chars().count();
         (chars > 1 || word.starts_with(text::is_unspaced)) && chars <= TERM_CHARS && !text::is_stopword(word)

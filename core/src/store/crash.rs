@@ -18,7 +18,7 @@ struct Random(u64, u64);
 impl Random {
     fn below(&mut self, n: u64) -> u64 {
         self.1 += 1;
-        crate::graph::draw(self.0, self.1) % n
+        crate::hash::draw(self.0, self.1) % n
     }
 }
 

@@ -3,7 +3,7 @@
 //! A store is a directory: the key file (`keyfile`), one data file (`records`: redb with sealed values) and a lock. The host gives a
 //! 32-byte [`Key`], which wraps the store's own random key; nothing derived from the person is written in the clear. A
 //! commit that returned survives a crash, one that did not leaves no trace. What an attacker with the files learns
-//! stands in docs/SECURITY.md.
+//! stands in docs/src/security.md.
 
 mod change;
 mod erase;
@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-#[cfg(any(test, feature = "eval"))]
+#[cfg(test)]
 use redb::Database;
 
 use crate::{
@@ -162,22 +162,6 @@ impl Store {
         let (generation, sessions) = (file.generation, session_key(file));
         let now = Now { generation, records, host: host.clone(), sessions, lease: Lease::new(writable) };
         Self { dir: dir.to_path_buf(), now: RwLock::new(now), lock, writable }
-    }
-
-    /// A store without encryption and without a key file, to measure what encryption costs.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    #[cfg(feature = "eval")]
-    pub fn open_clear(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let dir = dir.as_ref();
-        let lock = files::lock(dir, Duration::ZERO)?;
-        let path = dir.join(files::data_name(0));
-        let fresh = !path.exists();
-        let db = Database::create(path).map_err(|e| database_error(e, dir))?;
-        let make = if fresh { Records::create } else { Records::open };
-        let records = make(db, Cipher::Clear, dir)?;
-        Ok(Self::with(dir, &KeyFile::generate(0)?, records, &Key::generate()?, Some(lock), true))
     }
 
     /// Whether `dir` already holds a store, or its data file without its key file.
@@ -333,7 +317,7 @@ fn session_key(file: &KeyFile) -> Key {
 }
 
 fn cipher(file: &KeyFile) -> Cipher {
-    Cipher::Sealed(file.key.derive(&file.salt, "locket records"), file.salt)
+    Cipher { key: file.key.derive(&file.salt, "locket records"), salt: file.salt }
 }
 
 fn database_error(e: redb::DatabaseError, dir: &Path) -> StoreError {

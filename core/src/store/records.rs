@@ -29,36 +29,24 @@ const ROOM: usize = PAGE - AROUND - 4 - 8;
 /// Largest encoded record, in bytes.
 const MAX_RECORD: usize = 1 << 20;
 
-/// How the data file's values are protected.
-pub(super) enum Cipher {
-    /// Under a subkey, bound to the store.
-    Sealed(Key, [u8; 16]),
-    /// Not at all: what encryption costs is measured against this.
-    #[cfg(feature = "eval")]
-    Clear,
+/// The subkey under which the data file's values are sealed, bound to the store by its salt.
+pub(super) struct Cipher {
+    pub(super) key: Key,
+    pub(super) salt: [u8; 16],
 }
 
 impl Cipher {
     /// Where a value stands: in which store, in which table, under which number.
-    fn place(salt: &[u8; 16], table: u8, number: u64) -> Vec<u8> {
-        [b"locket data", &salt[..], &[table], &number.to_le_bytes()].concat()
+    fn place(&self, table: u8, number: u64) -> Vec<u8> {
+        [b"locket data", &self.salt[..], &[table], &number.to_le_bytes()].concat()
     }
 
     fn seal(&self, table: u8, number: u64, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        match self {
-            Self::Sealed(key, salt) => seal::seal(key, &Self::place(salt, table, number), plain),
-            #[cfg(feature = "eval")]
-            Self::Clear => Ok([&[0; NONCE][..], plain, &[0; TAG]].concat()),
-        }
+        seal::seal(&self.key, &self.place(table, number), plain)
     }
 
     fn open(&self, table: u8, number: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let plain = match self {
-            Self::Sealed(key, salt) => seal::open(key, &Self::place(salt, table, number), sealed),
-            #[cfg(feature = "eval")]
-            Self::Clear => sealed.get(NONCE..sealed.len() - TAG).map(|b| Zeroizing::new(b.to_vec())),
-        };
-        plain.ok_or(StoreError::Forged(number))
+        seal::open(&self.key, &self.place(table, number), sealed).ok_or(StoreError::Forged(number))
     }
 }
 

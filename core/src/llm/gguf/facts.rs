@@ -1,6 +1,9 @@
 //! What a model file says of its model.
 
-use super::{Gguf, GgufError, TRIMMED, Value, vocabulary};
+use super::{Gguf, GgufError, Value, vocabulary};
+
+/// The metadata key for the SHA-256 of the file that a trimmed model was cut from.
+pub const TRIMMED: &str = "locket.trimmed.from";
 
 /// Dense decoders whose metadata is checked key by key. Others may well run in llama.cpp, but what could end the process
 /// there is not known here.

@@ -13,20 +13,17 @@
 mod adapter;
 mod error;
 mod facts;
-mod parse;
+#[doc(hidden)]
+pub mod parse;
 mod tensor;
-mod trim;
-mod vocabulary;
-mod write;
+#[doc(hidden)]
+pub mod vocabulary;
 
 pub use adapter::{CALIBRATION, calibration, check_adapter};
 pub use error::GgufError;
-pub use facts::ModelFacts;
+pub use facts::{ModelFacts, TRIMMED};
 pub use parse::{Array, Gguf, Value, parse};
 pub use tensor::{Tensor, TensorType};
-pub use trim::TRIMMED;
-pub(crate) use trim::{Trimmed, kept};
-pub use write::with_floats;
 
 use std::{fs::File, path::Path};
 
@@ -34,7 +31,8 @@ use super::LlmError;
 use crate::sys::Mapped;
 
 /// Maps `path` for parsing.
-pub(crate) fn map(path: &Path) -> Result<Mapped, LlmError> {
+#[doc(hidden)]
+pub fn map(path: &Path) -> Result<Mapped, LlmError> {
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => LlmError::FileMissing(path.to_path_buf()),
         _ => LlmError::Io { path: path.to_path_buf(), source },

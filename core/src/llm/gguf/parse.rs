@@ -50,9 +50,9 @@ pub enum Value<'a> {
 pub struct Gguf<'a> {
     entries: HashMap<&'a str, (u32, Value<'a>)>,
     /// Each metadata entry's key and bytes, key and type included, in the file's order.
-    pub(super) raw_entries: Vec<(&'a str, &'a [u8])>,
+    pub raw_entries: Vec<(&'a str, &'a [u8])>,
     /// The bytes of the tensor list.
-    pub(super) raw_list: &'a [u8],
+    pub raw_list: &'a [u8],
     /// The tensors in the file's order.
     pub tensors: Vec<Tensor<'a>>,
     /// Where the tensors' data begins, in bytes.
@@ -73,12 +73,12 @@ fn scalar_size(kind: u32) -> Option<usize> {
 }
 
 /// Numbers of the types of values.
-pub(super) const U32: u32 = 4;
-pub(super) const I32: u32 = 5;
-pub(super) const F32: u32 = 6;
+pub const U32: u32 = 4;
+pub const I32: u32 = 5;
+pub const F32: u32 = 6;
 const BOOL: u32 = 7;
-pub(super) const TEXT: u32 = 8;
-pub(super) const ARRAY: u32 = 9;
+pub const TEXT: u32 = 8;
+pub const ARRAY: u32 = 9;
 
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -245,7 +245,7 @@ pub fn parse(bytes: &[u8]) -> Result<Gguf<'_>, GgufError> {
 }
 
 impl<'a> Gguf<'a> {
-    pub(super) fn alignment(&self) -> Result<u32, GgufError> {
+    pub fn alignment(&self) -> Result<u32, GgufError> {
         const KEY: &str = "general.alignment";
         match self.entries.get(KEY) {
             None => Ok(32),
@@ -332,12 +332,12 @@ impl<'a> Array<'a> {
     }
 
     /// The type of its elements.
-    pub(super) fn kind(&self) -> u32 {
+    pub fn kind(&self) -> u32 {
         self.kind
     }
 
     /// The bytes of its `n`-th element; none of a string, or behind the end.
-    pub(super) fn raw(&self, n: usize) -> &'a [u8] {
+    pub fn raw(&self, n: usize) -> &'a [u8] {
         let size = scalar_size(self.kind).unwrap_or_default();
         self.bytes.get(n * size..(n + 1) * size).unwrap_or_default()
     }

@@ -71,7 +71,7 @@ pub struct Tensor<'a> {
 
 impl<'a> Tensor<'a> {
     /// A tensor whose shape fits its type and whose size can be counted.
-    pub(super) fn new(name: &'a str, dims: &[u64], kind: u32) -> Result<Self, GgufError> {
+    pub fn new(name: &'a str, dims: &[u64], kind: u32) -> Result<Self, GgufError> {
         let bad = |what| GgufError::Tensor { name: name.to_owned(), what };
         let kind = TensorType::weights(kind).ok_or(bad("its data type is unknown or cannot hold weights"))?;
         let mut shape = [1u64; 4];
@@ -96,7 +96,7 @@ impl<'a> Tensor<'a> {
 
     /// Whether llama.cpp keeps a second copy of it, in the order that this processor's kernels read: matrices of some types
     /// whose number of rows is a multiple of what a kernel takes at once. The embedding is looked up and stays.
-    pub(super) fn is_repacked(&self) -> bool {
+    pub fn is_repacked(&self) -> bool {
         let rows = if cfg!(target_arch = "aarch64") { 4 } else { 8 };
         let product = self.name.starts_with("blk.") || self.name == "output.weight";
         product && self.dimensions == 2 && self.shape[1].is_multiple_of(rows) && repacking(self.kind.id)

@@ -13,13 +13,13 @@ const MAX_TOKENS: usize = 1 << 21;
 const MIN_TOKENS: usize = 16;
 
 /// The key of the list of merges.
-pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+pub const MERGES: &str = "tokenizer.ggml.merges";
 
 /// The kind of a token that stands for one byte.
 const BYTE: i64 = 6;
 
 /// Checks the vocabulary and returns its size.
-pub(super) fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
+pub fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
     let need = |key: &str| GgufError::Missing(key.to_owned());
     let bad = |what: String| GgufError::Vocabulary(what);
     let model = gguf.text("tokenizer.ggml.model")?.ok_or_else(|| need("tokenizer.ggml.model"))?;
@@ -87,7 +87,7 @@ fn byte_of(token: &[u8]) -> Option<u8> {
 }
 
 /// The list of merges: each is two texts with a space between.
-pub(super) fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, GgufError> {
+pub fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, GgufError> {
     let pair = |(n, merge): (usize, &'a [u8])| {
         // The first token may itself begin with a space.
         let text = std::str::from_utf8(merge).unwrap_or_default();
@@ -100,7 +100,7 @@ pub(super) fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, Ggu
 }
 
 /// A list of texts.
-pub(super) fn list<'a>(gguf: &Gguf<'a>, key: &str) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, GgufError> {
+pub fn list<'a>(gguf: &Gguf<'a>, key: &str) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, GgufError> {
     let list = gguf.array(key)?.ok_or_else(|| GgufError::Missing(key.to_owned()))?;
     list.texts().ok_or_else(|| GgufError::Type(key.to_owned()))
 }

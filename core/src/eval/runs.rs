@@ -1,9 +1,0 @@
-//! Runs of words, the features of several measures.
-
-use crate::{pack::hash, text};
-
-/// The hashes of all runs of `length` words of a text, in its order.
-pub(super) fn runs(said: &str, length: usize) -> Vec<u64> {
-    let words: Vec<String> = text::words(said).collect();
-    words.windows(length).map(|run| hash(&run.join(" "))).collect()
-}

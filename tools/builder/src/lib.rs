@@ -1,0 +1,23 @@
+//! Builds population packs and trims models: Locket's work before an app ships.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`profile`] | people as JSON lines, the input of every build |
+//! | [`mod@encoding`] | text files in UTF-8 and UTF-16 |
+//! | [`gguf`] | writes metadata into model and adapter files |
+//! | [`pack`] | profiles, or the parts from a cluster, to a pack file; signed deltas |
+//! | [`graph`] | closed-form fit of item neighbours, item vectors and evidence weights |
+//! | [`trim`](mod@trim) | a model with the tokens of one population |
+
+pub mod encoding;
+mod error;
+pub mod gguf;
+pub mod graph;
+pub mod pack;
+pub mod profile;
+pub mod trim;
+
+pub use error::{BuildError, Error};
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

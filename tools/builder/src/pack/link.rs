@@ -1,0 +1,207 @@
+//! The link predictor's part of a pack: fitted tables, and weights learned on held-out interactions.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    ops::ControlFlow,
+};
+
+use sprs::CsMatViewI;
+
+use super::{
+    build::{Item, Row},
+    terms::{Content, Statistics, content},
+};
+use crate::graph::{self, Example, FitOptions, Fitted, Learner};
+use locket::{
+    graph::{Edges, Mixture, Tables, popularity},
+    hash::hash,
+};
+
+/// Most people that weights are learned from.
+const LEARNERS: usize = 1_000;
+/// Most interactions held out of one person.
+const ROUNDS: usize = 4;
+
+/// Everything that prediction reads, owned.
+pub(super) struct Link {
+    pub(super) fitted: Fitted,
+    pub(super) alike: Edges,
+    pub(super) popularity: Vec<f32>,
+    pub(super) returning: Vec<f32>,
+    pub(super) categories: Vec<u32>,
+    pub(super) mixture: Mixture,
+    pub(super) learned_from: usize,
+}
+
+/// A held-out interaction: of whom, and with what before it.
+pub(super) struct Held {
+    pub(super) user: u32,
+    pub(super) example: Example,
+}
+
+/// Rounds of held-out interactions, as many as are needed for enough examples: in the first each person's latest one, of
+/// people with at least two items; in the second the one before, and so on. `edges` are in the order in which people met
+/// them.
+pub(super) fn cuts(edges: &[(u32, u32)]) -> Vec<Vec<Held>> {
+    let mut cuts: Vec<Vec<Held>> = Vec::new();
+    while cuts.len() < ROUNDS && cuts.iter().map(Vec::len).sum::<usize>() < LEARNERS {
+        cuts.push(cut(edges, cuts.len()));
+    }
+    cuts.retain(|cut| !cut.is_empty());
+    cuts
+}
+
+fn cut(edges: &[(u32, u32)], round: usize) -> Vec<Held> {
+    let mut in_order: Vec<(usize, (u32, u32))> = edges.iter().copied().enumerate().collect();
+    in_order.sort_by_key(|&(n, (user, _))| (user, n));
+    let mut cut: Vec<Held> = Vec::new();
+    for person in in_order.chunk_by(|a, b| a.1.0 == b.1.0) {
+        let mut seen = HashSet::new();
+        let mut seeds: Vec<u32> = person.iter().map(|&(_, (_, item))| item).filter(|&i| seen.insert(i)).collect();
+        if let Some(at) = seeds.len().checked_sub(1 + round).filter(|&at| at > 0) {
+            let target = seeds[at];
+            seeds.truncate(at);
+            cut.push(Held { user: person[0].1.0, example: Example { seeds, target } });
+        }
+    }
+    let step = cut.len().div_ceil(LEARNERS).max(1);
+    cut.into_iter().step_by(step).collect()
+}
+
+/// What one set of edges gives.
+pub(super) struct Tabled {
+    pub(super) fitted: Fitted,
+    pub(super) alike: Edges,
+}
+
+/// Of each item the number of people who met it, and of those among them who met another too.
+pub(super) fn degrees(users: usize, items: usize, edges: &[(u32, u32)]) -> [Vec<usize>; 2] {
+    let mut met = vec![0u32; users];
+    edges.iter().for_each(|e| met[e.0 as usize] += 1);
+    let (mut people, mut returning) = (vec![0; items], vec![0; items]);
+    for &(user, item) in edges {
+        people[item as usize] += 1;
+        returning[item as usize] += usize::from(met[user as usize] > 1);
+    }
+    [people, returning]
+}
+
+/// Who met what, and the items.
+pub(super) struct Source<'a> {
+    pub(super) users: usize,
+    pub(super) items: &'a [Item],
+    /// Sorted and without duplicates.
+    pub(super) edges: &'a [(u32, u32)],
+}
+
+/// A round of held-out edges: its number and the edges.
+pub(super) type Round<'a> = (usize, &'a HashSet<(u32, u32)>);
+
+impl Source<'_> {
+    /// Everything fitted to all edges, and weights learned on `cuts`: tables fitted without those edges (and without the texts
+    /// written there) must predict them. `tables` fits to the edges of a round, or to all. `alive` is asked before each fit; `None`
+    /// if it said to stop.
+    pub(super) fn link<E>(
+        &self,
+        cuts: Vec<Vec<Held>>,
+        alive: &mut dyn FnMut() -> ControlFlow<()>,
+        mut tables: impl FnMut(Option<Round<'_>>, &[(u32, u32)]) -> Result<Tabled, E>,
+    ) -> Result<Option<Link>, E> {
+        let popularity =
+            |edges: &[(u32, u32)]| degrees(self.users, self.items.len(), edges).map(|n| popularity(n.into_iter()));
+        let categories = category_numbers(self.items);
+        let mut learner = Learner::default();
+        for (round, cut) in cuts.into_iter().enumerate() {
+            if alive().is_break() {
+                return Ok(None);
+            }
+            let held: HashSet<(u32, u32)> = cut.iter().map(|h| (h.user, h.example.target)).collect();
+            let rest: Vec<(u32, u32)> = self.edges.iter().copied().filter(|e| !held.contains(e)).collect();
+            let Tabled { fitted, alike } = tables(Some((round, &held)), &rest)?;
+            let [popularity, returning] = popularity(&rest);
+            let tables = Tables {
+                people: fitted.people.view(),
+                content: alike.view(),
+                factors: fitted.factors.view(),
+                popularity: &popularity,
+                returning: &returning,
+                categories: &categories,
+            };
+            let examples: Vec<Example> = cut.into_iter().map(|h| h.example).collect();
+            learner.add(&tables, &examples);
+        }
+        if alive().is_break() {
+            return Ok(None);
+        }
+        let Tabled { fitted, alike } = tables(None, self.edges)?;
+        let [popularity, returning] = popularity(self.edges);
+        let (mixture, learned_from) = learner.learn();
+        Ok(Some(Link { fitted, alike, popularity, returning, categories, mixture, learned_from }))
+    }
+
+    /// The tables of some of the edges.
+    pub(super) fn fit(&self, edges: &[(u32, u32)], content: &Content, options: &FitOptions) -> Tabled {
+        let items = self.items.len();
+        let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
+        let starts = super::build::starts(self.users, edges.iter().map(|e| e.0));
+        let columns: Vec<u32> = edges.iter().map(|e| e.1).collect();
+        let fitted = graph::fit(items, &starts, &columns, &keys, options);
+        Tabled { fitted, alike: graph::content_edges(content.view(items), &keys) }
+    }
+}
+
+/// The spooled texts, for a content matrix that lacks some of them.
+pub(super) struct Texts<'a> {
+    pub(super) rows: &'a mut [Row],
+    pub(super) users: &'a HashMap<u64, u32>,
+    pub(super) spool: &'a mut File,
+    pub(super) statistics: &'a Statistics,
+}
+
+impl Texts<'_> {
+    pub(super) fn without(&mut self, held: &HashSet<(u32, u32)>, items: &[Item]) -> std::io::Result<Content> {
+        let is_held = |row: &Row| self.users.get(&row.author).is_some_and(|&u| held.contains(&(u, row.item)));
+        let hidden: Vec<usize> =
+            (0..self.rows.len()).filter(|&n| !self.rows[n].held_out && is_held(&self.rows[n])).collect();
+        hidden.iter().for_each(|&n| self.rows[n].held_out = true);
+        let without = content(self.rows, items, self.spool, self.statistics);
+        hidden.iter().for_each(|&n| self.rows[n].held_out = false);
+        without
+    }
+}
+
+/// A number for each item's category, 0 for none; nothing if no item has one.
+fn category_numbers(items: &[Item]) -> Vec<u32> {
+    if items.iter().all(|i| i.category.is_empty()) {
+        return Vec::new();
+    }
+    let mut known: HashMap<&str, u32> = HashMap::from([("", 0)]);
+    items
+        .iter()
+        .map(|i| {
+            let next = known.len() as u32;
+            *known.entry(&i.category).or_insert(next)
+        })
+        .collect()
+}
+
+impl Content {
+    fn view(&self, items: usize) -> CsMatViewI<'_, f32, u32> {
+        CsMatViewI::new((items, self.vocabulary), &self.starts, &self.terms, &self.weights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cut_takes_the_last_of_those_who_met_two() {
+        let edges = [(1, 5), (0, 3), (1, 5), (0, 2), (2, 9), (0, 3), (0, 7)];
+        let cuts = cuts(&edges);
+        let held: Vec<_> = cuts.iter().flatten().map(|h| (h.user, &h.example.seeds[..], h.example.target)).collect();
+        assert_eq!(held, [(0, &[3, 2][..], 7), (0, &[3][..], 2)]);
+        assert_eq!(cuts.len(), 2);
+    }
+}

@@ -1,0 +1,272 @@
+//! `locket align examples | synthesize | paths | ratings`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use locket::{
+    llm::{Model, gguf},
+    output,
+};
+use locket_eval::align::{self, ExampleOptions, Judge, SearchOptions, Share, SynthesisOptions};
+use serde_json::json;
+
+use crate::{files, output::say, ui};
+
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Turn profiles into training examples for models/align/train.py
+    #[command(after_help = "\
+Example:
+  locket align examples --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --out examples.jsonl")]
+    Examples(Args),
+    /// Write synthetic interactions for a part of the examples, to be mixed into them with --synthetic
+    #[command(after_help = "\
+Example:
+  locket align synthesize --profiles amazon.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1000 --out synthetic.jsonl
+  locket align examples --profiles amazon.jsonl.zst --model gemma-3-270m --synthetic synthetic.jsonl --out examples.jsonl
+Both take the same --seed. A call that was stopped goes on when it is called again with the same --out.")]
+    Synthesize {
+        #[command(flatten)]
+        args: Args,
+        /// LoRA adapter (GGUF) of the round before
+        #[arg(long)]
+        adapter: Option<PathBuf>,
+        /// Synthetic interactions for each example
+        #[arg(short = 'n', long, default_value_t = 2)]
+        each: usize,
+        /// How many of a hundred examples get any
+        #[arg(long, default_value_t = 50)]
+        share: u64,
+    },
+    /// The same with golden paths: plans that the model itself would make and that lead to the true text
+    #[command(after_help = "\
+Example:
+  locket align paths --profiles amazon.jsonl.zst --model gemma-3-270m --adapter round1.gguf -n 4 --limit 1000 --out golden.jsonl
+A search that was stopped goes on when it is called again with the same --out.")]
+    Paths {
+        #[command(flatten)]
+        args: Args,
+        /// LoRA adapter (GGUF) of the round before
+        #[arg(long)]
+        adapter: Option<PathBuf>,
+        /// Paths sampled for each example
+        #[arg(short, long, default_value_t = 4)]
+        n: usize,
+        /// Let paths compete that were made in sight of the true text
+        #[arg(long)]
+        rationalised: bool,
+        /// What makes a path golden
+        #[arg(long, value_enum, default_value_t = JudgeArg::Likelihood)]
+        judge: JudgeArg,
+    },
+    /// Correct how an adapter rates: a scale and five biases, fitted on people's ratings and kept in its file
+    #[command(after_help = "\
+Example:
+  locket align ratings --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1500 --out round1-rated.gguf
+The people of --validation are left out, as they are from the training of the adapter. A call that was stopped goes on when it is called
+again with the same --out: what it has read is kept beside it until it is done.")]
+    Ratings(RatingsArgs),
+}
+
+#[derive(clap::Args)]
+pub struct RatingsArgs {
+    #[command(flatten)]
+    source: Source,
+    /// LoRA adapter (GGUF) to correct; what it says of ratings already has no influence
+    #[arg(long)]
+    adapter: PathBuf,
+}
+
+/// What every one of them reads, and what it writes.
+#[derive(clap::Args)]
+pub struct Source {
+    /// Profile files
+    #[arg(long, required = true, num_args = 1..)]
+    profiles: Vec<PathBuf>,
+    /// The model that is fitted: its vocabulary decides the tokens
+    #[arg(long)]
+    model: String,
+    /// Part of the people that is left out for validation (`locket eval generation --validation`)
+    #[arg(long, default_value_t = 0.2)]
+    validation: f64,
+    /// Most examples per person
+    #[arg(long, default_value_t = 6)]
+    per_person: usize,
+    /// Most examples in all, drawn by the seed
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Seed of every draw
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The file to write: examples as one JSON object per line, or a corrected adapter
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Examples of the people left out instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
+    #[arg(long)]
+    left_out: bool,
+    /// How many of a hundred examples are of each task: text, title, rating, synthetic
+    #[arg(long, value_parser = shares, default_value = "58,14,10,18")]
+    tasks: [u64; 4],
+    /// How many of a hundred examples plan first
+    #[arg(long, default_value_t = 70)]
+    planned: u64,
+    /// Most texts of other people in a prompt: with fewer, more examples are read in the same time
+    #[arg(long, default_value_t = 4)]
+    neighbours: usize,
+    /// File of `locket align synthesize`: synthetic interactions for some of the examples
+    #[arg(long)]
+    synthetic: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum JudgeArg {
+    /// How likely the true text is behind it
+    Likelihood,
+    /// ROUGE-1 + METEOR of what the model writes behind it
+    Overlap,
+}
+
+fn shares(text: &str) -> Result<[u64; 4], String> {
+    let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    let shares = shares.ok().and_then(|s| <[u64; 4]>::try_from(s).ok());
+    shares.filter(|s| s.iter().any(|&n| n > 0)).ok_or_else(|| "four numbers, not all 0, such as 58,14,10,18".into())
+}
+
+pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
+    let (args, search) = match command {
+        Command::Examples(args) => (args, None),
+        Command::Ratings(args) => return ratings(&args, json),
+        Command::Synthesize { args, adapter, each, share } => return synthesize(args, adapter, (each, share), json),
+        Command::Paths { args, adapter, n, rationalised, judge } => (args, Some((adapter, n, rationalised, judge))),
+    };
+    let adapter = search.as_ref().and_then(|s| s.0.as_deref());
+    files::check_output(&args.source.out, args.source.inputs().chain([adapter]))?;
+    let model = load(&args, adapter)?;
+    let examples = args.examples();
+    let left_out = args.left_out;
+    let bar = ui::bar(1, "examples");
+    let mut progress = ui::moving(&bar);
+    let (made, found) = match search {
+        None => (align::examples(&args.source.profiles, &model, &examples, &args.source.out, &mut progress)?, None),
+        Some((_, paths, rationalised, judge)) => {
+            let judge = match judge {
+                JudgeArg::Likelihood => Judge::Likelihood,
+                JudgeArg::Overlap => Judge::Overlap,
+            };
+            let options = SearchOptions { examples, paths, rationalised, judge, threads: ui::threads() };
+            let found = align::search(&args.source.profiles, &model, &options, &args.source.out, &mut progress)?;
+            (found.made, Some(found))
+        }
+    };
+    bar.finish_and_clear();
+    if json {
+        return ui::print_json(&found.map_or_else(|| json!(made), |found| json!(found)));
+    }
+    say!(
+        "{} examples of {} people ({} {}): {} tokens, {} of them learnt -> {}",
+        made.examples,
+        made.people[usize::from(left_out)],
+        made.people[usize::from(!left_out)],
+        if left_out { "may be learnt from" } else { "left out for validation" },
+        made.tokens,
+        made.learnt,
+        args.source.out.display()
+    )?;
+    if let Some(found) = found {
+        say!(
+            "log-probability of a token of the true text: {:.3} behind sampled plans, {:.3} behind golden ones ({} of them \
+             sampled without sight of the text), {:.3} behind those read off the text",
+            found.sampled,
+            found.golden,
+            found.blind,
+            found.read_off
+        )?;
+    }
+    Ok(())
+}
+
+fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64), json: bool) -> anyhow::Result<()> {
+    files::check_output(&args.source.out, args.source.inputs().chain([adapter.as_deref()]))?;
+    let model = load(&args, adapter.as_deref())?;
+    let options = SynthesisOptions { examples: args.examples(), each, share, threads: ui::threads() };
+    let bar = ui::bar(1, "examples");
+    let made = align::synthesize(&args.source.profiles, &model, &options, &args.source.out, &mut ui::moving(&bar))?;
+    bar.finish_and_clear();
+    if json {
+        return ui::print_json(&made);
+    }
+    say!("{} synthetic interactions for {} examples -> {}", made.kept, made.examples, args.source.out.display())?;
+    Ok(())
+}
+
+fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
+    let inputs = args.source.inputs().chain([Some(args.adapter.as_path())]).flatten();
+    let out = &output::target(&args.source.out, inputs)?;
+    let model = ui::load_model(&args.source.model, Some(&args.adapter))?;
+    output::target(out, [model.path()])?;
+    let options = args.source.options();
+    let journal = args.source.out.with_extension("ratings.jsonl");
+    let bar = ui::bar(1, "ratings");
+    let rated =
+        align::ratings(&args.source.profiles, &model, &options, ui::threads(), &journal, &mut ui::moving(&bar))?;
+    bar.finish_and_clear();
+    let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
+    let corrected = locket_builder::gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
+    files::write_whole(out, &corrected).with_context(|| format!("cannot write {}", out.display()))?;
+    std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
+    if json {
+        return ui::print_json(&rated);
+    }
+    let [loss, corrected_loss] = rated.loss;
+    let [mae, corrected_mae] = rated.mae;
+    say!(
+        "{} ratings of {} people ({} left out for validation): loss {loss:.3} -> {corrected_loss:.3}, error of the median \
+         {mae:.3} -> {corrected_mae:.3} stars -> {}",
+        rated.ratings,
+        rated.people[0],
+        rated.people[1],
+        args.source.out.display()
+    )?;
+    Ok(())
+}
+
+/// The model; a first round begins with the bare one.
+fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
+    ui::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
+}
+
+impl Source {
+    /// The files that are read, beside the model's.
+    fn inputs(&self) -> impl Iterator<Item = Option<&Path>> {
+        self.profiles.iter().map(|file| Some(file.as_path()))
+    }
+
+    fn options(&self) -> ExampleOptions {
+        ExampleOptions {
+            validation: Share(self.validation),
+            per_person: self.per_person,
+            limit: self.limit,
+            seed: self.seed,
+            ..ExampleOptions::default()
+        }
+    }
+}
+
+impl Args {
+    fn examples(&self) -> ExampleOptions {
+        ExampleOptions {
+            left_out: self.left_out,
+            synthetic: self.synthetic.clone(),
+            tasks: self.tasks,
+            planned: self.planned,
+            neighbours: self.neighbours,
+            ..self.source.options()
+        }
+    }
+}

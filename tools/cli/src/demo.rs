@@ -1,0 +1,147 @@
+//! `locket demo`: the whole way on the shipped sample.
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use anyhow::Context;
+use locket::{
+    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
+    generate::Written,
+    interaction::{Interaction, Record},
+    prompt::Task,
+    reason::Length,
+};
+use locket_builder::{
+    pack::{BuildOptions, Holdout, build},
+    profile::{Profile, Profiles},
+};
+
+use crate::{
+    generate,
+    output::{Stream, note, say},
+    predict, ui,
+};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model: a name from `locket model list`, or a GGUF file
+    #[arg(long, default_value = "gemma-3-270m")]
+    model: String,
+    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Whose text to write: a user of the sample
+    #[arg(long, default_value = "marta")]
+    person: String,
+    /// Predicted items to write about
+    #[arg(short, default_value_t = 3)]
+    k: usize,
+}
+
+/// Texts among which the last one is chosen.
+const CANDIDATES: usize = 4;
+
+/// The shipped sample.
+pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let model = match crate::model::resolve(&args.model) {
+        Ok(_) => ui::load_model(&args.model, args.adapter.as_deref())?,
+        Err(_) => {
+            note!("getting {} (once)", args.model);
+            crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
+            ui::load_model(&args.model, args.adapter.as_deref())?
+        }
+    };
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("sample.jsonl");
+    std::fs::write(&file, SAMPLE)?;
+    let pack = dir.path().join("sample.pack");
+    // The person's next text is what the demo writes, so it must not be in the graph.
+    build(
+        std::slice::from_ref(&file),
+        &pack,
+        &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() },
+        |_| ui::alive(),
+    )?;
+    let person = Profiles::open(&file)?
+        .filter_map(Result::ok)
+        .find(|p| p.user == args.person)
+        .with_context(|| format!("the sample has no person named {}", args.person))?;
+    let engine = Engine::open(dir.path().join("store"), &locket::store::Key::generate()?)?
+        .with_pack(ui::open_pack(&pack)?)
+        .with_model(model)?
+        .with_threads(ui::threads())
+        .with_user(&person.user);
+
+    heading(&format!("1. What {} has written", person.user))?;
+    for interaction in &person.history {
+        show(interaction)?;
+        engine.record(interaction.clone())?;
+    }
+
+    heading("2. What the graph predicts, and why")?;
+    predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?)?;
+
+    heading("3. Synthetic interactions, reasoning first")?;
+    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k))?)?;
+
+    write_both(&engine, &person)?;
+    Ok(())
+}
+
+fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
+    let target = &person.target;
+    let title = target.title.clone().unwrap_or_default();
+    let name = target.item_title.as_deref().unwrap_or(&target.item);
+    heading(&format!("4. A text on {name:?}, titled {title:?}"))?;
+    let mut request = GenerateRequest::new(&target.item, Task::Text);
+    request.title = Some(title);
+    request.options.text_tokens = 96;
+
+    say!("without personalization:")?;
+    let bare = GenerateRequest { personal: false, ..request.clone() };
+    streamed(engine, &bare, 0)?;
+
+    let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
+    say!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len())?;
+    streamed(engine, &request, 0)?;
+
+    say!("\n\na brief one, which is planned:")?;
+    let brief = GenerateRequest { length: Some(Length::Brief), ..request.clone() };
+    let written = streamed(engine, &brief, 1)?;
+    if let Some(path) = written.path {
+        say!("\n  (its plan: {path})")?;
+    }
+
+    let synthetic = synthetic.iter().filter(|r| r.interaction.item != target.item).count();
+    say!("\nthe best of {CANDIDATES}, some planned, one of them from others' and {synthetic} synthetic texts, too:")?;
+    request.reasoning = true;
+    request.options.candidates = CANDIDATES;
+    let written = generate::with_spinner(engine, &request)?;
+    say!("  {}", written.text.unwrap_or_default())?;
+    say!("\nwhat {} really wrote:\n  {}", person.user, target.text)?;
+    Ok(())
+}
+
+/// Prints one phase of a text while it is written.
+fn streamed(engine: &Engine, request: &GenerateRequest, phase: usize) -> anyhow::Result<Written> {
+    let mut shown = Stream::default();
+    let begun = shown.put("  ");
+    let written = engine.generate(request, &mut |event| match (begun, event.phase == phase) {
+        (ControlFlow::Break(()), _) => ControlFlow::Break(()),
+        (_, true) => generate::both(shown.put(event.piece), ui::alive()),
+        (_, false) => ui::alive(),
+    });
+    shown.end(written)
+}
+
+fn heading(text: &str) -> anyhow::Result<()> {
+    say!("\n== {text}\n")
+}
+
+fn show(interaction: &Interaction) -> anyhow::Result<()> {
+    let name = interaction.item_title.as_deref().unwrap_or(&interaction.item);
+    let stars = interaction.stars().map_or(String::new(), |s| format!(" [{s}]"));
+    let title = interaction.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
+    say!("{name}{stars}\n  {title}{}", interaction.text)
+}

@@ -1,0 +1,90 @@
+//! `locket predict`
+
+use std::path::PathBuf;
+
+use locket::{
+    engine::{Engine, PredictOptions, Predicted},
+    predict::Via,
+};
+use serde_json::json;
+
+use crate::{
+    output::{note, say},
+    ui,
+};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  locket predict --store me --pack shop.pack -k 5 --explain\n  locket predict --store me --pack shop.pack --popularity 0 --diversity 0.3"
+)]
+pub struct Args {
+    /// The person's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// The population pack
+    #[arg(long)]
+    pack: PathBuf,
+    /// How many items
+    #[arg(short, default_value_t = 10)]
+    k: usize,
+    /// Show why each item is predicted
+    #[arg(long)]
+    explain: bool,
+    /// Never predict these items (ids)
+    #[arg(long, num_args = 1.., value_name = "ID")]
+    exclude: Vec<String>,
+    /// Factor on the weight of popularity: 1 as learned, 0 for your own taste alone, negative for rare finds
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    popularity: f32,
+    /// How much likeness among the predictions is avoided, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    diversity: f32,
+    /// Weight of synthetic interactions beside real ones, 0 to 1
+    #[arg(long, default_value_t = 0.0)]
+    synthetic_weight: f32,
+}
+
+pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
+    let engine = ui::open_store(&args.store)?.with_pack(ui::open_pack(&args.pack)?);
+    let predicted = engine.predict(&PredictOptions {
+        k: args.k,
+        explain: args.explain,
+        exclude: args.exclude.clone(),
+        popularity: args.popularity,
+        diversity: args.diversity,
+        synthetic_weight: args.synthetic_weight,
+    })?;
+    if predicted.is_empty() && args.k > 0 {
+        note!("nothing to predict: every item of the pack is in the history or excluded");
+    }
+    if json {
+        return ui::print_json(&json!({ "predictions": predicted }));
+    }
+    show(&engine, &predicted)
+}
+
+/// One line per prediction, and one per reason under it.
+pub fn show(engine: &Engine, predicted: &[Predicted]) -> anyhow::Result<()> {
+    let name = |id: &str| {
+        let pack = engine.pack()?;
+        pack.item_title(pack.find(id)?).map(str::to_owned)
+    };
+    for (n, p) in (1..).zip(predicted) {
+        say!("{n:2}. {:.3}  {}", p.score, p.item_title.as_deref().unwrap_or(&p.item))?;
+        for path in p.paths.iter().take(5).filter(|p| p.share >= 0.05) {
+            let from = path.from.as_deref().map(|id| name(id).unwrap_or_else(|| id.to_owned()));
+            let from = from.map_or(String::new(), |f| format!("{f} -> "));
+            let via = match &path.via {
+                Via::People(1) => "one person met both".to_owned(),
+                Via::People(n) => format!("{n} people met both"),
+                Via::Taste => "people with shared taste".to_owned(),
+                Via::Content(words) => format!("alike in: {}", words.join(", ")),
+                Via::Category(name) => format!("also in {name}"),
+                Via::Returning(n) => format!("met by {n} people who met other items too"),
+                Via::Popularity(n) => format!("met by {n} people"),
+            };
+            say!("       {:3.0} %  {from}{via}", path.share * 100.0)?;
+        }
+    }
+    Ok(())
+}

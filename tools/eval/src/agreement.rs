@@ -1,0 +1,69 @@
+//! Whether two packs predict the same: what two builders of one population must show.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::stats::Sample;
+use crate::Error;
+use locket::{ground, hash::spread, interaction::Interaction, pack::Pack, predict::Predictor};
+
+/// A person of whom something is predicted: item ids that they met, and those that are to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Their id.
+    pub user: String,
+    /// What they met, the latest last.
+    pub met: Vec<String>,
+    /// What they met then.
+    pub wanted: Vec<String>,
+}
+
+/// How the rankings of two packs agree over at most `sample` of the people, drawn by their ids. JSON: `people`, `same_order` and
+/// `same_items` (the share of people whose first `k` predictions are the same), and `recall` of each pack at `reach`, over those
+/// people who have something to find.
+///
+/// # Errors
+/// [`locket::Error::Cancelled`] if `progress`, which is told how many more people are done, says so.
+pub fn agreement(
+    packs: [&Pack; 2],
+    people: &[Asked],
+    (k, reach): (usize, usize),
+    sample: usize,
+    progress: &(dyn Fn(usize) -> ControlFlow<()> + Sync),
+) -> Result<Value, Error> {
+    let mut drawn: Vec<&Asked> = people.iter().filter(|p| !p.met.is_empty()).collect();
+    drawn.sort_by_cached_key(|p| spread(&p.user));
+    drawn.truncate(sample);
+    let predictors = packs.map(Predictor::new);
+    let one = |person: &&Asked| {
+        if progress(1).is_break() {
+            return Err(locket::Error::Cancelled.into());
+        }
+        let ranked = [0, 1].map(|n| {
+            let pack: &Pack = packs[n];
+            let met: Vec<Interaction> = person.met.iter().map(|item| Interaction::new(item, "")).collect();
+            let found = predictors[n].predict(&ground::query(pack, &met), reach.max(k));
+            found.into_iter().map(|p| pack.item(p.item)).collect::<Vec<&str>>()
+        });
+        let first = |n: usize| &ranked[n][..k.min(ranked[n].len())];
+        let set = |n: usize| first(n).iter().copied().collect::<HashSet<&str>>();
+        let recall = (!person.wanted.is_empty()).then(|| {
+            [0, 1].map(|n| {
+                let hits = person.wanted.iter().filter(|w| ranked[n].iter().take(reach).any(|r| r == w)).count();
+                hits as f64 / person.wanted.len() as f64
+            })
+        });
+        Ok((first(0) == first(1), set(0) == set(1), recall))
+    };
+    let rows = drawn.par_iter().map(one).collect::<Result<Vec<_>, Error>>()?;
+    let share = |yes: usize| yes as f64 / (rows.len() as f64).max(1.0);
+    let recall = |n: usize| rows.iter().filter_map(|r| Some(r.2?[n])).collect::<Sample>().mean();
+    Ok(json!({
+        "people": rows.len(), "k": k, "reach": reach,
+        "same_order": share(rows.iter().filter(|r| r.0).count()),
+        "same_items": share(rows.iter().filter(|r| r.1).count()),
+        "recall": [recall(0), recall(1)],
+    }))
+}

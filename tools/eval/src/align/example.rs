@@ -1,0 +1,133 @@
+//! One training example: the tokens of a prompt and its answer, and which of them the model is to learn.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use locket::{
+    llm::{Model, Token},
+    prompt::{Material, TEXT_WORDS, Task},
+    text,
+};
+
+/// What a model is trained on: tokens exactly as they stand when it writes, so that the trainer needs no tokenizer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// Whose text it ends with.
+    pub user: String,
+    /// What is written: `text`, `title`, `rating` or `synthetic`.
+    pub task: String,
+    /// Whether plans stand in it.
+    pub reasoning: bool,
+    /// Own texts in the prompt.
+    pub history: usize,
+    /// Prompt and answer.
+    pub tokens: Vec<i32>,
+    /// The stretches of tokens to learn: the answers of the prompt's own blocks first, then of the request.
+    pub learn: Vec<Range<usize>>,
+    /// How many tokens are the prompt.
+    pub prompt: usize,
+}
+
+/// What the model is to write for a request: one string per phase, and whether the last is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Without leads and line ends.
+    pub phases: Vec<String>,
+    /// Most tokens of the last; of a longer one no end is learnt.
+    pub most: usize,
+}
+
+/// The example of `material` within `budget` prompt tokens, answered by `answer`. A block of the prompt is learnt, too,
+/// unless `taboo` says that its text must not be.
+pub fn example(
+    model: &Model,
+    (user, material): (&str, &Material),
+    answer: &Answer,
+    budget: usize,
+    taboo: &dyn Fn(&str) -> bool,
+) -> Example {
+    let prompt = material.compose(model, budget);
+    let mut tokens = model.prompt_tokens(&prompt);
+    let length = tokens.len();
+    let spans = spans(&prompt.body, material, taboo);
+    let mut learn = locate(model, &tokens, &format!("{}{}", prompt.body, prompt.lead), &spans);
+    let mut from = tokens.len();
+    for (n, phase) in answer.phases.iter().enumerate() {
+        if n > 0 {
+            // The line's end is the model's own; the lead behind it is given.
+            learn.push(from..tokens.len() + 1);
+            tokens.extend(model.tokens(&format!("\n{}", material.lead(n))));
+            from = tokens.len();
+        }
+        tokens.extend(model.tokens(&format!(" {phase}")));
+    }
+    if tokens.len() - from > answer.most {
+        tokens.truncate(from + answer.most);
+    } else {
+        tokens.extend(model.tokens("\n\n"));
+    }
+    learn.push(from..tokens.len());
+    let task = match material.task {
+        Task::Text => "text",
+        Task::Title => "title",
+        Task::Rating => "rating",
+        Task::Synthetic => "synthetic",
+    };
+    Example {
+        user: user.to_owned(),
+        task: task.to_owned(),
+        reasoning: material.reasoning,
+        history: material.history.len(),
+        tokens: tokens.iter().map(|t| t.0).collect(),
+        learn,
+        prompt: length,
+    }
+}
+
+/// Bytes of a prompt's body that are answers of its blocks: what stands behind the labels that a request leaves open, up to and
+/// with the line's end.
+fn spans(body: &str, material: &Material, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
+    let open: &[&str] = match material.task {
+        Task::Text => &["Plan", "Review"],
+        Task::Title => &["Plan", "Title"],
+        Task::Rating => &["Plan", "Rating"],
+        Task::Synthetic => &["Plan", "Title", "Review"],
+    };
+    let mut spans = Vec::new();
+    let mut at = 0;
+    for block in body.split_inclusive("\n\n") {
+        let mut line_at = at;
+        at += block.len();
+        // The last stretch is the request, and headings have no review.
+        let review = block.lines().find_map(|l| l.strip_prefix("Review: "));
+        let complete = block.ends_with("\n\n");
+        let Some(review) = review.filter(|r| complete && !taboo(r)) else { continue };
+        let cut = text::word_count(review) >= TEXT_WORDS;
+        for line in block.split_inclusive('\n') {
+            let (label, value) = line.split_once(':').unwrap_or_default();
+            if open.contains(&label) {
+                // A text that was clipped does not end where its line ends.
+                let end = if cut && label == "Review" { value.trim_end_matches('\n').len() } else { value.len() };
+                spans.push(line_at + label.len() + 1..line_at + label.len() + 1 + end);
+            }
+            line_at += line.len();
+        }
+    }
+    spans
+}
+
+/// The tokens that begin within each stretch of `text`'s bytes; nothing if the tokens do not spell it.
+fn locate(model: &Model, tokens: &[Token], text: &str, spans: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut starts = Vec::with_capacity(tokens.len());
+    let mut spelled = Vec::new();
+    for &token in tokens {
+        starts.push(spelled.len());
+        model.spell(token, &mut spelled);
+    }
+    if spelled != text.as_bytes() {
+        return Vec::new();
+    }
+    let at = |byte: usize| starts.partition_point(|&s| s < byte);
+    spans.iter().map(|s| at(s.start)..at(s.end)).filter(|r| !r.is_empty()).collect()
+}

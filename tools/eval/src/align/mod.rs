@@ -1,0 +1,321 @@
+//! Alignment: what a model is fitted on so that it plans first and then writes (GraSPeR, section on reasoning alignment).
+//!
+//! # Overview
+//! - [`Share`] cuts people into those that a model may learn from and those that it is judged on.
+//! - [`examples`](fn@examples) turns profiles into training [`Example`]s: the very tokens of the prompts that the engine
+//!   writes, of all tasks, with and without plans, with histories cut to 0..4.
+//! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
+//! - [`search`](fn@search) makes the same examples with golden paths: of several that the current model samples, the one that
+//!   leads to the true text.
+//! - [`ratings`](fn@ratings) corrects how a fitted model rates.
+//!
+//! Every block of a prompt is somebody's answer to the same kind of request, so each is learnt as well, given those before it:
+//! five times as much to learn for the same reading. Nothing by a person on the judged side is ever learnt, not even where it
+//! stands in another's prompt.
+
+mod example;
+mod ratings;
+mod search;
+mod synthesis;
+
+use std::{
+    collections::HashSet,
+    io::{BufWriter, Write},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+pub use example::{Answer, Example, example};
+pub use ratings::{Rated, ratings};
+pub use search::{Judge, SearchOptions, Searched, search};
+pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
+
+use crate::Error;
+use locket::{
+    choose::matching_texts,
+    ground::{Grounding, NEIGHBOURS, Target},
+    hash::{hash, spread},
+    interaction::Interaction,
+    llm::{Model, STARS},
+    output,
+    pack::{Pack, author_key},
+    prompt::{Material, TEXT_WORDS, Task},
+    reason::ReasoningPath,
+    text,
+};
+use locket_builder::{
+    pack::{BuildOptions, Holdout, build},
+    profile::{Profile, Profiles},
+};
+
+/// Which part of the people is kept for validation, by their ids alone: the same in every file and every run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(pub f64);
+
+impl Share {
+    /// Whether nothing may be learnt from this person.
+    pub fn validates(self, user: &str) -> bool {
+        ((spread(&format!("{user}\nvalidation")) >> 11) as f64) < self.0 * (1u64 << 53) as f64
+    }
+}
+
+/// What to make examples of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExampleOptions {
+    /// People to leave out.
+    pub validation: Share,
+    /// Examples of those people instead, of whose prompts nothing is learnt: for a loss that no text learnt by heart lowers.
+    pub left_out: bool,
+    /// Most examples that end with a text of one person: the held-out one, and later ones of the history.
+    pub per_person: usize,
+    /// How many of a hundred examples plan first.
+    pub planned: u64,
+    /// How many of a hundred examples are of each task: text, title, rating, synthetic.
+    pub tasks: [u64; 4],
+    /// Most texts of other people in a prompt.
+    pub neighbours: usize,
+    /// Most tokens of a prompt, and of an answer's last phase.
+    pub tokens: (usize, usize),
+    /// A file of [`synthesize`]: synthetic interactions for some of them.
+    pub synthetic: Option<PathBuf>,
+    /// At most this many examples, drawn by the seed.
+    pub limit: Option<usize>,
+    /// Decides every draw.
+    pub seed: u64,
+}
+
+impl Default for ExampleOptions {
+    fn default() -> Self {
+        Self {
+            validation: Share(0.2),
+            left_out: false,
+            per_person: 6,
+            planned: 70,
+            tasks: [58, 14, 10, 18],
+            neighbours: NEIGHBOURS,
+            tokens: (640, 200),
+            synthetic: None,
+            limit: None,
+            seed: 1,
+        }
+    }
+}
+
+/// What was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Made {
+    /// People that may be learnt from, and left out.
+    pub people: [usize; 2],
+    /// Number of examples.
+    pub examples: usize,
+    /// How many of them have synthetic interactions in their histories.
+    pub mixed: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Tokens that are learnt.
+    pub learnt: usize,
+}
+
+/// Writes the examples of `files` to `out`, one line of JSON each. The graph is built with every target held out.
+///
+/// # Errors
+/// [`locket_builder::profile::ProfileError`], [`locket::pack::PackError`], [`locket::Error::Io`], [`locket::Error::Cancelled`].
+pub fn examples(
+    files: &[PathBuf],
+    model: &Model,
+    options: &ExampleOptions,
+    out: &Path,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Made, Error> {
+    let target = output::target(out, inputs(files, model, options))?;
+    let corpus = Corpus::new(files, options, &mut || progress(0, 1))?;
+    let io = |e| locket::Error::io("write", out, e);
+    let mut file = BufWriter::new(output::scratch(&target).map_err(io)?);
+    let mut made = Made { people: corpus.people, mixed: corpus.mixed, ..Made::default() };
+    for draft in &corpus.drafts {
+        let example = corpus.example(model, draft, &draft.answer, !options.left_out);
+        made.count(&example);
+        serde_json::to_writer(&mut file, &example).map_err(|e| io(e.into()))?;
+        file.write_all(b"\n").map_err(io)?;
+        if progress(made.examples, corpus.drafts.len()).is_break() {
+            return Err(locket::Error::Cancelled.into());
+        }
+    }
+    let scratch = file.into_inner().map_err(|e| io(e.into_error()))?;
+    output::keep(scratch, &target).map_err(io)?;
+    Ok(made)
+}
+
+/// The files that examples are made of.
+fn inputs<'a>(files: &'a [PathBuf], model: &'a Model, options: &'a ExampleOptions) -> impl Iterator<Item = &'a Path> {
+    files.iter().chain(&options.synthetic).map(PathBuf::as_path).chain([model.path()])
+}
+
+impl Made {
+    fn count(&mut self, example: &Example) {
+        self.examples += 1;
+        self.tokens += example.tokens.len();
+        self.learnt += example.learn.iter().map(ExactSizeIterator::len).sum::<usize>();
+    }
+}
+
+/// A request whose true answer is known.
+struct Draft {
+    user: String,
+    item: String,
+    material: Material,
+    answer: Answer,
+    /// The part of the person's history that it may use.
+    history: Vec<Interaction>,
+}
+
+impl Draft {
+    /// One less than the stars that are the true answer, if a rating is asked for.
+    fn truth(&self) -> Option<usize> {
+        let rating = self.answer.phases.last().filter(|_| self.material.task == Task::Rating)?;
+        rating.parse::<usize>().ok()?.checked_sub(1).filter(|&n| n < STARS)
+    }
+}
+
+/// All requests of some profiles that may be learnt.
+struct Corpus<'o> {
+    drafts: Vec<Draft>,
+    /// People learnt from, and left out.
+    people: [usize; 2],
+    taboo: HashSet<u64>,
+    /// How many drafts have synthetic interactions.
+    mixed: usize,
+    options: &'o ExampleOptions,
+    pack: Pack,
+    _scratch: tempfile::TempDir,
+}
+
+impl<'o> Corpus<'o> {
+    fn new(
+        files: &[PathBuf],
+        options: &'o ExampleOptions,
+        alive: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Self, Error> {
+        let scratch = tempfile::tempdir().map_err(|e| locket::Error::io("create", std::env::temp_dir(), e))?;
+        let path = scratch.path().join("align.pack");
+        build(files, &path, &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() }, |_| alive())?;
+        let pack = Pack::open(&path)?;
+        let taboo = if options.left_out { HashSet::new() } else { taboo(files, options.validation)? };
+        let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, mixed: 0, options, pack, _scratch: scratch };
+        for profile in Profiles::of_all(files) {
+            let profile = profile?;
+            let left_out = options.validation.validates(&profile.user);
+            this.people[usize::from(left_out)] += 1;
+            if left_out != options.left_out {
+                continue;
+            }
+            for (answered, earlier) in moments(&profile, options.per_person) {
+                let (material, answer, history) = drawn(&this.pack, &profile.user, answered, earlier, options);
+                if answer.phases.iter().all(|p| !p.is_empty()) && !this.taboo(&text::quoted(&answered.text, TEXT_WORDS))
+                {
+                    let (user, item) = (profile.user.clone(), answered.item.clone());
+                    this.drafts.push(Draft { user, item, material, answer, history: history.to_vec() });
+                }
+            }
+            if alive().is_break() {
+                return Err(locket::Error::Cancelled.into());
+            }
+        }
+        let key = |d: &Draft| spread(&format!("{}\n{}\n{}", d.user, d.item, options.seed));
+        this.drafts.sort_by_cached_key(key);
+        this.drafts.truncate(options.limit.unwrap_or(usize::MAX));
+        if let Some(file) = &options.synthetic {
+            this.mixed = this.mix(file)?;
+        }
+        Ok(this)
+    }
+
+    fn taboo(&self, review: &str) -> bool {
+        self.taboo.contains(&hash(review))
+    }
+
+    /// `blocks`: whether the prompt's own blocks are learnt, too.
+    fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> Example {
+        let request = (draft.user.as_str(), &draft.material);
+        example(model, request, answer, self.options.tokens.0, &|review| !blocks || self.taboo(review))
+    }
+}
+
+/// The texts that must not be learnt, as they stand in prompts.
+fn taboo(files: &[PathBuf], validation: Share) -> Result<HashSet<u64>, Error> {
+    let mut all = HashSet::new();
+    for profile in Profiles::of_all(files) {
+        let profile = profile?;
+        if validation.validates(&profile.user) {
+            all.extend(profile.interactions().map(|(i, _)| hash(&text::quoted(&i.text, TEXT_WORDS))));
+        }
+    }
+    Ok(all)
+}
+
+/// The texts of a person to learn, each with what came before it: the held-out one and the latest others.
+fn moments(profile: &Profile, most: usize) -> impl Iterator<Item = (&Interaction, &[Interaction])> {
+    let history = &profile.history;
+    let later = (1..history.len()).rev().map(|n| (&history[n], &history[..n]));
+    std::iter::once((&profile.target, &history[..])).chain(later).take(most)
+}
+
+/// One draw of task, plan and history length for this moment; and the part of the history that was drawn.
+fn drawn<'i>(
+    pack: &Pack,
+    user: &str,
+    answered: &Interaction,
+    earlier: &'i [Interaction],
+    options: &ExampleOptions,
+) -> (Material, Answer, &'i [Interaction]) {
+    let mut state = hash(&format!("{user}\n{}\n{}", answered.item, options.seed));
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) % below
+    };
+    let mut at = draw(options.tasks.iter().sum::<u64>().max(1));
+    let all = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
+    let task = all.into_iter().zip(options.tasks).find(|(_, share)| {
+        let here = at < *share;
+        at = at.saturating_sub(*share);
+        here
+    });
+    let titled = answered.title.as_deref().is_some_and(|t| !t.trim().is_empty());
+    let task = match task.map_or(Task::Text, |t| t.0) {
+        Task::Title | Task::Synthetic if !titled => Task::Text,
+        Task::Rating if answered.stars().is_none() => Task::Text,
+        task => task,
+    };
+    let reasoning = task == Task::Synthetic || draw(100) < options.planned;
+    // 0 to 4 of the latest; mostly all of them.
+    let cap = if draw(2) == 0 { NEIGHBOURS } else { draw(NEIGHBOURS as u64 + 1) as usize };
+    let history = &earlier[earlier.len().saturating_sub(cap)..];
+    let grounding = Grounding::new(pack, Some(author_key(user)));
+    let target = Target::of(answered, task);
+    let material = match (task, pack.find(&answered.item)) {
+        (Task::Synthetic, Some(item)) => {
+            let words = grounding.target_words(&target);
+            grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS))
+        }
+        _ => {
+            let own = matching_texts(history, &target.query(), NEIGHBOURS);
+            // Now and then the history must do without neighbours.
+            let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { options.neighbours };
+            grounding.material(task, reasoning, own, &target, neighbours)
+        }
+    };
+    let path = ReasoningPath::of(answered).to_string();
+    let title = text::quoted(answered.title.as_deref().unwrap_or_default(), usize::MAX);
+    let review = text::quoted(&answered.text, usize::MAX);
+    let mut phases = if material.reasoning { vec![path] } else { Vec::new() };
+    match task {
+        Task::Text => phases.push(review),
+        Task::Title => phases.push(title),
+        Task::Rating => phases.push(answered.stars().unwrap_or(5).to_string()),
+        Task::Synthetic => phases.extend([title, review]),
+    }
+    (material, Answer { phases, most: options.tokens.1 }, history)
+}
+
+#[cfg(test)]
+mod tests;

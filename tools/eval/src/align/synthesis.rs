@@ -1,0 +1,160 @@
+//! Synthetic interactions for training: a model that is to write from real and synthetic history must have learnt from both
+//! (GraSPeR, section on reasoning alignment).
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Corpus, Draft, ExampleOptions, inputs};
+use crate::{Error, Journal};
+use locket::{
+    augment::{self, Job},
+    choose::matching_texts,
+    generate::WriteOptions,
+    ground::{self, Grounding, NEIGHBOURS, Target},
+    hash::spread,
+    interaction::Record,
+    llm::{DecoderOptions, Model},
+    output,
+    pack::author_key,
+    predict::{Predictor, Query},
+    prompt::{Example, Task},
+};
+
+/// How to synthesize.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SynthesisOptions {
+    /// For which examples.
+    pub examples: ExampleOptions,
+    /// Synthetic interactions for each, as for an evaluated text.
+    pub each: usize,
+    /// How many of a hundred examples get any.
+    pub share: u64,
+    /// Threads; 0 takes what the machine has.
+    pub threads: usize,
+}
+
+/// What was written for one example.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    user: String,
+    item: String,
+    records: Vec<Record>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Synthesized {
+    /// Examples that synthetic interactions were written for.
+    pub examples: usize,
+    /// Synthetic interactions that passed the gate.
+    pub kept: usize,
+}
+
+/// Examples whose texts are written together.
+const TOGETHER: usize = 16;
+
+/// Writes to `out` synthetic interactions for a part of the examples of `files`: for the items that the graph predicts from the
+/// history of each, by `model`, as an engine does before it writes. [`super::examples`](fn@super::examples) puts them in front of
+/// the history. An interrupted call is continued.
+///
+/// # Errors
+/// As [`super::examples`](fn@super::examples), and [`locket::llm::LlmError`].
+pub fn synthesize(
+    files: &[PathBuf],
+    model: &Model,
+    options: &SynthesisOptions,
+    out: &Path,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Synthesized, Error> {
+    let out = &output::target(out, inputs(files, model, &options.examples))?;
+    let corpus = Corpus::new(files, &options.examples, &mut || progress(0, 1))?;
+    let drawn = |d: &&Draft| {
+        let draw = spread(&format!("{}\n{}\nsynthetic\n{}", d.user, d.item, options.examples.seed)) >> 32;
+        d.material.task != Task::Synthetic && draw % 100 < options.share
+    };
+    let drafts: Vec<&Draft> = corpus.drafts.iter().filter(drawn).collect();
+    let settings = json!({
+        "files": files, "model": model.name(), "weights": model.identity(), "options": format!("{options:?}"),
+    });
+    let mut journal = Journal::<Row>::open(Some(out), &settings)?;
+    let known: HashSet<(String, String)> = journal.rows.iter().map(|r| (r.user.clone(), r.item.clone())).collect();
+    let open: Vec<&Draft> =
+        drafts.iter().copied().filter(|d| !known.contains(&(d.user.clone(), d.item.clone()))).collect();
+    let write = WriteOptions::synthetic();
+    let (sequences, threads) = (TOGETHER, options.threads);
+    let mut decoder = model.decoder(DecoderOptions { sequences, threads, ..write.decoder() })?;
+    let predictor = Predictor::new(&corpus.pack);
+    for group in open.chunks(TOGETHER) {
+        let done = journal.rows.len();
+        let mut jobs = Vec::new();
+        let mut owners = Vec::new();
+        for (n, draft) in group.iter().enumerate() {
+            let these = corpus.jobs(draft, &predictor, options);
+            owners.extend(std::iter::repeat_n(n, these.len()));
+            jobs.extend(these);
+        }
+        let mut alive = |_: locket::llm::Event<'_>| progress(done, drafts.len());
+        let attempts = augment::write(&mut decoder, &jobs, &write.into(), &mut |_, _| (), &mut alive)?;
+        let mut records: Vec<Vec<Record>> = vec![Vec::new(); group.len()];
+        for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
+            records[owner].extend(attempt.kept);
+        }
+        for (draft, records) in group.iter().zip(records) {
+            journal.push(Row { user: draft.user.clone(), item: draft.item.clone(), records })?;
+        }
+        if progress(journal.rows.len(), drafts.len()).is_break() {
+            return Err(locket::Error::Cancelled.into());
+        }
+    }
+    let kept = journal.rows.iter().map(|r| r.records.len()).sum();
+    Ok(Synthesized { examples: journal.rows.len(), kept })
+}
+
+impl Corpus<'_> {
+    /// One synthetic interaction for each of the items that are predicted next.
+    fn jobs(&self, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<Job> {
+        let grounding = Grounding::new(&self.pack, Some(author_key(&draft.user)));
+        let target = Target { item: &draft.item, ..Target::default() };
+        let words = grounding.target_words(&target);
+        let query = Query {
+            target: self.pack.find(&draft.item),
+            target_text: Some(&words),
+            ..ground::query(&self.pack, &draft.history)
+        };
+        let items = ground::predict_written(&self.pack, predictor, &query, options.each);
+        let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
+        let job = |item| Job {
+            item: self.pack.item(item).to_owned(),
+            material: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
+            topics: grounding.topics(item, &draft.history),
+            seed,
+        };
+        items.into_iter().map(job).collect()
+    }
+
+    /// Puts the synthetic interactions of a file of [`synthesize`] in front of the histories that they were written for. Returns
+    /// how many examples have some now.
+    pub(super) fn mix(&mut self, file: &Path) -> Result<usize, Error> {
+        let lines = std::fs::read_to_string(file).map_err(|e| locket::Error::io("read", file, e))?;
+        let bad = |e: serde_json::Error| {
+            locket::Error::Argument(format!("{} is no file of synthetic interactions: {e}", file.display()))
+        };
+        // The first line says how they were written.
+        let rows: Vec<Row> = lines.lines().skip(1).map(serde_json::from_str).collect::<Result<_, _>>().map_err(bad)?;
+        let rows: HashMap<(&str, &str), &Row> = rows.iter().map(|r| ((&r.user[..], &r.item[..]), r)).collect();
+        let mut mixed = 0;
+        for draft in self.drafts.iter_mut().filter(|d| d.material.task != Task::Synthetic) {
+            let Some(row) = rows.get(&(&draft.user[..], &draft.item[..])) else { continue };
+            let synthetic = row.records.iter().map(Example::from);
+            draft.material.history.splice(0..0, synthetic);
+            mixed += usize::from(!row.records.is_empty());
+        }
+        Ok(mixed)
+    }
+}

@@ -1,0 +1,62 @@
+use super::*;
+
+#[test]
+fn shares() {
+    let users = |share: f64| (0..10_000).filter(|n| Share(share).validates(&format!("user {n}"))).count();
+    assert_eq!((users(0.0), users(1.0)), (0, 10_000));
+    assert!((1_800..2_200).contains(&users(0.2)), "{}", users(0.2));
+    // Who is left out of a small share is left out of a larger one.
+    assert!((0..1000).map(|n| n.to_string()).all(|u| !Share(0.2).validates(&u) || Share(0.3).validates(&u)));
+}
+
+fn shown(title: &str, text: &str) -> locket::prompt::Example {
+    locket::prompt::Example { title: Some(title.into()), text: text.into(), stars: Some(4), ..Default::default() }
+}
+
+/// What an example would have learnt, stretch by stretch.
+fn learnt(model: &Model, example: &Example) -> Vec<String> {
+    let spell = |range: &std::ops::Range<usize>| {
+        let mut bytes = Vec::new();
+        example.tokens[range.clone()].iter().for_each(|&t| model.spell(locket::llm::Token::new(t), &mut bytes));
+        // Two line ends are one token in some vocabularies, two in others, of which one is learnt.
+        String::from_utf8(bytes).unwrap().replace("\n\n", "\n")
+    };
+    example.learn.iter().map(spell).collect()
+}
+
+#[test]
+fn answers_are_learnt_and_what_is_given_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = locket_tests::tiny::write(dir.path());
+    let model = Model::load(path, locket::llm::LoadOptions::default()).unwrap();
+    let long = "word ".repeat(TEXT_WORDS + 20);
+    let mut material = Material {
+        history: vec![shown("Mine", "An own text.")],
+        neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
+        ask: locket::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
+        ..Material::default()
+    };
+    let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };
+    let taboo = |text: &str| text.starts_with("Of a judged");
+    let made = |m: &Material, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
+    let clipped = format!(" {}", text::quoted(&long, TEXT_WORDS));
+    assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
+    // Of an answer that is too long no end is learnt.
+    assert!(!made(&material, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
+
+    // With a golden path the answer alone.
+    let (asked, golden) = (answer(&["The true text."], 99), |_: &str| true);
+    assert_eq!(learnt(&model, &example(&model, ("u", &material), &asked, 4096, &golden)), [" The true text.\n"]);
+
+    material.reasoning = true;
+    let path = "4 stars, warm, brief: tea";
+    let all = made(&material, &answer(&[path, "The true text."], 99));
+    assert_eq!(all.len(), 6, "{all:?}");
+    assert!(all[0].starts_with(" 4 stars, warm, brief:") && all[0].ends_with('\n'), "{all:?}");
+    assert_eq!(all[4..], [format!(" {path}\n"), " The true text.\n".to_owned()]);
+
+    material.task = Task::Title;
+    material.reasoning = false;
+    let titles = made(&material, &answer(&["The true title"], 99));
+    assert_eq!(titles, [" Mine\n", " Best\n", " The true title\n"]);
+}

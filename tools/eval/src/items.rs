@@ -1,0 +1,53 @@
+//! For which items synthetic interactions are written: the predicted ones, or others, to see what the prediction is worth.
+
+use std::collections::HashSet;
+
+use super::{generation::Settings, writer::capped};
+use locket::{
+    ground,
+    hash::spread,
+    pack::{ItemId, Pack},
+    predict::{Predictor, Query},
+};
+use locket_builder::profile::Profile;
+
+/// Where the items come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Items {
+    /// The graph predicts them.
+    #[default]
+    Predicted,
+    /// Any that somebody has written about, drawn by the seed: no link prediction at all.
+    Random,
+    /// The latest that the person really met and the history cap hides: perfect link prediction. Nobody without a cap has any.
+    Oracle,
+}
+
+/// The items for one person.
+pub(super) fn choose(
+    pack: &Pack,
+    predictor: &Predictor<'_>,
+    query: &Query<'_>,
+    settings: &Settings,
+    person: &Profile,
+) -> Vec<ItemId> {
+    let written = |item: &ItemId| pack.texts(*item).len() > 0;
+    match settings.items {
+        Items::Predicted => ground::predict_written(pack, predictor, query, settings.synthetic),
+        Items::Random => {
+            let met: HashSet<ItemId> = person.history.iter().filter_map(|i| pack.find(&i.item)).collect();
+            let open = |item: &ItemId| written(item) && !met.contains(item) && query.target != Some(*item);
+            let mut drawn: Vec<(u64, ItemId)> = (0..pack.items() as ItemId)
+                .filter(open)
+                .map(|item| (spread(&format!("{}\n{item}\n{}", person.user, settings.seed)), item))
+                .collect();
+            drawn.sort_unstable();
+            drawn.into_iter().map(|d| d.1).take(settings.synthetic).collect()
+        }
+        Items::Oracle => {
+            let hidden = &person.history[..person.history.len() - capped(settings, person).len()];
+            let known = hidden.iter().rev().filter_map(|i| pack.find(&i.item));
+            known.filter(written).filter(|&item| query.target != Some(item)).take(settings.synthetic).collect()
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Metrics and protocols: how Locket is measured.
+//!
+//! # Overview
+//! - [`rouge1`], [`rouge_l`], [`Meteor`]: text metrics, equal to the public Python packages to 4 decimals.
+//! - [`generation`](mod@generation): the PGraphRAG protocol for texts, titles and ratings, with seven methods.
+//! - [`link`](fn@link): leave-last-out link prediction. [`graph`]: full ranking on a fixed split.
+//!
+//! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
+//! targets; other people's texts stay retrievable.
+
+mod agreement;
+pub mod align;
+mod author;
+mod cases;
+mod filters;
+pub mod generation;
+mod items;
+mod journal;
+mod lightgcn;
+mod link;
+mod meteor;
+mod plot;
+mod population;
+mod porter;
+mod ranking;
+mod report;
+mod rouge;
+mod runs;
+mod scale;
+mod stance;
+mod stats;
+mod wordnet;
+mod writer;
+
+pub use agreement::{Asked, agreement};
+pub use author::Authors;
+pub use filters::RankBy;
+pub use items::Items;
+pub(crate) use journal::Journal;
+pub use link::link;
+pub use locket_builder::{Error, Result};
+pub use meteor::Meteor;
+pub use population::{Population, population};
+pub use porter::stem;
+pub use ranking::{Split, asked, graph};
+pub use report::report;
+pub use rouge::{rouge_l, rouge1};
+pub use scale::{from_edges, generate, scale};
+pub use stats::{Sample, peak_rss_bytes};
+pub use wordnet::WordNet;

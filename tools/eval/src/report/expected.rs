@@ -1,0 +1,29 @@
+//! What a run is expected to score, whichever half of its candidates was drawn: a single choice among drawn texts is mostly luck, and
+//! two methods differ by less than that.
+
+use std::collections::BTreeMap;
+
+use super::Rows;
+use crate::{Meteor, cases::Key, generation::Prediction, rouge1};
+
+/// ROUGE-1, METEOR and, where authors are looked for, the reciprocal rank of the author.
+pub(super) type Expected = BTreeMap<Key, Vec<f64>>;
+
+/// The names of those measures.
+pub(super) const MEASURES: [&str; 3] = ["ROUGE-1", "METEOR", "author found"];
+
+/// The mean over the choices out of random halves ([`Prediction::taken`]) of each text of which there are any.
+pub(super) fn expected(rows: &Rows, meteor: &Meteor, rank: &dyn Fn(&Key, &str) -> Option<f64>) -> Expected {
+    let of = |(key, row): (&Key, &Prediction)| {
+        let all = f64::from(row.taken.iter().sum::<u32>());
+        let mut sums: Vec<f64> = Vec::new();
+        for (text, times) in row.candidates.iter().zip(&row.taken).filter(|(_, times)| **times > 0) {
+            let mut scores = vec![rouge1(text, &row.reference), meteor.score(text, &row.reference)];
+            scores.extend(rank(key, text));
+            sums.resize(scores.len(), 0.0);
+            sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += f64::from(*times) * score / all);
+        }
+        (!sums.is_empty()).then(|| (key.clone(), sums))
+    };
+    rows.iter().filter_map(of).collect()
+}

@@ -1,0 +1,384 @@
+//! Writing for the people of an evaluation, a few at a time, by each method.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    time::Instant,
+};
+
+use super::{
+    cases::{Case, Key, shown},
+    generation::{HALVES, Method, Prediction, Settings},
+    items,
+    journal::Journal,
+};
+use crate::Error;
+use locket::{
+    augment::{self, Job},
+    choose::matching_texts,
+    generate::{self, Choice, WriteOptions, Written},
+    ground::{self, Grounding, NEIGHBOURS, Target},
+    guard,
+    hash::{hash, spread},
+    interaction::{Interaction, Record},
+    llm::{Decoder, DecoderOptions, Model, Sampling},
+    pack::{Pack, author_key},
+    predict::Predictor,
+    prompt::{Example, Material, Task},
+    text,
+};
+use locket_builder::profile::Profile;
+
+/// The synthetic interactions of one person, kept between runs: written once, used by every method.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct Augmentation {
+    user: String,
+    #[serde(default)]
+    earlier: usize,
+    records: Vec<Record>,
+    refused: Vec<String>,
+    tokens: usize,
+    #[serde(default)]
+    seconds: f64,
+}
+
+impl Augmentation {
+    fn key(&self) -> Key {
+        (self.user.clone(), self.earlier)
+    }
+}
+
+/// Writes for a few people at a time.
+pub(super) struct Writer<'a> {
+    pack: &'a Pack,
+    predictor: Predictor<'a>,
+    settings: &'a Settings,
+    decoder: Option<Decoder<'a>>,
+    kept: Journal<Augmentation>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        pack: &'a Pack,
+        model: Option<&'a Model>,
+        settings: &'a Settings,
+        kept: Journal<Augmentation>,
+    ) -> Result<Self, Error> {
+        let decoder = match (settings.method, model) {
+            (Method::Copy, _) => None,
+            (_, None) => return Err(locket::Error::Missing("model").into()),
+            (_, Some(model)) => {
+                let (sequences, threads) = (settings.sequences, settings.threads);
+                Some(model.decoder(DecoderOptions { sequences, threads, ..settings.options.decoder() })?)
+            }
+        };
+        Ok(Self { pack, predictor: Predictor::new(pack), settings, decoder, kept })
+    }
+
+    pub(super) fn write(
+        &mut self,
+        cases: &[&Case],
+        alive: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<Prediction>, Error> {
+        let mut rows: Vec<Prediction> = cases.iter().map(|c| self.blank(c)).collect();
+        let Some(decoder) = &mut self.decoder else {
+            for (row, case) in rows.iter_mut().zip(cases) {
+                row.prediction = copy(self.pack, self.settings.task, &case.person);
+            }
+            return Ok(rows);
+        };
+        let model = decoder.model();
+        let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); cases.len()];
+        if self.settings.method.augments() {
+            let known: HashSet<Key> = self.kept.rows.iter().map(Augmentation::key).collect();
+            let open: Vec<&Case> = cases.iter().copied().filter(|c| !known.contains(&c.key())).collect();
+            for row in write_synthetic(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {
+                self.kept.push(row)?;
+            }
+            let known: HashMap<Key, &Augmentation> = self.kept.rows.iter().map(|r| (r.key(), r)).collect();
+            for ((case, row), synthetic) in cases.iter().zip(&mut rows).zip(&mut synthetic) {
+                let Some(kept) = known.get(&case.key()) else { continue };
+                *synthetic = kept.records.iter().map(Example::from).collect();
+                row.synthetic = synthetic.len();
+                row.refused.clone_from(&kept.refused);
+                row.tokens += kept.tokens;
+                row.seconds += kept.seconds;
+            }
+        }
+        let begun = Instant::now();
+        let materials: Vec<Material> = cases
+            .iter()
+            .zip(synthetic)
+            .map(|(case, synthetic)| material(self.pack, self.settings, &case.person, synthetic))
+            .collect();
+        let options = &self.settings.options;
+        // Seeds of their own: luck that all people share would not show in intervals over people.
+        let requests = |(m, case): (&Material, &&Case)| {
+            let seed = seed(self.settings, &case.person);
+            let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
+            generate::candidates(model, m, &generate::request(model, m, &options), &options)
+        };
+        let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
+        let completions = guard::run(decoder, jobs, options, &mut |_| alive(), &mut |_| ())?;
+        let seconds = part(begun, cases.len());
+        let completions = completions.chunks(options.candidates.max(1));
+        for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
+            let all = guard::originals(material, generate::read_all(material, completions))?;
+            let written = if completions.len() > 1 {
+                row.candidates = all.iter().map(said).collect();
+                let choice = Choice::new(material, all);
+                row.taken = halves(&choice, row.candidates.len(), &row.user);
+                choice.best()
+            } else {
+                generate::best(material, all)
+            };
+            let written = written.unwrap_or_default();
+            row.tokens += written.tokens;
+            row.seconds += seconds;
+            row.path = written.path.as_ref().map(ToString::to_string);
+            row.prediction = said(&written);
+        }
+        Ok(rows)
+    }
+
+    /// Chooses anew among the candidates of a row that an earlier build may have written: one file, one rule.
+    pub(super) fn choose_again(&self, person: &Profile, row: &mut Prediction) {
+        let all: Vec<Written> = row.candidates.iter().map(|c| unsaid(self.settings.task, c)).collect();
+        if all.is_empty() {
+            return;
+        }
+        // Synthetic texts have no say in the choice.
+        let material = material(self.pack, self.settings, person, Vec::new());
+        let choice = Choice::new(&material, all);
+        row.taken = halves(&choice, row.candidates.len(), &row.user);
+        let best = choice.best().map(|best| said(&best)).unwrap_or_default();
+        if best != row.prediction {
+            row.prediction = best;
+            row.path = None;
+        }
+    }
+
+    fn blank(&self, case: &Case) -> Prediction {
+        Prediction {
+            user: case.person.user.clone(),
+            earlier: case.earlier,
+            history: capped(self.settings, &case.person).len(),
+            prediction: String::new(),
+            reference: String::new(),
+            scores: Vec::new(),
+            path: None,
+            synthetic: 0,
+            refused: Vec::new(),
+            tokens: 0,
+            seconds: 0.0,
+            candidates: Vec::new(),
+            taken: Vec::new(),
+        }
+    }
+}
+
+/// How often each of `n` candidates is taken out of a random half of them, the same ones for every method.
+fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
+    let mut taken = vec![0; n];
+    for round in 0..HALVES {
+        let mut places: Vec<usize> = (0..n).collect();
+        places.sort_by_cached_key(|place| spread(&format!("{user}\n{round}\n{place}")));
+        places.truncate(n.div_ceil(2));
+        // The opening that may stand for a title is none of them.
+        if let Some(times) = choice.among(&places).and_then(|place| taken.get_mut(place)) {
+            *times += 1;
+        }
+    }
+    taken
+}
+
+pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
+    shown(&person.history, settings.history_cap)
+}
+
+pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
+    let target = Target::of(&person.target, settings.task);
+    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
+    let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
+    let query = target.query();
+    let mut history = synthetic;
+    if settings.method != Method::None {
+        history.extend(matching_texts(capped(settings, person), &query, NEIGHBOURS));
+    }
+    if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
+        return grounding.synthetic(item, history);
+    }
+    let grounded = settings.method == Method::Graph || settings.method.augments();
+    let neighbours = if grounded { NEIGHBOURS } else { 0 };
+    grounding.material(settings.task, settings.reasoning(), history, &target, neighbours)
+}
+
+/// Writes the synthetic interactions of a few people together.
+fn write_synthetic(
+    pack: &Pack,
+    predictor: &Predictor<'_>,
+    settings: &Settings,
+    decoder: &mut Decoder<'_>,
+    cases: &[&Case],
+    alive: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Vec<Augmentation>, Error> {
+    let begun = Instant::now();
+    let mut owners = Vec::new();
+    let mut jobs = Vec::new();
+    for (n, case) in cases.iter().enumerate() {
+        for job in synthetic_jobs(pack, predictor, settings, &case.person) {
+            owners.push(n);
+            jobs.push(job);
+        }
+    }
+    let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
+    let attempts = augment::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
+    let seconds = part(begun, cases.len());
+    let blank = |case: &&Case| {
+        let ((user, earlier), records, refused) = (case.key(), Vec::new(), Vec::new());
+        Augmentation { user, earlier, records, refused, tokens: 0, seconds }
+    };
+    let mut out: Vec<Augmentation> = cases.iter().map(blank).collect();
+    for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
+        let row = &mut out[owner];
+        row.tokens += attempt.tokens;
+        row.records.extend(attempt.kept);
+        row.refused.extend(attempt.refused.iter().map(|r| r.reason.word().to_owned()));
+    }
+    Ok(out)
+}
+
+/// The part of one of `people` in the seconds since `begun`.
+fn part(begun: Instant, people: usize) -> f64 {
+    begun.elapsed().as_secs_f64() / people.max(1) as f64
+}
+
+/// What to write for the person before the request: one synthetic interaction per item.
+fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<Job> {
+    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
+    let target = Target::of(&person.target, settings.task);
+    let words = grounding.target_words(&target);
+    let history = capped(settings, person);
+    let query = locket::predict::Query {
+        target: pack.find(target.item),
+        target_text: Some(&words),
+        ..ground::query(pack, history)
+    };
+    let items = items::choose(pack, predictor, &query, settings, person);
+    let seed = seed(settings, person);
+    let job = |item| Job {
+        item: pack.item(item).to_owned(),
+        material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
+        topics: grounding.topics(item, history),
+        seed,
+    };
+    items.into_iter().map(job).collect()
+}
+
+/// The person's own seed of what is drawn.
+fn seed(settings: &Settings, person: &Profile) -> u32 {
+    hash(&format!("{}\n{}", person.user, settings.seed)) as u32
+}
+
+/// What was asked for, as a string.
+fn said(written: &Written) -> String {
+    let rating = written.rating.map(|r| r.to_string());
+    written.text.clone().or_else(|| written.title.clone()).or(rating).unwrap_or_default()
+}
+
+/// What [`said`] says, as far as the choice depends on it.
+fn unsaid(task: Task, said: &str) -> Written {
+    let written = Written::default();
+    match task {
+        Task::Text | Task::Synthetic => Written { text: Some(said.to_owned()), ..written },
+        Task::Title => Written { title: Some(said.to_owned()), ..written },
+        Task::Rating => Written { rating: said.parse().ok(), ..written },
+    }
+}
+
+/// The floor that needs no model.
+fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
+    let target = Target::of(&person.target, task);
+    let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, &[], NEIGHBOURS);
+    match task {
+        Task::Title => {
+            let text = text::one_line(target.text.unwrap_or_default());
+            text::first_sentence(&text).to_owned()
+        }
+        Task::Rating => {
+            let mut stars: Vec<u8> = neighbours.iter().filter_map(|n| n.text.stars).collect();
+            stars.sort_unstable();
+            stars.get(stars.len() / 2).copied().unwrap_or(5).to_string()
+        }
+        // What stands for the person's own text without any model: anybody's on the item, else on one that is like it.
+        Task::Synthetic => {
+            let on_item = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
+            let others = on_item.filter(|t| t.author != author_key(&person.user)).map(|t| t.text);
+            let mut others: Vec<&str> = others.collect();
+            if others.is_empty() {
+                others.extend(neighbours.iter().map(|n| n.text.text));
+            }
+            let drawn = spread(&person.user) >> 33;
+            others.get(drawn as usize % others.len().max(1)).map(|text| (*text).to_owned()).unwrap_or_default()
+        }
+        Task::Text => format!(
+            "{} {}",
+            target.title.unwrap_or_default(),
+            neighbours.first().map(|n| n.text.text).unwrap_or_default()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_rule_chose_is_chosen_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let interaction = |text: &str| Interaction::new("item", text);
+        let person = |n: usize| {
+            let history = vec![interaction("My dog loves it."), interaction("The cat hates it.")];
+            Profile { user: format!("u{n}"), history, target: interaction("My dog likes this.") }
+        };
+        let people: Vec<Profile> = (0..3).map(person).collect();
+        let case = Case { person: person(0), earlier: 0 };
+        let path = dir.path().join("eval.pack");
+        let profiles = dir.path().join("people.jsonl");
+        let lines: Vec<String> = people.iter().map(|p| serde_json::to_string(p).unwrap()).collect();
+        std::fs::write(&profiles, lines.join("\n")).unwrap();
+        locket_builder::pack::build(&[profiles], &path, &locket_builder::pack::BuildOptions::default(), |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let pack = Pack::open(&path).unwrap();
+        let settings = Settings::new(Task::Text, Method::Copy);
+        let writer =
+            Writer::new(&pack, None, &settings, Journal::open(None, &serde_json::Value::Null).unwrap()).unwrap();
+        let texts = ["A parcel came.", "My dog loves this.", "My dog loves this one."].map(str::to_owned);
+        let mut row = Prediction { prediction: texts[0].clone(), path: Some("a plan".into()), ..writer.blank(&case) };
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!((row.prediction.as_str(), row.path.is_some()), ("A parcel came.", true), "there was no choice");
+        row.candidates = texts.to_vec();
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!((row.prediction.as_str(), row.path.as_deref()), ("My dog loves this.", None));
+        assert_eq!(row.taken.iter().sum::<u32>() as usize, HALVES);
+        let again = row.clone();
+        writer.choose_again(&people[0], &mut row);
+        assert_eq!(row, again);
+    }
+
+    #[test]
+    fn random_halves_take_what_agrees() {
+        let material = Material::default();
+        let texts =
+            ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
+        let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });
+        let choice = Choice::new(&material, all.into());
+        let taken = halves(&choice, texts.len(), "somebody");
+        assert_eq!(taken.iter().sum::<u32>() as usize, HALVES);
+        assert!(taken[..3].iter().sum::<u32>() > 2 * taken[3..].iter().sum::<u32>(), "{taken:?}");
+        assert_eq!(halves(&choice, texts.len(), "somebody"), taken);
+        assert_ne!(halves(&choice, texts.len(), "somebody else"), taken);
+    }
+}

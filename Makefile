@@ -99,6 +99,7 @@ build:
 
 lint:
 	cargo fmt --check
+	python3 tests/structure.py
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
 

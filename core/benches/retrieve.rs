@@ -5,7 +5,7 @@
 
 use std::{fmt::Write, ops::ControlFlow, path::Path};
 
-use locket::{pack::Pack, retrieve::Retriever};
+use locket::{Pack, internals::context::retriever::Retriever};
 use locket_builder::pack::BuildOptions;
 
 fn main() {

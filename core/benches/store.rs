@@ -1,10 +1,7 @@
 //! Speed of the encrypted store: 1,000 records of a few lines each. `cargo bench -p locket --bench store`
 #![allow(clippy::unwrap_used)]
 
-use locket::{
-    interaction::{Interaction, Record},
-    store::{Key, Store},
-};
+use locket::{Interaction, Key, Record, Store};
 
 fn main() {
     divan::main();

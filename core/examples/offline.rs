@@ -5,14 +5,7 @@
 
 use std::{ops::ControlFlow, path::PathBuf};
 
-use locket::{
-    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
-    interaction::Interaction,
-    llm::LoadOptions,
-    pack::Pack,
-    prompt::Task,
-    store::Key,
-};
+use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Key, LoadOptions, Pack, PredictOptions, Task};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
@@ -22,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_model_file(model, LoadOptions::default())?;
     engine.record(Interaction::new("k1", "It whistles like my grandmother's did.").with_rating(5.0))?;
     let predicted = engine.predict(&PredictOptions::new(3))?;
-    let mut go_on = |_: locket::llm::Event<'_>| ControlFlow::Continue(());
+    let mut go_on = |_: locket::Event<'_>| ControlFlow::Continue(());
     let augmented = engine.augment(&AugmentOptions::new(2), &mut go_on)?;
     let mut request = GenerateRequest::new(&predicted[0].item, Task::Text);
     request.options.text_tokens = 24;

@@ -61,8 +61,8 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>
 mod tests {
     use super::*;
     use crate::{
-        interaction::{Interaction, Origin, Record},
-        reason::ReasoningPath,
+        history::{Interaction, Origin, Record},
+        plan::ReasoningPath,
     };
     use proptest::prelude::*;
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
+    crypto::KeyError,
     llm::LlmError,
     output::OutputError,
     pack::{DeltaError, PackError},
@@ -16,12 +17,15 @@ pub enum Error {
     /// The person's store could not be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A key could not be made or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A pack could not be built, opened or trusted.
     #[error(transparent)]
     Pack(#[from] PackError),
     /// A pack could not be brought up to date.
     #[error(transparent)]
-    Delta(#[from] DeltaError),
+    Delta(DeltaError),
     /// A model could not be loaded, or decoding failed.
     #[error(transparent)]
     Llm(LlmError),
@@ -62,6 +66,17 @@ impl From<LlmError> for Error {
         match e {
             LlmError::Cancelled => Self::Cancelled,
             other => Self::Llm(other),
+        }
+    }
+}
+
+impl From<DeltaError> for Error {
+    /// As for [`LlmError`]; an output that must not be replaced is the caller's.
+    fn from(e: DeltaError) -> Self {
+        match e {
+            DeltaError::Cancelled => Self::Cancelled,
+            DeltaError::Output(e) => Self::Output(e),
+            other => Self::Delta(other),
         }
     }
 }

@@ -7,28 +7,10 @@
 //! It implements GraSPeR, "Reasoning-Based Personalized Generation for Users with Sparse Data"
 //! (arXiv 2602.21219).
 //!
-//! # Overview of modules, in the data's order
-//!
-//! | module | what it is for |
-//! |---|---|
-//! | [`interaction`] | one text by one person about one item, real or synthetic |
-//! | [`store`] | one person's own interactions on disk, encrypted |
-//! | [`pack`] | the population artifact: catalogue, graph, public texts; memory-mapped |
-//! | [`graph`] | the tables of the link predictor |
-//! | [`predict`] | link prediction: fold one person into the graph, rank items, explain |
-//! | [`retrieve`] | BM25 over other people's texts, within a token budget |
-//! | [`llm`] | GGUF models through llama.cpp: batched decoding, grammars, log-probabilities |
-//! | [`ground`] | what graph and retrieval contribute to a prompt |
-//! | [`prompt`] | every prompt template, in one place |
-//! | [`reason`] | reasoning paths: the short structured plan before a text |
-//! | [`augment`] | synthetic interactions for predicted items, with a quality gate |
-//! | [`generate`] | personalized text, title or rating |
-//! | [`engine`] | the facade over all of it |
-//!
 //! # Example
 //!
 //! ```
-//! use locket::{engine::Engine, interaction::Interaction, store::Key};
+//! use locket::{Engine, Interaction, Key};
 //!
 //! # fn main() -> Result<(), locket::Error> {
 //! # let dir = tempfile::tempdir().map_err(|e| locket::Error::io("create", "scratch", e))?;
@@ -42,43 +24,45 @@
 //! # }
 //! ```
 
-pub mod augment;
-pub mod choose;
 mod codec;
-pub mod consensus;
-pub mod engine;
+mod context;
+mod crypto;
+mod engine;
 mod error;
-pub mod escapes;
-mod gate;
-pub mod generate;
-pub mod graph;
-pub mod ground;
+mod generation;
+mod graph;
+mod hash;
+mod history;
 #[doc(hidden)]
-pub mod guard;
-#[doc(hidden)]
-pub mod hash;
-pub mod interaction;
-mod length;
-pub mod llm;
-pub mod output;
-pub mod pack;
-pub mod predict;
-pub mod prompt;
-pub mod reason;
-pub mod retrieve;
-#[doc(hidden)]
-pub mod session;
-pub mod store;
-#[doc(hidden)]
-pub mod style;
-#[doc(hidden)]
-pub mod sys;
-pub mod text;
-mod unfinished;
-#[doc(hidden)]
-pub mod views;
+pub mod internals;
+mod llm;
+mod output;
+mod pack;
+mod plan;
+mod predict;
+mod prompt;
+mod store;
+mod style;
+mod sys;
+mod text;
 
+pub use crypto::{Key, KeyError};
+pub use engine::{AugmentOptions, Augmented, Engine, GenerateRequest, PredictOptions, Predicted, Reason};
 pub use error::Error;
+pub use generation::gate::Refusal;
+pub use generation::output::{WriteOptions, Written};
+pub use generation::synthetic::Refused;
+pub use history::{Entry, Interaction, Origin, Record};
+pub use llm::{
+    Conditions, Device, Event, Gpu, KvType, LlmError, LoadOptions, MemoryBudget, MemoryLevel, Model, OnEvent,
+    Placement, Power, Sampling, Thermal, kernels_in,
+};
+pub use output::OutputError;
+pub use pack::{DeltaError, DeltaReport, Meta, Pack, PackError, apply, author_key};
+pub use plan::{Length, ReasoningPath, Tone};
+pub use predict::Via;
+pub use prompt::Task;
+pub use store::{Export, Imported, Store, StoreError};
 
 /// Ways in for fuzzers to what no caller reaches.
 #[cfg(fuzzing)]

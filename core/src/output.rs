@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, FileType},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -121,6 +121,18 @@ fn set_mode(file: &File) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn set_mode(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Puts a cache's file in place, whole or not at all. Not synced: what a loss of power leaves does not open, and is removed or
+/// replaced then.
+#[doc(hidden)]
+pub fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = folder(path);
+    fs::create_dir_all(dir)?;
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
     Ok(())
 }
 

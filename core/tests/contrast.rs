@@ -3,9 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use locket::llm::{
-    Completion, Contrast, Decoder, DecoderOptions, Event, LlmError, LoadOptions, Model, Phase, Prompt, Request,
-    Sampling, Token,
+use locket::{
+    Event, LlmError, LoadOptions, Model, Sampling,
+    internals::llm::{Completion, Contrast, Decoder, DecoderOptions, Phase, Prompt, Request, Token},
 };
 
 /// Without the penalty for repeated tokens: then the written token is that of the largest sum.

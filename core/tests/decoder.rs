@@ -4,11 +4,14 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use locket::{
-    llm::{
-        Completion, Decoder, DecoderOptions, Details, Event, Feed, LlmError, LoadOptions, Model, NoRepeat, Phase,
-        Prompt, Request, Sampling, Stop, Token, WordLimit,
+    Event, Length, LlmError, LoadOptions, Model, ReasoningPath, Sampling,
+    internals::{
+        llm::{
+            Completion, Decoder, DecoderOptions, Details, Feed, NoRepeat, Phase, Prompt, Request, Stop, Token,
+            WordLimit,
+        },
+        plan,
     },
-    reason::{self, Length, ReasoningPath},
 };
 
 fn tiny() -> (tempfile::TempDir, Model) {
@@ -218,7 +221,7 @@ fn the_path_grammar_gives_paths() {
             .map(|seed| {
                 let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
                 r.phases[0] = Phase {
-                    grammar: Some(reason::grammar(length)),
+                    grammar: Some(plan::grammar(length)),
                     stop: vec!["\n".into()],
                     max_tokens: 200,
                     ..r.phases[0].clone()

@@ -8,12 +8,8 @@ use std::{
 };
 
 use locket::{
-    Error,
-    engine::{AugmentOptions, Engine, GenerateRequest},
-    llm::{Conditions, Event, LlmError, LoadOptions, MemoryLevel, Power, Thermal},
-    pack::Pack,
-    prompt::Task,
-    store::Key,
+    AugmentOptions, Conditions, Engine, Error, Event, GenerateRequest, Key, LlmError, LoadOptions, MemoryLevel, Pack,
+    Power, Task, Thermal,
 };
 use locket_builder::{pack::BuildOptions, profile::Profiles};
 use locket_tests::Draw;
@@ -198,7 +194,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         tried[kind] += 1;
         met[kind] += usize::from(hit);
         // What an augmentation that was not stopped in time has stored would change the prompt.
-        let finished = engine.history().unwrap().iter().any(locket::interaction::Record::is_synthetic);
+        let finished = engine.history().unwrap().iter().any(locket::Record::is_synthetic);
         assert!(!finished, "point {point}: an augmentation was finished");
     }
     println!(

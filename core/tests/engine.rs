@@ -4,14 +4,8 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use locket::{
-    Error,
-    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
-    interaction::{Interaction, Origin, Record},
-    llm::{Conditions, Event, LlmError, LoadOptions, Model, Priority, Thermal},
-    pack::Pack,
-    prompt::Task,
-    reason::{Length, ReasoningPath},
-    store::{Key, Store},
+    AugmentOptions, Conditions, Engine, Error, Event, GenerateRequest, Interaction, Key, Length, LlmError, LoadOptions,
+    Model, Origin, Pack, PredictOptions, ReasoningPath, Record, Store, Task, Thermal, internals::llm::Priority,
 };
 use locket_builder::{
     pack::BuildOptions,

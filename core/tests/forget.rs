@@ -4,14 +4,7 @@
 use std::{fs, ops::ControlFlow, path::Path};
 
 use locket::{
-    Error,
-    engine::{AugmentOptions, Engine, GenerateRequest},
-    generate::Written,
-    interaction::{Interaction, Record},
-    llm::{Event, LoadOptions},
-    pack::Pack,
-    prompt::Task,
-    store::Key,
+    AugmentOptions, Engine, Error, Event, GenerateRequest, Interaction, Key, LoadOptions, Pack, Record, Task, Written,
 };
 use locket_builder::pack::BuildOptions;
 

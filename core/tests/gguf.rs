@@ -4,9 +4,12 @@
 
 use std::ops::ControlFlow;
 
-use locket::llm::{
-    Calibration, DecoderOptions, LoadOptions, Model, Phase, Prompt, Request, Sampling,
-    gguf::{self, GgufError, ModelFacts},
+use locket::{
+    LoadOptions, Model, Sampling,
+    internals::llm::{
+        Calibration, DecoderOptions, Phase, Prompt, Request,
+        gguf::{self, GgufError, ModelFacts},
+    },
 };
 use locket_tests::tiny::{self, Parts, Value};
 

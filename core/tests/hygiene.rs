@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use locket::{
-    llm::{LoadOptions, Model, Prompt},
-    prompt::{Ask, Example, Material, Task},
-    text,
+    LoadOptions, Model, Task,
+    internals::{
+        llm::Prompt,
+        prompt::{Ask, Example, Material},
+        text,
+    },
 };
 
 /// Ways out of a block that are known from chat templates, reviews and forums.

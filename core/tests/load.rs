@@ -8,13 +8,8 @@ use std::{
 };
 
 use locket::{
-    Error,
-    engine::{AugmentOptions, Engine, GenerateRequest},
-    interaction::Interaction,
-    llm::{Event, LlmError, LoadOptions, MemoryLevel},
-    pack::Pack,
-    prompt::Task,
-    store::Key,
+    AugmentOptions, Engine, Error, Event, GenerateRequest, Interaction, Key, LlmError, LoadOptions, MemoryLevel, Pack,
+    Task,
 };
 use locket_builder::pack::BuildOptions;
 

@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use locket::llm::{DecoderOptions, KvType, LoadOptions, MemoryBudget, Model, Phase, Request, Sampling, gguf};
+use locket::{
+    KvType, LoadOptions, MemoryBudget, Model, Sampling,
+    internals::llm::{DecoderOptions, Phase, Request, gguf},
+};
 use locket_tests::resident_bytes;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 

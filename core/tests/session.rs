@@ -7,14 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use locket::{
-    engine::{Engine, GenerateRequest},
-    generate::{WriteOptions, Written},
-    interaction::Interaction,
-    llm::{Event, LoadOptions},
-    prompt::Task,
-    store::{Key, Store},
-};
+use locket::{Engine, Event, GenerateRequest, Interaction, Key, LoadOptions, Store, Task, WriteOptions, Written};
 
 const KEY: Key = Key::new([3; 32]);
 

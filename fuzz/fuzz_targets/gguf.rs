@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use locket::llm::gguf;
+use locket::internals::llm::gguf;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(parsed) = gguf::parse(bytes) else { return };

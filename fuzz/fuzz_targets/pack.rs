@@ -5,11 +5,7 @@
 use std::{io::Write, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use locket::{
-    predict::{Predictor, Query},
-    pack::Pack,
-    retrieve::Retriever,
-};
+use locket::{Pack, internals::{context::retriever::Retriever, predict::{Predictor, Query}}};
 
 static SCRATCH: LazyLock<std::path::PathBuf> = LazyLock::new(|| {
     let memory = std::path::Path::new("/dev/shm");

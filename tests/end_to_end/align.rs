@@ -12,7 +12,10 @@ use std::{
 };
 
 use common::{fails, json, run};
-use locket::llm::{DecoderOptions, LoadOptions, Model, Token};
+use locket::{
+    LoadOptions, Model,
+    internals::llm::{DecoderOptions, Token},
+};
 use serde_json::Value;
 
 /// Each takes all cores.
@@ -270,7 +273,7 @@ fn ratings_are_corrected_in_an_adapters_file() {
     };
     let scale = made["calibration"]["scale"].as_f64().unwrap();
     assert!((load(&rated).scale - scale).abs() < 1e-6 * scale.abs(), "{made}");
-    assert_eq!(load(&adapter), locket::llm::Calibration::default());
+    assert_eq!(load(&adapter), locket::internals::llm::Calibration::default());
     // Nothing is left beside it, and what was corrected before has no say.
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ratings")), "{left:?}");

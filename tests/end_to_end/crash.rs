@@ -175,8 +175,8 @@ fn a_store_that_is_open_elsewhere() {
     json(dir.path(), "record --store {}/me --item i --text first");
     let key = std::fs::read_to_string(common::key_file()).unwrap();
     let bytes: Vec<u8> = (0..32).map(|n| u8::from_str_radix(&key[2 * n..2 * n + 2], 16).unwrap()).collect();
-    let key = locket::store::Key::try_from(&bytes[..]).unwrap();
-    let held = locket::store::Store::open(dir.path().join("me"), &key).unwrap();
+    let key = locket::Key::try_from(&bytes[..]).unwrap();
+    let held = locket::Store::open(dir.path().join("me"), &key).unwrap();
     for command in ["record --store {}/me --item i --text x", "export --store {}/me", "erase --yes --store {}/me"] {
         assert!(fails(dir.path(), &format!("--wait 0 {command}")).contains("open already"), "{command}");
     }

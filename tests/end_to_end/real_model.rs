@@ -177,7 +177,7 @@ fn a_chat_model_writes_and_so_does_its_trimmed_file() {
 
 /// Eight words in a row, lower-cased.
 fn runs(text: &str) -> std::collections::HashSet<Vec<String>> {
-    let words: Vec<String> = locket::text::words(text).collect();
+    let words: Vec<String> = locket::internals::text::words(text).collect();
     words.windows(8).map(<[String]>::to_vec).collect()
 }
 

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use locket::{
-    engine::{self, GenerateRequest as CoreRequest},
-    generate,
-    llm::Sampling,
-    predict::Via,
-    prompt,
+    GenerateRequest as CoreRequest, Sampling, Via,
+    internals::{engine, prompt},
 };
 
 use crate::{Length, Plan, SyntheticText};
@@ -218,7 +215,7 @@ impl From<GenerateRequest> for CoreRequest {
         } else {
             Sampling::GREEDY
         };
-        let options = generate::WriteOptions {
+        let options = locket::WriteOptions {
             prompt_tokens: r.max_prompt_tokens as usize,
             text_tokens: r.max_tokens as usize,
             sampling,
@@ -239,8 +236,8 @@ impl From<GenerateRequest> for CoreRequest {
     }
 }
 
-impl From<generate::Written> for Written {
-    fn from(w: generate::Written) -> Self {
+impl From<locket::Written> for Written {
+    fn from(w: locket::Written) -> Self {
         Self {
             plan: w.path.map(Plan::from),
             text: w.text,

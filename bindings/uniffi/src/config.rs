@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use locket::llm::{self, LoadOptions};
+use locket::{LoadOptions, internals::llm};
 
 use crate::LocketError;
 

@@ -1,11 +1,6 @@
 //! The one error that apps see: stable cases, messages that say what to do.
 
-use locket::{
-    Error,
-    llm::LlmError,
-    pack::{DeltaError, PackError},
-    store::StoreError,
-};
+use locket::{DeltaError, Error, KeyError, LlmError, PackError, StoreError};
 
 /// What went wrong. The cases are stable, the messages are for developers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
@@ -97,6 +92,7 @@ impl From<Error> for LocketError {
             Error::Llm(e) => llm(&e, what),
             Error::Io { .. } => Self::Storage(what),
             Error::Missing("model") => Self::NoModel(what),
+            Error::Key(error) => key(&error, what),
             Error::Missing(_) => Self::NoPack(what),
             Error::Argument(_) | Error::Output(_) => Self::BadInput(what),
             Error::Cancelled => Self::Cancelled(what),
@@ -107,6 +103,12 @@ impl From<Error> for LocketError {
 
 impl From<StoreError> for LocketError {
     fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<KeyError> for LocketError {
+    fn from(error: KeyError) -> Self {
         Error::from(error).into()
     }
 }
@@ -130,13 +132,18 @@ fn store(error: &StoreError, what: String) -> LocketError {
         StoreError::KeyFileMissing { .. } => LocketError::KeyFileMissing(what),
         StoreError::ReadOnly(_) => LocketError::StoreReadOnly(what),
         StoreError::WrongKey(_) => LocketError::WrongKey(what),
-        StoreError::Interaction(_) | StoreError::KeyLength(_) | StoreError::Export(_) | StoreError::NoRecord(_) => {
-            LocketError::BadInput(what)
-        }
+        StoreError::Interaction(_) | StoreError::Export(_) | StoreError::NoRecord(_) => LocketError::BadInput(what),
         StoreError::Io { .. } | StoreError::Database(_) => LocketError::Storage(what),
-        StoreError::Random(_) => LocketError::Internal(what),
+        StoreError::Key(error) => key(error, what),
         // Among them what a part says that does not pass its authentication.
         _ => LocketError::StoreDamaged(what),
+    }
+}
+
+fn key(error: &KeyError, what: String) -> LocketError {
+    match error {
+        KeyError::Random(_) => LocketError::Internal(what),
+        _ => LocketError::BadInput(what),
     }
 }
 

@@ -9,13 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use locket::{
-    engine::GenerateRequest as CoreRequest,
-    interaction::{self, Origin},
-    llm::Event,
-    reason::ReasoningPath,
-    store::{Export, StoreError},
-};
+use locket::{Event, Export, GenerateRequest as CoreRequest, Origin, ReasoningPath, StoreError, internals::history};
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
@@ -96,20 +90,20 @@ pub enum Failure {
 /// What the fake engine keeps, as a store would.
 #[derive(Default)]
 struct Kept {
-    entries: Vec<interaction::Entry>,
+    entries: Vec<locket::Entry>,
     next_id: u64,
 }
 
 impl Kept {
-    fn append(&mut self, record: interaction::Record) {
-        self.entries.push(interaction::Entry { id: self.next_id, record });
+    fn append(&mut self, record: locket::Record) {
+        self.entries.push(locket::Entry { id: self.next_id, record });
         self.next_id += 1;
     }
 
     /// Oldest first.
-    fn sorted(&self) -> Vec<interaction::Entry> {
+    fn sorted(&self) -> Vec<locket::Entry> {
         let mut entries = self.entries.clone();
-        interaction::sort_by_time(&mut entries, |e| e.record.interaction.time);
+        history::sort_by_time(&mut entries, |e| e.record.interaction.time);
         entries
     }
 }
@@ -196,7 +190,7 @@ impl Fake {
 }
 
 /// A record as a store would keep it.
-fn usable(mut record: interaction::Record) -> Result<interaction::Record, LocketError> {
+fn usable(mut record: locket::Record) -> Result<locket::Record, LocketError> {
     if let Some(defect) = record.interaction.defect() {
         return Err(StoreError::Interaction(defect).into());
     }
@@ -212,7 +206,7 @@ impl Backing for Fake {
     fn backend(&self) -> Result<Backend, LocketError> {
         self.may_fail()?;
         let why = Some("a fake engine runs on nothing".to_owned());
-        let nothing = locket::llm::Placement { devices: Vec::new(), gpu_layers: 0, why_no_gpu: why };
+        let nothing = locket::Placement { devices: Vec::new(), gpu_layers: 0, why_no_gpu: why };
         Ok(Backend::of(nothing, (false, false)))
     }
 
@@ -222,7 +216,7 @@ impl Backing for Fake {
 
     fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
         self.may_fail()?;
-        let real = usable(interaction::Record::real(interaction.into()))?;
+        let real = usable(locket::Record::real(interaction.into()))?;
         self.kept().append(real);
         Ok(())
     }
@@ -261,8 +255,8 @@ impl Backing for Fake {
         for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {
             done.tokens += self.write(Priority::Background, (n, 2), &self.script.text, listener, stop)?;
             let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "fake".into() };
-            let interaction = interaction::Interaction::new(item.as_str(), self.script.text.as_str());
-            written.push(interaction::Record { interaction, origin });
+            let interaction = locket::Interaction::new(item.as_str(), self.script.text.as_str());
+            written.push(locket::Record { interaction, origin });
         }
         done.kept = written.iter().cloned().map(SyntheticText::from).collect();
         let mut kept = self.kept();

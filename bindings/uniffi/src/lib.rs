@@ -53,19 +53,19 @@ pub fn version() -> String {
 /// `ApplicationInfo.nativeLibraryDir`. To be called before the first model is loaded.
 #[uniffi::export]
 pub fn set_kernel_dir(folder: String) {
-    locket::llm::kernels_in(folder);
+    locket::kernels_in(folder);
 }
 
 /// Deletes everything that a store holds without its key: for a store whose key is lost, or whose files are damaged. Its engine must be
 /// closed. Files in the folder that are not the store's stay.
 #[uniffi::export]
 pub async fn erase_store(store_dir: String) -> Result<(), LocketError> {
-    let erase = move |_: &task::Stop| Ok(locket::store::Store::erase_unopened(store_dir)?);
+    let erase = move |_: &task::Stop| Ok(locket::Store::erase_unopened(store_dir)?);
     task::call(Arc::default(), None, erase).await
 }
 
 /// A fresh random key of 32 bytes for a new store.
 #[uniffi::export]
 pub fn generate_key() -> Result<Vec<u8>, LocketError> {
-    Ok(locket::store::Key::generate()?.as_bytes().to_vec())
+    Ok(locket::Key::generate()?.as_bytes().to_vec())
 }

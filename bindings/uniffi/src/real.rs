@@ -7,12 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use locket::{
-    engine::{Engine, GenerateRequest as CoreRequest},
-    llm::{self, LlmError},
-    pack::Pack,
-    store::{Export, Key},
-};
+use locket::{Engine, Export, GenerateRequest as CoreRequest, Key, LlmError, Pack, internals::llm};
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
@@ -111,7 +106,7 @@ impl Backing for Real {
         let loaded = self.engine.in_memory().0;
         // What is loaded already does not need to be there once more.
         let allowed = config.max_memory_bytes.or(loaded.then_some(u64::MAX));
-        let decoder = locket::generate::WriteOptions::default().decoder();
+        let decoder = locket::WriteOptions::default().decoder();
         match llm::would_fit(&config.path, adapter.as_deref(), allowed, &decoder) {
             Ok(budget) => Availability::Available { needed_bytes: budget.resident() },
             Err(LlmError::WouldNotFit { needed, allowed }) => {

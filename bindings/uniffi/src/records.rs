@@ -1,9 +1,6 @@
 //! What a person wrote, and what was written for them, as apps see it.
 
-use locket::{
-    interaction,
-    reason::{self, ReasoningPath},
-};
+use locket::ReasoningPath;
 
 /// One text by one person about one item.
 #[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
@@ -93,32 +90,32 @@ pub enum Length {
     Long,
 }
 
-impl From<Interaction> for interaction::Interaction {
+impl From<Interaction> for locket::Interaction {
     fn from(i: Interaction) -> Self {
         let Interaction { item, text, title, rating, item_title, category, time_ms: time } = i;
         Self { item, item_title, category, title, text, rating, time }
     }
 }
 
-impl From<interaction::Interaction> for Interaction {
-    fn from(i: interaction::Interaction) -> Self {
-        let interaction::Interaction { item, item_title, category, title, text, rating, time: time_ms } = i;
+impl From<locket::Interaction> for Interaction {
+    fn from(i: locket::Interaction) -> Self {
+        let locket::Interaction { item, item_title, category, title, text, rating, time: time_ms } = i;
         Self { item, text, title, rating, item_title, category, time_ms }
     }
 }
 
-impl From<interaction::Record> for SyntheticText {
-    fn from(record: interaction::Record) -> Self {
+impl From<locket::Record> for SyntheticText {
+    fn from(record: locket::Record) -> Self {
         let plan = match record.origin {
-            interaction::Origin::Synthetic { path, .. } => Some(path.into()),
-            interaction::Origin::Real => None,
+            locket::Origin::Synthetic { path, .. } => Some(path.into()),
+            locket::Origin::Real => None,
         };
         Self { interaction: record.interaction.into(), plan }
     }
 }
 
-impl From<interaction::Entry> for Record {
-    fn from(interaction::Entry { id, record }: interaction::Entry) -> Self {
+impl From<locket::Entry> for Record {
+    fn from(locket::Entry { id, record }: locket::Entry) -> Self {
         let synthetic = record.is_synthetic();
         let SyntheticText { interaction, plan } = record.into();
         Self { id, interaction, synthetic, plan }
@@ -128,28 +125,28 @@ impl From<interaction::Entry> for Record {
 impl From<ReasoningPath> for Plan {
     fn from(path: ReasoningPath) -> Self {
         let tone = match path.tone {
-            reason::Tone::Enthusiastic => Tone::Enthusiastic,
-            reason::Tone::Warm => Tone::Warm,
-            reason::Tone::Plain => Tone::Plain,
-            reason::Tone::Critical => Tone::Critical,
-            reason::Tone::Angry => Tone::Angry,
+            locket::Tone::Enthusiastic => Tone::Enthusiastic,
+            locket::Tone::Warm => Tone::Warm,
+            locket::Tone::Plain => Tone::Plain,
+            locket::Tone::Critical => Tone::Critical,
+            locket::Tone::Angry => Tone::Angry,
         };
         Self { stars: path.stance, tone, length: path.length.into(), points: path.points }
     }
 }
 
-impl From<reason::Length> for Length {
-    fn from(length: reason::Length) -> Self {
+impl From<locket::Length> for Length {
+    fn from(length: locket::Length) -> Self {
         match length {
-            reason::Length::Brief => Self::Brief,
-            reason::Length::Short => Self::Short,
-            reason::Length::Medium => Self::Medium,
-            reason::Length::Long => Self::Long,
+            locket::Length::Brief => Self::Brief,
+            locket::Length::Short => Self::Short,
+            locket::Length::Medium => Self::Medium,
+            locket::Length::Long => Self::Long,
         }
     }
 }
 
-impl From<Length> for reason::Length {
+impl From<Length> for locket::Length {
     fn from(length: Length) -> Self {
         match length {
             Length::Brief => Self::Brief,

@@ -1,6 +1,6 @@
 //! Whether a text can be written here, and on what: to be asked before a button is shown.
 
-use locket::llm;
+use locket::internals::llm;
 
 /// Whether a text can be written, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use locket::llm::{Event, guarded};
+use locket::{Event, internals::llm::guarded};
 
 use crate::LocketError;
 

@@ -2,8 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use locket::pack;
-
 use crate::{Cancellation, LocketError, task};
 
 /// Turns the pack at `pack` into the one that `delta` (a file that `locket pack diff` made) leads to, if it was signed by the holder
@@ -19,7 +17,7 @@ pub async fn update_pack(
     task::call(Arc::default(), cancellation, move |stop| {
         let key = public_key.try_into().map_err(|_| LocketError::BadInput("a public key has 32 bytes".into()))?;
         let (pack, delta) = (Path::new(&pack), Path::new(&delta));
-        Ok(pack::apply(pack, delta, &key, pack, || stop.flow())?.new_sha256)
+        Ok(locket::apply(pack, delta, &key, pack, || stop.flow()).map_err(locket::Error::from)?.new_sha256)
     })
     .await
 }

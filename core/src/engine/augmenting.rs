@@ -11,14 +11,15 @@ use serde::Serialize;
 use super::{Engine, OWN_TEXTS};
 use crate::{
     Error,
-    augment::{self, Attempt, Refused},
-    choose,
-    generate::WriteOptions,
-    ground::{self, Grounding},
-    interaction::Record,
+    context::{self, Grounding, selection},
+    engine::checkpoint::Checkpoint,
+    generation::{
+        output::WriteOptions,
+        synthetic::{self, Attempt, Refused},
+    },
+    history::Record,
     llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Priority},
     predict::Predictor,
-    unfinished::Unfinished,
 };
 
 /// Texts written together by default. More give little: the vocabulary's matrix then takes most of the time.
@@ -50,7 +51,7 @@ pub struct AugmentOptions {
     pub k: usize,
     /// Seed of sampling.
     pub seed: u32,
-    /// Texts per item, of which the best is kept, see [`augment::Options::candidates`].
+    /// Texts per item, of which the best is kept, see [`synthetic::Options::candidates`].
     pub candidates: usize,
     /// Items written together, each with its part of the KV cache; 0 writes up to 8.
     pub sequences: usize,
@@ -66,8 +67,12 @@ impl AugmentOptions {
         Self { k, seed: 1, candidates: 1, sequences: 0, deadline: None, max_tokens: None }
     }
 
-    fn writing(&self) -> augment::Options {
-        augment::Options { write: WriteOptions::synthetic(), candidates: self.candidates, max_tokens: self.max_tokens }
+    fn writing(&self) -> synthetic::Options {
+        synthetic::Options {
+            write: WriteOptions::synthetic(),
+            candidates: self.candidates,
+            max_tokens: self.max_tokens,
+        }
     }
 
     fn sequences(&self, jobs: usize) -> usize {
@@ -91,22 +96,22 @@ impl Engine {
         let (pack, worker) = (self.need_pack()?, self.need_model()?);
         self.store.need_writable()?;
         // Before the history is read: what is forgotten in between is not kept.
-        let unfinished = self.store.unfinished();
+        let checkpoint = Checkpoint::new(self.store.caches());
         let deadline = options.deadline.map(|d| Instant::now() + d);
         let real = self.real()?;
         let predictor = Predictor::new(pack);
-        let items = ground::predict_written(pack, &predictor, &ground::query(pack, &real), options.k);
+        let items = context::predict_written(pack, &predictor, &context::query(pack, &real), options.k);
         let grounding = Grounding::new(pack, self.me);
         let job = |&i: &u32| {
-            let history = choose::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
-            augment::Job {
+            let history = selection::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
+            synthetic::Job {
                 item: pack.item(i).to_owned(),
                 material: grounding.synthetic(i, history),
                 topics: grounding.topics(i, &real),
                 seed: options.seed,
             }
         };
-        let jobs: Vec<augment::Job> = items.iter().map(job).collect();
+        let jobs: Vec<synthetic::Job> = items.iter().map(job).collect();
         let count = jobs.len();
         let how = options.writing();
         let decoder =
@@ -114,18 +119,18 @@ impl Engine {
         let jobs = Arc::new(jobs);
         let sized = jobs.clone();
         let decoder = move |model: &Model| {
-            let (context, shared) = augment::room(model, &sized, &how.write);
+            let (context, shared) = synthetic::room(model, &sized, &how.write);
             DecoderOptions { context, shared, ..decoder }
         };
         let mut late = false;
-        let lease = unfinished.lease().clone();
+        let lease = checkpoint.lease().clone();
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late || !lease.holds() { ControlFlow::Break(()) } else { on_event(event) }
         };
         // Known once the call's turn has come: they depend on the model.
         let keys = Arc::new(OnceLock::new());
-        let (kept, theirs) = (unfinished.clone(), keys.clone());
+        let (kept, theirs) = (checkpoint.clone(), keys.clone());
         let outcome = worker.call_with(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
             resume(decoder, &jobs, &how, &kept, &theirs, on_event)
         });
@@ -133,7 +138,7 @@ impl Engine {
             Ok(outcome) => outcome,
             Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)) if late => {
                 // Only what belongs to this call: the file may still hold another's.
-                let mut finished = unfinished.read();
+                let mut finished = checkpoint.read();
                 (keys.get().into_iter().flatten().map(|key: &String| finished.remove(key)).collect(), 0)
             }
             Err(e) => return Err(e),
@@ -147,10 +152,10 @@ impl Engine {
         }
         done.unfinished = count - done.finished;
         if done.unfinished == 0 {
-            if !done.kept.is_empty() && !self.store.replace_synthetic_under(unfinished.lease(), &done.kept)? {
+            if !done.kept.is_empty() && !self.store.replace_synthetic_under(checkpoint.lease(), &done.kept)? {
                 return Err(Error::Cancelled);
             }
-            unfinished.clear();
+            checkpoint.clear();
         }
         Ok(done)
     }
@@ -159,29 +164,29 @@ impl Engine {
 /// What the jobs gave, in order and as far as they are finished, and how many of them an earlier call had finished.
 type Resumed = (Vec<Option<Attempt>>, usize);
 
-/// Writes what is not in `unfinished` yet and keeps it there, each attempt under its job's key.
+/// Writes what is not in `checkpoint` yet and keeps it there, each attempt under its job's key.
 fn resume(
     decoder: &mut Decoder<'_>,
-    jobs: &[augment::Job],
-    how: &augment::Options,
-    unfinished: &Unfinished,
+    jobs: &[synthetic::Job],
+    how: &synthetic::Options,
+    checkpoint: &Checkpoint,
     keys: &OnceLock<Vec<String>>,
     on_event: OnEvent<'_>,
 ) -> Result<Resumed, Error> {
     let model = decoder.model().identity().map_or_else(|| decoder.model().name(), str::to_owned);
     let keys = keys.get_or_init(|| jobs.iter().map(|job| job.key(&model, how)).collect());
-    let mut kept = unfinished.read();
+    let mut kept = checkpoint.read();
     let before = kept.len();
     kept.retain(|key, _| keys.contains(key));
     if kept.len() < before {
-        unfinished.write(&kept);
+        checkpoint.write(&kept);
     }
     let open: Vec<usize> = (0..jobs.len()).filter(|&n| !kept.contains_key(&keys[n])).collect();
-    let todo: Vec<augment::Job> = open.iter().map(|&n| jobs[n].clone()).collect();
+    let todo: Vec<synthetic::Job> = open.iter().map(|&n| jobs[n].clone()).collect();
     let mut finished = |n: usize, attempt: &Attempt| {
         kept.insert(keys[open[n]].clone(), attempt.clone());
-        unfinished.write(&kept);
+        checkpoint.write(&kept);
     };
-    augment::write(decoder, &todo, how, &mut finished, on_event)?;
+    synthetic::write(decoder, &todo, how, &mut finished, on_event)?;
     Ok((keys.iter().map(|key| kept.remove(key)).collect(), jobs.len() - todo.len()))
 }

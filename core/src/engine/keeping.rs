@@ -3,9 +3,10 @@
 use std::sync::PoisonError;
 
 use super::Engine;
+use super::sessions::Sessions;
 use crate::{
     Error,
-    interaction::{Entry, Interaction, Record},
+    history::{Entry, Interaction, Record},
     llm::MemoryLevel,
     store::{Export, Imported, StoreError},
 };
@@ -58,7 +59,7 @@ impl Engine {
     pub fn forget_all(&self, ids: &[u64]) -> Result<(), Error> {
         let done = self.store.forget_all(ids);
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        *sessions = self.store.sessions(sessions.most);
+        *sessions = Sessions::new(self.store.caches(), sessions.most);
         drop(sessions);
         self.release_memory(MemoryLevel::Sessions);
         Ok(done?)

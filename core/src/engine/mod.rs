@@ -1,9 +1,11 @@
 //! The facade: one person's store, with a pack and a model where they are needed.
 
 mod augmenting;
+mod checkpoint;
 mod keeping;
 mod predicting;
 mod request;
+mod sessions;
 
 pub use augmenting::{AugmentOptions, Augmented};
 pub use predicting::{PredictOptions, Predicted, Reason};
@@ -17,19 +19,25 @@ use std::{
 };
 
 use crate::{
-    Error, choose,
-    generate::{self, WriteOptions, Written},
-    ground::{Grounding, NEIGHBOURS, Target},
-    guard,
-    interaction::{Interaction, Record},
+    Error,
+    context::{Grounding, NEIGHBOURS, Target, selection},
+    crypto::Key,
+    engine::sessions::Sessions,
+    generation::{
+        candidates::{candidates, read_all},
+        guard,
+        output::{WriteOptions, Written},
+        request::request_with_prefix,
+        reranking::best,
+    },
+    history::{Interaction, Record},
     llm::{
         Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement,
         Priority, Request, conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     prompt::{Ask, Example, Material, Task},
-    session::Sessions,
-    store::{Key, Store},
+    store::Store,
     text,
 };
 
@@ -68,7 +76,7 @@ impl Engine {
     /// [`crate::store::StoreError`].
     pub fn open_within(dir: impl AsRef<Path>, key: &Key, wait: Duration) -> Result<Self, Error> {
         let store = Store::open_within(dir, key, wait)?;
-        let sessions = RwLock::new(store.sessions(SESSION_BYTES));
+        let sessions = RwLock::new(Sessions::new(store.caches(), SESSION_BYTES));
         Ok(Self {
             store,
             pack: None,
@@ -273,7 +281,7 @@ impl Engine {
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
             on_event,
             move |decoder, on_event| {
-                let (request, stable) = generate::request_with_prefix(decoder.model(), &asked, &options, None);
+                let (request, stable) = request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
                 sessions.restore(decoder, &request.prompt);
                 let (before, mut reused) = (decoder.usage().reused, 0);
@@ -284,13 +292,13 @@ impl Engine {
                 let completions = if options.candidates > 1 {
                     // Pieces of several texts at once are of no use to anybody.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
-                    let jobs = generate::candidates(decoder.model(), &asked, &request, &options);
+                    let jobs = candidates(decoder.model(), &asked, &request, &options);
                     guard::run(decoder, jobs, &options, &mut alive, &mut first)?
                 } else {
                     let job = guard::Job { material: asked.clone(), request: request.clone() };
                     guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event), &mut first)?
                 };
-                let whole = generate::read_all(&asked, &completions);
+                let whole = read_all(&asked, &completions);
                 let written = guard::originals(&asked, whole)?;
                 Ok::<_, Error>((written, request.prompt.len(), reused))
             },
@@ -300,7 +308,7 @@ impl Engine {
             self.release_memory(MemoryLevel::Sessions);
         }
         let (written, prompt_tokens, reused_tokens) = called?;
-        let best = generate::best(&material, written).ok_or(LlmError::Deadline)?;
+        let best = best(&material, written).ok_or(LlmError::Deadline)?;
         Ok(Written { prompt_tokens, reused_tokens, ..best })
     }
 
@@ -362,7 +370,7 @@ impl Engine {
         let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
         let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
-        history.extend(choose::own_texts(&real, &target.query(), OWN_TEXTS));
+        history.extend(selection::own_texts(&real, &target.query(), OWN_TEXTS));
         Ok(history)
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::{
-    Error, ground,
+    Error, context,
     predict::{self, Predictor, Query, Via},
 };
 
@@ -83,8 +83,12 @@ impl Engine {
         let records = self.history()?;
         let exclude = options.exclude.iter().filter_map(|id| pack.find(id)).collect();
         let (popularity, diversity) = (options.popularity, options.diversity);
-        let query =
-            Query { exclude, popularity, diversity, ..ground::query_records(pack, &records, options.synthetic_weight) };
+        let query = Query {
+            exclude,
+            popularity,
+            diversity,
+            ..context::query_records(pack, &records, options.synthetic_weight)
+        };
         let reason =
             |p: predict::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
         let named = |p: predict::Prediction| Predicted {

@@ -3,10 +3,10 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use crate::{
-    generate::WriteOptions,
+    generation::output::WriteOptions,
     llm::{Event, OnEvent},
+    plan::Length,
     prompt::Task,
-    reason::Length,
 };
 
 /// A request for a text, a title or a rating.
@@ -22,7 +22,7 @@ pub struct GenerateRequest {
     pub title: Option<String>,
     /// The text, for [`Task::Title`] and [`Task::Rating`].
     pub text: Option<String>,
-    /// Whether to write a reasoning path first, which [`crate::generate::Written`] tells. Texts are no better for it.
+    /// Whether to write a reasoning path first, which [`crate::generation::output::Written`] tells. Texts are no better for it.
     pub reasoning: bool,
     /// How much to write, for [`Task::Text`], by way of a reasoning path; `None`: as much as the person does usually.
     pub length: Option<Length>,

@@ -26,7 +26,11 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 use super::format;
-use crate::{Error, output, sys::Mapped, text::hex};
+use crate::{
+    output::{self, OutputError},
+    sys::Mapped,
+    text::hex,
+};
 
 pub const MAGIC: &[u8; 8] = b"LOCKDELT";
 pub const VERSION: u32 = 1;
@@ -43,6 +47,12 @@ const CHUNK: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
+    /// The output must not be replaced.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
     /// The file cannot be read or written.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
@@ -104,8 +114,8 @@ struct Header {
     stretches: usize,
 }
 
-pub fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
-    move |source| DeltaError::Io { action, path: path.to_path_buf(), source }.into()
+pub fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> DeltaError {
+    move |source| DeltaError::Io { action, path: path.to_path_buf(), source }
 }
 
 pub fn digest(bytes: &Mapped) -> [u8; 32] {
@@ -123,14 +133,14 @@ pub fn digest(bytes: &Mapped) -> [u8; 32] {
 /// reading the old one.
 ///
 /// # Errors
-/// [`DeltaError`]; [`Error::Output`] if `out` is the delta or no regular file; [`Error::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
+/// [`DeltaError`]; [`DeltaError::Output`] if `out` is the delta or no regular file; [`DeltaError::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
 pub fn apply(
     pack: &Path,
     delta: &Path,
     key: &[u8; 32],
     out: &Path,
     mut alive: impl FnMut() -> ControlFlow<()>,
-) -> Result<DeltaReport, Error> {
+) -> Result<DeltaReport, DeltaError> {
     let delta_map = Mapped::open(delta).map_err(io_error("read", delta))?;
     let header = Header::read(&delta_map, key)?;
     let stretches = header.stretches(&delta_map)?;
@@ -138,7 +148,7 @@ pub fn apply(
     let have = digest(&old);
     if (old.len() as u64, have) != header.old {
         let (have, want) = (hex(&have), hex(&header.old.1));
-        return Err(DeltaError::OtherPack { have, want }.into());
+        return Err(DeltaError::OtherPack { have, want });
     }
     let target = &output::target(out, [delta])?;
     let written = io_error("write", out);
@@ -156,7 +166,7 @@ pub fn apply(
         let mut left = stretch.new_len;
         loop {
             if alive().is_break() {
-                return Err(Error::Cancelled);
+                return Err(DeltaError::Cancelled);
             }
             let n = decoder.read(&mut buffer).map_err(|_| DeltaError::Damaged("a frame cannot be read"))?;
             left = left.checked_sub(n as u64).ok_or(DeltaError::Damaged("a frame is too long"))?;
@@ -167,12 +177,12 @@ pub fn apply(
             file.write_all(&buffer[..n]).map_err(&written)?;
         }
         if left > 0 {
-            return Err(DeltaError::Damaged("a frame is too short").into());
+            return Err(DeltaError::Damaged("a frame is too short"));
         }
     }
     let made: [u8; 32] = made.finalize().into();
     if made != header.new.1 {
-        return Err(DeltaError::Damaged("it does not make the pack that it names").into());
+        return Err(DeltaError::Damaged("it does not make the pack that it names"));
     }
     output::keep(file, target).map_err(&written)?;
     Ok(DeltaReport {

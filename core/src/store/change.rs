@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{Key, Step, Store, StoreError, generation, onward, records::Numbered};
+use super::{Step, Store, StoreError, generation, onward, records::Numbered};
+use crate::crypto::Key;
 
 impl Store {
     /// Changes the host's key to `new`: everything is encrypted anew under a fresh key of the store's own, and the old key

@@ -10,7 +10,7 @@ use std::{
 use redb::{Builder, Database, StorageBackend};
 
 use super::{change::without, keyfile::KeyFile, records::Records, *};
-use crate::interaction::{Interaction, Origin};
+use crate::history::{Interaction, Origin};
 
 /// The same sequence from the same seed.
 struct Random(u64, u64);

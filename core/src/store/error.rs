@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::codec::CodecError;
+use crate::{codec::CodecError, crypto::KeyError};
 
 /// What can be wrong with a store.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +69,9 @@ pub enum StoreError {
         /// What is wrong with its bytes.
         source: CodecError,
     },
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers: {0}")]
-    Random(String),
-    /// A key has another length than 32 bytes.
-    #[error("a key has 32 bytes, not {0}")]
-    KeyLength(usize),
+    /// A key cannot be made or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The interaction cannot be recorded as it is.
     #[error("not recorded: {0}")]
     Interaction(&'static str),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::{codec, interaction::Record};
+use crate::{codec, history::Record};
 
 /// Everything a store holds, as JSON for its owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

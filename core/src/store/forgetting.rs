@@ -5,9 +5,8 @@ use super::{
     *,
 };
 use crate::{
-    augment::Attempt,
-    interaction::{Interaction, Origin},
-    reason::ReasoningPath,
+    history::{Interaction, Origin},
+    plan::ReasoningPath,
 };
 
 fn real(item: &str) -> Record {
@@ -33,10 +32,8 @@ fn a_forgotten_record_is_gone_with_all_that_was_made_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &KEY).unwrap();
     store.append_all(&[real("a"), real("b"), synthetic("s"), real("c")]).unwrap();
-    let unfinished = store.unfinished();
-    let attempts = std::collections::HashMap::from([("job".to_owned(), Attempt::default())]);
-    unfinished.write(&attempts);
-    assert_eq!(unfinished.read(), attempts);
+    let caches = store.caches();
+    assert!(caches.keep("unfinished", b"sealed"));
     // A second name shows what becomes of the old key's bytes.
     let link = dir.path().join("link");
     fs::hard_link(dir.path().join(keyfile::NAME), &link).unwrap();
@@ -52,10 +49,10 @@ fn a_forgotten_record_is_gone_with_all_that_was_made_of_it() {
     assert_eq!(names, ["locket-2.redb", "locket.key", "locket.lock"]);
 
     // What began before keeps nothing of it, what begins now does.
-    unfinished.write(&attempts);
-    assert!(!unfinished.lease().holds() && !dir.path().join(files::SESSIONS).exists());
-    assert!(!store.replace_synthetic_under(unfinished.lease(), &[synthetic("of b")]).unwrap());
-    assert!(store.replace_synthetic_under(store.unfinished().lease(), &[synthetic("of a")]).unwrap());
+    assert!(!caches.keep("unfinished", b"sealed"));
+    assert!(!caches.lease.holds() && !dir.path().join(files::SESSIONS).exists());
+    assert!(!store.replace_synthetic_under(&caches.lease, &[synthetic("of b")]).unwrap());
+    assert!(store.replace_synthetic_under(&store.caches().lease, &[synthetic("of a")]).unwrap());
 
     // Ids are not used again, and the same key opens it.
     drop(store);
@@ -89,7 +86,7 @@ fn forgetting_can_be_cut_off_at_any_step() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), &KEY).unwrap();
         store.append_all(&[real("a"), real("b"), real("c")]).unwrap();
-        store.unfinished().write(&std::collections::HashMap::new());
+        assert!(store.caches().keep("unfinished", b"sealed"));
         let mut step = 0;
         let forgotten = store.forget_by_steps(&[1], &mut |_| {
             step += 1;

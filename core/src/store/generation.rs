@@ -15,8 +15,8 @@ use super::{
     keyfile::{self, KeyFile},
     migrate,
     records::{Numbered, Records},
-    seal::Key,
 };
+use crate::crypto::Key;
 
 /// A generation that was written, and whether its place will last through a loss of power.
 pub(super) struct Made {

@@ -5,8 +5,8 @@ use super::{
     *,
 };
 use crate::{
-    interaction::{Interaction, Origin},
-    reason::ReasoningPath,
+    history::{Interaction, Origin},
+    plan::ReasoningPath,
 };
 
 /// Puts a released store's files into `dir`.

@@ -19,10 +19,8 @@ use std::{
     path::Path,
 };
 
-use super::{
-    StoreError,
-    seal::{self, Key},
-};
+use super::StoreError;
+use crate::crypto::{self, Key};
 
 /// Its name in the store's directory.
 pub(super) const NAME: &str = "locket.key";
@@ -50,7 +48,7 @@ pub(super) struct KeyFile {
 impl KeyFile {
     /// A fresh key for a data file.
     pub(super) fn generate(generation: u64) -> Result<Self, StoreError> {
-        Ok(Self { generation, salt: seal::random()?, key: Key::generate()? })
+        Ok(Self { generation, salt: crypto::random()?, key: Key::generate()? })
     }
 
     /// The file's bytes, wrapped by `host`.
@@ -61,7 +59,7 @@ impl KeyFile {
         out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&self.salt);
         out.extend_from_slice(&check_value(host, &self.salt));
-        let wrapped = seal::seal(&host.derive(&self.salt, "locket key file: wrap"), &out, self.key.as_bytes())?;
+        let wrapped = crypto::seal(&host.derive(&self.salt, "locket key file: wrap"), &out, self.key.as_bytes())?;
         out.extend_from_slice(&wrapped);
         out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
         Ok(out)
@@ -88,7 +86,8 @@ impl KeyFile {
             return Err(StoreError::WrongKey(dir.to_path_buf()));
         }
         let wrap = host.derive(&salt, "locket key file: wrap");
-        let key = seal::open(&wrap, &bytes[..48], &bytes[WRAPPED]).ok_or(damaged("its key file was tampered with"))?;
+        let key =
+            crypto::open(&wrap, &bytes[..48], &bytes[WRAPPED]).ok_or(damaged("its key file was tampered with"))?;
         Ok(Self { generation: u64::from_le_bytes(generation), salt, key: Key::try_from(&key[..])? })
     }
 

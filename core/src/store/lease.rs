@@ -1,6 +1,26 @@
 //! The right to keep caches that derive from the records of a store.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{crypto::Key, output};
+
+/// Where caches lie, the key that seals them, and the right to keep them.
+#[derive(Clone)]
+pub(crate) struct Caches {
+    pub(crate) dir: PathBuf,
+    pub(crate) key: Key,
+    pub(crate) lease: Lease,
+}
+
+impl Caches {
+    /// Puts a cache file in place, whole or not at all, if the lease holds. Returns whether it did.
+    pub(crate) fn keep(&self, name: &str, sealed: &[u8]) -> bool {
+        self.lease.keep(|| output::replace_cache(&self.dir.join(name), sealed).ok()).is_some()
+    }
+}
 
 /// Held by sessions and unfinished augmentations; ends when a record is forgotten, so that a call that began before keeps
 /// nothing of it.

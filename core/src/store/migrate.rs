@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::{StoreError, database_error, keyfile, records::Numbered};
-use crate::{codec, interaction::Record};
+use crate::{codec, history::Record};
 
 const FILE: &str = "locket.redb";
 const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");

@@ -15,12 +15,10 @@ mod keyfile;
 mod lease;
 mod migrate;
 mod records;
-pub(crate) mod seal;
 
 pub use error::StoreError;
 pub use export::{Export, Imported};
-pub(crate) use lease::Lease;
-pub use seal::Key;
+pub(crate) use lease::{Caches, Lease};
 
 use std::{
     fs::{self, File},
@@ -34,9 +32,8 @@ use std::{
 use redb::Database;
 
 use crate::{
-    interaction::{Entry, Record, sort_by_time},
-    session::Sessions,
-    unfinished::Unfinished,
+    crypto::Key,
+    history::{Entry, Record, sort_by_time},
 };
 use generation::Made;
 use keyfile::KeyFile;
@@ -68,14 +65,14 @@ struct Now {
     records: Records,
     /// Wraps the key of the next generation.
     host: Key,
-    /// For what is cached of the person beside the records.
-    sessions: Key,
+    /// Seals caches beside the records.
+    caches: Key,
     lease: Lease,
 }
 
 impl Now {
     fn take(&mut self, file: &KeyFile, records: Records, host: &Key) {
-        (self.generation, self.records, self.sessions) = (file.generation, records, session_key(file));
+        (self.generation, self.records, self.caches) = (file.generation, records, cache_key(file));
         self.host = host.clone();
     }
 
@@ -159,8 +156,8 @@ impl Store {
     }
 
     fn with(dir: &Path, file: &KeyFile, records: Records, host: &Key, lock: Option<File>, writable: bool) -> Self {
-        let (generation, sessions) = (file.generation, session_key(file));
-        let now = Now { generation, records, host: host.clone(), sessions, lease: Lease::new(writable) };
+        let (generation, caches) = (file.generation, cache_key(file));
+        let now = Now { generation, records, host: host.clone(), caches, lease: Lease::new(writable) };
         Self { dir: dir.to_path_buf(), now: RwLock::new(now), lock, writable }
     }
 
@@ -185,17 +182,10 @@ impl Store {
         if self.writable { Ok(()) } else { Err(StoreError::ReadOnly(self.dir.clone())) }
     }
 
-    /// Sessions beside the records, of at most `most` bytes.
-    pub(crate) fn sessions(&self, most: u64) -> Sessions {
+    /// The place for caches that derive from the records.
+    pub(crate) fn caches(&self) -> Caches {
         let now = self.now();
-        Sessions::new(self.dir.join(files::SESSIONS), now.sessions.clone(), most, now.lease.clone())
-    }
-
-    /// What an augmentation has finished before it was stopped; it goes with the sessions.
-    pub(crate) fn unfinished(&self) -> Unfinished {
-        let now = self.now();
-        let path = self.dir.join(files::SESSIONS).join("unfinished");
-        Unfinished::new(path, now.sessions.clone(), now.lease.clone())
+        Caches { dir: self.dir.join(files::SESSIONS), key: now.caches.clone(), lease: now.lease.clone() }
     }
 
     /// Where the store lives.
@@ -204,7 +194,7 @@ impl Store {
     }
 
     /// Appends one record and returns its id. When this returns, the record is on disk. A time in another unit is converted
-    /// to milliseconds ([`crate::interaction::Interaction::milliseconds`]).
+    /// to milliseconds ([`crate::history::Interaction::milliseconds`]).
     ///
     /// # Errors
     /// [`StoreError::Interaction`] if it has no item, no text, more than a megabyte, a rating outside 1 to 5, or a negative
@@ -312,7 +302,7 @@ fn create(dir: &Path, key: &Key, step: Step<'_>) -> Result<(KeyFile, Records), S
     Ok((file, records))
 }
 
-fn session_key(file: &KeyFile) -> Key {
+fn cache_key(file: &KeyFile) -> Key {
     file.key.derive(&file.salt, "locket sessions")
 }
 

@@ -11,11 +11,12 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    LAYOUT, StoreError,
-    seal::{self, Key, NONCE, TAG},
+use super::{LAYOUT, StoreError};
+use crate::{
+    codec,
+    crypto::{self, Key, NONCE, TAG},
+    history::Record,
 };
-use crate::{codec, interaction::Record};
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const SEGMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("segments");
@@ -42,11 +43,11 @@ impl Cipher {
     }
 
     fn seal(&self, table: u8, number: u64, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        seal::seal(&self.key, &self.place(table, number), plain)
+        Ok(crypto::seal(&self.key, &self.place(table, number), plain)?)
     }
 
     fn open(&self, table: u8, number: u64, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        seal::open(&self.key, &self.place(table, number), sealed).ok_or(StoreError::Forged(number))
+        crypto::open(&self.key, &self.place(table, number), sealed).ok_or(StoreError::Forged(number))
     }
 }
 

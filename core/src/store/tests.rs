@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    interaction::{Interaction, Origin},
-    reason::ReasoningPath,
+    history::{Interaction, Origin},
+    plan::ReasoningPath,
 };
 
 pub(super) const KEY: Key = Key::new([7; 32]);

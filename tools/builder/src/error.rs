@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-use locket::{
-    llm::LlmError,
-    output::OutputError,
-    pack::{DeltaError, PackError},
-};
+use locket::{DeltaError, LlmError, OutputError, PackError};
 
 use crate::profile::ProfileError;
 

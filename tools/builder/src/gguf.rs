@@ -1,6 +1,6 @@
 //! Writes the parts of a GGUF file, as bytes.
 
-use locket::llm::gguf::{
+use locket::internals::llm::gguf::{
     GgufError, Tensor, parse,
     parse::{ARRAY, F32},
 };

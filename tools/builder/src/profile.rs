@@ -13,7 +13,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::encoding;
-use locket::{escapes, interaction::Interaction, text};
+use locket::{
+    Interaction,
+    internals::text::{self, escapes},
+};
 
 /// One person: what they wrote before, and the latest text, which evaluations hold out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,10 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use locket::{
-    Error,
-    pack::{self, DeltaError, DeltaReport, Pack},
-};
+use locket::{DeltaError, DeltaReport, Error, Pack, internals::pack};
 use locket_builder::pack::BuildOptions;
 
 const SECRET: [u8; 32] = [7; 32];
@@ -36,11 +33,7 @@ fn update(dir: &Path) -> [PathBuf; 3] {
 }
 
 fn apply(pack: &Path, delta: &Path, key: &[u8; 32], out: &Path) -> Result<DeltaReport, DeltaError> {
-    match pack::apply(pack, delta, key, out, go_on) {
-        Ok(report) => Ok(report),
-        Err(Error::Delta(e)) => Err(e),
-        Err(e) => panic!("{e}"),
-    }
+    pack::apply(pack, delta, key, out, go_on)
 }
 
 #[test]
@@ -138,7 +131,7 @@ fn an_interruption_leaves_the_old_pack() {
             if asked > stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         match pack::apply(&old, &delta, &key, &old, &mut alive) {
-            Err(Error::Cancelled) => assert_eq!(fs::read(&old).unwrap(), before),
+            Err(DeltaError::Cancelled) => assert_eq!(fs::read(&old).unwrap(), before),
             Ok(_) => {
                 assert!(stop > 30, "{stop}");
                 break;

@@ -8,10 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use locket::{
-    interaction::Interaction,
-    pack::{Pack, author_key},
-};
+use locket::{Interaction, Pack, author_key};
 use locket_builder::{
     BuildError, Error,
     pack::{BuildOptions, BuildReport, Cleaned, Dropped, Filters},

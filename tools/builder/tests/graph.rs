@@ -4,12 +4,12 @@
 use std::ops::ControlFlow;
 
 use locket::{
-    ground::{self, Grounding, Target},
-    interaction::Interaction,
-    pack::{Pack, author_key},
-    predict::{Predictor, Query, Via},
-    prompt::{Example, Material, Task},
-    retrieve::Retriever,
+    Interaction, Pack, Task, Via, author_key,
+    internals::{
+        context::{self, Grounding, Target, retriever::Retriever},
+        predict::{Predictor, Query},
+        prompt::{Example, Material},
+    },
 };
 use locket_builder::{
     pack::{BuildOptions, Holdout},
@@ -30,7 +30,7 @@ fn predictions_leave_out_what_was_met_and_shares_add_up() {
     let (_dir, pack, people) = sample();
     let predictor = Predictor::new(&pack);
     for person in &people {
-        let query = ground::query(&pack, &person.history);
+        let query = context::query(&pack, &person.history);
         let predicted = predictor.predict(&query, 10);
         assert_eq!(predicted.len(), 10);
         assert!(predicted.windows(2).all(|w| w[0].score >= w[1].score));
@@ -52,7 +52,7 @@ fn the_order_of_the_history_does_not_matter() {
         let mut reversed = person.history.clone();
         reversed.reverse();
         let items = |history: &[Interaction]| {
-            predictor.predict(&ground::query(&pack, history), 8).into_iter().map(|p| p.item).collect::<Vec<_>>()
+            predictor.predict(&context::query(&pack, history), 8).into_iter().map(|p| p.item).collect::<Vec<_>>()
         };
         assert_eq!(items(&person.history), items(&reversed), "{}", person.user);
     }
@@ -62,7 +62,7 @@ fn the_order_of_the_history_does_not_matter() {
 fn one_text_is_enough_for_content_and_none_for_popularity() {
     let (_dir, pack, _) = sample();
     let predictor = Predictor::new(&pack);
-    let one = ground::query(&pack, &[Interaction::new("p1", "x")]);
+    let one = context::query(&pack, &[Interaction::new("p1", "x")]);
     let best = predictor.predict(&one, 3);
     assert!(best.iter().any(|p| pack.category(p.item) == Some("Pets")), "a cat tree leads to pets");
     let all: Vec<Via> = best.iter().flat_map(|p| predictor.explain(&one, p.item)).map(|p| p.via).collect();

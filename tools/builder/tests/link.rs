@@ -4,12 +4,11 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use locket::{
-    engine::{Engine, PredictOptions},
-    graph::Mixture,
-    interaction::Interaction,
-    pack::Pack,
-    predict::{Predictor, Query},
-    store::Key,
+    Engine, Interaction, Key, Pack, PredictOptions,
+    internals::{
+        graph::Mixture,
+        predict::{Predictor, Query},
+    },
 };
 use locket_builder::{
     pack::{Holdout, PackBuilder},
@@ -173,8 +172,9 @@ fn controls_steer() {
         let history = vec![(find(0), 1.0)];
         predictor.predict(&Query { history, popularity, diversity, ..Query::default() }, 3)
     };
-    let people =
-        |predicted: &[locket::predict::Prediction]| predicted.iter().map(|p| pack.people(p.item)).sum::<usize>();
+    let people = |predicted: &[locket::internals::predict::Prediction]| {
+        predicted.iter().map(|p| pack.people(p.item)).sum::<usize>()
+    };
     assert!(people(&ask(-5.0, 0.0)) < people(&ask(1.0, 0.0)), "rare finds are met by fewer people");
     assert!(people(&ask(1.0, 0.95)) < people(&ask(1.0, 0.0)), "the alike crowd gives way to others");
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use locket::pack::{Pack, PackError, author_key};
+use locket::{Pack, PackError, author_key};
 use locket_builder::{
     BuildError, Error,
     pack::{BuildOptions, BuildReport, Holdout},

@@ -3,10 +3,13 @@
 
 use std::{fs, ops::ControlFlow, path::Path};
 
-use locket::llm::{
-    DecoderOptions, LlmError, LoadOptions, Model, Phase, Prompt, Request, Sampling,
-    gguf::{self, GgufError},
-    sha256,
+use locket::{
+    LlmError, LoadOptions, Model, Sampling,
+    internals::llm::{
+        DecoderOptions, Phase, Prompt, Request,
+        gguf::{self, GgufError},
+        sha256,
+    },
 };
 use locket_builder::{
     Error,

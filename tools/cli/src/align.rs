@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
-    llm::{Model, gguf},
-    output,
+    Model,
+    internals::{llm::gguf, output},
 };
-use locket_eval::align::{self, ExampleOptions, Judge, SearchOptions, Share, SynthesisOptions};
+use locket_eval::align::{self, ExampleOptions, Judge, SearchOptions, SynthesisOptions};
 use serde_json::json;
 
-use crate::{files, output::say, ui};
+use crate::{files, open, output::say, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -208,7 +208,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let inputs = args.source.inputs().chain([Some(args.adapter.as_path())]).flatten();
     let out = &output::target(&args.source.out, inputs)?;
-    let model = ui::load_model(&args.source.model, Some(&args.adapter))?;
+    let model = open::load_model(&args.source.model, Some(&args.adapter))?;
     output::target(out, [model.path()])?;
     let options = args.source.options();
     let journal = args.source.out.with_extension("ratings.jsonl");
@@ -218,7 +218,7 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     bar.finish_and_clear();
     let read = || std::fs::read(&args.adapter).with_context(|| format!("cannot read {}", args.adapter.display()));
     let corrected = locket_builder::gguf::with_floats(&read()?, gguf::CALIBRATION, &rated.calibration.numbers())?;
-    files::write_whole(out, &corrected).with_context(|| format!("cannot write {}", out.display()))?;
+    output::replace_cache(out, &corrected).with_context(|| format!("cannot write {}", out.display()))?;
     std::fs::remove_file(&journal).with_context(|| format!("cannot remove {}", journal.display()))?;
     if json {
         return ui::print_json(&rated);
@@ -238,7 +238,7 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
 
 /// The model; a first round begins with the bare one.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    ui::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
+    open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
 }
 
 impl Source {
@@ -249,7 +249,7 @@ impl Source {
 
     fn options(&self) -> ExampleOptions {
         ExampleOptions {
-            validation: Share(self.validation),
+            validation: locket_eval::ValidationSplit(self.validation),
             per_person: self.per_person,
             limit: self.limit,
             seed: self.seed,

@@ -3,20 +3,14 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
-use locket::{
-    engine::{AugmentOptions, Engine, GenerateRequest, PredictOptions},
-    generate::Written,
-    interaction::{Interaction, Record},
-    prompt::Task,
-    reason::Length,
-};
+use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Length, PredictOptions, Record, Task, Written};
 use locket_builder::{
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
 };
 
 use crate::{
-    generate,
+    generate, open,
     output::{Stream, note, say},
     predict, ui,
 };
@@ -44,12 +38,12 @@ const CANDIDATES: usize = 4;
 pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let model = match crate::model::resolve(&args.model) {
-        Ok(_) => ui::load_model(&args.model, args.adapter.as_deref())?,
+    let model = match crate::manifest::resolve(&args.model) {
+        Ok(_) => open::load_model(&args.model, args.adapter.as_deref())?,
         Err(_) => {
             note!("getting {} (once)", args.model);
             crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
-            ui::load_model(&args.model, args.adapter.as_deref())?
+            open::load_model(&args.model, args.adapter.as_deref())?
         }
     };
     let dir = tempfile::tempdir()?;
@@ -67,8 +61,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .filter_map(Result::ok)
         .find(|p| p.user == args.person)
         .with_context(|| format!("the sample has no person named {}", args.person))?;
-    let engine = Engine::open(dir.path().join("store"), &locket::store::Key::generate()?)?
-        .with_pack(ui::open_pack(&pack)?)
+    let engine = Engine::open(dir.path().join("store"), &locket::Key::generate()?)?
+        .with_pack(open::open_pack(&pack)?)
         .with_model(model)?
         .with_threads(ui::threads())
         .with_user(&person.user);

@@ -2,25 +2,19 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
-use locket::output;
+use anyhow::{Context, bail, ensure};
+use indicatif::ProgressBar;
+use locket::internals::output;
 use locket_builder::encoding;
+
+use crate::ui;
 
 /// Longest text from `--text-file`, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
-
-/// Writes `bytes` to `path`, in the place of what stood there, whole or not at all.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
-}
 
 /// Refuses an output before any work is done: no file that could be replaced, or one of these inputs.
 pub fn check_output<'a>(out: &Path, inputs: impl IntoIterator<Item = Option<&'a Path>>) -> anyhow::Result<()> {
@@ -79,4 +73,15 @@ pub fn words(value: &str) -> Result<String, String> {
         true => Err("this is an option, and its value is missing".into()),
         false => Ok(value.to_owned()),
     }
+}
+
+/// Returns the SHA-256 of a file, with a bar over its bytes.
+pub fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
+    let mut progress = |bytes| {
+        bar.inc(bytes);
+        ui::alive()
+    };
+    let sum = locket::internals::llm::sha256(path, &mut progress);
+    ensure!(sum.is_ok() || !ui::interrupted(), "interrupted");
+    sum.with_context(|| format!("cannot read {}", path.display()))
 }

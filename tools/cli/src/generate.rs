@@ -3,16 +3,11 @@
 use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
-use locket::{
-    engine::{AugmentOptions, Augmented, Engine, GenerateRequest},
-    generate::Written,
-    llm::{LlmError, Sampling},
-    prompt::Task,
-    reason::Length,
-};
+use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, Length, LlmError, Sampling, Task, Written};
 
 use crate::{
     files::{self, TextArgs},
+    open,
     output::{Stream, note, note_part, say},
     ui,
 };
@@ -147,7 +142,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     candidates: usize,
     /// How much more a text is to be yours than what would be written without your texts; 0 takes less time
-    #[arg(long, value_name = "WEIGHT", default_value_t = locket::generate::CONTRAST)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
     /// End the text after this many seconds, with its last whole sentence
     #[arg(long, value_name = "SECONDS")]
@@ -156,8 +151,8 @@ pub struct Args {
 
 /// An engine with everything.
 fn open(parts: &Parts) -> anyhow::Result<Engine> {
-    let model = ui::load_model(&parts.model, parts.adapter.as_deref())?;
-    let engine = ui::open_store(&parts.store)?.with_pack(ui::open_pack(&parts.pack)?).with_model(model)?;
+    let model = open::load_model(&parts.model, parts.adapter.as_deref())?;
+    let engine = open::open_store(&parts.store)?.with_pack(open::open_pack(&parts.pack)?).with_model(model)?;
     Ok(match &parts.user {
         Some(user) => engine.with_user(user),
         None => engine,
@@ -197,7 +192,7 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
     for record in &done.kept {
         let i = &record.interaction;
         say!("{}", i.item_title.as_deref().unwrap_or(&i.item))?;
-        if let locket::interaction::Origin::Synthetic { path, .. } = &record.origin {
+        if let locket::Origin::Synthetic { path, .. } = &record.origin {
             say!("  plan: {path}")?;
         }
         say!("  {}{}", i.title.as_deref().map_or(String::new(), |t| format!("{t}: ")), i.text)?;

@@ -3,17 +3,12 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use anyhow::Context;
-use locket::{
-    engine::Engine,
-    escapes,
-    interaction::{Entry, Interaction, Origin},
-    store::{Imported, Store, StoreError},
-};
+use locket::{Engine, Entry, Imported, Interaction, Origin, Store, StoreError, internals::text::escapes};
 use serde_json::json;
 
 use crate::{
     files::{self, TextArgs},
-    key,
+    key, open,
     output::{note, note_part, say},
     ui,
 };
@@ -120,7 +115,7 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
-    let entries = ui::open_store(&args.store)?.entries()?;
+    let entries = open::open_store(&args.store)?.entries()?;
     if json {
         return ui::print_json(&json!({ "records": entries }));
     }
@@ -141,7 +136,7 @@ pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
-    let engine = ui::open_store(&args.store)?;
+    let engine = open::open_store(&args.store)?;
     let before = engine.store().len()?;
     engine.forget_all(&args.ids)?;
     let left = engine.store().len()?;
@@ -153,7 +148,7 @@ pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn export(args: &StoreArgs) -> anyhow::Result<()> {
-    ui::print_json(&ui::open_store(&args.store)?.export()?)
+    ui::print_json(&open::open_store(&args.store)?.export()?)
 }
 
 pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
@@ -170,7 +165,7 @@ pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
-    ui::need_store(&args.store)?;
+    open::need_store(&args.store)?;
     let mut store = Store::open_within(&args.store, &key::read()?, ui::wait())?;
     store.change_key(&key::make_at(&args.new_key_file)?)?;
     let count = store.len()?;
@@ -182,7 +177,7 @@ pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
 }
 
 pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
-    ui::need_store(&args.store)?;
+    open::need_store(&args.store)?;
     // Erasing must work also where nothing can be read any more.
     let opened = key::read().and_then(|key| Ok(Store::open_within(&args.store, &key, ui::wait())?));
     if let Some(StoreError::Locked(_)) = opened.as_ref().err().and_then(|e| e.downcast_ref()) {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use locket::store::Key;
+use locket::Key;
 
 static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
 
@@ -38,7 +38,7 @@ pub fn read() -> anyhow::Result<Key> {
 
 /// The key for a store that may be new: made if neither is there yet.
 pub fn for_store(dir: &Path) -> anyhow::Result<Key> {
-    if locket::store::Store::exists(dir) { read() } else { make_at(&file()?) }
+    if locket::Store::exists(dir) { read() } else { make_at(&file()?) }
 }
 
 /// The key in this file: made if there is none.
@@ -52,7 +52,7 @@ pub fn make_at(file: &Path) -> anyhow::Result<Key> {
     let key = Key::generate()?;
     // Readable by its owner alone, and in place whole: another process may be making one at this moment.
     let mut new = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
-    writeln!(new, "{}", locket::text::hex(key.as_bytes()))
+    writeln!(new, "{}", locket::internals::text::hex(key.as_bytes()))
         .and_then(|()| new.as_file().sync_all())
         .with_context(failed)?;
     match new.persist_noclobber(file) {

@@ -12,13 +12,14 @@ mod history;
 mod key;
 mod manifest;
 mod model;
+mod open;
 mod output;
 mod pack;
 mod predict;
 mod ui;
 
 use clap::{Parser, Subcommand};
-use locket::llm::Gpu;
+use locket::Gpu;
 
 use crate::output::note;
 

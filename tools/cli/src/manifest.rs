@@ -5,13 +5,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
-use locket::llm::gguf;
+use locket::internals::llm::gguf;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::{files, model::sha256, output::note};
+use crate::{files::sha256, output::note};
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -47,7 +47,9 @@ impl Adapter {
         let name = format!("{}-{}", &self.sha256[..8], self.file);
         let has = |dir: &PathBuf| std::fs::read(dir.join(&name)).is_ok_and(|bytes| bytes == ALIGNED);
         let takes = |dir: &&PathBuf| {
-            std::fs::create_dir_all(dir).and_then(|()| files::write_whole(&dir.join(&name), ALIGNED)).is_ok()
+            std::fs::create_dir_all(dir)
+                .and_then(|()| locket::internals::output::replace_cache(&dir.join(&name), ALIGNED))
+                .is_ok()
         };
         if let Some(dir) = dirs.iter().find(|dir| has(dir)).or_else(|| dirs.iter().find(takes)) {
             return Ok(dir.join(&name));
@@ -55,7 +57,7 @@ impl Adapter {
         let put = || {
             let dir = tempfile::Builder::new().prefix("locket-").tempdir()?;
             let path = dir.path().join(&name);
-            files::write_whole(&path, ALIGNED)?;
+            locket::internals::output::replace_cache(&path, ALIGNED)?;
             *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
             anyhow::Ok(path)
         };
@@ -143,6 +145,18 @@ pub fn find(name: &str) -> anyhow::Result<Entry> {
     all.into_iter()
         .find(|e| e.name == name)
         .with_context(|| format!("no model named {name} is known; there are: {}", names.join(", ")))
+}
+
+/// The file of a model given by name or path.
+pub fn resolve(name: &str) -> anyhow::Result<PathBuf> {
+    let is_path = name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(".gguf");
+    if is_path || Path::new(name).exists() {
+        return Ok(PathBuf::from(name));
+    }
+    let entry = find(name)?;
+    let path = models_dir()?.join(&entry.file);
+    ensure!(path.exists(), "model {name} is not here yet: `locket model pull {name}` gets it");
+    Ok(path)
 }
 
 /// Where pulled models lie: `$LOCKET_MODELS`, else the user's cache directory.

@@ -10,14 +10,16 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use locket::{output, text};
+use locket::internals::{output, text};
 use locket_builder::trim;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
     files,
+    files::sha256,
     manifest::{self, Entry, Part, models_dir},
+    open,
     output::say,
     ui,
 };
@@ -87,18 +89,6 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     }
 }
 
-/// The file of a model given by name or path.
-pub fn resolve(name: &str) -> anyhow::Result<PathBuf> {
-    let is_path = name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(".gguf");
-    if is_path || Path::new(name).exists() {
-        return Ok(PathBuf::from(name));
-    }
-    let entry = manifest::find(name)?;
-    let path = models_dir()?.join(&entry.file);
-    ensure!(path.exists(), "model {name} is not here yet: `locket model pull {name}` gets it");
-    Ok(path)
-}
-
 fn list(json: bool) -> anyhow::Result<()> {
     let dir = models_dir()?;
     let entries = manifest::entries()?;
@@ -118,7 +108,7 @@ fn list(json: bool) -> anyhow::Result<()> {
 
 fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Result<()> {
     files::check_output(out, profiles.iter().map(|file| Some(file.as_path())))?;
-    let model = ui::load_model(name, Some(Path::new("none")))?;
+    let model = open::load_model(name, Some(Path::new("none")))?;
     let bar = ui::spinner("reading profiles: interactions");
     let report = trim::trim(&model, profiles, out, &mut |done| {
         bar.set_position(done as u64);
@@ -140,7 +130,7 @@ fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Res
 }
 
 fn verify(file: &Path, json: bool) -> anyhow::Result<()> {
-    let facts = locket::llm::gguf::check_model(file)?;
+    let facts = locket::internals::llm::gguf::check_model(file)?;
     let size = fs::metadata(file)?.len();
     let bar = ui::byte_bar(size, "checking");
     let sum = sha256(file, &bar)?;
@@ -283,16 +273,6 @@ fn join(pieces: &[PathBuf], target: &Path, entry: &Entry, bar: &ProgressBar) -> 
 
 fn is_whole(path: &Path, bytes: u64, sha: &str, bar: &ProgressBar) -> anyhow::Result<bool> {
     Ok(fs::metadata(path).is_ok_and(|m| m.len() == bytes) && sha256(path, bar)? == sha)
-}
-
-pub fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
-    let mut progress = |bytes| {
-        bar.inc(bytes);
-        ui::alive()
-    };
-    let sum = locket::llm::sha256(path, &mut progress);
-    ensure!(sum.is_ok() || !ui::interrupted(), "interrupted");
-    sum.with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn walk(dir: &Path) -> Vec<PathBuf> {

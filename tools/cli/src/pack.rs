@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
-    pack::{self, DeltaReport, author_key},
-    text::hex,
+    DeltaReport, author_key,
+    internals::{pack, text::hex},
 };
 use locket_builder::pack::{
     BuildOptions, Cleaned, Dropped, Filters, Holdout, assemble, build, build_edges, diff, public_key,
@@ -13,7 +13,7 @@ use locket_builder::pack::{
 use serde_json::json;
 
 use crate::{
-    files, key,
+    files, key, open,
     output::{note, say},
     ui,
 };
@@ -283,7 +283,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             told(&pack::apply(&path, &delta, &public, out, ui::alive)?, out, json)?;
         }
         Command::Inspect { pack: path } => {
-            let pack = ui::open_pack(&path)?;
+            let pack = open::open_pack(&path)?;
             let m = pack.meta();
             if json {
                 let mut value = serde_json::to_value(m)?;

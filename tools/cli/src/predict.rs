@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-use locket::{
-    engine::{Engine, PredictOptions, Predicted},
-    predict::Via,
-};
+use locket::{Engine, PredictOptions, Predicted, Via};
 use serde_json::json;
 
 use crate::{
+    open,
     output::{note, say},
     ui,
 };
@@ -45,7 +43,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let engine = ui::open_store(&args.store)?.with_pack(ui::open_pack(&args.pack)?);
+    let engine = open::open_store(&args.store)?.with_pack(open::open_pack(&args.pack)?);
     let predicted = engine.predict(&PredictOptions {
         k: args.k,
         explain: args.explain,

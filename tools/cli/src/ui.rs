@@ -1,9 +1,7 @@
-//! What all subcommands share: progress on stderr, Ctrl-C, JSON output.
+//! Global options, progress on stderr, Ctrl-C and JSON output.
 
 use std::{
-    io::IsTerminal,
     ops::ControlFlow,
-    path::Path,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,15 +9,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use locket::{
-    engine::Engine,
-    llm::{Gpu, LoadOptions, Model},
-    pack::Pack,
-};
+use locket::Gpu;
 
-use crate::output::{note, say};
+use crate::output::say;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -136,48 +129,4 @@ pub fn spinner(what: &str) -> ProgressBar {
 /// Prints one JSON object.
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     say!("{}", serde_json::to_string(value)?)
-}
-
-/// Loads a model by manifest name or path, with a bar while it takes.
-pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    let path = crate::model::resolve(name)?;
-    let bar = if std::io::stderr().is_terminal() { bar(100, "loading model") } else { ProgressBar::hidden() };
-    let shown = bar.clone();
-    let options = LoadOptions {
-        adapter: crate::manifest::adapter(name, &path, adapter)?,
-        gpu: gpu(),
-        allowed_bytes: None,
-        progress: Some(Box::new(move |fraction| {
-            shown.set_position((fraction * 100.0) as u64);
-            alive()
-        })),
-    };
-    let model = Model::load(&path, options)?;
-    bar.finish_and_clear();
-    if let (Gpu::Layers(1..), Some(why)) = (gpu(), &model.placement().why_no_gpu) {
-        note!("locket: running on the processor, not on a GPU: {why}");
-    }
-    Ok(model)
-}
-
-/// Opens a pack.
-pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
-    Pack::open(path).with_context(|| format!("{}", path.display()))
-}
-
-/// Opens a store that must exist: reading commands do not create one by a typing error.
-pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
-    need_store(dir)?;
-    Ok(Engine::open_within(dir, &crate::key::read()?, wait())?.with_threads(threads()))
-}
-
-/// Says how to begin a store where there is none.
-pub fn need_store(dir: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        locket::store::Store::exists(dir),
-        "no store at {}: `locket record --store {}` begins one",
-        dir.display(),
-        dir.display()
-    );
-    Ok(())
 }

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 
 use super::stats::Sample;
 use crate::Error;
-use locket::{ground, hash::spread, interaction::Interaction, pack::Pack, predict::Predictor};
+use locket::{
+    Interaction, Pack,
+    internals::{context, hash::spread, predict::Predictor},
+};
 
 /// A person of whom something is predicted: item ids that they met, and those that are to be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub fn agreement(
         let ranked = [0, 1].map(|n| {
             let pack: &Pack = packs[n];
             let met: Vec<Interaction> = person.met.iter().map(|item| Interaction::new(item, "")).collect();
-            let found = predictors[n].predict(&ground::query(pack, &met), reach.max(k));
+            let found = predictors[n].predict(&context::query(pack, &met), reach.max(k));
             found.into_iter().map(|p| pack.item(p.item)).collect::<Vec<&str>>()
         });
         let first = |n: usize| &ranked[n][..k.min(ranked[n].len())];

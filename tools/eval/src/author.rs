@@ -9,9 +9,11 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use locket::{
-    hash::spread,
-    interaction::Interaction,
-    style::{Documents, Grams, Style, cosine, grams},
+    Interaction,
+    internals::{
+        hash::spread,
+        style::{Documents, Grams, Style, cosine, grams},
+    },
 };
 use locket_builder::profile::Profile;
 

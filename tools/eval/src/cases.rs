@@ -6,9 +6,12 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Sample, generation::Settings};
+use super::{Sample, settings::Settings};
 use crate::Error;
-use locket::{hash::spread, interaction::Interaction, pack::Pack, prompt::Task, text};
+use locket::{
+    Interaction, Pack, Task,
+    internals::{hash::spread, text},
+};
 use locket_builder::{
     pack::{Holdout, PackBuilder},
     profile::{Profile, Profiles},
@@ -41,6 +44,10 @@ pub(super) fn before(profile: &Profile, earlier: usize) -> Option<(&Interaction,
 /// The end of a history that is shown.
 pub(super) fn shown(history: &[Interaction], cap: Option<usize>) -> &[Interaction] {
     &history[history.len().saturating_sub(cap.unwrap_or(usize::MAX))..]
+}
+
+pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
+    shown(&person.history, settings.history_cap)
 }
 
 /// The latest `targets` texts of a person. Before an earlier one there must be as much history as `cap` shows, or any.
@@ -138,7 +145,7 @@ pub(super) fn by_person<'u>(values: impl Iterator<Item = (&'u str, f64)>) -> Sam
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generation::Method;
+    use crate::settings::Method;
 
     fn somebody(texts: usize) -> Profile {
         let mut history: Vec<Interaction> =

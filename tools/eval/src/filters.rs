@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use sprs::CsVecI;
 
 use super::lightgcn::LightGcn;
-use locket::graph::{Edges, Mixture, Tables};
+use locket::internals::graph::{Edges, Mixture, Tables};
 use locket_builder::graph::{Adjacency, Exponents, FitOptions, Fitted, Spectrum};
 
 /// How to rank.
@@ -82,7 +82,7 @@ impl Filter {
             let mut people = vec![0usize; items];
             columns.iter().for_each(|&i| people[i as usize] += 1);
             let fitted = locket_builder::graph::fit(items, &starts, &columns, &keys, options);
-            let popularity = locket::graph::popularity(people.into_iter());
+            let popularity = locket::internals::graph::popularity(people.into_iter());
             Self::Tables { fitted, popularity, mixture }
         };
         let symmetric = || Adjacency::from_csr(items, starts.clone(), columns.clone(), Exponents::SYMMETRIC);
@@ -152,5 +152,5 @@ impl Filter {
 
 /// Items of such files have numbers only.
 fn graph_key(item: u64) -> u64 {
-    locket::hash::hash(&item.to_string())
+    locket::internals::hash::hash(&item.to_string())
 }

@@ -9,183 +9,21 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Authors, Items, Meteor,
+    Authors, Meteor,
     cases::{Case, Key, by_person, draw, pack_for, reference},
     journal::Journal,
+    prediction::Prediction,
     rouge_l, rouge1,
+    settings::Settings,
     stats::Sample,
     writer::{Augmentation, Writer},
 };
-use crate::{Error, align::Share};
+use crate::Error;
 use locket::{
-    generate::WriteOptions,
-    llm::{Model, Sampling},
-    output,
-    pack::Pack,
-    prompt::Task,
-    text,
+    Model, Pack, Task,
+    internals::{output, text},
 };
 use locket_builder::profile::{Profile, Profiles};
-
-/// How the text is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// From what the task gives alone.
-    None,
-    /// No model: the title and the best neighbour's text (the first sentence of the text as title, the
-    /// neighbours' median rating).
-    Copy,
-    /// From the person's own history (LaMP).
-    History,
-    /// From history and other people's texts on the item, found by their words (PGraphRAG).
-    Graph,
-    /// From history, reasoning first (REST-PG).
-    Reasoning,
-    /// From real and synthetic history and other people's texts, the text itself without reasoning.
-    Synthetic,
-    /// From real and synthetic history and other people's texts, reasoning first (GraSPeR).
-    Full,
-}
-
-impl Method {
-    /// Whether it writes synthetic interactions first.
-    pub(super) fn augments(self) -> bool {
-        matches!(self, Self::Synthetic | Self::Full)
-    }
-}
-
-/// The task's and the run's settings. What a prediction depends on is written into the predictions file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Text, title or rating.
-    pub task: Task,
-    /// How the text is made.
-    pub method: Method,
-    /// At most this many of the latest history interactions are used.
-    pub history_cap: Option<usize>,
-    /// At most this many people, drawn by `seed`.
-    pub limit: Option<usize>,
-    /// So many of each person's latest texts are written, each from what came before it; 1 is the profile's target alone.
-    pub targets: usize,
-    /// Only people whom an adapter trained with the same share has not learnt from.
-    pub validation: Option<Share>,
-    /// Seed of the draw and of sampling.
-    pub seed: u64,
-    /// Synthetic interactions per person for the methods that augment.
-    pub synthetic: usize,
-    /// For which items those are written.
-    pub items: Items,
-    /// Where the methods that augment keep their synthetic interactions, and find those of an earlier run.
-    pub synthetic_file: Option<PathBuf>,
-    /// How to write. Greedy by default.
-    pub options: WriteOptions,
-    /// Sequences decoded together.
-    pub sequences: usize,
-    /// Threads; 0 takes what the machine has.
-    pub threads: usize,
-}
-
-impl Settings {
-    /// `task` by `method` with the settings of the published tables.
-    pub fn new(task: Task, method: Method) -> Self {
-        let options = WriteOptions { sampling: Sampling::GREEDY, text_tokens: 128, ..WriteOptions::default() };
-        Self {
-            task,
-            method,
-            history_cap: None,
-            limit: None,
-            targets: 1,
-            validation: None,
-            seed: 1,
-            synthetic: 2,
-            items: Items::Predicted,
-            synthetic_file: None,
-            options,
-            sequences: 16,
-            threads: 0,
-        }
-    }
-
-    pub(super) fn reasoning(&self) -> bool {
-        matches!(self.method, Method::Reasoning | Method::Full)
-    }
-
-    /// What synthetic interactions depend on.
-    fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
-        self.with_targets(json!({
-            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
-            "task": format!("{:?}", self.task), "history_cap": self.history_cap, "seed": self.seed, "synthetic": self.synthetic,
-            "items": format!("{:?}", self.items),
-        }))
-    }
-
-    fn to_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
-        self.with_targets(json!({
-            "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
-            "task": format!("{:?}", self.task), "method": format!("{:?}", self.method), "history_cap": self.history_cap,
-            "limit": self.limit, "validation": self.validation.map(|s| s.0), "seed": self.seed, "synthetic": self.synthetic,
-            "items": format!("{:?}", self.items), "options": format!("{:?}", self.options), "candidates": self.options.candidates,
-        }))
-    }
-
-    /// One is not told: files of runs that knew of no more go on.
-    fn with_targets(&self, mut settings: Value) -> Value {
-        if self.targets > 1 {
-            settings["targets"] = json!(self.targets);
-        }
-        settings
-    }
-}
-
-/// What was written for one person, and its scores.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Prediction {
-    /// The person.
-    pub user: String,
-    /// How many later texts of the person are left out.
-    #[serde(default, skip_serializing_if = "none")]
-    pub earlier: usize,
-    /// Number of history interactions that were used.
-    pub history: usize,
-    /// What was written.
-    pub prediction: String,
-    /// What the person wrote.
-    pub reference: String,
-    /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
-    pub scores: Vec<f64>,
-    /// The plan, if one was written; none of a text that another rule chooses from a file of an earlier build.
-    pub path: Option<String>,
-    /// Number of synthetic interactions in the prompt.
-    pub synthetic: usize,
-    /// Why the gate refused synthetic texts, one word each.
-    pub refused: Vec<String>,
-    /// Tokens written, synthetic texts included.
-    pub tokens: usize,
-    /// Wall time, synthetic texts included: the part of one person in that of all who were written for together.
-    #[serde(default)]
-    pub seconds: f64,
-    /// All texts among which the prediction was chosen, if there were several.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub candidates: Vec<String>,
-    /// How often each of them is taken out of a random half of them: what was taken is one draw, these are [`HALVES`].
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub taken: Vec<u32>,
-}
-
-impl Prediction {
-    /// Which text it is.
-    pub(super) fn key(&self) -> Key {
-        (self.user.clone(), self.earlier)
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn none(earlier: &usize) -> bool {
-    *earlier == 0
-}
-
-/// Random halves of the candidates of one person.
-pub const HALVES: usize = 40;
 
 /// Runs the protocol. `pack` defaults to one built from `files` with every target held out; `out` is the
 /// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and

@@ -2,26 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::{generation::Settings, writer::capped};
+use super::{
+    cases::capped,
+    settings::{Items, Settings},
+};
 use locket::{
-    ground,
-    hash::spread,
-    pack::{ItemId, Pack},
-    predict::{Predictor, Query},
+    Pack,
+    internals::{
+        context,
+        hash::spread,
+        pack::ItemId,
+        predict::{Predictor, Query},
+    },
 };
 use locket_builder::profile::Profile;
-
-/// Where the items come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Items {
-    /// The graph predicts them.
-    #[default]
-    Predicted,
-    /// Any that somebody has written about, drawn by the seed: no link prediction at all.
-    Random,
-    /// The latest that the person really met and the history cap hides: perfect link prediction. Nobody without a cap has any.
-    Oracle,
-}
 
 /// The items for one person.
 pub(super) fn choose(
@@ -33,7 +27,7 @@ pub(super) fn choose(
 ) -> Vec<ItemId> {
     let written = |item: &ItemId| pack.texts(*item).len() > 0;
     match settings.items {
-        Items::Predicted => ground::predict_written(pack, predictor, query, settings.synthetic),
+        Items::Predicted => context::predict_written(pack, predictor, query, settings.synthetic),
         Items::Random => {
             let met: HashSet<ItemId> = person.history.iter().filter_map(|i| pack.find(&i.item)).collect();
             let open = |item: &ItemId| written(item) && !met.contains(item) && query.target != Some(*item);

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::Error;
-use locket::session;
+use locket::internals::output;
 
 /// The file behind a run: a line with its settings, then one line per person.
 pub(crate) struct Journal<T> {
@@ -88,7 +88,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             all.extend(line(row)?);
         }
         let io = |e| locket::Error::io("write", &self.path, e);
-        session::replace(&self.path, &all).map_err(io)?;
+        output::replace_cache(&self.path, &all).map_err(io)?;
         self.file = OpenOptions::new().append(true).open(&self.path).map_err(io)?;
         Ok(())
     }

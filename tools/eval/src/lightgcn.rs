@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use locket::hash::{draw, uniform};
+use locket::internals::hash::{draw, uniform};
 use locket_builder::graph::{Adjacency, multiply};
 
 const DIMENSION: usize = 64;

@@ -7,7 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::stats::Sample;
 use crate::Error;
-use locket::{graph::Mixture, ground, pack::Pack, predict::Predictor};
+use locket::{
+    Pack,
+    internals::{context, graph::Mixture, predict::Predictor},
+};
 use locket_builder::{
     pack::{BuildOptions, Holdout},
     profile::{Profile, Profiles},
@@ -51,8 +54,7 @@ pub fn link(
             let profile = profile?;
             if !profile.history.is_empty() {
                 // Texts are not needed any more.
-                let bare =
-                    |i: locket::interaction::Interaction| locket::interaction::Interaction { text: String::new(), ..i };
+                let bare = |i: locket::Interaction| locket::Interaction { text: String::new(), ..i };
                 let history = profile.history.into_iter().map(bare).collect();
                 profiles.push(Profile { user: profile.user, history, target: bare(profile.target) });
             }
@@ -112,7 +114,7 @@ fn compare(ranked: &[(&str, Vec<f64>)], member: impl Fn(usize) -> bool, out: &mu
 /// The rank of the held-out item among the items that the person had not met; ties count half.
 fn rank(pack: &Pack, predictor: &Predictor<'_>, profile: &Profile) -> f64 {
     let Some(target) = pack.find(&profile.target.item) else { return f64::INFINITY };
-    let query = ground::query(pack, &profile.history);
+    let query = context::query(pack, &profile.history);
     let scores = predictor.scores(&query);
     let wanted = scores[target as usize];
     let (mut better, mut equal) = (0, 0);

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::report::escape;
-
 /// One bar.
 pub(super) struct Bar {
     pub(super) label: String,
@@ -104,4 +102,9 @@ pub(super) fn lines(title: &str, lines: &[Line]) -> String {
         );
     }
     out + "</svg>"
+}
+
+/// Escapes text for HTML and SVG.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -11,8 +11,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::Error;
-use locket::hash::draw;
-use locket::{interaction::Interaction, output};
+use locket::internals::hash::draw;
+use locket::{Interaction, internals::output};
 use locket_builder::profile::{Profile, ProfileError};
 
 /// What a population is like.

@@ -16,8 +16,8 @@ use super::{
     stats::{Sample, peak_rss_bytes},
 };
 use crate::Error;
-use locket::graph::largest;
-use locket::hash::draw;
+use locket::internals::graph::largest;
+use locket::internals::hash::draw;
 use locket_builder::{
     graph::FitOptions,
     profile::{Lines, ProfileError},

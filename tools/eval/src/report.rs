@@ -15,15 +15,16 @@ use serde_json::Value;
 use super::{
     Meteor, Sample,
     cases::{Key, by_person, shown},
-    generation::{Prediction, score},
-    plot::{Bar, Line, bars, lines},
+    generation::score,
+    plot::{Bar, Line, bars, escape, lines},
+    prediction::Prediction,
     stance::Heard,
 };
 use crate::Error;
 use copying::{Copied, parts};
 use expected::{Expected, MEASURES, expected};
 use identification::{Found, found};
-use locket::{prompt::Task, text};
+use locket::{Task, internals::text};
 use set::Sets;
 use table::table;
 
@@ -318,10 +319,6 @@ fn ends(runs: &[Run], count: usize) -> String {
         );
     }
     out + "</table>"
-}
-
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 mod copying;

@@ -1,6 +1,6 @@
 //! Runs of words, the features of several measures.
 
-use locket::{hash::hash, text};
+use locket::internals::{hash::hash, text};
 
 /// The hashes of all runs of `length` words of a text, in its order.
 pub(super) fn runs(said: &str, length: usize) -> Vec<u64> {

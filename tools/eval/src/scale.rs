@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use super::{ranking::read_edges, stats};
 use crate::Error;
-use locket::hash::draw;
+use locket::internals::hash::draw;
 use locket::{
-    output,
-    pack::Pack,
-    predict::{Predictor, Query},
+    Pack,
+    internals::{
+        output,
+        predict::{Predictor, Query},
+    },
 };
 use locket_builder::{
     graph::FitOptions,
@@ -26,7 +28,7 @@ const MET: u64 = 10;
 /// popularity within a cluster falling as a power of the rank, and two more. JSON: `items`, `pack_bytes`, `seconds`, `peak_rss_bytes`.
 ///
 /// # Errors
-/// [`locket::pack::PackError`], [`locket::Error::Cancelled`].
+/// [`locket::PackError`], [`locket::Error::Cancelled`].
 pub fn generate(
     items: usize,
     seed: u64,
@@ -61,7 +63,7 @@ pub fn generate(
 /// Builds a pack at `out` from `user item item ...` lines. JSON as [`generate`].
 ///
 /// # Errors
-/// As [`super::graph`] and [`locket::pack::PackError`].
+/// As [`super::graph`] and [`locket::PackError`].
 pub fn from_edges(
     train: &Path,
     fit: FitOptions,
@@ -97,7 +99,7 @@ fn built(
 /// `open_ms`, `median_ms`, `p95_ms`, `rss_bytes`, `peak_rss_bytes`, `pack_bytes`.
 ///
 /// # Errors
-/// [`locket::pack::PackError`]; [`locket::Error::Argument`] without people.
+/// [`locket::PackError`]; [`locket::Error::Argument`] without people.
 pub fn scale(pack: &Path, history: usize, k: usize, people: usize, seed: u64) -> Result<Value, Error> {
     if people == 0 {
         return Err(locket::Error::Argument("at least one person must ask".into()).into());

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Sample, cases::Key, runs::runs, stats::resamples};
-use locket::interaction::Interaction;
+use locket::Interaction;
 use locket_builder::profile::Profile;
 
 /// What content people write, and what others do.
@@ -135,7 +135,7 @@ fn deviation(values: impl Iterator<Item = f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locket::hash::draw;
+    use locket::internals::hash::draw;
 
     fn said(text: &str, stars: f32) -> Interaction {
         Interaction { rating: Some(stars), ..Interaction::new("item", text) }

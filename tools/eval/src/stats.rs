@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use locket::hash::draw;
+use locket::internals::hash::draw;
 
 /// Values of one metric over the evaluated people.
 #[derive(Debug, Clone, Default)]

@@ -7,25 +7,28 @@ use std::{
 };
 
 use super::{
-    cases::{Case, Key, shown},
-    generation::{HALVES, Method, Prediction, Settings},
+    cases::{Case, Key, capped},
     items,
     journal::Journal,
+    prediction::{HALVES, Prediction},
+    settings::{Method, Settings},
 };
 use crate::Error;
 use locket::{
-    augment::{self, Job},
-    choose::matching_texts,
-    generate::{self, Choice, WriteOptions, Written},
-    ground::{self, Grounding, NEIGHBOURS, Target},
-    guard,
-    hash::{hash, spread},
-    interaction::{Interaction, Record},
-    llm::{Decoder, DecoderOptions, Model, Sampling},
-    pack::{Pack, author_key},
-    predict::Predictor,
-    prompt::{Example, Material, Task},
-    text,
+    Model, Pack, Record, Sampling, Task, WriteOptions, Written, author_key,
+    internals::{
+        context::{self, Grounding, NEIGHBOURS, Target, selection::matching_texts},
+        generation::{
+            candidates, guard, request,
+            reranking::{self, Choice},
+            synthetic::{self, Job},
+        },
+        hash::{hash, spread},
+        llm::{Decoder, DecoderOptions},
+        predict::Predictor,
+        prompt::{Example, Material},
+        text,
+    },
 };
 use locket_builder::profile::Profile;
 
@@ -116,21 +119,21 @@ impl<'a> Writer<'a> {
         let requests = |(m, case): (&Material, &&Case)| {
             let seed = seed(self.settings, &case.person);
             let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
-            generate::candidates(model, m, &generate::request(model, m, &options), &options)
+            candidates::candidates(model, m, &request::request(model, m, &options), &options)
         };
         let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
         let completions = guard::run(decoder, jobs, options, &mut |_| alive(), &mut |_| ())?;
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
-            let all = guard::originals(material, generate::read_all(material, completions))?;
+            let all = guard::originals(material, candidates::read_all(material, completions))?;
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
                 let choice = Choice::new(material, all);
                 row.taken = halves(&choice, row.candidates.len(), &row.user);
                 choice.best()
             } else {
-                generate::best(material, all)
+                reranking::best(material, all)
             };
             let written = written.unwrap_or_default();
             row.tokens += written.tokens;
@@ -192,10 +195,6 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     taken
 }
 
-pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Interaction] {
-    shown(&person.history, settings.history_cap)
-}
-
 pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
     let target = Target::of(&person.target, settings.task);
     let grounding = Grounding::new(pack, Some(author_key(&person.user)));
@@ -232,7 +231,7 @@ fn write_synthetic(
         }
     }
     let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
-    let attempts = augment::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
+    let attempts = synthetic::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
     let seconds = part(begun, cases.len());
     let blank = |case: &&Case| {
         let ((user, earlier), records, refused) = (case.key(), Vec::new(), Vec::new());
@@ -259,10 +258,10 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     let target = Target::of(&person.target, settings.task);
     let words = grounding.target_words(&target);
     let history = capped(settings, person);
-    let query = locket::predict::Query {
+    let query = locket::internals::predict::Query {
         target: pack.find(target.item),
         target_text: Some(&words),
-        ..ground::query(pack, history)
+        ..context::query(pack, history)
     };
     let items = items::choose(pack, predictor, &query, settings, person);
     let seed = seed(settings, person);
@@ -332,6 +331,7 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use locket::Interaction;
 
     #[test]
     fn what_an_earlier_rule_chose_is_chosen_again() {

@@ -87,7 +87,7 @@ fn stems_are_those_of_nltk() {
     let mut words: Vec<String> = lemmas.step_by(19).map(str::to_owned).collect();
     for text in Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap) {
         for (i, _) in text.interactions() {
-            words.extend(locket::text::words(&i.text));
+            words.extend(locket::internals::text::words(&i.text));
         }
     }
     for end in ["s", "ed", "ing", "ly", "ational", "fulness", "ically"] {

@@ -4,11 +4,8 @@
 use std::ops::ControlFlow;
 
 use locket::{
-    engine::{Engine, GenerateRequest},
-    generate::WriteOptions,
-    llm::{Calibration, LoadOptions, Model, STARS, Sampling, gguf},
-    prompt::Task,
-    store::Key,
+    Engine, GenerateRequest, Key, LoadOptions, Model, Sampling, Task, WriteOptions,
+    internals::llm::{Calibration, STARS, gguf},
 };
 
 /// The tiny model with an adapter that corrects ratings like this.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -14,6 +13,7 @@ from . import clean, filters
 from .algebra import fnv
 from .filters import Filters
 from .order import KEPT, numbered
+from .population import Numbered
 from .texts import line
 
 INTERACTION = T.StructType(
@@ -85,22 +85,6 @@ def complete(rows: DataFrame) -> DataFrame:
     if "seq" not in rows.columns:
         rows = numbered(rows, F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
     return rows.where(F.col("user").isNotNull() & F.col("item").isNotNull())
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """Interactions with people and items as numbers, in the order in which they first appear.
-
-    `met`: user, item, seq (the first), each pair once. `said`: the public texts on one line; None where there is none.
-    `items`: number, item, title, category. `keys`: of each item, by number.
-    """
-
-    spark: SparkSession
-    met: DataFrame
-    said: DataFrame | None
-    items: DataFrame
-    people: int
-    keys: np.ndarray
 
 
 def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, object]]:

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from . import tables, texts
 from .algebra import Fit
 from .filters import Filters
-from .frames import Numbered, number
+from .frames import number
 from .order import KEPT, numbered
+from .population import Numbered
 from .parts import Writer
 
 LEARNERS, ROUNDS = 1_000, 4

@@ -6,7 +6,6 @@ import functools
 import math
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,9 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from .order import KEPT, numbered
+from .population import Numbered
 
-if TYPE_CHECKING:
-    from .frames import Numbered
 
 TERMS_PER_ITEM = 64
 TITLE_BOOST = 3

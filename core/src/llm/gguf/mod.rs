@@ -1,7 +1,7 @@
 //! GGUF files, checked in safe Rust before llama.cpp sees them.
 //!
 //! llama.cpp ends the process on many kinds of malformed file (`GGML_ASSERT`), and an app cannot catch that. So every
-//! model and adapter passes here first: the container ([`parse`]), then what a model must say of itself ([`ModelFacts`])
+//! model and adapter passes here first: the container (`parse`), then what a model must say of itself ([`ModelFacts`])
 //! or an adapter of itself and its base ([`check_adapter`]). What is not understood is refused. The format is described in
 //! `docs/gguf.md` of the ggml repository; the limits are ours and lie well above every released model.
 //!

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use sprs::CsMatViewI;
 
 use super::accumulator::Accumulator;
-use locket::graph::{Edges, keep_largest};
+use locket::internals::graph::{Edges, keep_largest};
 
 /// Nearest items kept per item. An edge is kept if either end counts the other among its nearest, so that every
 /// item that shares a term with another can be reached.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Adjacency, Exponents, accumulator::Accumulator, spectral::Spectrum};
-use locket::{
+use locket::internals::{
     graph::{Edges, Factors, MAX_DIMENSION, keep_largest},
     hash::draw,
 };

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use locket::graph::{Mixture, Tables, recency_weights};
+use locket::internals::graph::{Mixture, Tables, recency_weights};
 
 /// One person's history, the latest last, and what they met next.
 pub struct Example {
@@ -145,7 +145,7 @@ fn negative_log_likelihood(f: &Features, weights: &[f64; KINDS], averaging: f32)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use locket::graph::{Edges, Factors};
+    use locket::internals::graph::{Edges, Factors};
 
     /// Where targets follow one kind of evidence and another is noise, the first gains weight and the other loses it.
     #[test]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use sprs::CsMatViewI;
 
 use super::Adjacency;
-use locket::hash::uniform;
+use locket::internals::hash::uniform;
 
 /// Extra directions that make the wanted ones accurate.
 const OVERSAMPLING: usize = 32;

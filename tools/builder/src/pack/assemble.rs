@@ -41,9 +41,11 @@ use crate::{
     graph::{self, Example, FitOptions, Fitted},
 };
 use locket::{
-    graph::{Edges, MAX_DIMENSION},
-    output,
-    pack::PackError,
+    PackError,
+    internals::{
+        graph::{Edges, MAX_DIMENSION},
+        output,
+    },
 };
 
 /// Version of the parts.

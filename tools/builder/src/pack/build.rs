@@ -21,11 +21,8 @@ use crate::{
     profile::{Lines, Profile, ProfileError, Profiles},
 };
 use locket::{
-    hash::hash,
-    interaction::Interaction,
-    output,
-    pack::{Meta, PackError, author_key},
-    text,
+    Interaction, Meta, PackError, author_key,
+    internals::{hash::hash, output, text},
 };
 
 /// Which targets are kept out of the graph's structure (edges and content), as evaluations need it.

@@ -1,5 +1,5 @@
 use super::*;
-use locket::text::one_line;
+use locket::internals::text::one_line;
 
 /// Both builders are tested with these.
 const CASES: &str = include_str!("../../../../tests/cleaning.tsv");

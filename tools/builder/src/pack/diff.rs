@@ -1,4 +1,4 @@
-//! Signed deltas between two packs, as [`locket::pack::apply`] reads them.
+//! Signed deltas between two packs, as [`locket::apply`] reads them.
 
 use std::{io::Write, ops::ControlFlow, path::Path};
 
@@ -8,14 +8,16 @@ use zstd::{stream::write::Encoder, zstd_safe::CParameter};
 
 use crate::Error;
 use locket::{
-    output,
-    pack::{
-        DeltaReport, PackError,
-        delta::{MAGIC, Stretch, VERSION, digest, io_error, window},
-        format::{self, Section},
+    DeltaReport, PackError,
+    internals::{
+        output,
+        pack::{
+            delta::{MAGIC, Stretch, VERSION, digest, io_error, window},
+            format::{self, Section},
+        },
+        sys::Mapped,
+        text::hex,
     },
-    sys::Mapped,
-    text::hex,
 };
 
 /// zstd's level: packs are made seldom and sent often.
@@ -25,7 +27,7 @@ const LEVEL: i32 = 19;
 /// section and may stop the work; then nothing is left behind. Memory: both packs are mapped, the delta is held.
 ///
 /// # Errors
-/// [`PackError`] if one of them is not a whole pack, [`locket::pack::DeltaError::Io`], [`locket::Error::Output`] if `out` is one of the packs or no
+/// [`PackError`] if one of them is not a whole pack, [`locket::DeltaError::Io`], [`locket::Error::Output`] if `out` is one of the packs or no
 /// regular file, [`locket::Error::Cancelled`].
 pub fn diff(
     old: &Path,

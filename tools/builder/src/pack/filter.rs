@@ -14,7 +14,7 @@ use super::{
 /// What is left out of a pack. The default leaves out nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
-    /// [Author keys](locket::pack::author_key) of people who asked to be removed: nothing of theirs is read.
+    /// [Author keys](locket::author_key) of people who asked to be removed: nothing of theirs is read.
     pub removed: HashSet<u64>,
     /// Only items of these categories (regions, shops), if there are any: a shard. Case counts.
     pub categories: HashSet<String>,

@@ -13,7 +13,7 @@ use super::{
     terms::{Content, Statistics, content},
 };
 use crate::graph::{self, Example, FitOptions, Fitted, Learner};
-use locket::{
+use locket::internals::{
     graph::{Edges, Mixture, Tables, popularity},
     hash::hash,
 };

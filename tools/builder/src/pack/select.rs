@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{build::Row, terms::read_row};
-use locket::pack::words::terms;
+use locket::internals::pack::words::terms;
 
 /// Of a blockbuster's texts only this many, the latest, are compared with each other; the rest come behind them.
 const COMPARED: usize = 200;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::build::{Item, Row};
-use locket::{
+use locket::internals::{
     pack::words::{idf, terms},
     text,
 };

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{BuildError, Error};
 use locket::{
-    graph::Edges,
-    output,
-    pack::{
-        Meta, PackError,
-        format::{ALIKE, PEOPLE, PackWriter, Section},
+    Meta, PackError,
+    internals::{
+        graph::Edges,
+        output,
+        pack::format::{ALIKE, PEOPLE, PackWriter, Section},
     },
 };
 

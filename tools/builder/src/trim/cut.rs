@@ -11,7 +11,7 @@ use std::{
     io::{self, Write},
 };
 
-use locket::llm::gguf::{
+use locket::internals::llm::gguf::{
     Array, Gguf, GgufError, TRIMMED, Value,
     parse::{ARRAY, TEXT, U32},
     vocabulary,

@@ -21,9 +21,12 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::{Error, profile::Profiles};
 use locket::{
-    llm::{LlmError, Model, Prompt, Token, gguf, sha256},
-    output,
-    prompt::{self, Example},
+    LlmError, Model,
+    internals::{
+        llm::{Prompt, Token, gguf, sha256},
+        output,
+        prompt::{self, Example},
+    },
 };
 
 /// What was left out, and what is left.

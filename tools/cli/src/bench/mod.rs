@@ -8,11 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use locket::llm::{Decoder, DecoderOptions, Model, Phase, Prompt, Request, Sampling};
+use locket::{
+    Model, Sampling,
+    internals::llm::{Decoder, DecoderOptions, Phase, Prompt, Request},
+};
 use locket_eval::peak_rss_bytes;
 use serde_json::{Value, json};
 
-use crate::{output::say, ui};
+use crate::{open, output::say, ui};
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  locket bench --model gemma-3-270m --json")]
@@ -48,7 +51,7 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    let model = ui::load_model(&args.model, args.adapter.as_deref())?;
+    let model = open::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
     let mut value = decoding(&model, load, args)?;
     // Before a second copy of the model is loaded.

@@ -7,19 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use locket::{
-    engine::{AugmentOptions, Engine, GenerateRequest},
-    interaction::Interaction,
-    llm::{LoadOptions, Model},
-    prompt::Task,
-    store::Key,
-};
+use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Key, LoadOptions, Model, Task};
 use locket_builder::pack::{BuildOptions, build};
 use locket_eval::peak_rss_bytes;
 use serde_json::{Value, json};
 
 use super::ms;
-use crate::{demo::SAMPLE, ui};
+use crate::{demo::SAMPLE, open, ui};
 
 /// A text of the person's history, a little different each time.
 fn text(n: usize) -> Interaction {
@@ -116,7 +110,7 @@ pub fn engine(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
     std::fs::write(&sample, SAMPLE)?;
     build(&[sample], &pack, &BuildOptions::default(), |_| ui::alive())?;
     let engine = Engine::open(dir.path().join("store"), &Key::generate()?)?
-        .with_pack(ui::open_pack(&pack)?)
+        .with_pack(open::open_pack(&pack)?)
         .with_threads(ui::threads())
         .with_model(model)?;
     for n in 0..history {

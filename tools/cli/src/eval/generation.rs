@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use locket::prompt::Task;
-use locket_eval::generation::{Method, Settings, generation};
+use locket::Task;
+use locket_eval::{Method, Settings, generation::generation};
 use serde_json::Value;
 
-use crate::{files, ui};
+use crate::{files, open, ui};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     candidates: usize,
     /// How much more a text is to be the person's than what would be written without their texts; 0 is about half the work
-    #[arg(long, value_name = "WEIGHT", default_value_t = locket::generate::CONTRAST)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
     /// Most tokens of a text
     #[arg(long, default_value_t = 128)]
@@ -150,15 +150,15 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
         files::check_output(out, profiles.chain([args.pack.as_deref(), adapter]))?;
     }
     let model = match &args.model {
-        Some(model) if method != Method::Copy => Some(ui::load_model(model, adapter)?),
+        Some(model) if method != Method::Copy => Some(open::load_model(model, adapter)?),
         _ => None,
     };
-    let pack = args.pack.as_deref().map(ui::open_pack).transpose()?;
+    let pack = args.pack.as_deref().map(open::open_pack).transpose()?;
     let mut settings = Settings::new(args.task.into(), method);
     settings.history_cap = args.history_cap;
     settings.limit = args.limit;
     settings.targets = args.targets.into();
-    settings.validation = args.validation.map(locket_eval::align::Share);
+    settings.validation = args.validation.map(locket_eval::ValidationSplit);
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
     settings.options.contrast = args.contrast;

@@ -5,7 +5,7 @@ mod generation;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use locket::{graph::Mixture, pack::Pack};
+use locket::{Pack, internals::graph::Mixture};
 use locket_builder::{
     graph::FitOptions,
     profile::{Profile, Profiles},
@@ -13,7 +13,7 @@ use locket_builder::{
 use locket_eval::{Asked, Population};
 use serde_json::{Value, json};
 
-use crate::{output::say, ui};
+use crate::{open, output::say, ui};
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -210,7 +210,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 Some(train) => locket_eval::asked(&train, test.as_deref())?,
                 None => Profiles::of_all(&profiles).map(|p| p.map(asked)).collect::<Result<_, _>>()?,
             };
-            let packs: Vec<Pack> = packs.iter().map(|p| ui::open_pack(p)).collect::<anyhow::Result<_>>()?;
+            let packs: Vec<Pack> = packs.iter().map(|p| open::open_pack(p)).collect::<anyhow::Result<_>>()?;
             let bar = ui::bar(sample.min(people.len()) as u64, "people asked");
             let value = locket_eval::agreement([&packs[0], &packs[1]], &people, (k, reach), sample, &|n| {
                 bar.inc(n as u64);

@@ -5,9 +5,12 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use locket::{
-    llm::{Model, Token},
-    prompt::{Material, TEXT_WORDS, Task},
-    text,
+    Model, Task,
+    internals::{
+        llm::Token,
+        prompt::{Material, TEXT_WORDS},
+        text,
+    },
 };
 
 /// What a model is trained on: tokens exactly as they stand when it writes, so that the trainer needs no tokenizer.

@@ -1,7 +1,7 @@
 //! Alignment: what a model is fitted on so that it plans first and then writes (GraSPeR, section on reasoning alignment).
 //!
 //! # Overview
-//! - [`Share`] cuts people into those that a model may learn from and those that it is judged on.
+//! - [`ValidationSplit`](crate::ValidationSplit) cuts people into those that a model may learn from and those that it is judged on.
 //! - [`examples`](fn@examples) turns profiles into training [`Example`]s: the very tokens of the prompts that the engine
 //!   writes, of all tasks, with and without plans, with histories cut to 0..4.
 //! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
@@ -30,40 +30,28 @@ pub use ratings::{Rated, ratings};
 pub use search::{Judge, SearchOptions, Searched, search};
 pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
 
-use crate::Error;
+use crate::{Error, settings::ValidationSplit};
 use locket::{
-    choose::matching_texts,
-    ground::{Grounding, NEIGHBOURS, Target},
-    hash::{hash, spread},
-    interaction::Interaction,
-    llm::{Model, STARS},
-    output,
-    pack::{Pack, author_key},
-    prompt::{Material, TEXT_WORDS, Task},
-    reason::ReasoningPath,
-    text,
+    Interaction, Model, Pack, ReasoningPath, Task, author_key,
+    internals::{
+        context::{Grounding, NEIGHBOURS, Target, selection::matching_texts},
+        hash::{hash, spread},
+        llm::STARS,
+        output,
+        prompt::{Material, TEXT_WORDS},
+        text,
+    },
 };
 use locket_builder::{
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
 };
 
-/// Which part of the people is kept for validation, by their ids alone: the same in every file and every run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share(pub f64);
-
-impl Share {
-    /// Whether nothing may be learnt from this person.
-    pub fn validates(self, user: &str) -> bool {
-        ((spread(&format!("{user}\nvalidation")) >> 11) as f64) < self.0 * (1u64 << 53) as f64
-    }
-}
-
 /// What to make examples of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExampleOptions {
     /// People to leave out.
-    pub validation: Share,
+    pub validation: ValidationSplit,
     /// Examples of those people instead, of whose prompts nothing is learnt: for a loss that no text learnt by heart lowers.
     pub left_out: bool,
     /// Most examples that end with a text of one person: the held-out one, and later ones of the history.
@@ -87,7 +75,7 @@ pub struct ExampleOptions {
 impl Default for ExampleOptions {
     fn default() -> Self {
         Self {
-            validation: Share(0.2),
+            validation: ValidationSplit(0.2),
             left_out: false,
             per_person: 6,
             planned: 70,
@@ -119,7 +107,7 @@ pub struct Made {
 /// Writes the examples of `files` to `out`, one line of JSON each. The graph is built with every target held out.
 ///
 /// # Errors
-/// [`locket_builder::profile::ProfileError`], [`locket::pack::PackError`], [`locket::Error::Io`], [`locket::Error::Cancelled`].
+/// [`locket_builder::profile::ProfileError`], [`locket::PackError`], [`locket::Error::Io`], [`locket::Error::Cancelled`].
 pub fn examples(
     files: &[PathBuf],
     model: &Model,
@@ -242,7 +230,7 @@ impl<'o> Corpus<'o> {
 }
 
 /// The texts that must not be learnt, as they stand in prompts.
-fn taboo(files: &[PathBuf], validation: Share) -> Result<HashSet<u64>, Error> {
+fn taboo(files: &[PathBuf], validation: ValidationSplit) -> Result<HashSet<u64>, Error> {
     let mut all = HashSet::new();
     for profile in Profiles::of_all(files) {
         let profile = profile?;
@@ -304,7 +292,7 @@ fn drawn<'i>(
             grounding.material(task, reasoning, own, &target, neighbours)
         }
     };
-    let path = ReasoningPath::of(answered).to_string();
+    let path = ReasoningPath::of(answered.title.as_deref(), &answered.text, answered.stars()).to_string();
     let title = text::quoted(answered.title.as_deref().unwrap_or_default(), usize::MAX);
     let review = text::quoted(&answered.text, usize::MAX);
     let mut phases = if material.reasoning { vec![path] } else { Vec::new() };

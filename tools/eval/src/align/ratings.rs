@@ -11,9 +11,12 @@ use serde_json::json;
 use super::{Corpus, Draft, ExampleOptions, inputs};
 use crate::{Error, Journal};
 use locket::{
-    generate::{self, WriteOptions},
-    llm::{Calibration, Decoder, DecoderOptions, Model, STARS, Token, median},
-    output,
+    Model, WriteOptions,
+    internals::{
+        generation::request,
+        llm::{Calibration, Decoder, DecoderOptions, STARS, Token, median},
+        output,
+    },
 };
 
 /// What was fitted.
@@ -47,7 +50,7 @@ const TOGETHER: usize = 4;
 ///
 /// # Errors
 /// [`locket::Error::Argument`] if there are none, or if the model's vocabulary has no digits; as [`super::examples`](fn@super::examples), and
-/// [`locket::llm::LlmError`].
+/// [`locket::LlmError`].
 pub fn ratings(
     files: &[PathBuf],
     model: &Model,
@@ -74,7 +77,7 @@ pub fn ratings(
     let mut cases = Journal::<Case>::open(Some(journal), &settings)?;
     while let Some(rest) = corpus.drafts.get(cases.rows.len()..).filter(|rest| !rest.is_empty()) {
         let group = &rest[..rest.len().min(TOGETHER)];
-        let prompts = group.iter().map(|d| generate::request(model, &d.material, &write).prompt).collect();
+        let prompts = group.iter().map(|d| request::request(model, &d.material, &write).prompt).collect();
         let done = cases.rows.len();
         let logits = logits(&mut decoder, prompts, &stars.tokens, &mut || progress(done, total))?;
         for (logits, truth) in logits.into_iter().zip(group.iter().filter_map(Draft::truth)) {

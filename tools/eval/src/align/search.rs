@@ -13,13 +13,15 @@ use serde_json::json;
 use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made, inputs};
 use crate::{Error, Journal, Meteor, rouge1};
 use locket::{
-    generate::{self, WriteOptions},
-    hash::spread,
-    llm::{Decoder, DecoderOptions, Model, OnEvent, Phase, Request, Sampling, Token},
-    output,
-    prompt::{Material, Task},
-    reason::{self, ReasoningPath},
-    text,
+    Model, OnEvent, ReasoningPath, Sampling, Task, WriteOptions,
+    internals::{
+        generation::request,
+        hash::spread,
+        llm::{Decoder, DecoderOptions, Phase, Request, Token},
+        output, plan,
+        prompt::Material,
+        text,
+    },
 };
 
 /// What makes a path golden.
@@ -95,7 +97,7 @@ const TOGETHER: usize = 4;
 /// Writes the planned examples of `files` with golden paths to `out`; an interrupted search is continued.
 ///
 /// # Errors
-/// As [`super::examples`](fn@super::examples), and [`locket::llm::LlmError`].
+/// As [`super::examples`](fn@super::examples), and [`locket::LlmError`].
 pub fn search(
     files: &[PathBuf],
     model: &Model,
@@ -210,10 +212,10 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
         material.ask.text = draft.answer.phases.last().cloned();
     }
     let sampling = Sampling { temperature: 1.0, top_p: 0.98, repeat_penalty: 1.0, ..Sampling::VARIED.with_seed(seed) };
-    let mut request = generate::request(model, &material, &WriteOptions { sampling, ..*write });
+    let mut request = request::request(model, &material, &WriteOptions { sampling, ..*write });
     request.phases.truncate(1);
     // The true text may be of any length, also one that this person seldom writes.
-    request.phases[0].grammar = Some(reason::grammar(None));
+    request.phases[0].grammar = Some(plan::grammar(None));
     request
 }
 
@@ -242,7 +244,7 @@ fn judge(
     let mut priors = Vec::new();
     let mut requests = Vec::new();
     for (draft, all) in group.iter().zip(candidates.iter()) {
-        let request = generate::request(model, &draft.material, write);
+        let request = request::request(model, &draft.material, write);
         let Answer { phases, most } = &draft.answer;
         let last = phases.len() - 1;
         let mut truth = model.tokens(&format!(" {}", phases[last]));

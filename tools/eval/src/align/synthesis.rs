@@ -13,17 +13,16 @@ use serde_json::json;
 use super::{Corpus, Draft, ExampleOptions, inputs};
 use crate::{Error, Journal};
 use locket::{
-    augment::{self, Job},
-    choose::matching_texts,
-    generate::WriteOptions,
-    ground::{self, Grounding, NEIGHBOURS, Target},
-    hash::spread,
-    interaction::Record,
-    llm::{DecoderOptions, Model},
-    output,
-    pack::author_key,
-    predict::{Predictor, Query},
-    prompt::{Example, Task},
+    Model, Record, Task, WriteOptions, author_key,
+    internals::{
+        context::{self, Grounding, NEIGHBOURS, Target, selection::matching_texts},
+        generation::synthetic::{self, Job},
+        hash::spread,
+        llm::DecoderOptions,
+        output,
+        predict::{Predictor, Query},
+        prompt::Example,
+    },
 };
 
 /// How to synthesize.
@@ -64,7 +63,7 @@ const TOGETHER: usize = 16;
 /// the history. An interrupted call is continued.
 ///
 /// # Errors
-/// As [`super::examples`](fn@super::examples), and [`locket::llm::LlmError`].
+/// As [`super::examples`](fn@super::examples), and [`locket::LlmError`].
 pub fn synthesize(
     files: &[PathBuf],
     model: &Model,
@@ -99,8 +98,8 @@ pub fn synthesize(
             owners.extend(std::iter::repeat_n(n, these.len()));
             jobs.extend(these);
         }
-        let mut alive = |_: locket::llm::Event<'_>| progress(done, drafts.len());
-        let attempts = augment::write(&mut decoder, &jobs, &write.into(), &mut |_, _| (), &mut alive)?;
+        let mut alive = |_: locket::Event<'_>| progress(done, drafts.len());
+        let attempts = synthetic::write(&mut decoder, &jobs, &write.into(), &mut |_, _| (), &mut alive)?;
         let mut records: Vec<Vec<Record>> = vec![Vec::new(); group.len()];
         for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
             records[owner].extend(attempt.kept);
@@ -125,9 +124,9 @@ impl Corpus<'_> {
         let query = Query {
             target: self.pack.find(&draft.item),
             target_text: Some(&words),
-            ..ground::query(&self.pack, &draft.history)
+            ..context::query(&self.pack, &draft.history)
         };
-        let items = ground::predict_written(&self.pack, predictor, &query, options.each);
+        let items = context::predict_written(&self.pack, predictor, &query, options.each);
         let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
         let job = |item| Job {
             item: self.pack.item(item).to_owned(),

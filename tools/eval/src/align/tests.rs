@@ -2,22 +2,33 @@ use super::*;
 
 #[test]
 fn shares() {
-    let users = |share: f64| (0..10_000).filter(|n| Share(share).validates(&format!("user {n}"))).count();
+    let users = |share: f64| (0..10_000).filter(|n| ValidationSplit(share).validates(&format!("user {n}"))).count();
     assert_eq!((users(0.0), users(1.0)), (0, 10_000));
     assert!((1_800..2_200).contains(&users(0.2)), "{}", users(0.2));
     // Who is left out of a small share is left out of a larger one.
-    assert!((0..1000).map(|n| n.to_string()).all(|u| !Share(0.2).validates(&u) || Share(0.3).validates(&u)));
+    assert!(
+        (0..1000)
+            .map(|n| n.to_string())
+            .all(|u| !ValidationSplit(0.2).validates(&u) || ValidationSplit(0.3).validates(&u))
+    );
 }
 
-fn shown(title: &str, text: &str) -> locket::prompt::Example {
-    locket::prompt::Example { title: Some(title.into()), text: text.into(), stars: Some(4), ..Default::default() }
+fn shown(title: &str, text: &str) -> locket::internals::prompt::Example {
+    locket::internals::prompt::Example {
+        title: Some(title.into()),
+        text: text.into(),
+        stars: Some(4),
+        ..Default::default()
+    }
 }
 
 /// What an example would have learnt, stretch by stretch.
 fn learnt(model: &Model, example: &Example) -> Vec<String> {
     let spell = |range: &std::ops::Range<usize>| {
         let mut bytes = Vec::new();
-        example.tokens[range.clone()].iter().for_each(|&t| model.spell(locket::llm::Token::new(t), &mut bytes));
+        example.tokens[range.clone()]
+            .iter()
+            .for_each(|&t| model.spell(locket::internals::llm::Token::new(t), &mut bytes));
         // Two line ends are one token in some vocabularies, two in others, of which one is learnt.
         String::from_utf8(bytes).unwrap().replace("\n\n", "\n")
     };
@@ -28,12 +39,12 @@ fn learnt(model: &Model, example: &Example) -> Vec<String> {
 fn answers_are_learnt_and_what_is_given_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = locket_tests::tiny::write(dir.path());
-    let model = Model::load(path, locket::llm::LoadOptions::default()).unwrap();
+    let model = Model::load(path, locket::LoadOptions::default()).unwrap();
     let long = "word ".repeat(TEXT_WORDS + 20);
     let mut material = Material {
         history: vec![shown("Mine", "An own text.")],
         neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
-        ask: locket::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
+        ask: locket::internals::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
         ..Material::default()
     };
     let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };

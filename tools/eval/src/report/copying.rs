@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use locket::{hash::hash, interaction::Interaction};
+use locket::{Interaction, internals::hash::hash};
 use locket_builder::profile::Profile;
 
 /// Words in a row of which nobody says by chance that others said them.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Rows;
-use crate::{Meteor, cases::Key, generation::Prediction, rouge1};
+use crate::{Meteor, cases::Key, prediction::Prediction, rouge1};
 
 /// ROUGE-1, METEOR and, where authors are looked for, the reciprocal rank of the author.
 pub(super) type Expected = BTreeMap<Key, Vec<f64>>;

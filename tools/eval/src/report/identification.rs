@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rows, set::Set};
+use super::{
+    Rows,
+    set::{FEWEST, Set},
+};
 use crate::{
     Sample,
     cases::{Key, by_person},
@@ -31,9 +34,6 @@ pub(super) fn found(set: &Set, rows: &Rows) -> Option<Found> {
     let title = sample(&rank(&|key| set.title(key)));
     Some(Found { by_text, title, real })
 }
-
-/// Fewest people of a run, or authors of a set, of whom a mean says something.
-pub(super) const FEWEST: usize = 30;
 
 fn sample(ranks: &BTreeMap<Key, f64>) -> Sample {
     by_person(ranks.iter().map(|((user, _), rank)| (user.as_str(), *rank)))

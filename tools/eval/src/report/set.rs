@@ -5,14 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{copying::Copying, identification::FEWEST};
+use super::copying::Copying;
 use crate::{
     Authors, Error,
     cases::{Key, before},
     stance::{Heard, Stance},
 };
-use locket::interaction::Interaction;
+use locket::Interaction;
 use locket_builder::profile::{Profile, Profiles};
+
+/// Fewest people of a run, or authors of a set, of whom a mean says something.
+pub(super) const FEWEST: usize = 30;
 
 /// Every set that a run named.
 pub(super) struct Sets {

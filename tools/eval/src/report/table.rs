@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Heard, Prediction, Run, Sample};
 use crate::runs::runs;
-use locket::text;
+use locket::internals::text;
 
 fn shown(sample: &Sample) -> String {
     with_error((sample.mean(), sample.standard_error()))

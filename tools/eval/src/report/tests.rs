@@ -1,5 +1,5 @@
 use super::*;
-use locket::interaction::Interaction;
+use locket::Interaction;
 use locket_builder::profile::Profile;
 
 fn write_run(dir: &Path, name: &str, method: &str, texts: &[(&str, &str, &str)]) {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::{interaction::Interaction, prompt::Example, retrieve::score_texts, text};
+use crate::{context::bm25::score_texts, history::Interaction, prompt::Example, text};
 
 /// How many of the places go to texts that match the request.
 const MATCHING: usize = 2;

@@ -8,10 +8,12 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::sentiment::sentiment;
-use crate::{interaction::Interaction, text};
-
+mod points;
 mod sentiment;
+
+use self::points::key_phrases;
+pub use self::sentiment::sentiment;
+use crate::text;
 
 /// How a text sounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -198,13 +200,12 @@ impl Length {
 }
 
 impl ReasoningPath {
-    /// The path that a text seems to follow, read off the text itself: the stance from the rating (or the
-    /// words), the length from its length, the points by RAKE.
-    pub fn of(interaction: &Interaction) -> Self {
-        let title = interaction.title.as_deref().unwrap_or_default();
-        let all = format!("{title}. {}", interaction.text);
+    /// Returns the path that a text seems to follow: the rating as given in `stars` or told by its words, the length
+    /// from its number of words, the points by RAKE.
+    pub fn of(title: Option<&str>, text: &str, stars: Option<u8>) -> Self {
+        let all = format!("{}. {text}", title.unwrap_or_default());
         // Words that nobody listed do not tell.
-        let stance = interaction.stars().unwrap_or(match sentiment(&all).unwrap_or(0) {
+        let stance = stars.unwrap_or(match sentiment(&all).unwrap_or(0) {
             s if s >= 2 => 5,
             1 => 4,
             0 => 3,
@@ -220,105 +221,28 @@ impl ReasoningPath {
             _ if loud => Tone::Angry,
             _ => Tone::Critical,
         };
-        let length = Length::of_words(text::word_count(&interaction.text));
+        let length = Length::of_words(text::word_count(text));
         Self { stance, tone, length, points: key_phrases(&all) }
     }
 }
 
-/// Up to [`MAX_POINTS`] key phrases in the order of the text, by RAKE (Rose et al. 2010): runs of words
-/// between stop words and punctuation, scored by the sum of degree/frequency of their words. In scripts without spaces each
-/// stretch between punctuation is a phrase, cut to [`UNSPACED_LETTERS`].
-fn key_phrases(all: &str) -> Vec<String> {
-    let lower = all.to_lowercase();
-    let mut phrases: Vec<Vec<&str>> = Vec::new();
-    for stretch in lower.split(|c: char| !(c.is_alphanumeric() || text::is_mark(c) || matches!(c, ' ' | '\'' | '-'))) {
-        let mut phrase = Vec::new();
-        for word in stretch.split(' ').chain(std::iter::once("")).flat_map(scripts) {
-            let (letters, unspaced) = (word.chars().count(), word.starts_with(text::is_unspaced));
-            let topical = is_word(word) && letters > 2 && !text::words(word).any(|w| text::is_stopword(&w));
-            if topical && phrase.len() < 3 {
-                phrase.push(word);
-            } else if !phrase.is_empty() {
-                phrases.push(std::mem::take(&mut phrase));
-            }
-            if unspaced && letters > 1 {
-                phrases.push(vec![beginning(word)]);
-            }
-        }
-    }
-    let score = |word: &str| {
-        let with: Vec<_> = phrases.iter().filter(|p| p.contains(&word)).collect();
-        with.iter().map(|p| p.len() as f32).sum::<f32>() / with.len() as f32
-    };
-    let mut scored: Vec<(usize, f32)> =
-        phrases.iter().enumerate().map(|(n, p)| (n, p.iter().map(|w| score(w)).sum())).collect();
-    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    let mut best: Vec<(usize, String)> = Vec::new();
-    for (n, _) in scored {
-        let phrase = phrases[n].join(" ");
-        if best.len() < MAX_POINTS && !best.iter().any(|b| b.1 == phrase) {
-            best.push((n, phrase));
-        }
-    }
-    best.sort();
-    best.into_iter().map(|b| b.1).collect()
-}
-
-/// Whether the grammar takes this as a word of a point.
-fn is_word(word: &str) -> bool {
-    let is_letter = |c: char| LETTERS.iter().any(|&(first, last)| (first..=last).contains(&c)) && !c.is_numeric();
-    let inner = |c: char| is_letter(c) || matches!(c, '-' | '\'');
-    word.starts_with(|c| is_letter(c) && !text::is_mark(c))
-        && word.chars().all(inner)
-        && word.chars().count() <= WORD_LETTERS
-}
-
-/// A word in parts: with spaces, or without.
-fn scripts(word: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut start, mut within) = (0, None);
-    for (at, c) in word.char_indices().filter(|&(_, c)| !text::is_mark(c)) {
-        let unspaced = text::is_unspaced(c);
-        if within.is_some_and(|w| w != unspaced) {
-            parts.push(&word[start..at]);
-            start = at;
-        }
-        within = Some(unspaced);
-    }
-    parts.push(&word[start..]);
-    parts
-}
-
-/// The beginning of a stretch without spaces, at most [`UNSPACED_LETTERS`] long, its last letter with all its marks.
-fn beginning(stretch: &str) -> &str {
-    let mut ends = stretch.char_indices().filter(|&(_, c)| !text::is_mark(c)).map(|(at, _)| at);
-    let most = stretch.char_indices().nth(UNSPACED_LETTERS).map_or(stretch.len(), |(at, _)| at);
-    if most == stretch.len() {
-        return stretch;
-    }
-    &stretch[..ends.rfind(|&end| end <= most).filter(|&end| end > 0).unwrap_or(most)]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{points::is_word, *};
     use proptest::prelude::*;
 
     #[test]
     fn a_text_has_a_path() {
-        let review =
-            Interaction::new("i", "The soft wool scarf is warm. It does not scratch, and my sister wants one!")
-                .with_title("Lovely scarf")
-                .with_rating(5.0);
-        let path = ReasoningPath::of(&review);
+        let text = "The soft wool scarf is warm. It does not scratch, and my sister wants one!";
+        let path = ReasoningPath::of(Some("Lovely scarf"), text, Some(5));
         assert_eq!(path.to_string(), "5 stars, enthusiastic, short: lovely scarf, soft wool scarf, sister wants");
         assert_eq!(path.to_string().parse(), Ok(path));
     }
 
     #[test]
     fn without_a_rating_words_tell() {
-        assert_eq!(ReasoningPath::of(&Interaction::new("i", "Terrible, a waste of money")).stance, 1);
-        assert_eq!(ReasoningPath::of(&Interaction::new("i", "Great and easy")).stance, 5);
+        assert_eq!(ReasoningPath::of(None, "Terrible, a waste of money", None).stance, 1);
+        assert_eq!(ReasoningPath::of(None, "Great and easy", None).stance, 5);
         assert!(sentiment("It was not good").is_some_and(|s| s < 0));
         assert_eq!(sentiment("Sturdy pot"), Some(1));
     }
@@ -337,15 +261,15 @@ mod tests {
             "",
         ] {
             assert_eq!(sentiment(text), None, "{text}");
-            assert_eq!(ReasoningPath::of(&Interaction::new("i", text)).stance, 3, "{text}");
-            assert_eq!(ReasoningPath::of(&Interaction::new("i", text).with_rating(1.0)).stance, 1, "{text}");
+            assert_eq!(ReasoningPath::of(None, text, None).stance, 3, "{text}");
+            assert_eq!(ReasoningPath::of(None, text, Some(1)).stance, 1, "{text}");
         }
     }
 
     #[test]
     fn points_are_in_any_script() {
         let points = |text: &str| {
-            let path = ReasoningPath::of(&Interaction::new("i", text).with_rating(4.0));
+            let path = ReasoningPath::of(None, text, Some(4));
             assert_eq!(path.to_string().parse::<ReasoningPath>(), Ok(path.clone()));
             path.points
         };
@@ -371,8 +295,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_gives_a_path_that_reads_back(text in "[\\PC文ไéж ]{0,200}", rating in proptest::option::of(1f32..=5.0)) {
-            let path = ReasoningPath::of(&Interaction { item: "i".into(), text, rating, ..Default::default() });
+        fn every_text_gives_a_path_that_reads_back(text in "[\\PC文ไéж ]{0,200}", stars in proptest::option::of(1u8..=5)) {
+            let path = ReasoningPath::of(None, &text, stars);
             let unspaced = |p: &String| p.chars().all(|c| text::is_unspaced(c) || text::is_mark(c));
             for point in &path.points {
                 let words = point.split(' ').count() <= 3 && point.split(' ').all(is_word);
@@ -383,7 +307,7 @@ mod tests {
 
         #[test]
         fn points_of_ascii_texts_hold_ascii_words(text in "[a-zA-Z0-9 ,.'!-]{0,120}") {
-            let points = ReasoningPath::of(&Interaction::new("i", text)).points;
+            let points = ReasoningPath::of(None, &text, None).points;
             prop_assert!(points.iter().all(|p| p.bytes().all(|b| matches!(b, b'a'..=b'z' | b' ' | b'\'' | b'-'))));
         }
     }

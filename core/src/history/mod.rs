@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{reason::ReasoningPath, text};
+use crate::{plan::ReasoningPath, text};
 
 /// One (item, title, text, rating, time) by one person, as it stands in profiles, stores and exports.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -1,13 +1,16 @@
 //! Several candidates for one text: what each of them is written from.
 
-use crate::{
-    generate::{self, WriteOptions, Written},
+use super::{
     guard::Job,
+    output::{WriteOptions, Written},
+    request,
+};
+use crate::{
     llm::{Completion, Model, Request, Sampling},
     prompt::{Example, Material},
 };
 
-/// The requests for all candidates of a text: `request`, which is that of [`request`](fn@generate::request), then others.
+/// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request::request), then others.
 ///
 /// What is likeliest behind a prompt is far better than what is drawn there, but it is one text. So the candidates for a text with a plan
 /// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
@@ -18,7 +21,7 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
         all.push(match views.0.get(n - 1) {
-            Some(shown) => Request { deadline: request.deadline, ..generate::request(model, shown, options) },
+            Some(shown) => Request { deadline: request.deadline, ..request::request(model, shown, options) },
             None => {
                 let mut drawn = all[views.drawn()].clone();
                 for phase in &mut drawn.phases {
@@ -83,29 +86,29 @@ pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written>
     let views = Views::new(material);
     let shown = (0..).map(|n| views.of(material, n));
     let whole = completions.iter().zip(shown).filter(|(c, m)| c.phases.len() == m.phases());
-    whole.map(|(c, m)| generate::read(m, c)).collect()
+    whole.map(|(c, m)| request::read(m, c)).collect()
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
-        generate::{best, request},
+        generation::{request::request, reranking::best},
         llm::{LoadOptions, PhaseOutput, Stop},
+        plan::{self, Length},
         prompt::{Ask, Task},
-        reason::{self, Length},
     };
 
     fn output(text: &str) -> PhaseOutput {
         PhaseOutput { text: text.into(), tokens: 2, stop: Stop::Matched, log_prob: -2.0, source: None }
     }
 
-    pub fn shown(text: &str, synthetic: bool) -> Example {
+    pub(crate) fn shown(text: &str, synthetic: bool) -> Example {
         Example { text: text.into(), synthetic, ..Example::default() }
     }
 
     /// A text to be planned and written from an invented text, an own one and one by another.
-    pub fn material() -> Material {
+    pub(crate) fn material() -> Material {
         Material {
             task: Task::Text,
             reasoning: true,
@@ -196,7 +199,7 @@ pub mod tests {
         material.ask.length = Some(Length::Long);
         let alike = |all: &[Request]| all.windows(2).all(|r| r[0].prompt == r[1].prompt);
         let all = requests(&model, &material, 6);
-        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&reason::grammar(Some(Length::Long)))));
+        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long)))));
         assert!(alike(&all));
         material.ask.length = None;
         assert!(!alike(&requests(&model, &material, 6)));

@@ -2,16 +2,9 @@
 //! those on similar items where the target has none; of a person who is known to write, those that
 //! sound like them.
 
-mod bm25;
-mod habit;
-mod topics;
-
 use std::collections::HashSet;
 
-pub use bm25::{Bm25, score_texts};
-pub use topics::Topics;
-
-use self::habit::Habit;
+use super::{author_style::Habit, bm25::score_texts};
 use crate::pack::{ItemId, Pack, PublicText};
 
 /// At most this many texts are ranked; a blockbuster's are sampled evenly.

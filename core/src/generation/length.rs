@@ -5,8 +5,8 @@
 
 use crate::{
     llm::WordLimit,
+    plan::Length,
     prompt::{Example, Material, Task},
-    reason::Length,
     text,
 };
 

@@ -6,10 +6,10 @@
 //! texts on the item, then the block to complete.
 
 use crate::{
-    interaction::{Interaction, Record},
+    history::{Interaction, Record},
     llm::{Model, Prompt},
     pack::PublicText,
-    reason::{self, Length, ReasoningPath},
+    plan::{self, Length, ReasoningPath},
     text,
 };
 
@@ -68,12 +68,7 @@ impl Example {
     }
 
     fn path(&self) -> ReasoningPath {
-        ReasoningPath::of(&Interaction {
-            title: self.title.clone(),
-            text: self.text.clone(),
-            rating: self.stars.map(f32::from),
-            ..Interaction::default()
-        })
+        ReasoningPath::of(self.title.as_deref(), &self.text, self.stars)
     }
 }
 
@@ -289,7 +284,7 @@ pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
     let forms = tasks.map(|task| Material::planned(task).form());
     let fixed = [HISTORY, OTHERS, NEXT].map(str::to_owned);
-    let plans = reason::beginnings().map(|plan| format!("Plan: {plan}\n"));
+    let plans = plan::beginnings().map(|plan| format!("Plan: {plan}\n"));
     let ratings = (1..=5).map(|stars| format!("Rating: {stars}\n"));
     forms.into_iter().chain(fixed).chain(plans).chain(ratings)
 }

@@ -1,6 +1,6 @@
 //! Whose texts are like the person's own.
 
-use super::Neighbour;
+use super::retriever::Neighbour;
 use crate::{
     style::{Style, cosine, style},
     text,

@@ -9,37 +9,39 @@ use std::{collections::HashMap, fs, path::PathBuf};
 use zeroize::Zeroizing;
 
 use crate::{
-    augment::Attempt,
-    session,
-    store::{Key, Lease, seal},
+    crypto,
+    generation::synthetic::Attempt,
+    store::{Caches, Lease},
 };
 
 /// Sealed files are multiples of this, so that the number of texts shows roughly only.
 const PAD: usize = 1 << 12;
-/// What the file is bound to.
+/// The file, in the folder of caches.
+const NAME_ON_DISK: &str = "unfinished";
+/// The associated data of the seal.
 const NAME: &str = "unfinished augmentation 1";
 
 /// A store's file of finished attempts.
 #[derive(Clone)]
-pub(crate) struct Unfinished {
+pub(crate) struct Checkpoint {
     path: PathBuf,
-    key: Key,
-    lease: Lease,
+    caches: Caches,
 }
 
-impl Unfinished {
-    pub(crate) fn new(path: PathBuf, key: Key, lease: Lease) -> Self {
-        Self { path, key, lease }
+impl Checkpoint {
+    pub(crate) fn new(caches: Caches) -> Self {
+        Self { path: caches.dir.join(NAME_ON_DISK), caches }
     }
 
     /// Ends when a record is forgotten that attempts may rest on.
     pub(crate) fn lease(&self) -> &Lease {
-        &self.lease
+        &self.caches.lease
     }
 
     /// The attempts by their jobs' keys.
     pub(crate) fn read(&self) -> HashMap<String, Attempt> {
-        let plain = fs::read(&self.path).ok().and_then(|sealed| seal::open(&self.key, NAME.as_bytes(), &sealed));
+        let plain =
+            fs::read(&self.path).ok().and_then(|sealed| crypto::open(&self.caches.key, NAME.as_bytes(), &sealed));
         // The padding is white space.
         plain.and_then(|plain| serde_json::from_slice(&plain).ok()).unwrap_or_default()
     }
@@ -54,31 +56,32 @@ impl Unfinished {
         let mut plain = Zeroizing::new(Vec::with_capacity(json.len().next_multiple_of(PAD)));
         plain.extend(json.iter());
         plain.resize(json.len().next_multiple_of(PAD), b' ');
-        let sealed = seal::seal(&self.key, NAME.as_bytes(), &plain).ok()?;
-        self.lease.keep(|| session::replace(&self.path, &sealed).ok())
+        let sealed = crypto::seal(&self.caches.key, NAME.as_bytes(), &plain).ok()?;
+        self.caches.keep(NAME_ON_DISK, &sealed).then_some(())
     }
 
     /// Forgets them.
     pub(crate) fn clear(&self) {
-        let _ = self.lease.keep(|| fs::remove_file(&self.path).ok());
+        let _ = self.caches.lease.keep(|| fs::remove_file(&self.path).ok());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Key;
 
     #[test]
     fn kept_under_one_key_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
-        let key = Key::generate().unwrap();
-        let file = Unfinished::new(dir.path().join("sessions/unfinished"), key.clone(), Lease::new(true));
+        let caches = |lease| Caches { dir: dir.path().join("sessions"), key: Key::generate().unwrap(), lease };
+        let file = Checkpoint::new(caches(Lease::new(true)));
         assert!(file.read().is_empty());
         let all = HashMap::from([("a job".to_owned(), Attempt { tokens: 7, ..Attempt::default() })]);
         file.write(&all);
         assert_eq!(file.read(), all);
         assert_eq!((fs::metadata(&file.path).unwrap().len() - 40) % PAD as u64, 0);
-        let other = Unfinished::new(file.path.clone(), Key::generate().unwrap(), Lease::new(true));
+        let other = Checkpoint::new(caches(Lease::new(true)));
         assert!(other.read().is_empty());
         fs::write(&file.path, b"damaged").unwrap();
         assert!(file.read().is_empty());
@@ -89,9 +92,9 @@ mod tests {
     #[test]
     fn nothing_is_kept_without_a_lease() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sessions/unfinished");
-        let file = Unfinished::new(path.clone(), Key::generate().unwrap(), Lease::new(false));
+        let (dir, key) = (dir.path().join("sessions"), Key::generate().unwrap());
+        let file = Checkpoint::new(Caches { dir, key, lease: Lease::new(false) });
         file.write(&HashMap::from([("a job".to_owned(), Attempt::default())]));
-        assert!(!path.exists());
+        assert!(!file.path.exists());
     }
 }

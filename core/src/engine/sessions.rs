@@ -7,8 +7,7 @@
 
 use std::{
     fs,
-    io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -16,8 +15,9 @@ use std::{
 use zeroize::Zeroizing;
 
 use crate::{
+    crypto,
     llm::{Decoder, Token, common_prefix},
-    store::{Key, Lease, files, seal},
+    store::{Caches, files},
     text,
 };
 
@@ -38,23 +38,21 @@ type Held = (String, Vec<Token>);
 /// A store's sessions on disk.
 #[derive(Clone)]
 pub(crate) struct Sessions {
-    dir: PathBuf,
-    key: Key,
+    caches: Caches,
     /// Most bytes of all files; the least recently used go first.
     pub(crate) most: u64,
     /// What the newest file holds, so that it is not written again.
     newest: Arc<Mutex<Option<Held>>>,
-    lease: Lease,
 }
 
 impl Sessions {
-    pub(crate) fn new(dir: PathBuf, key: Key, most: u64, lease: Lease) -> Self {
-        Self { dir, key, most, newest: Arc::default(), lease }
+    pub(crate) fn new(caches: Caches, most: u64) -> Self {
+        Self { caches, most, newest: Arc::default() }
     }
 
     /// Whether a record was forgotten since these were given out.
     pub(crate) fn ended(&self) -> bool {
-        !self.lease.holds()
+        !self.caches.lease.holds()
     }
 
     /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache.
@@ -82,9 +80,9 @@ impl Sessions {
 
     /// Opens a session and puts it back if its tokens are `wanted`.
     fn import(&self, decoder: &mut Decoder<'_>, name: String, wanted: impl FnOnce(&Decoder<'_>, &[Token]) -> bool) {
-        let path = self.dir.join(&name);
+        let path = self.caches.dir.join(&name);
         let Ok(sealed) = fs::read(&path) else { return };
-        let opened = seal::open_in_place(&self.key, name.as_bytes(), sealed);
+        let opened = crypto::open_in_place(&self.caches.key, name.as_bytes(), sealed);
         let Some((tokens, state)) = opened.as_ref().and_then(|plain| parse(plain)) else {
             // Of another key, or damaged: it will never open.
             let _ = fs::remove_file(&path);
@@ -100,7 +98,7 @@ impl Sessions {
 
     /// Keeps the state of `prefix`, which `decoder` has just read, unless it is kept already.
     pub(crate) fn keep(&self, decoder: &mut Decoder<'_>, prefix: &[Token]) {
-        if self.most == 0 || prefix.len() < WORTH || !self.lease.holds() {
+        if self.most == 0 || prefix.len() < WORTH || !self.caches.lease.holds() {
             return;
         }
         let Some(name) = self.name(decoder) else { return };
@@ -114,9 +112,8 @@ impl Sessions {
         if plain.len() as u64 > self.most {
             return;
         }
-        let Ok(sealed) = seal::seal(&self.key, name.as_bytes(), &plain) else { return };
-        let written = self.lease.keep(|| replace(&self.dir.join(&name), &sealed).ok());
-        if written.is_some() {
+        let Ok(sealed) = crypto::seal(&self.caches.key, name.as_bytes(), &plain) else { return };
+        if self.caches.keep(&name, &sealed) {
             *self.newest() = Some((name, prefix.to_vec()));
             self.evict();
         }
@@ -130,13 +127,13 @@ impl Sessions {
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
         let identity =
             format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.piece());
-        let key = self.key.derive(identity.as_bytes(), "locket session name");
+        let key = self.caches.key.derive(identity.as_bytes(), "locket session name");
         Some(format!("{}{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }
 
     /// Removes the files that were not used for longest, until the rest fits.
     fn evict(&self) {
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.dir)
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.caches.dir)
             .into_iter()
             .flatten()
             .flatten()
@@ -154,18 +151,6 @@ impl Sessions {
             }
         }
     }
-}
-
-/// Puts a cache's file in place, whole or not at all. Not synced: what a loss of power leaves does not open, and is removed or
-/// replaced then.
-#[doc(hidden)]
-pub fn replace(path: &Path, sealed: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(sealed)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Number of tokens, length of the state, tokens, state, padding.

@@ -6,12 +6,15 @@
 
 use std::collections::HashMap;
 
+use super::output::Written;
 use crate::{
-    generate::Written,
+    prompt::{Material, Task},
     style::{Margin, cosine, style},
     text,
 };
 
+/// Longest opening of a text as its title, in words.
+const OPENING_WORDS: usize = 10;
 /// What the margin to impostors counts. More finds authors no better, and costs words in common with what they wrote.
 const MARGIN: f64 = 1.5;
 
@@ -20,7 +23,7 @@ const MARGIN: f64 = 1.5;
 pub struct Voices<'t> {
     /// Texts by people in the same case: each counts like a candidate.
     pub others: Vec<&'t str>,
-    /// Texts by the person: how like them a candidate sounds (n-grams, see [`crate::style`]) counts as much as all agreement.
+    /// Texts by the person: how like them a candidate sounds (n-grams) counts as much as all agreement.
     pub own: Vec<&'t str>,
     /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
     /// counts half as much again.
@@ -110,9 +113,76 @@ fn size(bag: &HashMap<String, usize>) -> f64 {
     bag.values().sum::<usize>() as f64
 }
 
+/// The one that [`consensus`](crate::generation::reranking::consensus) takes; `tokens` counts what all of them took. For a title, how the text
+/// opens is one more. `None` of none.
+pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
+    // Among less than two there is no choice, and nothing to weigh.
+    if all.len() < 2 { all.pop() } else { Choice::new(material, all).best() }
+}
+
+/// Several texts for one request, to choose among all or some of them.
+#[doc(hidden)]
+pub struct Choice {
+    /// What was written, then the opening that may stand for a title.
+    all: Vec<Written>,
+    opening: Option<usize>,
+    ballot: Ballot,
+}
+
+impl Choice {
+    pub fn new(material: &Material, mut all: Vec<Written>) -> Self {
+        let opening = opening(material).filter(|_| all.len() > 1);
+        let mut voices = voices(material);
+        voices.others.extend(opening.as_deref());
+        let place = opening.as_ref().map(|_| all.len());
+        all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
+        let ballot = Ballot::new(&all, &voices);
+        Self { all, opening: place, ballot }
+    }
+
+    /// What [`best`] takes of all.
+    pub fn best(mut self) -> Option<Written> {
+        let tokens = self.all.iter().map(|w| w.tokens).sum();
+        let written = self.opening.unwrap_or(self.all.len());
+        let best = self.among(&(0..written).collect::<Vec<_>>())?;
+        Some(Written { tokens, ..self.all.swap_remove(best) })
+    }
+
+    /// The place of the best of those at `places`, or of the opening.
+    pub fn among(&self, places: &[usize]) -> Option<usize> {
+        self.ballot.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
+    }
+}
+
+/// The first words of the text that a title is asked for: many people begin with what they would put above.
+pub(crate) fn opening(material: &Material) -> Option<String> {
+    let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
+    let line = text::one_line(text);
+    Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
+}
+
+/// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for. Others have a say
+/// about a text only where the person has written none.
+fn voices(material: &Material) -> Voices<'_> {
+    let others = material.neighbours.iter();
+    match material.task {
+        Task::Text | Task::Synthetic => {
+            let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
+            Voices {
+                others: others.filter(|_| own.is_empty()).map(|n| n.text.as_str()).collect(),
+                own,
+                impostors: material.impostors.iter().map(String::as_str).collect(),
+            }
+        }
+        Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), ..Voices::default() },
+        Task::Rating => Voices::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::{Ask, Example};
 
     const NONE: Voices<'_> = Voices { others: Vec::new(), own: Vec::new(), impostors: Vec::new() };
 
@@ -191,5 +261,41 @@ mod tests {
     fn ratings_take_the_median() {
         let stars = |n| Written { rating: Some(n), ..Written::default() };
         assert_eq!(consensus(&[stars(1), stars(5), stars(4), stars(5), stars(3)], &NONE), Some(2));
+    }
+
+    fn shown(text: &str) -> Example {
+        Example { text: text.into(), ..Example::default() }
+    }
+
+    fn titled(titles: &[&str]) -> Option<String> {
+        let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
+        let material =
+            Material { task: Task::Title, ask: Ask { text: Some(text), ..Ask::default() }, ..Material::default() };
+        let titled = |t: &&str| Written { title: Some((*t).to_owned()), tokens: 2, ..Written::default() };
+        let written = best(&material, titles.iter().map(titled).collect()).unwrap();
+        assert_eq!(written.tokens, 2 * titles.len());
+        written.title
+    }
+
+    #[test]
+    fn the_opening_of_a_text_may_be_its_title() {
+        assert_eq!(titled(&["Great", "A nice present", "Five stars"]).unwrap(), "The lid does not close.");
+        assert_eq!(titled(&["Great value", "Great value", "Great value"]).unwrap(), "Great value");
+        assert_eq!(
+            titled(&["Lid does not close", "Lid will not close", "Lid does not close"]).unwrap(),
+            "Lid does not close"
+        );
+        // Alone, what the model wrote stands.
+        assert_eq!(titled(&["Great"]).unwrap(), "Great");
+    }
+
+    #[test]
+    fn others_have_a_say_where_the_person_has_written_nothing() {
+        let (invented, own) = (Example { synthetic: true, ..shown("An invented text.") }, shown("An own text."));
+        let neighbours = vec![shown("A text by another.")];
+        let mut material = Material { history: vec![invented, own], neighbours, ..Material::default() };
+        assert_eq!((voices(&material).others, voices(&material).own), (vec![], vec!["An own text."]));
+        material.history.truncate(1);
+        assert_eq!((voices(&material).others, voices(&material).own), (vec!["A text by another."], vec![]));
     }
 }

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{generate::Written, guard, prompt::Material, reason, retrieve::Topics, text};
+use super::{
+    constraint::{constraint, repeats},
+    output::Written,
+    overlap::{COPY_RUN, MAX_COPIED, copied_share, distinct_share},
+};
+use crate::{context::topics::Topics, plan, prompt::Material, text};
 
 /// Why a synthetic text was refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,10 +52,6 @@ impl Refusal {
 
 /// Fewest words of a synthetic text.
 pub const MIN_WORDS: usize = 4;
-/// Length of the word runs that count as copied.
-pub const COPY_RUN: usize = 6;
-/// Largest share of copied runs.
-pub const MAX_COPIED: f32 = 0.25;
 /// Smallest share of distinct word pairs.
 pub const MIN_DISTINCT: f32 = 0.6;
 
@@ -78,7 +79,7 @@ pub fn gate(written: &Written, material: &Material, topics: &Topics) -> Result<(
     if copied > MAX_COPIED {
         return Err(Refusal::Copy(copied));
     }
-    if guard::repeats(material, guard::constraint(material).as_deref(), written).is_some() {
+    if repeats(material, constraint(material).as_deref(), written).is_some() {
         return Err(Refusal::Repeated);
     }
     let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
@@ -88,7 +89,7 @@ pub fn gate(written: &Written, material: &Material, topics: &Topics) -> Result<(
     if !topics.about_item(&format!("{title}\n{body}")) {
         return Err(Refusal::OffItem);
     }
-    let feeling = reason::sentiment(body).unwrap_or(0);
+    let feeling = plan::sentiment(body).unwrap_or(0);
     if (path.stance >= 4 && feeling <= -2) || (path.stance <= 2 && feeling >= 2) {
         return Err(Refusal::OffStance(path.stance));
     }
@@ -102,30 +103,12 @@ fn other_language(said: &str, own: &str) -> Option<&'static str> {
     (said.script() != own.script() || sure).then(|| said.lang().code())
 }
 
-/// The share of runs of `n` words that are distinct (1 for texts shorter than a run): distinct-n.
-pub fn distinct_share(words: &[String], n: usize) -> f32 {
-    let all = words.windows(n).count();
-    let distinct: std::collections::HashSet<_> = words.windows(n).collect();
-    if all == 0 { 1.0 } else { distinct.len() as f32 / all as f32 }
-}
-
-/// The share of `words`' runs of `n` that stand in one of the sources (0 for texts shorter than a run).
-pub fn copied_share<'a>(words: &[String], sources: impl Iterator<Item = &'a str>, n: usize) -> f32 {
-    let all = words.windows(n).count();
-    if all == 0 {
-        return 0.0;
-    }
-    let sources: Vec<Vec<String>> = sources.map(|s| text::words(s).collect()).collect();
-    let known: std::collections::HashSet<&[String]> = sources.iter().flat_map(|s| s.windows(n)).collect();
-    words.windows(n).filter(|run| known.contains(*run)).count() as f32 / all as f32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
+        plan::ReasoningPath,
         prompt::{Example, Task},
-        reason::ReasoningPath,
     };
 
     fn shown(text: &str) -> Example {

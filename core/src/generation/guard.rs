@@ -5,106 +5,27 @@
 //! hold. The decoder ends a text in front of a repetition ([`NoRepeat`]); it then goes on from a prompt without the text that it was
 //! copying. Every text is checked once more when it is finished: what still repeats is cut, sentence by sentence.
 
-use std::sync::Arc;
-
+use super::{
+    constraint::{constraint, repeats, sources, whole},
+    output::{WriteOptions, Written},
+    request::{Begun, request_with_prefix},
+    reranking::opening,
+};
 use crate::{
-    Error, augment,
-    generate::{self, Begun, WriteOptions, Written},
-    llm::{
-        Completion, Decoder, Details, Event, LlmError, Model, NoRepeat, OnEvent, OnRepeat, PhaseOutput, Repeated,
-        Request, Stop,
-    },
-    prompt::{Example, Material, Task},
+    Error,
+    llm::{Completion, Decoder, Event, LlmError, Model, NoRepeat, OnEvent, OnRepeat, PhaseOutput, Request, Stop},
+    prompt::Material,
     text,
 };
 
-/// Shortest repetition in words, and the same for synthetic texts, whose gate looks at shorter runs.
-const REPETITION: u16 = 8;
-const SYNTHETIC_REPETITION: u16 = augment::COPY_RUN as u16;
 /// How often a text may go on from another prompt. In the last round tokens that would repeat are avoided one by one.
 const ROUNDS: usize = 3;
-/// Longest greeting or sign-off, in words.
-const FORMULA: usize = 12;
-
-/// Title and text of an example.
-fn whole(e: &Example) -> String {
-    format!("{}\n{}", e.title.as_deref().unwrap_or_default(), e.text)
-}
-
-/// Other people's texts that must not be repeated.
-fn others(material: &Material) -> Vec<String> {
-    let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
-    elsewhere.chain(material.reserved.iter().cloned()).collect()
-}
-
-/// All texts that must not be repeated, in the order in which [`constraint`] adds them.
-fn sources(material: &Material) -> Vec<String> {
-    others(material).into_iter().chain(material.history.iter().map(whole)).collect()
-}
-
-/// What a text for this material must not repeat.
-pub fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
-    if material.task == Task::Rating {
-        return None;
-    }
-    let others = others(material);
-    let own: Vec<String> = material.history.iter().map(whole).collect();
-    let names = material.neighbours.iter().filter_map(|e| e.item_title.as_deref());
-    let ask = &material.ask;
-    let asked: Vec<&str> = [&ask.item_title, &ask.title, &ask.text].into_iter().flatten().map(String::as_str).collect();
-    let owned = material.history.iter().filter_map(|e| e.item_title.as_deref());
-    let given: Vec<&str> = asked.iter().copied().chain(own.iter().map(String::as_str)).chain(owned).collect();
-    let details =
-        Details::new(others.iter().map(String::as_str).chain(names), material.names.iter().map(String::as_str), &given);
-    let words = if material.task == Task::Synthetic { SYNTHETIC_REPETITION } else { REPETITION };
-    let mut constraint = NoRepeat::new(details, words);
-    others.iter().for_each(|text| constraint.add(text));
-    without_formulas(&own).into_iter().for_each(|text| constraint.add(&text));
-    asked.iter().for_each(|text| constraint.grant(text));
-    (!constraint.is_empty()).then(|| Arc::new(constraint))
-}
-
-/// The person's texts without the greetings and sign-offs that two of them share: those are theirs to repeat.
-fn without_formulas(own: &[String]) -> Vec<String> {
-    let all: Vec<Vec<(usize, &str)>> = own.iter().map(|text| text::word_spans(text).collect()).collect();
-    let same = |a: &(usize, &str), b: &(usize, &str)| a.1.to_lowercase() == b.1.to_lowercase();
-    // Of texts that share half of their words one is a copy of the other.
-    let formula = |n: usize, words: usize| if words <= FORMULA && words * 2 <= all[n].len() { words } else { 0 };
-    let shared = |n: usize, count: &dyn Fn(usize, usize) -> usize| {
-        let others = (0..all.len()).filter(|&m| m != n).map(|m| formula(n, count(n, m)));
-        others.max().unwrap_or(0)
-    };
-    let opening = |n: usize, m: usize| all[n].iter().zip(&all[m]).take_while(|(a, b)| same(a, b)).count();
-    let closing =
-        |n: usize, m: usize| all[n].iter().rev().zip(all[m].iter().rev()).take_while(|(a, b)| same(a, b)).count();
-    let cut = |n: usize| {
-        let (from, to) = (shared(n, &opening), all[n].len() - shared(n, &closing));
-        let start = all[n].get(from).map_or(own[n].len(), |word| word.0);
-        let end = all[n].get(to).map_or(own[n].len(), |word| word.0);
-        own[n][start.min(end)..end].to_owned()
-    };
-    (0..own.len()).map(cut).collect()
-}
-
-/// What `written` repeats, if anything.
-pub fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
-    let constraint = constraint?;
-    let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
-    let repeated = said.filter_map(|said| constraint.repeated(said)).next();
-    repeated.or_else(|| mostly_copied(material, written.text.as_deref()?).then_some(Repeated::Run))
-}
-
-/// Whether much of a text stands in one that was shown, if not in one run.
-fn mostly_copied(material: &Material, said: &str) -> bool {
-    let words: Vec<String> = text::words(said).collect();
-    let shown = material.neighbours.iter().chain(&material.history).map(|e| e.text.as_str());
-    let sources = shown.chain(material.reserved.iter().map(String::as_str));
-    augment::copied_share(&words, sources, augment::COPY_RUN) > augment::MAX_COPIED
-}
 
 /// A text to write: what it is written from, and the request.
 pub struct Job {
+    /// What it is written from.
     pub material: Material,
+    /// The request.
     pub request: Request,
 }
 
@@ -125,6 +46,9 @@ pub fn run(
     first(decoder);
     let mut shown: Vec<Material> = jobs.iter().map(|job| job.material.clone()).collect();
     for round in 1..=ROUNDS {
+        for (completion, job) in completions.iter_mut().zip(&jobs) {
+            end_before_boilerplate(completion, &job.material);
+        }
         let open: Vec<usize> = (0..jobs.len()).filter(|&n| repeated(&completions[n]).is_some()).collect();
         if open.is_empty() {
             break;
@@ -153,6 +77,18 @@ fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
     completion.phases.last().filter(|phase| phase.stop == Stop::Repeated)
 }
 
+/// Takes a text as finished that ended in front of boilerplate, if it has a whole sentence.
+fn end_before_boilerplate(completion: &mut Completion, material: &Material) {
+    let prompted = sources(material).len();
+    let boilerplate = |phase: &&mut PhaseOutput| {
+        let whole = phase.text.trim_end().ends_with(['.', '!', '?']);
+        phase.stop == Stop::Repeated && phase.source.is_some_and(|n| n >= prompted) && whole
+    };
+    if let Some(phase) = completion.phases.last_mut().filter(boilerplate) {
+        phase.stop = Stop::End;
+    }
+}
+
 /// The text with the given number in the constraint, which is always that of the first prompt.
 fn copied(first: &Material, source: Option<usize>) -> Option<String> {
     source.and_then(|number| sources(first).into_iter().nth(number))
@@ -179,7 +115,7 @@ fn rest(
     let (done, text) = completion.phases.split_at(completion.phases.len() - 1);
     let done = done.iter().map(|phase| phase.text.clone()).collect();
     let text = text.iter().map(|phase| phase.text.clone()).collect();
-    let (request, stable) = generate::request_with_prefix(model, material, options, Some(&Begun { done, text }));
+    let (request, stable) = request_with_prefix(model, material, options, Some(&Begun { done, text }));
     let boundary = job.request.boundary.map(|_| stable);
     let mut request = Request { deadline: job.request.deadline, boundary, ..request };
     let first = job.request.phases.len() - request.phases.len();
@@ -226,7 +162,7 @@ pub fn originals(material: &Material, all: Vec<Written>) -> Result<Vec<Written>,
         return Ok(good);
     }
     let tokens: usize = bad.iter().map(|w| w.tokens).sum();
-    if let Some(opening) = generate::opening(material) {
+    if let Some(opening) = opening(material) {
         return Ok(vec![Written { title: Some(opening), tokens, ..Written::default() }]);
     }
     let mended = bad.iter().find_map(|written| mend(material, constraint.as_deref(), written));
@@ -260,6 +196,7 @@ fn mend(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::Example;
 
     fn shown(text: &str) -> Example {
         Example { text: text.into(), ..Example::default() }
@@ -281,6 +218,29 @@ mod tests {
         // The number of a source does not change when the prompt loses a text.
         let third = without(&second, copied(&first, Some(2)), 2);
         assert_eq!((texts(&third.neighbours), texts(&third.history)), (vec![], vec!["my second"]));
+    }
+
+    #[test]
+    fn ends_before_boilerplate() {
+        let material = Material { neighbours: vec![shown("theirs")], ..Material::default() };
+        let ended = |text: &str, source| {
+            let phase = PhaseOutput {
+                text: text.into(),
+                tokens: 1,
+                stop: Stop::Repeated,
+                log_prob: -1.0,
+                source: Some(source),
+            };
+            let mut completion = Completion { phases: vec![phase] };
+            end_before_boilerplate(&mut completion, &material);
+            completion.phases[0].stop
+        };
+        assert_eq!(ended("It pours well. ", 1), Stop::End);
+        assert_eq!(ended("It pours well. ", 0), Stop::Repeated, "a text in the prompt");
+        assert_eq!(ended("It pours ", 1), Stop::Repeated, "not a whole sentence");
+        let boilerplate = "It pours well. This review was collected as part of a promotion.";
+        let known = constraint(&Material { task: crate::prompt::Task::Text, ..material.clone() }).unwrap();
+        assert!(known.repeated(boilerplate).is_some());
     }
 
     #[test]

@@ -11,12 +11,25 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::StoreError;
+/// Errors of keys and sealing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The system gave no random bytes.
+    #[error("the system gives no random numbers: {0}")]
+    Random(String),
+    /// A key has another length than 32 bytes.
+    #[error("a key has 32 bytes, not {0}")]
+    Length(usize),
+    /// More than 256 GiB were to be sealed at once.
+    #[error("the text is too long")]
+    TooLong,
+}
 
 /// Bytes of a nonce, which stands in front of what is sealed.
-pub(super) const NONCE: usize = 24;
+pub(crate) const NONCE: usize = 24;
 /// Bytes of a tag, which stands behind it.
-pub(super) const TAG: usize = 16;
+pub(crate) const TAG: usize = 16;
 
 /// A 32-byte secret: the one that the host keeps for a store in Android's Keystore or Apple's Keychain. Wiped when it is
 /// dropped.
@@ -32,8 +45,8 @@ impl Key {
     /// A fresh key from the system's random generator.
     ///
     /// # Errors
-    /// [`StoreError::Random`].
-    pub fn generate() -> Result<Self, StoreError> {
+    /// [`KeyError::Random`].
+    pub fn generate() -> Result<Self, KeyError> {
         Ok(Self(random()?))
     }
 
@@ -58,10 +71,10 @@ impl Key {
 }
 
 impl TryFrom<&[u8]> for Key {
-    type Error = StoreError;
+    type Error = KeyError;
 
-    fn try_from(bytes: &[u8]) -> Result<Self, StoreError> {
-        bytes.try_into().map(Self).map_err(|_| StoreError::KeyLength(bytes.len()))
+    fn try_from(bytes: &[u8]) -> Result<Self, KeyError> {
+        bytes.try_into().map(Self).map_err(|_| KeyError::Length(bytes.len()))
     }
 }
 
@@ -73,14 +86,14 @@ impl std::fmt::Debug for Key {
 }
 
 /// N bytes from the system's random generator.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut out = [0; N];
-    getrandom::fill(&mut out).map_err(|e| StoreError::Random(e.to_string()))?;
+    getrandom::fill(&mut out).map_err(|e| KeyError::Random(e.to_string()))?;
     Ok(out)
 }
 
 /// Nonce, ciphertext and tag of `plain`, bound to `place`.
-pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let nonce = random::<NONCE>()?;
     let mut out = Vec::with_capacity(NONCE + plain.len() + TAG);
     out.extend_from_slice(&nonce);
@@ -88,7 +101,7 @@ pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, Sto
     let body = InOutBuf::from(&mut out[NONCE..]);
     let tag = key.cipher().encrypt_inout_detached(&XNonce::from(nonce), place, body);
     // Fails for messages of 256 GiB only; callers bound theirs long before.
-    let tag = tag.map_err(|_| StoreError::Interaction("the text is too long"))?;
+    let tag = tag.map_err(|_| KeyError::TooLong)?;
     out.extend_from_slice(&tag);
     Ok(out)
 }

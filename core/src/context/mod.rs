@@ -1,14 +1,23 @@
 //! From a person and a pack to the material of a prompt: what the graph and retrieval contribute.
 
+mod author_style;
+pub mod bm25;
+pub mod retriever;
+pub mod selection;
+pub mod topics;
+
 use crate::{
+    context::{
+        retriever::{Neighbour, Retriever},
+        topics::Topics,
+    },
     graph::recency_weights,
-    interaction::{Interaction, Record},
+    history::{Interaction, Record},
     llm::proper_names,
     pack::{ItemId, Pack, PublicText},
+    plan::Length,
     predict::{Predictor, Query},
     prompt::{Ask, Example, Material, Task},
-    reason::Length,
-    retrieve::{Neighbour, Retriever, Topics},
 };
 
 /// The item that is to be written on.

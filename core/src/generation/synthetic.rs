@@ -8,18 +8,20 @@ use std::{cell::RefCell, collections::VecDeque};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::{
+    gate::{Refusal, gate},
+    output::{WriteOptions, Written},
+    request,
+};
 use crate::{
     Error,
-    generate::{self, WriteOptions, Written},
+    context::topics::Topics,
     hash::hash,
-    interaction::{Interaction, Origin, Record},
+    history::{Interaction, Origin, Record},
     llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, Stop, common_prefix},
     prompt::Material,
-    retrieve::Topics,
     text,
 };
-
-pub use crate::gate::{COPY_RUN, MAX_COPIED, MIN_DISTINCT, MIN_WORDS, Refusal, copied_share, distinct_share, gate};
 
 /// Most times that an item's text is tried again where all candidates were refused.
 const RETRIES: u32 = 3;
@@ -126,7 +128,7 @@ pub fn write(
 
 /// The context that a decoder needs for these jobs, and how many tokens all of them begin with.
 pub(crate) fn room(model: &Model, jobs: &[Job], options: &WriteOptions) -> (usize, usize) {
-    let prompts: Vec<_> = jobs.iter().map(|job| generate::request(model, &job.material, options).prompt).collect();
+    let prompts: Vec<_> = jobs.iter().map(|job| request::request(model, &job.material, options).prompt).collect();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let Some((first, others)) = prompts.split_first() else { return (options.context(), 0) };
     let shared = others.iter().map(|p| common_prefix(first, p)).min().unwrap_or(0);
@@ -179,13 +181,13 @@ impl Feed for Writing<'_> {
         self.given.borrow_mut().push((job, candidate));
         let Job { material, .. } = &self.jobs[job];
         let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
-        Some(generate::request(self.model, material, &WriteOptions { sampling, ..self.options.write }))
+        Some(request::request(self.model, material, &WriteOptions { sampling, ..self.options.write }))
     }
 
     fn done(&mut self, number: usize, completion: Completion) {
         let (job, candidate) = self.given.borrow()[number];
         let Job { item, material, topics, .. } = &self.jobs[job];
-        let written = generate::read(material, &completion);
+        let written = request::read(material, &completion);
         self.reserved -= self.options.write.most_written();
         self.spent += written.tokens;
         let progress = &mut self.progress[job];

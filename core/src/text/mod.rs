@@ -1,5 +1,7 @@
 //! Small text helpers shared by retrieval, prompts, gates and metrics.
 
+pub mod escapes;
+
 use std::sync::LazyLock;
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};

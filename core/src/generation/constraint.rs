@@ -1,0 +1,106 @@
+//! The texts that an output must not repeat, as a no-repeat constraint.
+
+use std::sync::Arc;
+
+use super::{
+    output::Written,
+    overlap::{COPY_RUN, MAX_COPIED, copied_share},
+};
+use crate::{
+    llm::{Details, NoRepeat, Repeated},
+    prompt::{Example, Material, Task},
+    text,
+};
+
+/// Shortest repetition in words, and the same for synthetic texts, whose gate looks at shorter runs.
+const REPETITION: u16 = 8;
+const SYNTHETIC_REPETITION: u16 = COPY_RUN as u16;
+/// Longest greeting or sign-off, in words.
+const FORMULA: usize = 12;
+
+/// Boilerplate of review sites that models know by heart. It tells nothing about the item, and a text ends in front of it.
+const BOILERPLATE: [&str; 3] = [
+    "This review was collected as part of a promotion.",
+    "Thank you for taking the time to write a review.",
+    "Thank you for taking the time to share your feedback.",
+];
+
+/// Title and text of an example.
+pub(super) fn whole(e: &Example) -> String {
+    format!("{}\n{}", e.title.as_deref().unwrap_or_default(), e.text)
+}
+
+/// Other people's texts that must not be repeated.
+fn others(material: &Material) -> Vec<String> {
+    let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
+    elsewhere.chain(material.reserved.iter().cloned()).collect()
+}
+
+/// The texts in a prompt that must not be repeated, in the order in which [`constraint`] adds them: boilerplate comes after them.
+pub(super) fn sources(material: &Material) -> Vec<String> {
+    others(material).into_iter().chain(material.history.iter().map(whole)).collect()
+}
+
+/// What a text for this material must not repeat.
+pub fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
+    if material.task == Task::Rating {
+        return None;
+    }
+    let others = others(material);
+    let own: Vec<String> = material.history.iter().map(whole).collect();
+    let names = material.neighbours.iter().filter_map(|e| e.item_title.as_deref());
+    let ask = &material.ask;
+    let asked: Vec<&str> = [&ask.item_title, &ask.title, &ask.text].into_iter().flatten().map(String::as_str).collect();
+    let owned = material.history.iter().filter_map(|e| e.item_title.as_deref());
+    let given: Vec<&str> = asked.iter().copied().chain(own.iter().map(String::as_str)).chain(owned).collect();
+    let details =
+        Details::new(others.iter().map(String::as_str).chain(names), material.names.iter().map(String::as_str), &given);
+    let words = if material.task == Task::Synthetic { SYNTHETIC_REPETITION } else { REPETITION };
+    let mut constraint = NoRepeat::new(details, words);
+    others.iter().for_each(|text| constraint.add(text));
+    without_formulas(&own).into_iter().for_each(|text| constraint.add(&text));
+    if matches!(material.task, Task::Text | Task::Synthetic) {
+        let habitual = |line: &&str| own.iter().any(|text| text.contains(line.trim_end_matches('.')));
+        BOILERPLATE.iter().filter(|line| !habitual(line)).for_each(|line| constraint.add(line));
+    }
+    asked.iter().for_each(|text| constraint.grant(text));
+    (!constraint.is_empty()).then(|| Arc::new(constraint))
+}
+
+/// The person's texts without the greetings and sign-offs that two of them share: those are theirs to repeat.
+fn without_formulas(own: &[String]) -> Vec<String> {
+    let all: Vec<Vec<(usize, &str)>> = own.iter().map(|text| text::word_spans(text).collect()).collect();
+    let same = |a: &(usize, &str), b: &(usize, &str)| a.1.to_lowercase() == b.1.to_lowercase();
+    // Of texts that share half of their words one is a copy of the other.
+    let formula = |n: usize, words: usize| if words <= FORMULA && words * 2 <= all[n].len() { words } else { 0 };
+    let shared = |n: usize, count: &dyn Fn(usize, usize) -> usize| {
+        let others = (0..all.len()).filter(|&m| m != n).map(|m| formula(n, count(n, m)));
+        others.max().unwrap_or(0)
+    };
+    let opening = |n: usize, m: usize| all[n].iter().zip(&all[m]).take_while(|(a, b)| same(a, b)).count();
+    let closing =
+        |n: usize, m: usize| all[n].iter().rev().zip(all[m].iter().rev()).take_while(|(a, b)| same(a, b)).count();
+    let cut = |n: usize| {
+        let (from, to) = (shared(n, &opening), all[n].len() - shared(n, &closing));
+        let start = all[n].get(from).map_or(own[n].len(), |word| word.0);
+        let end = all[n].get(to).map_or(own[n].len(), |word| word.0);
+        own[n][start.min(end)..end].to_owned()
+    };
+    (0..own.len()).map(cut).collect()
+}
+
+/// What `written` repeats, if anything.
+pub fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
+    let constraint = constraint?;
+    let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
+    let repeated = said.filter_map(|said| constraint.repeated(said)).next();
+    repeated.or_else(|| mostly_copied(material, written.text.as_deref()?).then_some(Repeated::Run))
+}
+
+/// Whether much of a text stands in one that was shown, if not in one run.
+fn mostly_copied(material: &Material, said: &str) -> bool {
+    let words: Vec<String> = text::words(said).collect();
+    let shown = material.neighbours.iter().chain(&material.history).map(|e| e.text.as_str());
+    let sources = shown.chain(material.reserved.iter().map(String::as_str));
+    copied_share(&words, sources, COPY_RUN) > MAX_COPIED
+}

@@ -1,0 +1,53 @@
+//! Opens models, packs and stores for the subcommands.
+
+use std::{io::IsTerminal, path::Path};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use locket::{Engine, Gpu, LoadOptions, Model, Pack};
+
+use crate::{key, manifest, output::note, ui};
+
+/// Loads a model by manifest name or path, with a bar while it takes.
+pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
+    let path = manifest::resolve(name)?;
+    let bar = if std::io::stderr().is_terminal() { ui::bar(100, "loading model") } else { ProgressBar::hidden() };
+    let shown = bar.clone();
+    let options = LoadOptions {
+        adapter: manifest::adapter(name, &path, adapter)?,
+        gpu: ui::gpu(),
+        allowed_bytes: None,
+        progress: Some(Box::new(move |fraction| {
+            shown.set_position((fraction * 100.0) as u64);
+            ui::alive()
+        })),
+    };
+    let model = Model::load(&path, options)?;
+    bar.finish_and_clear();
+    if let (Gpu::Layers(1..), Some(why)) = (ui::gpu(), &model.placement().why_no_gpu) {
+        note!("locket: running on the processor, not on a GPU: {why}");
+    }
+    Ok(model)
+}
+
+/// Opens a pack.
+pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
+    Pack::open(path).with_context(|| format!("{}", path.display()))
+}
+
+/// Opens a store that must exist: reading commands do not create one by a typing error.
+pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
+    need_store(dir)?;
+    Ok(Engine::open_within(dir, &key::read()?, ui::wait())?.with_threads(ui::threads()))
+}
+
+/// Says how to begin a store where there is none.
+pub fn need_store(dir: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        locket::Store::exists(dir),
+        "no store at {}: `locket record --store {}` begins one",
+        dir.display(),
+        dir.display()
+    );
+    Ok(())
+}

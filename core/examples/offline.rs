@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let augmented = engine.augment(&AugmentOptions::new(2), &mut go_on)?;
     let mut request = GenerateRequest::new(&predicted[0].item, Task::Text);
     request.options.text_tokens = 24;
-    let written = engine.generate(&request, &mut go_on)?;
+    let written = engine.generate(&request)?;
     eprintln!("{} predicted, {} kept, {} refused", predicted.len(), augmented.kept.len(), augmented.refused.len());
     eprintln!("{}", written.text.unwrap_or_default());
     engine.erase()?;

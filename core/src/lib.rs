@@ -47,7 +47,9 @@ mod sys;
 mod text;
 
 pub use crypto::{Key, KeyError};
-pub use engine::{AugmentOptions, Augmented, Engine, GenerateRequest, PredictOptions, Predicted, Reason};
+pub use engine::{
+    AugmentOptions, Augmented, Chunk, ChunkStream, Engine, GenerateRequest, Part, PredictOptions, Predicted, Reason,
+};
 pub use error::Error;
 pub use generation::gate::Refusal;
 pub use generation::output::{WriteOptions, Written};
@@ -58,7 +60,7 @@ pub use llm::{
     Placement, Power, Sampling, Thermal, kernels_in,
 };
 pub use output::OutputError;
-pub use pack::{DeltaError, DeltaReport, Meta, Pack, PackError, apply, author_key};
+pub use pack::{DeltaError, DeltaReport, Meta as PackMeta, Pack, PackError, apply as apply_delta, author_key};
 pub use plan::{Length, ReasoningPath, Tone};
 pub use predict::Via;
 pub use prompt::Task;

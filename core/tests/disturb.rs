@@ -60,13 +60,13 @@ fn expected<T>(result: Result<T, Error>) -> bool {
 fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut Draw) -> bool {
     let augment = AugmentOptions { seed: draw.below(1 << 30) as u32, ..AugmentOptions::new(2) };
     match kind {
-        0 => expected(engine.generate(request, &mut stop_at(draw.below(30)))),
+        0 => expected(engine.generate_with(request, &mut stop_at(draw.below(30)))),
         1 => expected(engine.augment(&augment, &mut stop_at(draw.below(40)))),
         2 if draw.below(2) == 0 => {
             // At any moment: before the call, in the middle of it, after it.
             let mut stop = stop_at(draw.below(30));
             std::thread::scope(|scope| {
-                let running = scope.spawn(move || expected(engine.generate(request, &mut stop)));
+                let running = scope.spawn(move || expected(engine.generate_with(request, &mut stop)));
                 for _ in 0..3 {
                     std::thread::sleep(Duration::from_micros(draw.below(2000)));
                     engine.pause();
@@ -95,7 +95,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
             if at == 0 {
                 engine.pause();
             }
-            expected(engine.generate(request, &mut on_event));
+            expected(engine.generate_with(request, &mut on_event));
             engine.resume();
             waited
         }
@@ -107,14 +107,14 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
         }
         5 => {
             let deadline = Some(Duration::from_micros(draw.below(20_000)));
-            let late = expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }, &mut quiet));
+            let late = expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }));
             expected(engine.augment(&AugmentOptions { deadline, max_tokens: Some(1), ..augment }, &mut quiet));
             late
         }
         6 => std::thread::scope(|scope| {
             let stop = draw.below(60);
             let running = scope.spawn(move || expected(engine.augment(&augment, &mut stop_at(stop))));
-            expected(engine.generate(request, &mut stop_at(draw.below(60))));
+            expected(engine.generate_with(request, &mut stop_at(draw.below(60))));
             let met = !running.is_finished();
             running.join().unwrap();
             met
@@ -122,7 +122,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
         _ => {
             let thermal = [Thermal::Fair, Thermal::Serious, Thermal::Critical][draw.below(3) as usize];
             engine.set_conditions(Conditions { thermal, power: Power::Low });
-            let stopped = expected(engine.generate(request, &mut stop_at(draw.below(10))));
+            let stopped = expected(engine.generate_with(request, &mut stop_at(draw.below(10))));
             engine.set_conditions(Conditions::default());
             stopped
         }
@@ -168,7 +168,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         })
         .collect();
     let write = |engine: &Engine, n: usize| {
-        let written = engine.generate(&requests[n], &mut quiet).unwrap();
+        let written = engine.generate(&requests[n]).unwrap();
         ((written.path, written.text), written.reused_tokens)
     };
     // A new engine for each, without a session.

@@ -1,11 +1,12 @@
 //! The facade on a real store, a real pack and a real (if tiny) model.
 #![allow(clippy::unwrap_used)]
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use locket::{
-    AugmentOptions, Conditions, Engine, Error, Event, GenerateRequest, Interaction, Key, Length, LlmError, LoadOptions,
-    Model, Origin, Pack, PredictOptions, ReasoningPath, Record, Store, Task, Thermal, internals::llm::Priority,
+    AugmentOptions, Chunk, ChunkStream, Conditions, Engine, Error, Event, GenerateRequest, Interaction, Key, Length,
+    LlmError, LoadOptions, Model, Origin, Pack, Part, PredictOptions, ReasoningPath, Record, Store, Task, Thermal,
+    internals::llm::Priority,
 };
 use locket_builder::{
     pack::BuildOptions,
@@ -114,7 +115,7 @@ fn what_is_missing_is_named() {
     let engine = Engine::open(dir.path(), &Key::new([1; 32])).unwrap();
     assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::Missing("pack"))));
     let request = GenerateRequest::new("k1", Task::Text);
-    assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Missing("model"))));
+    assert!(matches!(engine.generate(&request), Err(Error::Missing("model"))));
     assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut quiet), Err(Error::Missing("pack"))));
     assert!(engine.record(Interaction::new("", "x")).is_err());
     assert!(engine.history().unwrap().is_empty());
@@ -136,7 +137,7 @@ fn cancelled_work_keeps_nothing_and_harms_nothing() {
         assert_eq!(engine.export().unwrap(), before);
     }
     let request = GenerateRequest::new("k1", Task::Text);
-    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    assert!(engine.generate(&request).unwrap().text.is_some());
     engine.erase().unwrap();
     assert!(!dir.path().join("store").exists());
 }
@@ -148,7 +149,7 @@ fn writing_goes_before_augmenting() {
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_model(model).unwrap();
     let request = GenerateRequest::new("k1", Task::Text);
-    let alone = engine.generate(&request, &mut quiet).unwrap();
+    let alone = engine.generate(&request).unwrap();
     let before = engine.history().unwrap().len();
     std::thread::scope(|scope| {
         let (begun, wait) = std::sync::mpsc::channel::<()>();
@@ -162,13 +163,13 @@ fn writing_goes_before_augmenting() {
         wait.recv().unwrap();
         engine.pause();
         let mut polls = 0;
-        let paused = engine.generate(&request, &mut |_| {
+        let paused = engine.generate_with(&request, &mut |_| {
             polls += 1;
             if polls == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert!(matches!(paused, Err(Error::Cancelled)));
         engine.resume();
-        assert_eq!(engine.generate(&request, &mut quiet).unwrap().text, alone.text);
+        assert_eq!(engine.generate(&request).unwrap().text, alone.text);
         // The pause and the text only held the augmentation up: it wrote about all of its items, and stored what the gate let pass.
         let done = background.join().unwrap().unwrap();
         assert_eq!((done.finished, done.resumed, done.unfinished), (4, 0, 0));
@@ -200,11 +201,11 @@ fn pause_and_conditions_hold_for_models_that_come_later() {
     // Before the first model, and before one that takes its place.
     for _ in 0..2 {
         engine.use_model_file(&file, LoadOptions::default()).unwrap();
-        assert!(waits(engine.generate(&request, &mut impatient(3)).map(drop)));
+        assert!(waits(engine.generate_with(&request, &mut impatient(3)).map(drop)));
         assert_eq!(engine.in_memory(), (false, false), "a paused call loads nothing");
     }
     engine.resume();
-    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    assert!(engine.generate(&request).unwrap().text.is_some());
     assert!(waits(engine.augment(&AugmentOptions::new(1), &mut impatient(3)).map(drop)), "the device is warm");
     engine.set_conditions(Conditions::default());
     assert_eq!(engine.augment(&AugmentOptions::new(1), &mut quiet).unwrap().finished, 1);
@@ -216,14 +217,14 @@ fn each_priority_is_paused_alone() {
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_model(model).unwrap();
     let request = GenerateRequest::new("k1", Task::Text);
-    let alone = engine.generate(&request, &mut quiet).unwrap();
+    let alone = engine.generate(&request).unwrap();
 
     // The app is in the background: its texts wait, and augmentation is finished.
     engine.pause_calls(Priority::Foreground);
-    let cancelled = engine.generate(&request, &mut impatient(3));
+    let cancelled = engine.generate_with(&request, &mut impatient(3));
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| engine.generate(&request, &mut quiet));
+        let waiting = scope.spawn(|| engine.generate(&request));
         assert_eq!(engine.augment(&AugmentOptions::new(2), &mut quiet).unwrap().finished, 2);
         assert!(!waiting.is_finished());
         engine.resume_calls(Priority::Foreground);
@@ -234,7 +235,7 @@ fn each_priority_is_paused_alone() {
     engine.pause_calls(Priority::Background);
     let cancelled = engine.augment(&AugmentOptions::new(2), &mut impatient(3));
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
-    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    assert!(engine.generate(&request).unwrap().text.is_some());
     engine.resume();
     let other = AugmentOptions { seed: 3, ..AugmentOptions::new(2) };
     assert_eq!(engine.augment(&other, &mut quiet).unwrap().finished, 2);
@@ -245,7 +246,7 @@ fn more_threads_than_processors_are_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_threads(100_000).with_model(model).unwrap();
-    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut quiet).unwrap().text.is_some());
+    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text)).unwrap().text.is_some());
 }
 
 /// Cancelled, out of time, out of tokens or ended with its process: what was finished is not written again, and the outcome
@@ -302,7 +303,7 @@ fn a_warm_device_waits_with_what_nobody_waits_for() {
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_threads(2).with_model(model).unwrap();
     let request = GenerateRequest::new("k1", Task::Text);
-    engine.generate(&request, &mut quiet).unwrap();
+    engine.generate(&request).unwrap();
     engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
     let mut polls = 0;
     let mut patience = |_: Event<'_>| {
@@ -311,7 +312,7 @@ fn a_warm_device_waits_with_what_nobody_waits_for() {
     };
     assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut patience), Err(Error::Cancelled)));
     // On fewer threads, but the prompt need not be read again.
-    let warm = engine.generate(&request, &mut quiet).unwrap();
+    let warm = engine.generate(&request).unwrap();
     assert!(warm.reused_tokens > 64, "{warm:?}");
     engine.set_conditions(Conditions::default());
     assert_eq!(engine.augment(&AugmentOptions::new(2), &mut quiet).unwrap().finished, 2);
@@ -323,9 +324,9 @@ fn a_text_that_is_late_is_short_or_none() {
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_model(model).unwrap();
     let mut request = GenerateRequest { deadline: Some(Duration::ZERO), ..GenerateRequest::new("k1", Task::Text) };
-    assert!(matches!(engine.generate(&request, &mut quiet), Err(Error::Llm(LlmError::Deadline))));
+    assert!(matches!(engine.generate(&request), Err(Error::Llm(LlmError::Deadline))));
     request.deadline = Some(Duration::from_secs(3600));
-    assert!(engine.generate(&request, &mut quiet).unwrap().text.is_some());
+    assert!(engine.generate(&request).unwrap().text.is_some());
 }
 
 #[test]
@@ -335,17 +336,57 @@ fn of_several_candidates_one_is_taken() {
     let engine = engine(dir.path()).with_model(model).unwrap();
     let mut request = GenerateRequest::new("k1", Task::Text);
     request.options.text_tokens = 12;
-    let one = engine.generate(&request, &mut quiet).unwrap();
+    let one = engine.generate(&request).unwrap();
     request.options.candidates = 9;
     let mut heard = String::new();
     let mut hear = |e: Event<'_>| {
         heard.push_str(e.piece);
         ControlFlow::Continue(())
     };
-    let best = engine.generate(&request, &mut hear).unwrap();
+    let best = engine.generate_with(&request, &mut hear).unwrap();
     assert!(best.tokens > 3 * one.tokens, "{} {}", best.tokens, one.tokens);
     assert!(best.text.is_some() && heard.is_empty(), "pieces of several texts are of no use: {heard:?}");
     // Nothing is left of it in the next text alone.
     request.options.candidates = 1;
-    assert_eq!(engine.generate(&request, &mut quiet).unwrap().text, one.text);
+    assert_eq!(engine.generate(&request).unwrap().text, one.text);
+}
+
+#[test]
+fn streams_the_text_that_generate_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    let engine = Arc::new(engine(dir.path()).with_model(model).unwrap());
+    let request = GenerateRequest { reasoning: true, ..GenerateRequest::new("k1", Task::Text) };
+    let whole = engine.generate(&request).unwrap();
+    let mut stream = engine.stream(request.clone()).unwrap();
+    let chunks: Vec<Chunk> = stream.by_ref().collect();
+    let of = |part| chunks.iter().filter(|c| c.part == part).map(|c| c.text.as_str()).collect::<String>();
+    let written = stream.finish().unwrap();
+    assert_eq!(written.text, whole.text);
+    assert!(of(Part::Output).starts_with(written.text.as_deref().unwrap()), "{chunks:?} {written:?}");
+    assert_eq!(of(Part::Plan).parse().ok(), written.path);
+    // A dropped stream cancels its call, also one that has not begun.
+    let mut streams: Vec<_> = (0..3).map(|_| engine.stream(request.clone()).unwrap()).collect();
+    assert!(streams[0].next().is_some());
+    drop(streams);
+    assert_eq!(engine.generate(&request).unwrap().text, whole.text);
+}
+
+#[test]
+fn a_stream_without_a_model_ends_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Arc::new(engine(dir.path()));
+    let mut stream = engine.stream(GenerateRequest::new("k1", Task::Text)).unwrap();
+    assert_eq!(stream.next(), None);
+    assert!(matches!(stream.finish(), Err(Error::Missing("model"))));
+}
+
+/// An engine serves any number of threads.
+#[test]
+fn engines_and_streams_can_be_shared_and_sent() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Engine>();
+    shared::<Error>();
+    sent::<ChunkStream>();
 }

@@ -30,7 +30,7 @@ fn request() -> GenerateRequest {
 }
 
 fn write(engine: &Engine) -> Written {
-    engine.generate(&request(), &mut quiet).unwrap()
+    engine.generate(&request()).unwrap()
 }
 
 fn sessions(dir: &Path) -> usize {
@@ -49,7 +49,7 @@ fn no_session_of_a_forgotten_text_is_kept() {
     (4..6).for_each(|n| record(&me, n));
     let gone = me.entries().unwrap()[1].id;
     let mut forgotten = false;
-    let during = me.generate(&request(), &mut |_| {
+    let during = me.generate_with(&request(), &mut |_| {
         forgotten = forgotten || me.forget(gone).unwrap();
         ControlFlow::Continue(())
     });

@@ -82,7 +82,7 @@ fn a_hundred_callers() {
                         request.text = Some("A text.".into());
                         request.reasoning = draw(2) == 0;
                         request.options.text_tokens = 24;
-                        engine.generate(&request, &mut on_event).map(drop)
+                        engine.generate_with(&request, &mut on_event).map(drop)
                     };
                     match result {
                         Ok(()) => finished.fetch_add(1, Ordering::Relaxed),
@@ -117,6 +117,6 @@ fn a_hundred_callers() {
     assert!(finished > 20 && cancelled > 20 && augmented > 0, "{finished} {cancelled} {augmented}");
     assert!(last <= middle + middle / 10 + 16, "memory grows: {samples:?}");
     // And afterwards everything works as on the first day.
-    assert!(engine.generate(&GenerateRequest::new("k1", Task::Text), &mut go_on_event).unwrap().text.is_some());
+    assert!(engine.generate_with(&GenerateRequest::new("k1", Task::Text), &mut go_on_event).unwrap().text.is_some());
     assert_eq!(engine.augment(&AugmentOptions::new(2), &mut go_on_event).unwrap().finished, 2);
 }

@@ -26,7 +26,7 @@ fn write(engine: &Engine) -> Written {
     let mut request = GenerateRequest::new("new", Task::Text);
     request.title = Some("Warm hands".into());
     request.options.text_tokens = 24;
-    engine.generate(&request, &mut |_: Event<'_>| ControlFlow::Continue(())).unwrap()
+    engine.generate(&request).unwrap()
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {

@@ -158,7 +158,7 @@ impl Backing for Real {
 
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
         self.need_model()?;
-        stop.listen(listener, |on_event| Ok(self.engine.generate(&request.into(), on_event)?.into()))
+        stop.listen(listener, |on_event| Ok(self.engine.generate_with(&request.into(), on_event)?.into()))
     }
 
     fn export(&self) -> Result<String, LocketError> {

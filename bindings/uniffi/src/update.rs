@@ -17,7 +17,7 @@ pub async fn update_pack(
     task::call(Arc::default(), cancellation, move |stop| {
         let key = public_key.try_into().map_err(|_| LocketError::BadInput("a public key has 32 bytes".into()))?;
         let (pack, delta) = (Path::new(&pack), Path::new(&delta));
-        Ok(locket::apply(pack, delta, &key, pack, || stop.flow()).map_err(locket::Error::from)?.new_sha256)
+        Ok(locket::apply_delta(pack, delta, &key, pack, || stop.flow()).map_err(locket::Error::from)?.new_sha256)
     })
     .await
 }

@@ -6,13 +6,16 @@ mod keeping;
 mod predicting;
 mod request;
 mod sessions;
+mod stream;
 
 pub use augmenting::{AugmentOptions, Augmented};
 pub use predicting::{PredictOptions, Predicted, Reason};
 pub use request::GenerateRequest;
 use request::from_the_first_word;
+pub use stream::{Chunk, ChunkStream, Part};
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -263,13 +266,21 @@ impl Engine {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
     }
 
-    /// Writes a text, a title or a rating.
+    /// Generates a text, a title or a rating.
+    ///
+    /// # Errors
+    /// As [`Engine::generate_with`].
+    pub fn generate(&self, request: &GenerateRequest) -> Result<Written, Error> {
+        self.generate_with(request, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Generates a text, a title or a rating. `on_event` gets every chunk as it is decoded; a break cancels the call.
     ///
     /// # Errors
     /// [`Error::Missing`] without a model, [`Error::Argument`] if the task lacks what it is given,
     /// [`crate::llm::LlmError::Deadline`] if the deadline came before the text began, [`Error::Cancelled`],
     /// [`crate::llm::LlmError`].
-    pub fn generate(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
+    pub fn generate_with(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
         // Before the history is read: what is forgotten in between is not kept.

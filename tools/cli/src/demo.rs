@@ -121,7 +121,7 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
 fn streamed(engine: &Engine, request: &GenerateRequest, phase: usize) -> anyhow::Result<Written> {
     let mut shown = Stream::default();
     let begun = shown.put("  ");
-    let written = engine.generate(request, &mut |event| match (begun, event.phase == phase) {
+    let written = engine.generate_with(request, &mut |event| match (begun, event.phase == phase) {
         (ControlFlow::Break(()), _) => ControlFlow::Break(()),
         (_, true) => generate::both(shown.put(event.piece), ui::alive()),
         (_, false) => ui::alive(),

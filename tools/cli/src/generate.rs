@@ -232,7 +232,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let plan_shown = std::io::stderr().is_terminal();
     let written = if streaming {
         let mut shown = Stream::default();
-        let written = engine.generate(&request, &mut |event| {
+        let written = engine.generate_with(&request, &mut |event| {
             let readable = match event.phase == last {
                 true => shown.put(event.piece),
                 false => ControlFlow::Continue(()),
@@ -264,7 +264,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
 /// Writes with a spinner that counts what is heard of the work.
 pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Written, locket::Error> {
     let spinner = ui::spinner("writing, steps:");
-    let written = engine.generate(request, &mut |_| {
+    let written = engine.generate_with(request, &mut |_| {
         spinner.inc(1);
         ui::alive()
     });

@@ -1,7 +1,6 @@
 //! Ratings by an adapter that says how they are corrected.
 #![allow(clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
 
 use locket::{
     Engine, GenerateRequest, Key, LoadOptions, Model, Sampling, Task, WriteOptions,
@@ -27,7 +26,7 @@ fn rate(engine: &Engine, sampling: Sampling) -> u8 {
     let mut request = GenerateRequest::new("kettle", Task::Rating);
     request.text = Some("It boils.".into());
     request.options = WriteOptions { sampling, ..WriteOptions::default() };
-    engine.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap().rating.unwrap()
+    engine.generate(&request).unwrap().rating.unwrap()
 }
 
 #[test]

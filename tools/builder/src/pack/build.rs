@@ -21,7 +21,7 @@ use crate::{
     profile::{Lines, Profile, ProfileError, Profiles},
 };
 use locket::{
-    Interaction, Meta, PackError, author_key,
+    Interaction, PackError, PackMeta, author_key,
     internals::{hash::hash, output, text},
 };
 
@@ -65,7 +65,7 @@ pub struct BadLine {
 pub struct BuildReport {
     /// The pack's own facts.
     #[serde(flatten)]
-    pub meta: Meta,
+    pub meta: PackMeta,
     /// Number of profiles read.
     pub profiles: usize,
     /// Length of the file.
@@ -373,7 +373,7 @@ impl PackBuilder {
 pub struct Built {
     /// What it says about itself.
     #[serde(flatten)]
-    pub meta: Meta,
+    pub meta: PackMeta,
     /// Length of the file.
     pub bytes: u64,
     /// What was left out.

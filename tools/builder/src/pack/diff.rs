@@ -1,4 +1,4 @@
-//! Signed deltas between two packs, as [`locket::apply`] reads them.
+//! Signed deltas between two packs, as [`locket::apply_delta`] reads them.
 
 use std::{io::Write, ops::ControlFlow, path::Path};
 

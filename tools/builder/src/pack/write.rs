@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{BuildError, Error};
 use locket::{
-    Meta, PackError,
+    PackError, PackMeta,
     internals::{
         graph::Edges,
         output,
@@ -78,8 +78,8 @@ impl Contents<'_> {
     }
 
     /// Writes a scratch file beside `out`. Returns the pack's facts, the file, and its length.
-    fn write(&mut self, out: &Path) -> io::Result<(Meta, tempfile::NamedTempFile, u64)> {
-        let meta = Meta {
+    fn write(&mut self, out: &Path) -> io::Result<(PackMeta, tempfile::NamedTempFile, u64)> {
+        let meta = PackMeta {
             items: self.items.len(),
             users: self.users,
             edges: self.edges.len(),

@@ -38,7 +38,7 @@ fn request() -> GenerateRequest {
 /// Time to the first piece of a text, and the number of tokens in its prompt.
 fn first(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<(Duration, usize)> {
     let (started, mut first) = (Instant::now(), None);
-    let written = engine.generate(request, &mut |event| {
+    let written = engine.generate_with(request, &mut |event| {
         if !event.piece.is_empty() {
             first.get_or_insert_with(|| started.elapsed());
         }

@@ -1,0 +1,111 @@
+//! A text as an iterator of chunks.
+
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread::{self, JoinHandle},
+};
+
+use super::{Engine, GenerateRequest};
+use crate::{Error, generation::output::Written, llm::LlmError};
+
+/// Most chunks that are decoded ahead of the reader.
+const AHEAD: usize = 16;
+
+/// The part of an output that a chunk belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The reasoning path.
+    Plan,
+    /// The text, the title or the rating.
+    Output,
+}
+
+/// A piece of an output: whole characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The part that it belongs to.
+    pub part: Part,
+    /// The text.
+    pub text: String,
+}
+
+/// The chunks of one output, from [`Engine::stream`]. Dropping it cancels the call.
+///
+/// [`Written::text`] from [`ChunkStream::finish`] is the text to keep: it can be shorter than the
+/// chunks, because a length limit or the no-repeat constraint can cut the last sentence.
+pub struct ChunkStream {
+    chunks: Option<Receiver<Chunk>>,
+    call: Option<JoinHandle<Result<Written, Error>>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Engine {
+    /// Generates on another thread; returns the chunks as they are decoded. At most 16 chunks are
+    /// decoded ahead.
+    ///
+    /// # Errors
+    /// [`LlmError::Failed`] if the system gives no thread. Errors of the call itself come from
+    /// [`ChunkStream::finish`].
+    pub fn stream(self: &Arc<Self>, request: GenerateRequest) -> Result<ChunkStream, Error> {
+        let (sender, chunks) = mpsc::sync_channel(AHEAD);
+        let (engine, stopped) = (self.clone(), Arc::new(AtomicBool::new(false)));
+        let stop = stopped.clone();
+        let call = move || {
+            let planned = usize::from(request.planned());
+            engine.generate_with(&request, &mut |event| {
+                if stop.load(Ordering::Relaxed) {
+                    return ControlFlow::Break(());
+                }
+                if event.piece.is_empty() {
+                    return ControlFlow::Continue(());
+                }
+                let part = if event.phase < planned { Part::Plan } else { Part::Output };
+                match sender.send(Chunk { part, text: event.piece.to_owned() }) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            })
+        };
+        let call = thread::Builder::new().name("locket-stream".into()).spawn(call);
+        let call = call.map_err(|e| LlmError::Failed(e.to_string()))?;
+        Ok(ChunkStream { chunks: Some(chunks), call: Some(call), stopped })
+    }
+}
+
+impl Iterator for ChunkStream {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        self.chunks.as_ref()?.recv().ok()
+    }
+}
+
+impl ChunkStream {
+    /// Waits for the end and returns the finished output.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`].
+    pub fn finish(mut self) -> Result<Written, Error> {
+        self.by_ref().for_each(drop);
+        match self.call.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            _ => Err(LlmError::Failed("the call panicked".into()).into()),
+        }
+    }
+}
+
+impl Drop for ChunkStream {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // Wakes a call that waits for a chunk to be taken.
+        self.chunks = None;
+        if let Some(call) = self.call.take() {
+            let _ = call.join();
+        }
+    }
+}

@@ -48,7 +48,7 @@ mod text;
 
 pub use crypto::{Key, KeyError};
 pub use engine::{
-    AugmentOptions, Augmented, Chunk, ChunkStream, Engine, GenerateRequest, Part, PredictOptions, Predicted, Reason,
+    AugmentOptions, Augmented, Chunk, ChunkStream, Engine, Evidence, GenerateRequest, Part, PredictOptions, Predicted,
 };
 pub use error::Error;
 pub use generation::gate::Refusal;
@@ -65,6 +65,15 @@ pub use plan::{Length, ReasoningPath, Tone};
 pub use predict::Via;
 pub use prompt::Task;
 pub use store::{Export, Imported, Store, StoreError};
+
+/// Compiles the examples of the README and of the quick start.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/src/quickstart/rust.md")]
+    struct QuickStart;
+}
 
 /// Ways in for fuzzers to what no caller reaches.
 #[cfg(fuzzing)]

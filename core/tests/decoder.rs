@@ -7,7 +7,7 @@ use locket::{
     Event, Length, LlmError, LoadOptions, Model, ReasoningPath, Sampling,
     internals::{
         llm::{
-            Completion, Decoder, DecoderOptions, Details, Feed, NoRepeat, Phase, Prompt, Request, Stop, Token,
+            Completion, Decoder, DecoderOptions, Details, NoRepeat, Phase, Prompt, Request, RequestSource, Stop, Token,
             WordLimit,
         },
         plan,
@@ -160,7 +160,7 @@ fn nothing_ends_before_its_least_tokens() {
         r.phases[0].stop = ('a'..='z').map(String::from).collect();
         let free = run(&mut decoder, &r).phases[0].clone();
         early += usize::from(free.tokens < 12 && free.stop != Stop::Length);
-        r.phases[0].least_tokens = 12;
+        r.phases[0].min_new_tokens = 12;
         let held = run(&mut decoder, &r).phases[0].clone();
         assert!(held.tokens >= 12, "{held:?}");
         late += usize::from(held.stop == Stop::Matched);
@@ -290,7 +290,7 @@ fn scores_of_many_are_those_of_each() {
 #[test]
 fn answers_may_lead_to_requests() {
     struct Chain(Vec<Request>, Vec<usize>, Request);
-    impl Feed for Chain {
+    impl RequestSource for Chain {
         fn next(&mut self) -> Option<Request> {
             self.0.pop()
         }

@@ -5,7 +5,7 @@ use locket::{
     LoadOptions, Model, Task,
     internals::{
         llm::Prompt,
-        prompt::{Ask, Example, Material},
+        prompt::{Ask, Example, PromptInputs},
         text,
     },
 };
@@ -57,14 +57,14 @@ fn example(text: &str) -> Example {
 }
 
 fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
-    let material = Material {
+    let material = PromptInputs {
         task,
         reasoning,
         history: vec![example(text), example("An honest one.")],
         neighbours: vec![example("Another honest one."), example(text)],
         ask: Ask { item_title: Some(text.into()), title: Some(text.into()), text: Some(text.into()), length: None },
         impostors: vec![text.into()],
-        ..Material::default()
+        ..PromptInputs::default()
     };
     material.compose_with(10_000, text::word_count)
 }

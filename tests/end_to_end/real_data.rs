@@ -56,7 +56,7 @@ fn link_prediction_beats_each_kind_of_evidence_on_amazon23() {
     link_prediction_beats_each_kind_of_evidence(&locket_tests::data("amazon23/profiles_dev.jsonl.zst"), 226, &EVIDENCE);
 }
 
-/// Beside content and taste, 30 people are too few: those intervals hold 0.
+/// ContrastBranch content and taste, 30 people are too few: those intervals hold 0.
 #[test]
 fn link_prediction_beats_each_kind_of_evidence_on_the_sample() {
     let clearly = ["popularity", "people", "category"];

@@ -265,8 +265,8 @@ impl From<engine::Predicted> for Prediction {
     }
 }
 
-impl From<engine::Reason> for Reason {
-    fn from(r: engine::Reason) -> Self {
+impl From<engine::Evidence> for Reason {
+    fn from(r: engine::Evidence) -> Self {
         let via = match r.via {
             Via::People(n) => Link::People { count: n as u64 },
             Via::Taste => Link::Taste,

@@ -20,7 +20,7 @@ pub struct EngineConfig {
     /// The id under which the person's texts may stand in the pack: they are never shown to them as somebody else's.
     #[uniffi(default)]
     pub user_id: Option<String>,
-    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken. Beside other busy
+    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken. ContrastBranch other busy
     /// programs fewer decode.
     #[uniffi(default = 0)]
     pub threads: u32,

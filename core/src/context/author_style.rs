@@ -11,12 +11,12 @@ const WORDS: f64 = 0.5;
 const LENGTH: f64 = 0.25;
 
 /// How a person writes.
-pub(super) struct Habit {
+pub(super) struct AuthorStyle {
     style: Style,
     words: f64,
 }
 
-impl Habit {
+impl AuthorStyle {
     /// `None` of nothing.
     pub(super) fn of(own: &[&str]) -> Option<Self> {
         let words: usize = own.iter().map(|text| text::words(text).count()).sum();
@@ -49,7 +49,7 @@ mod tests {
             Neighbour { item: 0, text, score }
         };
         let mut found: Vec<Neighbour<'t>> = found.iter().map(neighbour).collect();
-        Habit::of(own).unwrap().weigh(&mut found);
+        AuthorStyle::of(own).unwrap().weigh(&mut found);
         found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.iter().map(|n| n.text.text).collect()
     }
@@ -76,6 +76,6 @@ mod tests {
 
     #[test]
     fn nothing_written_is_no_habit() {
-        assert!(Habit::of(&[]).is_none() && Habit::of(&["", " !"]).is_none());
+        assert!(AuthorStyle::of(&[]).is_none() && AuthorStyle::of(&["", " !"]).is_none());
     }
 }

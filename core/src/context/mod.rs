@@ -17,7 +17,7 @@ use crate::{
     pack::{ItemId, Pack, PublicText},
     plan::Length,
     predict::{Predictor, Query},
-    prompt::{Ask, Example, Material, Task},
+    prompt::{Ask, Example, PromptInputs, Task},
 };
 
 /// The item that is to be written on.
@@ -65,13 +65,13 @@ pub const SYNTHETIC_NEIGHBOURS: usize = 2;
 const IMPOSTORS: usize = 64;
 
 /// What a pack knows about one person's request.
-pub struct Grounding<'a> {
+pub struct ContextBuilder<'a> {
     pack: &'a Pack,
     me: Option<u64>,
     by_words: bool,
 }
 
-impl<'a> Grounding<'a> {
+impl<'a> ContextBuilder<'a> {
     /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
     pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
         Self { pack, me, by_words: false }
@@ -113,7 +113,7 @@ impl<'a> Grounding<'a> {
     }
 
     /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt; `neighbours`:
-    /// how many of other people's texts to look for. Beside a text by the person, texts on other items than this one only make
+    /// how many of other people's texts to look for. ContrastBranch a text by the person, texts on other items than this one only make
     /// another text less like theirs: they are left out.
     pub fn material(
         &self,
@@ -122,7 +122,7 @@ impl<'a> Grounding<'a> {
         history: Vec<Example>,
         target: &Target<'_>,
         neighbours: usize,
-    ) -> Material {
+    ) -> PromptInputs {
         let ask = Ask {
             item_title: self.item_title(target),
             title: target.title.map(str::to_owned),
@@ -130,7 +130,7 @@ impl<'a> Grounding<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let mut material = Material { task, reasoning, history, ask, impostors, ..Material::default() };
+        let mut material = PromptInputs { task, reasoning, history, ask, impostors, ..PromptInputs::default() };
         // Behind a text that is given, what others say to it matters, not how.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
@@ -147,7 +147,7 @@ impl<'a> Grounding<'a> {
 
     /// Notes what nothing that is written may repeat: everything that others wrote about the target, and the proper names in that and
     /// in the texts that the prompt shows.
-    fn reserve(&self, material: &mut Material, target: &Target<'_>) {
+    fn reserve(&self, material: &mut PromptInputs, target: &Target<'_>) {
         let (item, retriever) = (self.pack.find(target.item), self.retriever());
         let on_item: Vec<PublicText<'_>> = item.into_iter().flat_map(|item| retriever.by_others(item)).collect();
         material.reserved = on_item.iter().map(|t| format!("{}\n{}", t.title, t.text)).collect();
@@ -187,7 +187,7 @@ impl<'a> Grounding<'a> {
     }
 
     /// The material for a synthetic interaction with `item`, in the voice of `history`.
-    pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> Material {
+    pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> PromptInputs {
         let target = Target { item: self.pack.item(item), ..Target::default() };
         let mut material = self.material(Task::Synthetic, true, history, &target, NEIGHBOURS);
         material.neighbours.truncate(SYNTHETIC_NEIGHBOURS);

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::{author_style::Habit, bm25::score_texts};
+use super::{author_style::AuthorStyle, bm25::score_texts};
 use crate::pack::{ItemId, Pack, PublicText};
 
 /// At most this many texts are ranked; a blockbuster's are sampled evenly.
@@ -25,7 +25,7 @@ pub struct Neighbour<'a> {
 pub struct Retriever<'a> {
     pack: &'a Pack,
     me: Option<u64>,
-    habit: Option<Habit>,
+    habit: Option<AuthorStyle>,
 }
 
 impl<'a> Retriever<'a> {
@@ -37,7 +37,7 @@ impl<'a> Retriever<'a> {
     /// Ranks texts by how much they are like what the person has written, `own`, in style and length, and not by the words
     /// of the query alone. Without a text of the person as before.
     pub fn like(self, own: &[&str]) -> Self {
-        Self { habit: Habit::of(own), ..self }
+        Self { habit: AuthorStyle::of(own), ..self }
     }
 
     /// The `k` texts by other people on `item` that match `query` best, best first.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Engine, OWN_TEXTS};
 use crate::{
     Error,
-    context::{self, Grounding, selection},
+    context::{self, ContextBuilder, selection},
     engine::checkpoint::Checkpoint,
     generation::{
         output::WriteOptions,
@@ -101,17 +101,17 @@ impl Engine {
         let real = self.real()?;
         let predictor = Predictor::new(pack);
         let items = context::predict_written(pack, &predictor, &context::query(pack, &real), options.k);
-        let grounding = Grounding::new(pack, self.me);
+        let grounding = ContextBuilder::new(pack, self.me);
         let job = |&i: &u32| {
             let history = selection::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
-            synthetic::Job {
+            synthetic::SyntheticJob {
                 item: pack.item(i).to_owned(),
                 material: grounding.synthetic(i, history),
                 topics: grounding.topics(i, &real),
                 seed: options.seed,
             }
         };
-        let jobs: Vec<synthetic::Job> = items.iter().map(job).collect();
+        let jobs: Vec<synthetic::SyntheticJob> = items.iter().map(job).collect();
         let count = jobs.len();
         let how = options.writing();
         let decoder =
@@ -167,7 +167,7 @@ type Resumed = (Vec<Option<Attempt>>, usize);
 /// Writes what is not in `checkpoint` yet and keeps it there, each attempt under its job's key.
 fn resume(
     decoder: &mut Decoder<'_>,
-    jobs: &[synthetic::Job],
+    jobs: &[synthetic::SyntheticJob],
     how: &synthetic::Options,
     checkpoint: &Checkpoint,
     keys: &OnceLock<Vec<String>>,
@@ -182,7 +182,7 @@ fn resume(
         checkpoint.write(&kept);
     }
     let open: Vec<usize> = (0..jobs.len()).filter(|&n| !kept.contains_key(&keys[n])).collect();
-    let todo: Vec<synthetic::Job> = open.iter().map(|&n| jobs[n].clone()).collect();
+    let todo: Vec<synthetic::SyntheticJob> = open.iter().map(|&n| jobs[n].clone()).collect();
     let mut finished = |n: usize, attempt: &Attempt| {
         kept.insert(keys[open[n]].clone(), attempt.clone());
         checkpoint.write(&kept);

@@ -9,7 +9,7 @@ mod sessions;
 mod stream;
 
 pub use augmenting::{AugmentOptions, Augmented};
-pub use predicting::{PredictOptions, Predicted, Reason};
+pub use predicting::{Evidence, PredictOptions, Predicted};
 pub use request::GenerateRequest;
 use request::from_the_first_word;
 pub use stream::{Chunk, ChunkStream, Part};
@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     Error,
-    context::{Grounding, NEIGHBOURS, Target, selection},
+    context::{ContextBuilder, NEIGHBOURS, Target, selection},
     crypto::Key,
     engine::sessions::Sessions,
     generation::{
@@ -39,7 +39,7 @@ use crate::{
         Priority, Request, conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
-    prompt::{Ask, Example, Material, Task},
+    prompt::{Ask, Example, PromptInputs, Task},
     store::Store,
     text,
 };
@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// The same engine decoding on at most this many threads; 0, the default, takes as many as there are processors, and more than
-    /// that are never taken. Beside other busy programs fewer decode.
+    /// that are never taken. ContrastBranch other busy programs fewer decode.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -306,7 +306,7 @@ impl Engine {
                     let jobs = candidates(decoder.model(), &asked, &request, &options);
                     guard::run(decoder, jobs, &options, &mut alive, &mut first)?
                 } else {
-                    let job = guard::Job { material: asked.clone(), request: request.clone() };
+                    let job = guard::GuardedRequest { material: asked.clone(), request: request.clone() };
                     guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event), &mut first)?
                 };
                 let whole = read_all(&asked, &completions);
@@ -333,7 +333,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Argument`] if the task lacks what it is given.
-    pub fn material(&self, request: &GenerateRequest) -> Result<Material, Error> {
+    pub fn material(&self, request: &GenerateRequest) -> Result<PromptInputs, Error> {
         let lacks = match request.task {
             Task::Title | Task::Rating => match request.text.as_deref().map(text::is_blank) {
                 None => Some("a title or a rating needs the text it is for"),
@@ -357,12 +357,12 @@ impl Engine {
             if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
         let (task, reasoning) = (request.task, request.planned());
         let mut material = match &self.pack {
-            Some(pack) => Grounding::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
+            Some(pack) => ContextBuilder::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
                 let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
                 let ask = Ask { item_title, title, text, length: request.length };
-                Material { task, reasoning, history, ask, ..Material::default() }
+                PromptInputs { task, reasoning, history, ask, ..PromptInputs::default() }
             }
         };
         let several = reasoning && request.length.is_none() && request.options.candidates > 1;

@@ -18,12 +18,12 @@ pub struct Predicted {
     /// Higher is likelier; comparable within one call only.
     pub score: f32,
     /// Why, the largest share first; empty unless asked for.
-    pub paths: Vec<Reason>,
+    pub paths: Vec<Evidence>,
 }
 
 /// One reason for a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reason {
+pub struct Evidence {
     /// The history item's id; none for popularity.
     pub from: Option<String>,
     /// What links it to the predicted item.
@@ -89,8 +89,11 @@ impl Engine {
             diversity,
             ..context::query_records(pack, &records, options.synthetic_weight)
         };
-        let reason =
-            |p: predict::Path| Reason { from: p.from.map(|i| pack.item(i).to_owned()), via: p.via, share: p.share };
+        let reason = |p: predict::EvidencePath| Evidence {
+            from: p.from.map(|i| pack.item(i).to_owned()),
+            via: p.via,
+            share: p.share,
+        };
         let named = |p: predict::Prediction| Predicted {
             item: pack.item(p.item).to_owned(),
             item_title: pack.item_title(p.item).map(str::to_owned),

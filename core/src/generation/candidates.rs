@@ -1,13 +1,13 @@
 //! Several candidates for one text: what each of them is written from.
 
 use super::{
-    guard::Job,
+    guard::GuardedRequest,
     output::{WriteOptions, Written},
     request,
 };
 use crate::{
     llm::{Completion, Model, Request, Sampling},
-    prompt::{Example, Material},
+    prompt::{Example, PromptInputs},
 };
 
 /// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request::request), then others.
@@ -16,8 +16,13 @@ use crate::{
 /// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
 /// Each misleads in its own way. The rest are drawn, from the own texts alone. A length that is asked for only a plan can tell: then
 /// all have one.
-pub fn candidates(model: &Model, material: &Material, request: &Request, options: &WriteOptions) -> Vec<Job> {
-    let views = Views::new(material);
+pub fn candidates(
+    model: &Model,
+    material: &PromptInputs,
+    request: &Request,
+    options: &WriteOptions,
+) -> Vec<GuardedRequest> {
+    let views = CandidatePrompts::new(material);
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
         all.push(match views.0.get(n - 1) {
@@ -28,26 +33,26 @@ pub fn candidates(model: &Model, material: &Material, request: &Request, options
                     phase.sampling = Sampling::VARIED.with_seed(options.sampling.seed.wrapping_add(n as u32));
                     // The likeliest text is too short, what is drawn is as long as others' texts are: only the own ones tell more.
                     if material.own().next().is_none() {
-                        phase.least_tokens = 0;
+                        phase.min_new_tokens = 0;
                     }
                 }
                 drawn
             }
         });
     }
-    let job = |(n, request)| Job { material: views.of(material, n).clone(), request };
+    let job = |(n, request)| GuardedRequest { material: views.of(material, n).clone(), request };
     all.into_iter().enumerate().map(job).collect()
 }
 
 /// What the candidates of one text are written from: the first from everything, the next from less of it.
-struct Views(Vec<Material>);
+struct CandidatePrompts(Vec<PromptInputs>);
 
-impl Views {
-    fn new(whole: &Material) -> Self {
+impl CandidatePrompts {
+    fn new(whole: &PromptInputs) -> Self {
         if !whole.reasoning || whole.ask.length.is_some() {
             return Self(Vec::new());
         }
-        let less = |history: Vec<Example>, neighbours: Vec<Example>| Material {
+        let less = |history: Vec<Example>, neighbours: Vec<Example>| PromptInputs {
             task: whole.task,
             reasoning: false,
             history,
@@ -65,7 +70,7 @@ impl Views {
         // Where there is nothing else, the own texts behind a plan are everything.
         let more = history.len() < whole.history.len() || !whole.neighbours.is_empty();
         let own = less(history, Vec::new());
-        let planned = more.then(|| Material { reasoning: true, ..own.clone() });
+        let planned = more.then(|| PromptInputs { reasoning: true, ..own.clone() });
         Self(std::iter::once(own).chain(planned).collect())
     }
 
@@ -75,15 +80,15 @@ impl Views {
     }
 
     /// What the `n`-th candidate is written from.
-    fn of<'m>(&'m self, whole: &'m Material, n: usize) -> &'m Material {
+    fn of<'m>(&'m self, whole: &'m PromptInputs, n: usize) -> &'m PromptInputs {
         let other = n.checked_sub(1).and_then(|n| self.0.get(n).or(self.0.first()));
         other.unwrap_or(whole)
     }
 }
 
 /// Reads the answers to the requests for several candidates, those that are whole.
-pub fn read_all(material: &Material, completions: &[Completion]) -> Vec<Written> {
-    let views = Views::new(material);
+pub fn read_all(material: &PromptInputs, completions: &[Completion]) -> Vec<Written> {
+    let views = CandidatePrompts::new(material);
     let shown = (0..).map(|n| views.of(material, n));
     let whole = completions.iter().zip(shown).filter(|(c, m)| c.phases.len() == m.phases());
     whole.map(|(c, m)| request::read(m, c)).collect()
@@ -108,14 +113,14 @@ pub(crate) mod tests {
     }
 
     /// A text to be planned and written from an invented text, an own one and one by another.
-    pub(crate) fn material() -> Material {
-        Material {
+    pub(crate) fn material() -> PromptInputs {
+        PromptInputs {
             task: Task::Text,
             reasoning: true,
             history: vec![shown("An invented text.", true), shown("An own text.", false)],
             neighbours: vec![shown("A text by another.", false)],
             ask: Ask { title: Some("Asked".into()), ..Ask::default() },
-            ..Material::default()
+            ..PromptInputs::default()
         }
     }
 
@@ -125,7 +130,7 @@ pub(crate) mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn requests(model: &Model, material: &Material, n: usize) -> Vec<Request> {
+    fn requests(model: &Model, material: &PromptInputs, n: usize) -> Vec<Request> {
         let options = WriteOptions { candidates: n, ..WriteOptions::default() };
         let jobs = candidates(model, material, &request(model, material, &options), &options);
         jobs.into_iter().map(|job| job.request).collect()
@@ -152,7 +157,7 @@ pub(crate) mod tests {
         assert!(all[..3].iter().all(|r| r.phases.iter().all(|p| p.sampling == Sampling::GREEDY)));
         let drawn = [3, 4].map(|seed| Sampling::VARIED.with_seed(seed));
         assert_eq!(all[3..].iter().map(|r| r.phases[0].sampling).collect::<Vec<_>>(), drawn);
-        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
+        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.min_new_tokens).sum()).collect();
         assert_eq!(least, [2; 5]);
 
         // What came back of each; one of them had no time for its text.
@@ -188,7 +193,7 @@ pub(crate) mod tests {
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
         assert!(all.iter().all(|r| spelled(&model, r).contains("A text by another.")));
         // How long others write tells only what is likeliest, not what is drawn.
-        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.least_tokens).sum()).collect();
+        let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.min_new_tokens).sum()).collect();
         assert_eq!(least, [3, 3, 0, 0]);
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     llm::{Details, NoRepeat, Repeated},
-    prompt::{Example, Material, Task},
+    prompt::{Example, PromptInputs, Task},
     text,
 };
 
@@ -31,18 +31,18 @@ pub(super) fn whole(e: &Example) -> String {
 }
 
 /// Other people's texts that must not be repeated.
-fn others(material: &Material) -> Vec<String> {
+fn others(material: &PromptInputs) -> Vec<String> {
     let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
     elsewhere.chain(material.reserved.iter().cloned()).collect()
 }
 
 /// The texts in a prompt that must not be repeated, in the order in which [`constraint`] adds them: boilerplate comes after them.
-pub(super) fn sources(material: &Material) -> Vec<String> {
+pub(super) fn sources(material: &PromptInputs) -> Vec<String> {
     others(material).into_iter().chain(material.history.iter().map(whole)).collect()
 }
 
 /// What a text for this material must not repeat.
-pub fn constraint(material: &Material) -> Option<Arc<NoRepeat>> {
+pub fn constraint(material: &PromptInputs) -> Option<Arc<NoRepeat>> {
     if material.task == Task::Rating {
         return None;
     }
@@ -90,7 +90,7 @@ fn without_formulas(own: &[String]) -> Vec<String> {
 }
 
 /// What `written` repeats, if anything.
-pub fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
+pub fn repeats(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
     let constraint = constraint?;
     let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
     let repeated = said.filter_map(|said| constraint.repeated(said)).next();
@@ -98,7 +98,7 @@ pub fn repeats(material: &Material, constraint: Option<&NoRepeat>, written: &Wri
 }
 
 /// Whether much of a text stands in one that was shown, if not in one run.
-fn mostly_copied(material: &Material, said: &str) -> bool {
+fn mostly_copied(material: &PromptInputs, said: &str) -> bool {
     let words: Vec<String> = text::words(said).collect();
     let shown = material.neighbours.iter().chain(&material.history).map(|e| e.text.as_str());
     let sources = shown.chain(material.reserved.iter().map(String::as_str));

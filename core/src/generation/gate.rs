@@ -7,7 +7,7 @@ use super::{
     output::Written,
     overlap::{COPY_RUN, MAX_COPIED, copied_share, distinct_share},
 };
-use crate::{context::topics::Topics, plan, prompt::Material, text};
+use crate::{context::topics::Topics, plan, prompt::PromptInputs, text};
 
 /// Why a synthetic text was refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ pub const MIN_DISTINCT: f32 = 0.6;
 ///
 /// # Errors
 /// The first reason against it.
-pub fn gate(written: &Written, material: &Material, topics: &Topics) -> Result<(), Refusal> {
+pub fn gate(written: &Written, material: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
     let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
     let title = written.title.as_deref().unwrap_or_default();
     let body = written.text.as_deref().unwrap_or_default();
@@ -115,14 +115,14 @@ mod tests {
         Example { text: text.into(), ..Example::default() }
     }
 
-    fn judged(text: &str, stance: u8, material: &Material, topics: &Topics) -> Result<(), Refusal> {
+    fn judged(text: &str, stance: u8, material: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
         let path = Some(ReasoningPath { stance, ..Default::default() });
         gate(&Written { path, text: Some(text.into()), ..Default::default() }, material, topics)
     }
 
     fn verdict(text: &str, stance: u8) -> Result<(), Refusal> {
         let neighbours = vec![shown("the handle came off after two days of normal use")];
-        let material = Material { task: Task::Synthetic, neighbours, ..Material::default() };
+        let material = PromptInputs { task: Task::Synthetic, neighbours, ..PromptInputs::default() };
         judged(text, stance, &material, &Topics::default())
     }
 
@@ -135,13 +135,13 @@ mod tests {
         assert_eq!(verdict("Terrible thing, it broke and I want a refund", 5), Err(Refusal::OffStance(5)));
         assert_eq!(verdict("It is fine. Title: another one follows here", 3), Err(Refusal::Format));
         let no_path = Written { text: Some("A sturdy pot that pours well".into()), ..Default::default() };
-        assert_eq!(gate(&no_path, &Material::default(), &Topics::default()), Err(Refusal::NoPath));
+        assert_eq!(gate(&no_path, &PromptInputs::default(), &Topics::default()), Err(Refusal::NoPath));
     }
 
     #[test]
     fn refuses_a_text_about_another_item() {
         let topics = Topics::new("bread basket loaf crust", &["notebook ink paper".into()], |_| 1.0);
-        let judged = |text: &str| judged(text, 4, &Material::default(), &topics);
+        let judged = |text: &str| judged(text, 4, &PromptInputs::default(), &topics);
         assert_eq!(judged("The ink does not bleed through at all."), Err(Refusal::OffItem));
         assert_eq!(judged("The loaf keeps its crust for a day."), Ok(()));
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn refuses_a_near_copy_and_another_language() {
         let own = "Die Lampe flackert abends, und der Kundendienst hat mir bis heute nicht geantwortet, schade.";
-        let material = Material { task: Task::Synthetic, history: vec![shown(own)], ..Material::default() };
+        let material = PromptInputs { task: Task::Synthetic, history: vec![shown(own)], ..PromptInputs::default() };
         let judged = |text: &str| judged(text, 3, &material, &Topics::default());
         let near = "Ja, der Kundendtienst hat mir bis heute nicht gesagt, wann der neue Schirm kommt, und ich warte weiter darauf.";
         assert_eq!(judged(near), Err(Refusal::Repeated));

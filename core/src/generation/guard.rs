@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Error,
     llm::{Completion, Decoder, Event, LlmError, Model, NoRepeat, OnEvent, OnRepeat, PhaseOutput, Request, Stop},
-    prompt::Material,
+    prompt::PromptInputs,
     text,
 };
 
@@ -22,9 +22,9 @@ use crate::{
 const ROUNDS: usize = 3;
 
 /// A text to write: what it is written from, and the request.
-pub struct Job {
+pub struct GuardedRequest {
     /// What it is written from.
-    pub material: Material,
+    pub material: PromptInputs,
     /// The request.
     pub request: Request,
 }
@@ -36,7 +36,7 @@ pub struct Job {
 /// As [`Decoder::run`].
 pub fn run(
     decoder: &mut Decoder<'_>,
-    jobs: Vec<Job>,
+    jobs: Vec<GuardedRequest>,
     options: &WriteOptions,
     on_event: OnEvent<'_>,
     first: &mut dyn FnMut(&mut Decoder<'_>),
@@ -44,7 +44,7 @@ pub fn run(
     let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
     let mut completions = decoder.run(&requests, on_event)?;
     first(decoder);
-    let mut shown: Vec<Material> = jobs.iter().map(|job| job.material.clone()).collect();
+    let mut shown: Vec<PromptInputs> = jobs.iter().map(|job| job.material.clone()).collect();
     for round in 1..=ROUNDS {
         for (completion, job) in completions.iter_mut().zip(&jobs) {
             end_before_boilerplate(completion, &job.material);
@@ -78,7 +78,7 @@ fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
 }
 
 /// Takes a text as finished that ended in front of boilerplate, if it has a whole sentence.
-fn end_before_boilerplate(completion: &mut Completion, material: &Material) {
+fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) {
     let prompted = sources(material).len();
     let boilerplate = |phase: &&mut PhaseOutput| {
         let whole = phase.text.trim_end().ends_with(['.', '!', '?']);
@@ -90,13 +90,13 @@ fn end_before_boilerplate(completion: &mut Completion, material: &Material) {
 }
 
 /// The text with the given number in the constraint, which is always that of the first prompt.
-fn copied(first: &Material, source: Option<usize>) -> Option<String> {
+fn copied(first: &PromptInputs, source: Option<usize>) -> Option<String> {
     source.and_then(|number| sources(first).into_iter().nth(number))
 }
 
 /// The material without the text that was copied; from the second round on, and where nobody knows which one it was, without any text by
 /// others.
-fn without(material: &Material, copied: Option<String>, round: usize) -> Material {
+fn without(material: &PromptInputs, copied: Option<String>, round: usize) -> PromptInputs {
     let mut less = material.clone();
     less.history.retain(|e| Some(whole(e)) != copied);
     less.neighbours.retain(|e| copied.is_some() && round == 1 && Some(whole(e)) != copied);
@@ -106,8 +106,8 @@ fn without(material: &Material, copied: Option<String>, round: usize) -> Materia
 /// The request for the rest of a text.
 fn rest(
     model: &Model,
-    material: &Material,
-    job: &Job,
+    material: &PromptInputs,
+    job: &GuardedRequest,
     completion: &Completion,
     options: &WriteOptions,
     avoid: bool,
@@ -150,7 +150,7 @@ fn join(completion: &mut Completion, mut rest: Completion) {
 ///
 /// # Errors
 /// [`LlmError::Failed`] if every sentence of every text repeats somebody.
-pub fn originals(material: &Material, all: Vec<Written>) -> Result<Vec<Written>, Error> {
+pub fn originals(material: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written>, Error> {
     let constraint = constraint(material);
     let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none() && !is_empty(written);
     // Nothing was written before the deadline: there is nothing to check or to mend.
@@ -176,7 +176,7 @@ fn is_empty(written: &Written) -> bool {
 }
 
 /// The sentences of a text that repeat nobody.
-fn mend(material: &Material, constraint: Option<&NoRepeat>, written: &Written) -> Option<Written> {
+fn mend(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Written> {
     let text = written.text.as_deref()?;
     let mut kept = String::new();
     let mut rest = text;
@@ -208,10 +208,10 @@ mod tests {
 
     #[test]
     fn removes_the_copied_text_in_every_round() {
-        let first = Material {
+        let first = PromptInputs {
             neighbours: vec![shown("their first"), shown("their second")],
             history: vec![shown("my first"), shown("my second")],
-            ..Material::default()
+            ..PromptInputs::default()
         };
         let second = without(&first, copied(&first, Some(0)), 1);
         assert_eq!(texts(&second.neighbours), ["their second"]);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn ends_before_boilerplate() {
-        let material = Material { neighbours: vec![shown("theirs")], ..Material::default() };
+        let material = PromptInputs { neighbours: vec![shown("theirs")], ..PromptInputs::default() };
         let ended = |text: &str, source| {
             let phase = PhaseOutput {
                 text: text.into(),
@@ -239,13 +239,14 @@ mod tests {
         assert_eq!(ended("It pours well. ", 0), Stop::Repeated, "a text in the prompt");
         assert_eq!(ended("It pours ", 1), Stop::Repeated, "not a whole sentence");
         let boilerplate = "It pours well. This review was collected as part of a promotion.";
-        let known = constraint(&Material { task: crate::prompt::Task::Text, ..material.clone() }).unwrap();
+        let known = constraint(&PromptInputs { task: crate::prompt::Task::Text, ..material.clone() }).unwrap();
         assert!(known.repeated(boilerplate).is_some());
     }
 
     #[test]
     fn removes_all_texts_by_others_if_the_source_is_unknown() {
-        let first = Material { neighbours: vec![shown("theirs")], history: vec![shown("mine")], ..Material::default() };
+        let first =
+            PromptInputs { neighbours: vec![shown("theirs")], history: vec![shown("mine")], ..PromptInputs::default() };
         let second = without(&first, copied(&first, None), 1);
         assert_eq!((texts(&second.neighbours), texts(&second.history)), (vec![], vec!["mine"]));
     }

@@ -6,14 +6,14 @@
 use crate::{
     llm::WordLimit,
     plan::Length,
-    prompt::{Example, Material, Task},
+    prompt::{Example, PromptInputs, Task},
     text,
 };
 
 /// A word is about 1.3 tokens: a text may be as short as seven tenths of the middle length.
 const LEAST_TOKENS_PER_WORD: f64 = 0.9;
 
-impl Material {
+impl PromptInputs {
     /// How much to plan for; of two lengths in the middle the longer. `None` if there is no text to go by, or none to be written.
     pub(crate) fn length(&self) -> Option<Length> {
         let writes = matches!(self.task, Task::Text | Task::Synthetic);
@@ -25,7 +25,7 @@ impl Material {
     }
 
     /// Before how many tokens a text is not to end; of two lengths in the middle the shorter counts.
-    pub(crate) fn least_tokens(&self) -> usize {
+    pub(crate) fn min_new_tokens(&self) -> usize {
         let usual = || {
             let words = self.words();
             words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0)
@@ -60,8 +60,8 @@ mod tests {
         Example { text: "word ".repeat(n), ..Example::default() }
     }
 
-    fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> Material {
-        Material { task, reasoning: true, history, neighbours, ..Material::default() }
+    fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> PromptInputs {
+        PromptInputs { task, reasoning: true, history, neighbours, ..PromptInputs::default() }
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(m.length(), Some(Length::Medium));
         m.task = Task::Title;
         assert_eq!(m.length(), None);
-        m = Material { task: Task::Text, neighbours: Vec::new(), ..m };
+        m = PromptInputs { task: Task::Text, neighbours: Vec::new(), ..m };
         assert_eq!(m.length(), None);
         m.ask.length = Some(Length::Long);
         m.history = vec![words(9)];
@@ -92,7 +92,7 @@ mod tests {
     fn texts_do_not_end_far_before_the_person_would() {
         let least = |history: &[usize], neighbours: &[usize]| {
             let all = |n: &[usize]| n.iter().map(|&n| words(n)).collect();
-            material(Task::Text, all(history), all(neighbours)).least_tokens()
+            material(Task::Text, all(history), all(neighbours)).min_new_tokens()
         };
         assert_eq!(least(&[200, 30, 10], &[500]), 27);
         assert_eq!(least(&[200, 10], &[500]), 9);
@@ -100,12 +100,12 @@ mod tests {
         assert_eq!(least(&[], &[]), 0);
         let mut m = material(Task::Text, vec![words(100)], Vec::new());
         m.history[0].synthetic = true;
-        assert_eq!(m.least_tokens(), 0);
+        assert_eq!(m.min_new_tokens(), 0);
         m.ask.length = Some(Length::Medium);
-        assert_eq!(m.least_tokens(), 36);
+        assert_eq!(m.min_new_tokens(), 36);
         for task in [Task::Title, Task::Rating, Task::Synthetic] {
             m.task = task;
-            assert_eq!(m.least_tokens(), 0, "{task:?}");
+            assert_eq!(m.min_new_tokens(), 0, "{task:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     llm::{Completion, Contrast, Model, OnRepeat, Phase, Prompt, Request, Stop, WordLimit, common_prefix},
     plan,
-    prompt::{Material, Task},
+    prompt::{PromptInputs, Task},
     text,
 };
 
@@ -21,14 +21,14 @@ pub(crate) struct Begun {
 }
 
 /// The decoder's request for this material.
-pub fn request(model: &Model, material: &Material, options: &WriteOptions) -> Request {
+pub fn request(model: &Model, material: &PromptInputs, options: &WriteOptions) -> Request {
     request_with_prefix(model, material, options, None).0
 }
 
 /// The same, with how many tokens of its prompt are the person's history; of a text that is `begun`, the rest of it.
 pub(crate) fn request_with_prefix(
     model: &Model,
-    material: &Material,
+    material: &PromptInputs,
     options: &WriteOptions,
     begun: Option<&Begun>,
 ) -> (Request, usize) {
@@ -51,7 +51,7 @@ pub(crate) fn request_with_prefix(
         grammar,
         stop: vec!["\n".into()],
         // Half of the room: a text that has to fill all of it could not end with a sentence.
-        least_tokens: if n == last { material.least_tokens().min(max_tokens / 2) } else { 0 },
+        min_new_tokens: if n == last { material.min_new_tokens().min(max_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
         on_repeat: OnRepeat::End,
         before: String::new(),
@@ -61,7 +61,7 @@ pub(crate) fn request_with_prefix(
         sampling: options.sampling,
     });
     let mut phases: Vec<Phase> = phases.collect();
-    let body = prompt.body[..Material::stable_bytes(&prompt.body)].to_owned();
+    let body = prompt.body[..PromptInputs::stable_bytes(&prompt.body)].to_owned();
     let stable = Prompt { body, lead: String::new() };
     if let Some(begun) = begun {
         prompt.lead = go_on(model, material, begun, &mut phases);
@@ -74,7 +74,7 @@ pub(crate) fn request_with_prefix(
 }
 
 /// Leaves of `phases` what is still to be written, and returns what stands in front of that.
-fn go_on(model: &Model, material: &Material, begun: &Begun, phases: &mut Vec<Phase>) -> String {
+fn go_on(model: &Model, material: &PromptInputs, begun: &Begun, phases: &mut Vec<Phase>) -> String {
     let mut lead = String::new();
     for (n, done) in begun.done.iter().enumerate() {
         lead.push_str(&format!("{}{done}\n", material.lead(n)));
@@ -87,7 +87,7 @@ fn go_on(model: &Model, material: &Material, begun: &Begun, phases: &mut Vec<Pha
         phase.lead.clear();
         phase.before.clone_from(&begun.text);
         phase.max_tokens = phase.max_tokens.saturating_sub(written).max(1);
-        phase.least_tokens = phase.least_tokens.saturating_sub(written).min(phase.max_tokens / 2);
+        phase.min_new_tokens = phase.min_new_tokens.saturating_sub(written).min(phase.max_tokens / 2);
     }
     lead
 }
@@ -95,14 +95,14 @@ fn go_on(model: &Model, material: &Material, begun: &Begun, phases: &mut Vec<Pha
 /// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
 /// twice too makes texts worse.
 /// `lead`: how the answer begins, if it does not as usual.
-fn contrast(model: &Model, material: &Material, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
+fn contrast(model: &Model, material: &PromptInputs, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
     let wanted = options.contrast > 0.0 && material.task == Task::Text && material.own().next().is_some();
-    let without = wanted.then(|| Material {
+    let without = wanted.then(|| PromptInputs {
         task: material.task,
         reasoning: material.reasoning,
         neighbours: material.neighbours.clone(),
         ask: material.ask.clone(),
-        ..Material::default()
+        ..PromptInputs::default()
     })?;
     let mut prompt = without.compose(model, BESIDE_TOKENS);
     if let Some(lead) = lead {
@@ -113,7 +113,7 @@ fn contrast(model: &Model, material: &Material, options: &WriteOptions, lead: Op
 }
 
 /// What a decoder's answer to [`request`] says.
-pub fn read(material: &Material, completion: &Completion) -> Written {
+pub fn read(material: &PromptInputs, completion: &Completion) -> Written {
     let mut written = Written { tokens: completion.phases.iter().map(|p| p.tokens).sum(), ..Written::default() };
     let mut phases = completion.phases.iter();
     if material.reasoning {
@@ -162,7 +162,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
         let mut material = material();
-        let against = |m: &Material, contrast| {
+        let against = |m: &PromptInputs, contrast| {
             let contrast = request(&model, m, &WriteOptions { contrast, ..WriteOptions::default() }).contrast?;
             let mut bytes = Vec::new();
             contrast.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));

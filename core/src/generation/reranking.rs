@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::output::Written;
 use crate::{
-    prompt::{Material, Task},
+    prompt::{PromptInputs, Task},
     style::{Margin, cosine, style},
     text,
 };
@@ -20,7 +20,7 @@ const MARGIN: f64 = 1.5;
 
 /// Who has a say beside the candidates.
 #[derive(Debug, Clone, Default)]
-pub struct Voices<'t> {
+pub struct References<'t> {
     /// Texts by people in the same case: each counts like a candidate.
     pub others: Vec<&'t str>,
     /// Texts by the person: how like them a candidate sounds (n-grams) counts as much as all agreement.
@@ -32,12 +32,12 @@ pub struct Voices<'t> {
 
 /// The place of the candidate with the highest mean agreement with the others and with the voices; of equals the first. `None`
 /// of none.
-pub fn consensus(candidates: &[Written], voices: &Voices<'_>) -> Option<usize> {
-    Ballot::new(candidates, voices).winner(&(0..candidates.len()).collect::<Vec<_>>())
+pub fn consensus(candidates: &[Written], voices: &References<'_>) -> Option<usize> {
+    MbrScores::new(candidates, voices).winner(&(0..candidates.len()).collect::<Vec<_>>())
 }
 
 /// What there is to know about several candidates, for choosing among all or some of them.
-pub(crate) struct Ballot {
+pub(crate) struct MbrScores {
     /// How each candidate agrees with each.
     agreement: Vec<Vec<f64>>,
     /// The sum of each one's agreement with the other voices, and how many those are.
@@ -47,8 +47,8 @@ pub(crate) struct Ballot {
     sound: Vec<f64>,
 }
 
-impl Ballot {
-    pub(crate) fn new(candidates: &[Written], voices: &Voices<'_>) -> Self {
+impl MbrScores {
+    pub(crate) fn new(candidates: &[Written], voices: &References<'_>) -> Self {
         let overlap = if candidates.iter().any(|c| c.text.is_some()) { overlap } else { f1 };
         let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
         let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
@@ -115,7 +115,7 @@ fn size(bag: &HashMap<String, usize>) -> f64 {
 
 /// The one that [`consensus`](crate::generation::reranking::consensus) takes; `tokens` counts what all of them took. For a title, how the text
 /// opens is one more. `None` of none.
-pub fn best(material: &Material, mut all: Vec<Written>) -> Option<Written> {
+pub fn best(material: &PromptInputs, mut all: Vec<Written>) -> Option<Written> {
     // Among less than two there is no choice, and nothing to weigh.
     if all.len() < 2 { all.pop() } else { Choice::new(material, all).best() }
 }
@@ -126,17 +126,17 @@ pub struct Choice {
     /// What was written, then the opening that may stand for a title.
     all: Vec<Written>,
     opening: Option<usize>,
-    ballot: Ballot,
+    ballot: MbrScores,
 }
 
 impl Choice {
-    pub fn new(material: &Material, mut all: Vec<Written>) -> Self {
+    pub fn new(material: &PromptInputs, mut all: Vec<Written>) -> Self {
         let opening = opening(material).filter(|_| all.len() > 1);
         let mut voices = voices(material);
         voices.others.extend(opening.as_deref());
         let place = opening.as_ref().map(|_| all.len());
         all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
-        let ballot = Ballot::new(&all, &voices);
+        let ballot = MbrScores::new(&all, &voices);
         Self { all, opening: place, ballot }
     }
 
@@ -155,7 +155,7 @@ impl Choice {
 }
 
 /// The first words of the text that a title is asked for: many people begin with what they would put above.
-pub(crate) fn opening(material: &Material) -> Option<String> {
+pub(crate) fn opening(material: &PromptInputs) -> Option<String> {
     let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
     let line = text::one_line(text);
     Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
@@ -163,19 +163,21 @@ pub(crate) fn opening(material: &Material) -> Option<String> {
 
 /// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for. Others have a say
 /// about a text only where the person has written none.
-fn voices(material: &Material) -> Voices<'_> {
+fn voices(material: &PromptInputs) -> References<'_> {
     let others = material.neighbours.iter();
     match material.task {
         Task::Text | Task::Synthetic => {
             let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
-            Voices {
+            References {
                 others: others.filter(|_| own.is_empty()).map(|n| n.text.as_str()).collect(),
                 own,
                 impostors: material.impostors.iter().map(String::as_str).collect(),
             }
         }
-        Task::Title => Voices { others: others.filter_map(|n| n.title.as_deref()).collect(), ..Voices::default() },
-        Task::Rating => Voices::default(),
+        Task::Title => {
+            References { others: others.filter_map(|n| n.title.as_deref()).collect(), ..References::default() }
+        }
+        Task::Rating => References::default(),
     }
 }
 
@@ -184,10 +186,10 @@ mod tests {
     use super::*;
     use crate::prompt::{Ask, Example};
 
-    const NONE: Voices<'_> = Voices { others: Vec::new(), own: Vec::new(), impostors: Vec::new() };
+    const NONE: References<'_> = References { others: Vec::new(), own: Vec::new(), impostors: Vec::new() };
 
-    fn others(voice: &str) -> Voices<'_> {
-        Voices { others: vec![voice], ..NONE }
+    fn others(voice: &str) -> References<'_> {
+        References { others: vec![voice], ..NONE }
     }
 
     fn text(said: &str) -> Written {
@@ -218,7 +220,7 @@ mod tests {
     fn of_equal_texts_the_one_that_sounds_like_the_person() {
         let two = [text("Excellent product, recommended."), text("sooo good!!! love love love it")];
         assert_eq!(consensus(&two, &NONE), Some(0));
-        let own = Voices { own: vec!["OMG!!! sooo cute, love it!!!"], ..NONE };
+        let own = References { own: vec!["OMG!!! sooo cute, love it!!!"], ..NONE };
         assert_eq!(consensus(&two, &own), Some(1));
     }
 
@@ -226,19 +228,19 @@ mod tests {
     fn of_texts_as_like_the_person_the_one_that_is_less_like_others() {
         let own = vec!["great product, works great, my wife loves it"];
         let two = [text("great product, works great"), text("my wife loves it")];
-        assert_eq!(consensus(&two, &Voices { own: own.clone(), ..NONE }), Some(0));
+        assert_eq!(consensus(&two, &References { own: own.clone(), ..NONE }), Some(0));
         let impostors = vec!["It is a great product.", "Works great!", "Great product, works great."];
-        assert_eq!(consensus(&two, &Voices { own, impostors: impostors.clone(), ..NONE }), Some(1));
+        assert_eq!(consensus(&two, &References { own, impostors: impostors.clone(), ..NONE }), Some(1));
         // Of whom nothing is known, there is no style to tell from others'.
-        assert_eq!(consensus(&two, &Voices { impostors, ..NONE }), consensus(&two, &NONE));
+        assert_eq!(consensus(&two, &References { impostors, ..NONE }), consensus(&two, &NONE));
     }
 
     #[test]
     fn the_choice_among_some_is_that_of_these_alone() {
         let all =
             ["it broke after a week", "love it", "it broke after one week", "i love it so", "i love it"].map(text);
-        let own = Voices { own: vec!["so so so good"], ..others("it broke") };
-        let ballot = Ballot::new(&all, &own);
+        let own = References { own: vec!["so so so good"], ..others("it broke") };
+        let ballot = MbrScores::new(&all, &own);
         for places in [vec![0, 1, 2], vec![1, 3, 4], vec![3], vec![0, 4]] {
             let some: Vec<Written> = places.iter().map(|&n: &usize| all[n].clone()).collect();
             assert_eq!(ballot.winner(&places), consensus(&some, &own).map(|n| places[n]), "{places:?}");
@@ -269,8 +271,11 @@ mod tests {
 
     fn titled(titles: &[&str]) -> Option<String> {
         let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
-        let material =
-            Material { task: Task::Title, ask: Ask { text: Some(text), ..Ask::default() }, ..Material::default() };
+        let material = PromptInputs {
+            task: Task::Title,
+            ask: Ask { text: Some(text), ..Ask::default() },
+            ..PromptInputs::default()
+        };
         let titled = |t: &&str| Written { title: Some((*t).to_owned()), tokens: 2, ..Written::default() };
         let written = best(&material, titles.iter().map(titled).collect()).unwrap();
         assert_eq!(written.tokens, 2 * titles.len());
@@ -293,7 +298,7 @@ mod tests {
     fn others_have_a_say_where_the_person_has_written_nothing() {
         let (invented, own) = (Example { synthetic: true, ..shown("An invented text.") }, shown("An own text."));
         let neighbours = vec![shown("A text by another.")];
-        let mut material = Material { history: vec![invented, own], neighbours, ..Material::default() };
+        let mut material = PromptInputs { history: vec![invented, own], neighbours, ..PromptInputs::default() };
         assert_eq!((voices(&material).others, voices(&material).own), (vec![], vec!["An own text."]));
         material.history.truncate(1);
         assert_eq!((voices(&material).others, voices(&material).own), (vec!["A text by another."], vec![]));

@@ -18,8 +18,8 @@ use crate::{
     context::topics::Topics,
     hash::hash,
     history::{Interaction, Origin, Record},
-    llm::{Completion, Decoder, Event, Feed, Model, OnEvent, Request, Stop, common_prefix},
-    prompt::Material,
+    llm::{Completion, Decoder, Event, Model, OnEvent, Request, RequestSource, Stop, common_prefix},
+    prompt::PromptInputs,
     text,
 };
 
@@ -28,18 +28,18 @@ const RETRIES: u32 = 3;
 
 /// One synthetic interaction to write.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Job {
+pub struct SyntheticJob {
     /// The item's id.
     pub item: String,
     /// What the prompt is made of.
-    pub material: Material,
+    pub material: PromptInputs,
     /// What tells whether a text is about the item.
     pub topics: Topics,
     /// Seed of sampling, mixed with the item's id.
     pub seed: u32,
 }
 
-impl Job {
+impl SyntheticJob {
     /// Differs between jobs that could be written differently.
     pub(crate) fn key(&self, model: &str, options: &Options) -> String {
         let Options { write, candidates, .. } = options;
@@ -99,7 +99,7 @@ impl From<WriteOptions> for Options {
 /// [`Error::Cancelled`], [`crate::llm::LlmError`].
 pub fn write(
     decoder: &mut Decoder<'_>,
-    jobs: &[Job],
+    jobs: &[SyntheticJob],
     options: &Options,
     finished: &mut dyn FnMut(usize, &Attempt),
     on_event: OnEvent<'_>,
@@ -127,7 +127,7 @@ pub fn write(
 }
 
 /// The context that a decoder needs for these jobs, and how many tokens all of them begin with.
-pub(crate) fn room(model: &Model, jobs: &[Job], options: &WriteOptions) -> (usize, usize) {
+pub(crate) fn room(model: &Model, jobs: &[SyntheticJob], options: &WriteOptions) -> (usize, usize) {
     let prompts: Vec<_> = jobs.iter().map(|job| request::request(model, &job.material, options).prompt).collect();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let Some((first, others)) = prompts.split_first() else { return (options.context(), 0) };
@@ -157,7 +157,7 @@ impl Progress {
 /// What a decoder is fed while it augments.
 struct Writing<'a> {
     model: &'a Model,
-    jobs: &'a [Job],
+    jobs: &'a [SyntheticJob],
     options: &'a Options,
     /// Jobs and the number of the candidate, which is the round of its seed.
     open: VecDeque<(usize, u32)>,
@@ -169,7 +169,7 @@ struct Writing<'a> {
     finished: &'a mut dyn FnMut(usize, &Attempt),
 }
 
-impl Feed for Writing<'_> {
+impl RequestSource for Writing<'_> {
     fn next(&mut self) -> Option<Request> {
         let most = self.options.write.most_written();
         let budget = self.options.max_tokens.unwrap_or(usize::MAX);
@@ -179,14 +179,14 @@ impl Feed for Writing<'_> {
         let (job, candidate) = self.open.pop_front()?;
         self.reserved += most;
         self.given.borrow_mut().push((job, candidate));
-        let Job { material, .. } = &self.jobs[job];
+        let SyntheticJob { material, .. } = &self.jobs[job];
         let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
         Some(request::request(self.model, material, &WriteOptions { sampling, ..self.options.write }))
     }
 
     fn done(&mut self, number: usize, completion: Completion) {
         let (job, candidate) = self.given.borrow()[number];
-        let Job { item, material, topics, .. } = &self.jobs[job];
+        let SyntheticJob { item, material, topics, .. } = &self.jobs[job];
         let written = request::read(material, &completion);
         self.reserved -= self.options.write.most_written();
         self.spent += written.tokens;
@@ -220,7 +220,7 @@ impl Feed for Writing<'_> {
     }
 }
 
-fn synthetic_record(item: &str, material: &Material, written: Written, model: &str) -> Record {
+fn synthetic_record(item: &str, material: &PromptInputs, written: Written, model: &str) -> Record {
     let path = written.path.unwrap_or_default();
     let interaction = Interaction {
         item: item.to_owned(),

@@ -23,7 +23,7 @@ pub struct Contrast {
 
 /// Where the other prompt goes on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beside {
+pub(super) struct ContrastBranch {
     /// Its sequence.
     pub(super) slot: usize,
     pub(super) weight: f32,
@@ -65,7 +65,7 @@ impl Decoder<'_> {
     fn pair(&self, n: usize) -> Option<(usize, usize)> {
         match &self.slots[n].job.as_ref()?.kind {
             Kind::Write(writer) => writer.beside.map(|beside| (n, beside.slot)),
-            Kind::Beside(writer) => Some((*writer, n)),
+            Kind::ContrastBranch(writer) => Some((*writer, n)),
             Kind::Score(_) => None,
         }
     }
@@ -75,7 +75,7 @@ impl Decoder<'_> {
     pub(super) fn may_go(&self, n: usize) -> bool {
         match self.slots[n].job.as_ref().map(|job| &job.kind) {
             None => false,
-            Some(Kind::Beside(writer)) => {
+            Some(Kind::ContrastBranch(writer)) => {
                 let writer = &self.slots[*writer];
                 writer.pending.is_empty() || writer.cached.len() >= writer.end
             }
@@ -105,7 +105,7 @@ impl Decoder<'_> {
     /// Frees the sequence beside a text that is finished.
     pub(super) fn free_beside(&mut self, job: &Job) {
         if let Kind::Write(writer) = &job.kind
-            && let Some(Beside { slot, .. }) = writer.beside
+            && let Some(ContrastBranch { slot, .. }) = writer.beside
         {
             self.slots[slot].stop();
         }

@@ -11,10 +11,10 @@ use llama_cpp_2::{
 };
 
 use super::{
-    Completion, Feed, LlmError, Model, OnEvent, Request, Token, common_prefix,
-    pieces::{Grid, PIECE},
+    Completion, LlmError, Model, OnEvent, Request, RequestSource, Token, common_prefix,
+    prefill::{PIECE, PrefillChunks},
     slot::Slot,
-    steps::{List, Outcome, Supply, Work},
+    steps::{List, Outcome, Work, WorkSource},
     threads::{self, Pace},
 };
 use crate::sys::{self, ThreadPool};
@@ -39,7 +39,7 @@ pub struct DecoderOptions {
     /// Tokens at the beginning that all sequences have in common: they take their part of the KV cache once. Requests that have
     /// less in common may then not fit.
     pub shared: usize,
-    /// Most threads; 0 takes as many as there are processors, and more than that are never taken. Beside other busy programs
+    /// Most threads; 0 takes as many as there are processors, and more than that are never taken. ContrastBranch other busy programs
     /// fewer decode, see `docs/src/concepts/decoder.md`.
     pub threads: usize,
     /// How keys and values are stored.
@@ -225,14 +225,14 @@ impl<'m> Decoder<'m> {
     ///
     /// # Errors
     /// As [`Decoder::run`]; a request that is too long fails when its turn comes.
-    pub fn run_feed(&mut self, feed: &mut dyn Feed, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+    pub fn run_feed(&mut self, feed: &mut dyn RequestSource, on_event: OnEvent<'_>) -> Result<(), LlmError> {
         struct Checked<'f> {
-            feed: &'f mut dyn Feed,
+            feed: &'f mut dyn RequestSource,
             model: &'f Model,
             options: DecoderOptions,
             refused: Option<LlmError>,
         }
-        impl Supply for Checked<'_> {
+        impl WorkSource for Checked<'_> {
             fn next(&mut self) -> Option<Work> {
                 if self.refused.is_some() {
                     return None;
@@ -334,7 +334,7 @@ impl<'m> Decoder<'m> {
             && self.slots[0].job.is_none()
             && sys::set_kv_state(&mut self.context, 0, state);
         if taken {
-            let grid = Grid { boundary: tokens.len(), piece: self.piece() };
+            let grid = PrefillChunks { boundary: tokens.len(), piece: self.piece() };
             self.slots[0].cached = tokens.to_vec();
             self.slots[0].begin(Some(grid), tokens.len(), tokens.len());
         } else {

@@ -11,7 +11,6 @@
 //!   written one after the other on the same KV state (a reasoning path, then the text).
 
 mod budget;
-mod candidates;
 mod checksum;
 pub(crate) mod conditions;
 mod contrast;
@@ -22,13 +21,14 @@ mod follower;
 pub mod gguf;
 pub(crate) mod model;
 mod no_repeat;
-mod ordinal;
-mod pieces;
 mod place;
+mod prefill;
+mod rating;
 mod request;
 mod slot;
 mod steps;
 mod threads;
+mod top_k;
 mod unwritable;
 pub(crate) mod worker;
 mod writing;
@@ -42,8 +42,10 @@ pub use details::{Details, proper_names};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use no_repeat::{NoRepeat, Repeated};
-pub use ordinal::{Calibration, STARS, Stars, median};
-pub use request::{Completion, Event, Feed, OnEvent, OnRepeat, Phase, PhaseOutput, Request, Sampling, Stop, WordLimit};
+pub use rating::{Calibration, STARS, Stars, median};
+pub use request::{
+    Completion, Event, OnEvent, OnRepeat, Phase, PhaseOutput, Request, RequestSource, Sampling, Stop, WordLimit,
+};
 pub use worker::{MemoryLevel, guarded};
 
 use std::path::PathBuf;

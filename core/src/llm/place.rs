@@ -2,8 +2,8 @@
 
 use super::{
     Contrast, Decoder, LlmError, Token, common_prefix,
-    contrast::Beside,
-    pieces::Grid,
+    contrast::ContrastBranch,
+    prefill::PrefillChunks,
     slot::{Job, Kind, Slot},
     steps::Work,
 };
@@ -20,7 +20,7 @@ impl Decoder<'_> {
         let against = work.contrast().cloned();
         let grid = work.grid(self.piece());
         let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
-        let grid_beside = grid.map(|grid| Grid { boundary: 0, ..grid });
+        let grid_beside = grid.map(|grid| PrefillChunks { boundary: 0, ..grid });
         if grid.is_some() && self.options.sequences == 1 {
             // The order of a sequence's cells changes how sums are rounded: with the rest free it is that of an empty cache. Where both
             // prompts are those of the text before, both stand as they did then.
@@ -36,22 +36,22 @@ impl Decoder<'_> {
         }
         let job = |kind| Some(Job { number, kind });
         // Not free from here on.
-        slot.job = job(Kind::Beside(target));
+        slot.job = job(Kind::ContrastBranch(target));
         let mut beside = None;
         if let Some(Contrast { prompt, weight }) = against {
             let Some(slot) = self.place(&prompt, grid_beside, false)? else {
                 self.slots[target].stop();
                 return Ok(Some(work));
             };
-            self.slots[slot].job = job(Kind::Beside(target));
-            beside = Some(Beside { slot, weight });
+            self.slots[slot].job = job(Kind::ContrastBranch(target));
+            beside = Some(ContrastBranch { slot, weight });
         }
         self.slots[target].job = Some(Job::new(self.model, number, work, beside)?);
         Ok(None)
     }
 
     /// Puts a prompt into a free slot; none if it has to wait for one, or, if it may, for a prefix that another slot is just decoding.
-    fn place(&mut self, prompt: &[Token], grid: Option<Grid>, wait: bool) -> Result<Option<usize>, LlmError> {
+    fn place(&mut self, prompt: &[Token], grid: Option<PrefillChunks>, wait: bool) -> Result<Option<usize>, LlmError> {
         // At least the last token is decoded again, because its logits are needed, unless they were kept.
         let limit = prompt.len() - 1;
         let shared = |slot: &Slot| match grid {

@@ -68,7 +68,7 @@ pub struct Phase {
     pub stop: Vec<String>,
     /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
     /// other is among the candidates.
-    pub least_tokens: usize,
+    pub min_new_tokens: usize,
     /// What it must not repeat.
     pub no_repeat: Option<Arc<NoRepeat>>,
     /// What happens where the next token would repeat.
@@ -91,7 +91,19 @@ impl Phase {
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
         let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
         let (no_repeat, on_repeat, words, stars) = (None, OnRepeat::default(), None, None);
-        Self { lead, grammar, stop, least_tokens: 0, no_repeat, on_repeat, before, words, stars, max_tokens, sampling }
+        Self {
+            lead,
+            grammar,
+            stop,
+            min_new_tokens: 0,
+            no_repeat,
+            on_repeat,
+            before,
+            words,
+            stars,
+            max_tokens,
+            sampling,
+        }
     }
 }
 
@@ -153,7 +165,7 @@ pub struct Completion {
 }
 
 /// Where a decoder's requests come from and where their answers go, see [`super::Decoder::run_feed`].
-pub trait Feed {
+pub trait RequestSource {
     /// The next request, if there is one now. Asked whenever a sequence is free.
     fn next(&mut self) -> Option<Request>;
 

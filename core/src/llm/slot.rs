@@ -3,13 +3,12 @@
 use std::time::Instant;
 
 use super::{
-    LlmError, Model, Phase, Token,
-    candidates::{Chooser, log_prob},
-    common_prefix,
-    contrast::{self, Beside},
-    pieces::{Grid, Read},
+    LlmError, Model, Phase, Token, common_prefix,
+    contrast::{self, ContrastBranch},
+    prefill::{PrefillChunks, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
     steps::Work,
+    top_k::{Sampler, log_prob},
     writing::Writing,
 };
 
@@ -25,19 +24,19 @@ pub(super) enum Kind {
     Write(Box<Writer>),
     Score(Scorer),
     /// Another prompt, going on with what the sequence of this number writes.
-    Beside(usize),
+    ContrastBranch(usize),
 }
 
 /// A text in progress.
 pub(super) struct Writer {
     phases: Vec<Phase>,
-    chooser: Chooser,
+    chooser: Sampler,
     current: usize,
     written: Writing,
     done: Vec<PhaseOutput>,
     deadline: Option<Instant>,
     /// Where the prompt is read that this is written against.
-    pub(super) beside: Option<Beside>,
+    pub(super) beside: Option<ContrastBranch>,
     /// The logits of both together, kept for their room.
     weighed: Vec<f32>,
 }
@@ -74,19 +73,19 @@ impl Slot {
     }
 
     /// Whether the cache and the logits behind it are those of `prompt`.
-    pub(super) fn has_read(&self, prompt: &[Token], grid: Grid) -> bool {
+    pub(super) fn has_read(&self, prompt: &[Token], grid: PrefillChunks) -> bool {
         let Read { grid: read, tokens, logits } = &self.read;
         self.job.is_none() && logits.is_some() && *read == Some(grid) && self.cached.get(..*tokens) == Some(prompt)
     }
 
     /// How many tokens of `prompt`, split by `grid`, need not be read once this slot has read what it is reading.
-    pub(super) fn usable(&self, prompt: &[Token], grid: Grid) -> usize {
+    pub(super) fn usable(&self, prompt: &[Token], grid: PrefillChunks) -> usize {
         let reads = if self.job.is_some() { self.end } else { 0 };
         self.read.usable(grid, common_prefix(self.planned().take(reads.max(self.read.tokens)), prompt))
     }
 
     /// Begins a prompt of `end` tokens, of which `planned` stand in the cache.
-    pub(super) fn begin(&mut self, grid: Option<Grid>, planned: usize, end: usize) {
+    pub(super) fn begin(&mut self, grid: Option<PrefillChunks>, planned: usize, end: usize) {
         self.read.truncate(planned);
         if grid.is_some() {
             let logits = self.read.logits.take().filter(|_| planned == end);
@@ -122,12 +121,17 @@ impl Slot {
 
     /// Whether it goes on with another sequence's text.
     pub(super) fn beside(&self) -> bool {
-        self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Beside(_)))
+        self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::ContrastBranch(_)))
     }
 }
 
 impl Job {
-    pub(super) fn new(model: &Model, number: usize, work: Work, beside: Option<Beside>) -> Result<Self, LlmError> {
+    pub(super) fn new(
+        model: &Model,
+        number: usize,
+        work: Work,
+        beside: Option<ContrastBranch>,
+    ) -> Result<Self, LlmError> {
         let kind = match work {
             Work::Write(request) => Kind::Write(Box::new(Writer::new(model, request, beside)?)),
             Work::Score(_, continuation) => Kind::Score(Scorer { continuation, scores: Vec::new() }),
@@ -151,10 +155,10 @@ impl Scorer {
 }
 
 impl Writer {
-    fn new(model: &Model, request: Request, beside: Option<Beside>) -> Result<Self, LlmError> {
+    fn new(model: &Model, request: Request, beside: Option<ContrastBranch>) -> Result<Self, LlmError> {
         let Request { phases, deadline, .. } = request;
         let first = phases.first().ok_or(LlmError::Request("a request needs a phase"))?;
-        let chooser = Chooser::new(model, first)?;
+        let chooser = Sampler::new(model, first)?;
         let (written, done, weighed) = (Writing::default(), Vec::new(), Vec::new());
         let mut this = Self { phases, chooser, current: 0, written, done, deadline, beside, weighed };
         this.begin();
@@ -183,7 +187,7 @@ impl Writer {
     ) -> Result<Vec<Token>, LlmError> {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
-        let early = self.written.tokens.len() < phase.least_tokens;
+        let early = self.written.tokens.len() < phase.min_new_tokens;
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
@@ -227,7 +231,7 @@ impl Writer {
         let Some(stop) = stop else { return Ok(vec![token]) };
         self.end_phase(stop, emit);
         let Some(next) = self.phases.get(self.current) else { return Ok(Vec::new()) };
-        self.chooser = Chooser::new(model, next)?;
+        self.chooser = Sampler::new(model, next)?;
         // A stopped token is not kept: the next lead takes its place. A token cut off by length is.
         let mut tokens = if stop == Stop::Length { vec![token] } else { Vec::new() };
         tokens.extend(model.tokens(&next.lead));

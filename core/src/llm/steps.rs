@@ -7,7 +7,7 @@ use llama_cpp_2::DecodeError;
 use super::{
     Completion, Contrast, Decoder, Event, LlmError, OnEvent, Request, Token,
     contrast::Turn,
-    pieces::Grid,
+    prefill::PrefillChunks,
     slot::{Job, Kind},
 };
 
@@ -37,9 +37,9 @@ impl Work {
     }
 
     /// Where the prompt is split, if it is to be read in the same pieces always.
-    pub(super) fn grid(&self, piece: usize) -> Option<Grid> {
+    pub(super) fn grid(&self, piece: usize) -> Option<PrefillChunks> {
         let Self::Write(Request { boundary, .. }) = self else { return None };
-        boundary.map(|boundary| Grid { boundary, piece })
+        boundary.map(|boundary| PrefillChunks { boundary, piece })
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Outcome {
 }
 
 /// Where a decoder's work comes from and where what came of it goes.
-pub(super) trait Supply {
+pub(super) trait WorkSource {
     /// The next piece of work, if there is one now. Asked whenever a sequence is free.
     fn next(&mut self) -> Option<Work>;
     /// What came of the `number`-th piece of work that was given. May lead to more.
@@ -75,7 +75,7 @@ impl<I: Iterator<Item = Work>> List<I> {
     }
 }
 
-impl<I: Iterator<Item = Work>> Supply for List<I> {
+impl<I: Iterator<Item = Work>> WorkSource for List<I> {
     fn next(&mut self) -> Option<Work> {
         let work = self.work.next()?;
         self.outcomes.push(None);
@@ -101,7 +101,7 @@ pub(super) type Rows = (usize, Range<i32>);
 
 impl Decoder<'_> {
     /// Runs everything that `supply` gives, as many at a time as there are sequences. The decoder stays usable after every error.
-    pub(super) fn work(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+    pub(super) fn work(&mut self, supply: &mut dyn WorkSource, on_event: OnEvent<'_>) -> Result<(), LlmError> {
         self.read_last = false;
         let result = self.steps(supply, on_event);
         // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
@@ -114,7 +114,7 @@ impl Decoder<'_> {
         result
     }
 
-    fn steps(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> Result<(), LlmError> {
+    fn steps(&mut self, supply: &mut dyn WorkSource, on_event: OnEvent<'_>) -> Result<(), LlmError> {
         let mut given = 0;
         let mut waiting: Option<Work> = None;
         loop {
@@ -172,7 +172,7 @@ impl Decoder<'_> {
                 return Ok(scorer.finish().map(Outcome::Scored));
             }
             Kind::Write(writer) => writer,
-            Kind::Beside(_) => return Ok(None),
+            Kind::ContrastBranch(_) => return Ok(None),
         };
         let mut go_on = ControlFlow::Continue(());
         let against = turn.against.zip(writer.beside).map(|(row, beside)| self.logits(beside.slot, row));
@@ -203,7 +203,7 @@ impl Decoder<'_> {
     }
 
     /// Ends every text whose deadline has come; whether there were any.
-    fn finish_late(&mut self, supply: &mut dyn Supply, on_event: OnEvent<'_>) -> bool {
+    fn finish_late(&mut self, supply: &mut dyn WorkSource, on_event: OnEvent<'_>) -> bool {
         let mut any = false;
         for n in 0..self.slots.len() {
             let late = self.slots[n].job.take_if(|job| matches!(&job.kind, Kind::Write(writer) if writer.late()));

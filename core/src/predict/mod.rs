@@ -1,7 +1,7 @@
 //! Link prediction: ranks the items that a person is likely to meet next, and explains each score.
 //!
 //! [`Predictor`] folds one person into the pack's graph without any table of users. Every score is
-//! a sum over (history item, kind of evidence), so explanations ([`Path`]) are exact.
+//! a sum over (history item, kind of evidence), so explanations ([`EvidencePath`]) are exact.
 
 mod diversity;
 
@@ -65,7 +65,7 @@ pub enum Via {
 
 /// One reason for a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Path {
+pub struct EvidencePath {
     /// The history (or target) item it starts from; none for popularity.
     pub from: Option<ItemId>,
     /// What links them.
@@ -158,7 +158,7 @@ impl<'a> Predictor<'a> {
 
     /// Why `item` has its score: all parts, the largest first. The amounts add up to the score (up to rounding), the
     /// shares to 1; an item with score 0 has no shares.
-    pub fn explain(&self, query: &Query<'_>, item: ItemId) -> Vec<Path> {
+    pub fn explain(&self, query: &Query<'_>, item: ItemId) -> Vec<EvidencePath> {
         if item as usize >= self.tables.items() {
             return Vec::new();
         }
@@ -169,7 +169,7 @@ impl<'a> Predictor<'a> {
         let share = |amount: f32| if total == 0.0 { 0.0 } else { amount / total };
         parts
             .into_iter()
-            .map(|(from, kind, amount)| Path {
+            .map(|(from, kind, amount)| EvidencePath {
                 from,
                 via: self.via(query, from, kind, item),
                 amount,

@@ -87,7 +87,7 @@ pub struct Ask {
 
 /// Everything a prompt is made of, and what the choice of one of several texts looks at.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Material {
+pub struct PromptInputs {
     /// What is to be written.
     pub task: Task,
     /// Whether a reasoning path comes first.
@@ -128,14 +128,14 @@ const FORMS: [(&str, &str, u8); 2] = [
     ),
 ];
 
-impl Material {
+impl PromptInputs {
     /// The prompt within `budget` tokens. Examples that do not fit are left out: the nearest neighbour and the
     /// latest history are kept longest. The request itself is always whole.
     pub fn compose(&self, model: &Model, budget: usize) -> Prompt {
         self.compose_with(budget, |s| model.tokens(s).len())
     }
 
-    /// [`Material::compose`] with any measure of length, for tests.
+    /// [`PromptInputs::compose`] with any measure of length, for tests.
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
         let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
@@ -282,7 +282,7 @@ fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
 #[doc(hidden)]
 pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
-    let forms = tasks.map(|task| Material::planned(task).form());
+    let forms = tasks.map(|task| PromptInputs::planned(task).form());
     let fixed = [HISTORY, OTHERS, NEXT].map(str::to_owned);
     let plans = plan::beginnings().map(|plan| format!("Plan: {plan}\n"));
     let ratings = (1..=5).map(|stars| format!("Rating: {stars}\n"));
@@ -292,7 +292,7 @@ pub fn scaffolding() -> impl Iterator<Item = String> {
 /// A text as prompts show it, with its plan and rating, and whole, however long.
 #[doc(hidden)]
 pub fn shown(e: &Example) -> String {
-    let mut out = Material::planned(Task::Rating).block(e);
+    let mut out = PromptInputs::planned(Task::Rating).block(e);
     item_line(&mut out, e.item_title.as_deref());
     line(&mut out, "Title", e.title.as_deref(), usize::MAX);
     line(&mut out, "Review", Some(&e.text), usize::MAX);
@@ -313,8 +313,8 @@ mod tests {
         }
     }
 
-    fn material(task: Task, reasoning: bool) -> Material {
-        Material {
+    fn material(task: Task, reasoning: bool) -> PromptInputs {
+        PromptInputs {
             task,
             reasoning,
             history: vec![
@@ -332,11 +332,11 @@ mod tests {
                 length: None,
             },
             impostors: vec!["Never to be shown.".into()],
-            ..Material::default()
+            ..PromptInputs::default()
         }
     }
 
-    fn shown(m: &Material, budget: usize) -> String {
+    fn shown(m: &PromptInputs, budget: usize) -> String {
         let prompt = m.compose_with(budget, text::word_count);
         format!("{}{}", prompt.body, prompt.lead)
     }

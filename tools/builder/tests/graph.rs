@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use locket::{
     Interaction, Pack, Task, Via, author_key,
     internals::{
-        context::{self, Grounding, Target, retriever::Retriever},
+        context::{self, ContextBuilder, Target, retriever::Retriever},
         predict::{Predictor, Query},
-        prompt::{Example, Material},
+        prompt::{Example, PromptInputs},
     },
 };
 use locket_builder::{
@@ -108,7 +108,7 @@ fn nobody_is_shown_their_own_text() {
             assert!(found.iter().all(|n| n.text.author != me && n.text.text != interaction.text));
         }
         let target = Target { item: "unknown item", item_title: Some("garden shears"), ..Target::default() };
-        let alike = Grounding::new(&pack, Some(me)).neighbours(&target, &[], 4);
+        let alike = ContextBuilder::new(&pack, Some(me)).neighbours(&target, &[], 4);
         assert!(!alike.is_empty() && alike.iter().all(|n| n.text.author != me));
     }
 }
@@ -119,14 +119,14 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
     let (mut differ, mut grounded) = (0, 0);
     for person in &people {
         let me = author_key(&person.user);
-        let grounding = Grounding::new(&pack, Some(me));
+        let grounding = ContextBuilder::new(&pack, Some(me));
         let target = Target::of(&person.target, Task::Text);
         let own: Vec<Example> = person.history.iter().map(Example::from).collect();
         let said: Vec<&str> = own.iter().map(|e| e.text.as_str()).collect();
         let ranked = grounding.neighbours(&target, &said, 12);
         assert!(ranked.iter().all(|n| n.text.author != me) && ranked.windows(2).all(|w| w[0].score >= w[1].score));
 
-        let shown = |m: &Material| m.neighbours.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
+        let shown = |m: &PromptInputs| m.neighbours.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
         let material = |task, reasoning, own: &[Example]| grounding.material(task, reasoning, own.to_vec(), &target, 4);
         let planned = material(Task::Text, true, &own);
         let on_item = ranked.iter().filter(|n| Some(n.item) == pack.find(target.item));
@@ -143,7 +143,8 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
         assert_eq!(shown(&material(Task::Rating, true, &own)), shown(&material(Task::Rating, true, &[])));
         let texts =
             |own: &[&str]| grounding.neighbours(&target, own, 4).iter().map(|n| n.text.text).collect::<Vec<_>>();
-        let by_words = Grounding::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
+        let by_words =
+            ContextBuilder::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
         if !planned.neighbours.is_empty() {
             grounded += 1;
             assert_eq!(shown(&by_words), texts(&[]));

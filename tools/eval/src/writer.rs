@@ -17,16 +17,16 @@ use crate::Error;
 use locket::{
     Model, Pack, Record, Sampling, Task, WriteOptions, Written, author_key,
     internals::{
-        context::{self, Grounding, NEIGHBOURS, Target, selection::matching_texts},
+        context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::{
             candidates, guard, request,
             reranking::{self, Choice},
-            synthetic::{self, Job},
+            synthetic::{self, SyntheticJob},
         },
         hash::{hash, spread},
         llm::{Decoder, DecoderOptions},
         predict::Predictor,
-        prompt::{Example, Material},
+        prompt::{Example, PromptInputs},
         text,
     },
 };
@@ -109,14 +109,14 @@ impl<'a> Writer<'a> {
             }
         }
         let begun = Instant::now();
-        let materials: Vec<Material> = cases
+        let materials: Vec<PromptInputs> = cases
             .iter()
             .zip(synthetic)
             .map(|(case, synthetic)| material(self.pack, self.settings, &case.person, synthetic))
             .collect();
         let options = &self.settings.options;
         // Seeds of their own: luck that all people share would not show in intervals over people.
-        let requests = |(m, case): (&Material, &&Case)| {
+        let requests = |(m, case): (&PromptInputs, &&Case)| {
             let seed = seed(self.settings, &case.person);
             let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
             candidates::candidates(model, m, &request::request(model, m, &options), &options)
@@ -195,9 +195,9 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     taken
 }
 
-pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> Material {
+pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
     let target = Target::of(&person.target, settings.task);
-    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
+    let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
     let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
     let query = target.query();
     let mut history = synthetic;
@@ -253,8 +253,8 @@ fn part(begun: Instant, people: usize) -> f64 {
 }
 
 /// What to write for the person before the request: one synthetic interaction per item.
-fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<Job> {
-    let grounding = Grounding::new(pack, Some(author_key(&person.user)));
+fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<SyntheticJob> {
+    let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
     let target = Target::of(&person.target, settings.task);
     let words = grounding.target_words(&target);
     let history = capped(settings, person);
@@ -265,7 +265,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     };
     let items = items::choose(pack, predictor, &query, settings, person);
     let seed = seed(settings, person);
-    let job = |item| Job {
+    let job = |item| SyntheticJob {
         item: pack.item(item).to_owned(),
         material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
         topics: grounding.topics(item, history),
@@ -298,7 +298,7 @@ fn unsaid(task: Task, said: &str) -> Written {
 /// The floor that needs no model.
 fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let target = Target::of(&person.target, task);
-    let neighbours = Grounding::new(pack, Some(author_key(&person.user))).neighbours(&target, &[], NEIGHBOURS);
+    let neighbours = ContextBuilder::new(pack, Some(author_key(&person.user))).neighbours(&target, &[], NEIGHBOURS);
     match task {
         Task::Title => {
             let text = text::one_line(target.text.unwrap_or_default());
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn random_halves_take_what_agrees() {
-        let material = Material::default();
+        let material = PromptInputs::default();
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
         let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });

@@ -1,7 +1,6 @@
 //! Ratings by an adapter that says how they are corrected.
 #![allow(clippy::unwrap_used)]
 
-
 use locket::{
     Engine, GenerateRequest, Key, LoadOptions, Model, Sampling, Task, WriteOptions,
     internals::llm::{Calibration, STARS, gguf},

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use locket::internals::graph::{Mixture, Tables, recency_weights};
 
 /// One person's history, the latest last, and what they met next.
-pub struct Example {
+pub struct LinkExample {
     /// Items of the history, oldest first.
     pub seeds: Vec<u32>,
     /// The item that came next.
@@ -39,7 +39,7 @@ pub struct Learner {
 
 impl Learner {
     /// Adds examples whose targets' edges `tables` were fitted without.
-    pub fn add(&mut self, tables: &Tables<'_>, examples: &[Example]) {
+    pub fn add(&mut self, tables: &Tables<'_>, examples: &[LinkExample]) {
         for (kept, recency) in self.features.iter_mut().zip(RECENCIES) {
             kept.par_extend(examples.par_iter().map(|e| features(tables, e, recency)));
         }
@@ -65,7 +65,7 @@ impl Learner {
     }
 }
 
-fn features(tables: &Tables<'_>, example: &Example, recency: f32) -> Features {
+fn features(tables: &Tables<'_>, example: &LinkExample, recency: f32) -> Features {
     let n = example.seeds.len();
     let seeds: Vec<(u32, f32)> = example.seeds.iter().copied().zip(recency_weights(n, recency)).collect();
     let sum = Mixture { averaging: 0.0, ..Mixture::NOTHING };
@@ -155,9 +155,9 @@ mod tests {
         let noise = Edges::new((0..n).map(|i| vec![((i * 7 + 3) % n, 1.0)]).collect());
         let factors = Factors::default();
         let popularity = vec![0.1; n as usize];
-        let example = |i| Example { seeds: vec![i], target: (i + 1) % n };
-        let examples: Vec<Example> = (0..n).map(example).collect();
-        let learned = |people: &Edges, content: &Edges, examples: &[Example]| {
+        let example = |i| LinkExample { seeds: vec![i], target: (i + 1) % n };
+        let examples: Vec<LinkExample> = (0..n).map(example).collect();
+        let learned = |people: &Edges, content: &Edges, examples: &[LinkExample]| {
             let (people, content) = (people.view(), content.view());
             let mut learner = Learner::default();
             let tables = Tables {

@@ -16,5 +16,5 @@ mod spectral;
 pub use adjacency::{Adjacency, Exponents};
 pub use alike::content_edges;
 pub use fit::{FitOptions, Fitted, dot, factors, fit, in_units};
-pub use mixture::{Example, Learner};
+pub use mixture::{Learner, LinkExample};
 pub use spectral::{Spectrum, multiply};

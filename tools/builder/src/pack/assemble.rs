@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     BuildError, Error,
-    graph::{self, Example, FitOptions, Fitted},
+    graph::{self, FitOptions, Fitted, LinkExample},
 };
 use locket::{
     PackError,
@@ -213,7 +213,7 @@ impl Parts<'_> {
                 let seeds: Option<Vec<u32>> =
                     seeds.values().iter().map(|&s| u32::try_from(s).ok().filter(|&s| (s as usize) < items)).collect();
                 let seeds = seeds.ok_or("a seed is no item")?;
-                held.push(Held { user, example: Example { seeds, target } });
+                held.push(Held { user, example: LinkExample { seeds, target } });
             }
             Ok(())
         })?;

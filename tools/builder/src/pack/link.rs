@@ -12,7 +12,7 @@ use super::{
     build::{Item, Row},
     terms::{Content, Statistics, content},
 };
-use crate::graph::{self, Example, FitOptions, Fitted, Learner};
+use crate::graph::{self, FitOptions, Fitted, Learner, LinkExample};
 use locket::internals::{
     graph::{Edges, Mixture, Tables, popularity},
     hash::hash,
@@ -37,7 +37,7 @@ pub(super) struct Link {
 /// A held-out interaction: of whom, and with what before it.
 pub(super) struct Held {
     pub(super) user: u32,
-    pub(super) example: Example,
+    pub(super) example: LinkExample,
 }
 
 /// Rounds of held-out interactions, as many as are needed for enough examples: in the first each person's latest one, of
@@ -62,7 +62,7 @@ fn cut(edges: &[(u32, u32)], round: usize) -> Vec<Held> {
         if let Some(at) = seeds.len().checked_sub(1 + round).filter(|&at| at > 0) {
             let target = seeds[at];
             seeds.truncate(at);
-            cut.push(Held { user: person[0].1.0, example: Example { seeds, target } });
+            cut.push(Held { user: person[0].1.0, example: LinkExample { seeds, target } });
         }
     }
     let step = cut.len().div_ceil(LEARNERS).max(1);
@@ -128,7 +128,7 @@ impl Source<'_> {
                 returning: &returning,
                 categories: &categories,
             };
-            let examples: Vec<Example> = cut.into_iter().map(|h| h.example).collect();
+            let examples: Vec<LinkExample> = cut.into_iter().map(|h| h.example).collect();
             learner.add(&tables, &examples);
         }
         if alive().is_break() {

@@ -8,14 +8,14 @@ use locket::{
     Model, Task,
     internals::{
         llm::Token,
-        prompt::{Material, TEXT_WORDS},
+        prompt::{PromptInputs, TEXT_WORDS},
         text,
     },
 };
 
 /// What a model is trained on: tokens exactly as they stand when it writes, so that the trainer needs no tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Example {
+pub struct TrainingExample {
     /// Whose text it ends with.
     pub user: String,
     /// What is written: `text`, `title`, `rating` or `synthetic`.
@@ -45,11 +45,11 @@ pub struct Answer {
 /// unless `taboo` says that its text must not be.
 pub fn example(
     model: &Model,
-    (user, material): (&str, &Material),
+    (user, material): (&str, &PromptInputs),
     answer: &Answer,
     budget: usize,
     taboo: &dyn Fn(&str) -> bool,
-) -> Example {
+) -> TrainingExample {
     let prompt = material.compose(model, budget);
     let mut tokens = model.prompt_tokens(&prompt);
     let length = tokens.len();
@@ -77,7 +77,7 @@ pub fn example(
         Task::Rating => "rating",
         Task::Synthetic => "synthetic",
     };
-    Example {
+    TrainingExample {
         user: user.to_owned(),
         task: task.to_owned(),
         reasoning: material.reasoning,
@@ -90,7 +90,7 @@ pub fn example(
 
 /// Bytes of a prompt's body that are answers of its blocks: what stands behind the labels that a request leaves open, up to and
 /// with the line's end.
-fn spans(body: &str, material: &Material, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
+fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
     let open: &[&str] = match material.task {
         Task::Text => &["Plan", "Review"],
         Task::Title => &["Plan", "Title"],

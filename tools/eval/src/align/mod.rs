@@ -2,7 +2,7 @@
 //!
 //! # Overview
 //! - [`ValidationSplit`](crate::ValidationSplit) cuts people into those that a model may learn from and those that it is judged on.
-//! - [`examples`](fn@examples) turns profiles into training [`Example`]s: the very tokens of the prompts that the engine
+//! - [`examples`](fn@examples) turns profiles into training [`TrainingExample`]s: the very tokens of the prompts that the engine
 //!   writes, of all tasks, with and without plans, with histories cut to 0..4.
 //! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
 //! - [`search`](fn@search) makes the same examples with golden paths: of several that the current model samples, the one that
@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use example::{Answer, Example, example};
+pub use example::{Answer, TrainingExample, example};
 pub use ratings::{Rated, ratings};
 pub use search::{Judge, SearchOptions, Searched, search};
 pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
@@ -34,11 +34,11 @@ use crate::{Error, settings::ValidationSplit};
 use locket::{
     Interaction, Model, Pack, ReasoningPath, Task, author_key,
     internals::{
-        context::{Grounding, NEIGHBOURS, Target, selection::matching_texts},
+        context::{ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         hash::{hash, spread},
         llm::STARS,
         output,
-        prompt::{Material, TEXT_WORDS},
+        prompt::{PromptInputs, TEXT_WORDS},
         text,
     },
 };
@@ -140,7 +140,7 @@ fn inputs<'a>(files: &'a [PathBuf], model: &'a Model, options: &'a ExampleOption
 }
 
 impl Made {
-    fn count(&mut self, example: &Example) {
+    fn count(&mut self, example: &TrainingExample) {
         self.examples += 1;
         self.tokens += example.tokens.len();
         self.learnt += example.learn.iter().map(ExactSizeIterator::len).sum::<usize>();
@@ -151,7 +151,7 @@ impl Made {
 struct Draft {
     user: String,
     item: String,
-    material: Material,
+    material: PromptInputs,
     answer: Answer,
     /// The part of the person's history that it may use.
     history: Vec<Interaction>,
@@ -223,7 +223,7 @@ impl<'o> Corpus<'o> {
     }
 
     /// `blocks`: whether the prompt's own blocks are learnt, too.
-    fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> Example {
+    fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> TrainingExample {
         let request = (draft.user.as_str(), &draft.material);
         example(model, request, answer, self.options.tokens.0, &|review| !blocks || self.taboo(review))
     }
@@ -255,7 +255,7 @@ fn drawn<'i>(
     answered: &Interaction,
     earlier: &'i [Interaction],
     options: &ExampleOptions,
-) -> (Material, Answer, &'i [Interaction]) {
+) -> (PromptInputs, Answer, &'i [Interaction]) {
     let mut state = hash(&format!("{user}\n{}\n{}", answered.item, options.seed));
     let mut draw = |below: u64| {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -278,7 +278,7 @@ fn drawn<'i>(
     // 0 to 4 of the latest; mostly all of them.
     let cap = if draw(2) == 0 { NEIGHBOURS } else { draw(NEIGHBOURS as u64 + 1) as usize };
     let history = &earlier[earlier.len().saturating_sub(cap)..];
-    let grounding = Grounding::new(pack, Some(author_key(user)));
+    let grounding = ContextBuilder::new(pack, Some(author_key(user)));
     let target = Target::of(answered, task);
     let material = match (task, pack.find(&answered.item)) {
         (Task::Synthetic, Some(item)) => {

@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Answer, Corpus, Draft, Example, ExampleOptions, Made, inputs};
+use super::{Answer, Corpus, Draft, ExampleOptions, Made, TrainingExample, inputs};
 use crate::{Error, Journal, Meteor, rouge1};
 use locket::{
     Model, OnEvent, ReasoningPath, Sampling, Task, WriteOptions,
@@ -19,7 +19,7 @@ use locket::{
         hash::spread,
         llm::{Decoder, DecoderOptions, Phase, Request, Token},
         output, plan,
-        prompt::Material,
+        prompt::PromptInputs,
         text,
     },
 };
@@ -68,7 +68,7 @@ pub struct Searched {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
     #[serde(flatten)]
-    example: Example,
+    example: TrainingExample,
     item: String,
     /// Log-probabilities: behind the path that was read off, the mean of the sampled, the golden one.
     scores: [f64; 3],
@@ -220,7 +220,7 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
 }
 
 /// What stands in front of the text behind this path.
-fn behind(model: &Model, material: &Material, prompt: &[Token], phases: &[String]) -> Vec<Token> {
+fn behind(model: &Model, material: &PromptInputs, prompt: &[Token], phases: &[String]) -> Vec<Token> {
     let mut tokens = prompt.to_vec();
     for (n, phase) in phases.iter().enumerate() {
         tokens.extend(model.tokens(&format!(" {phase}")));

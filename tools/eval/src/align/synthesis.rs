@@ -15,8 +15,8 @@ use crate::{Error, Journal};
 use locket::{
     Model, Record, Task, WriteOptions, author_key,
     internals::{
-        context::{self, Grounding, NEIGHBOURS, Target, selection::matching_texts},
-        generation::synthetic::{self, Job},
+        context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
+        generation::synthetic::{self, SyntheticJob},
         hash::spread,
         llm::DecoderOptions,
         output,
@@ -117,8 +117,8 @@ pub fn synthesize(
 
 impl Corpus<'_> {
     /// One synthetic interaction for each of the items that are predicted next.
-    fn jobs(&self, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<Job> {
-        let grounding = Grounding::new(&self.pack, Some(author_key(&draft.user)));
+    fn jobs(&self, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<SyntheticJob> {
+        let grounding = ContextBuilder::new(&self.pack, Some(author_key(&draft.user)));
         let target = Target { item: &draft.item, ..Target::default() };
         let words = grounding.target_words(&target);
         let query = Query {
@@ -128,7 +128,7 @@ impl Corpus<'_> {
         };
         let items = context::predict_written(&self.pack, predictor, &query, options.each);
         let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
-        let job = |item| Job {
+        let job = |item| SyntheticJob {
             item: self.pack.item(item).to_owned(),
             material: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
             topics: grounding.topics(item, &draft.history),

@@ -23,7 +23,7 @@ fn shown(title: &str, text: &str) -> locket::internals::prompt::Example {
 }
 
 /// What an example would have learnt, stretch by stretch.
-fn learnt(model: &Model, example: &Example) -> Vec<String> {
+fn learnt(model: &Model, example: &TrainingExample) -> Vec<String> {
     let spell = |range: &std::ops::Range<usize>| {
         let mut bytes = Vec::new();
         example.tokens[range.clone()]
@@ -41,15 +41,15 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     let path = locket_tests::tiny::write(dir.path());
     let model = Model::load(path, locket::LoadOptions::default()).unwrap();
     let long = "word ".repeat(TEXT_WORDS + 20);
-    let mut material = Material {
+    let mut material = PromptInputs {
         history: vec![shown("Mine", "An own text.")],
         neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
         ask: locket::internals::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
-        ..Material::default()
+        ..PromptInputs::default()
     };
     let answer = |phases: &[&str], most| Answer { phases: phases.iter().map(|p| (*p).to_owned()).collect(), most };
     let taboo = |text: &str| text.starts_with("Of a judged");
-    let made = |m: &Material, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
+    let made = |m: &PromptInputs, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
     let clipped = format!(" {}", text::quoted(&long, TEXT_WORDS));
     assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
     // Of an answer that is too long no end is learnt.

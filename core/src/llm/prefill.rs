@@ -10,12 +10,12 @@ pub(super) const PIECE: usize = 64;
 
 /// Where a prompt is split: every so many tokens, at the boundary, and from there every so many again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Grid {
+pub(super) struct PrefillChunks {
     pub(super) boundary: usize,
     pub(super) piece: usize,
 }
 
-impl Grid {
+impl PrefillChunks {
     /// The last split at or before `at`.
     fn before(self, at: usize) -> usize {
         let begin = if at < self.boundary { 0 } else { self.boundary };
@@ -32,7 +32,7 @@ impl Grid {
 /// What a cache holds of a prompt that was read in pieces.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Read {
-    pub(super) grid: Option<Grid>,
+    pub(super) grid: Option<PrefillChunks>,
     /// How many of the cache's tokens were read so. What stands behind them was not, or was written.
     pub(super) tokens: usize,
     /// The logits behind the last of them, if that was the prompt's last: the same prompt needs no reading then.
@@ -41,7 +41,7 @@ pub(super) struct Read {
 
 impl Read {
     /// How many tokens of a prompt that is split by `grid` and has `common` tokens in common with what was read need not be read.
-    pub(super) fn usable(&self, grid: Grid, common: usize) -> usize {
+    pub(super) fn usable(&self, grid: PrefillChunks, common: usize) -> usize {
         match self.grid {
             Some(old) if old == grid => grid.before(common),
             // In front of both boundaries both are split alike.
@@ -65,13 +65,13 @@ impl Read {
 mod tests {
     use super::*;
 
-    const fn grid(boundary: usize) -> Grid {
-        Grid { boundary, piece: 64 }
+    const fn grid(boundary: usize) -> PrefillChunks {
+        PrefillChunks { boundary, piece: 64 }
     }
 
     #[test]
     fn splits() {
-        let splits = |g: Grid| {
+        let splits = |g: PrefillChunks| {
             std::iter::successors(Some(0), |&at| Some(g.after(at))).take_while(|&at| at <= 300).collect::<Vec<_>>()
         };
         assert_eq!(splits(grid(150)), [0, 64, 128, 150, 214, 278]);
@@ -93,7 +93,7 @@ mod tests {
         // Another history: the piece in front of a boundary is a whole one for neither.
         assert_eq!(read.usable(grid(180), 170), 128);
         assert_eq!(read.usable(grid(100), 100), 64);
-        assert_eq!(read.usable(Grid { boundary: 150, piece: 32 }, 230), 0);
+        assert_eq!(read.usable(PrefillChunks { boundary: 150, piece: 32 }, 230), 0);
         assert_eq!(Read::default().usable(grid(150), 230), 0);
     }
 

@@ -19,7 +19,7 @@ const MAX_CANDIDATES: usize = 256;
 const WIDER: usize = 16;
 
 /// The state of sampling in one phase.
-pub(super) struct Chooser {
+pub(super) struct Sampler {
     chain: LlamaSampler,
     grammar: Option<LlamaSampler>,
     keep: usize,
@@ -30,7 +30,7 @@ pub(super) struct Chooser {
     few: LlamaTokenDataArray,
 }
 
-impl Chooser {
+impl Sampler {
     pub(super) fn new(model: &Model, phase: &Phase) -> Result<Self, LlmError> {
         let s = phase.sampling;
         let mut chain = Vec::new();

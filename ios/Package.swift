@@ -1,7 +1,8 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-// Frameworks/LocketCoreFFI.xcframework and Sources/LocketCore/LocketCore.swift are made by scripts/build-xcframework.sh.
+// scripts/build-xcframework.sh generates Frameworks/LocketCoreFFI.xcframework and
+// Sources/LocketCore/LocketCore.swift.
 let package = Package(
     name: "Locket",
     platforms: [.iOS(.v16), .macOS(.v13)],

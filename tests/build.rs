@@ -1,4 +1,4 @@
-//! Does nothing; see the build dependencies.
+//! An empty build script. The build dependencies in Cargo.toml take effect only with one.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

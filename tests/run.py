@@ -7,7 +7,8 @@
     run.py summary                   the figures of the last run of each
 
 The exit status is that of the command. An ignored Rust test names its needs in its reason, as in
-`#[ignore = "needs the default model and PyTorch"]`; NEEDS below says what each need is and how it is found.
+`#[ignore = "needs the default model and PyTorch"]`. NEEDS below maps each need to the check that
+finds it.
 """
 
 import json
@@ -23,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "target/ran"
 SUREFIRE = ROOT / "target/kotlin/surefire-reports"
 CARGO = ["cargo", "test", "--release", "--locked", "--workspace"]
-# Ignored functions that are no tests: they write golden files and the fuzzer's seeds.
+# Ignored functions that are not tests: they write golden files and the fuzzer's seeds.
 WRITERS = ["write_golden", "write_seeds"]
 
 
@@ -46,19 +47,19 @@ NEEDS = {
     "WordNet": lambda: folder("LOCKET_WORDNET", pathlib.Path("/usr/share/wordnet")).joinpath("data.noun").exists(),
     "the offline example": lambda: (ROOT / "target/offline").exists(),
     "the app library": lambda: (ROOT / "target/release/liblocket_ffi.so").exists(),
-    # Where a sandbox forbids tracing, strace cannot run even this.
+    # If a sandbox forbids tracing, strace fails even on this command.
     "strace": lambda: works("strace", "-o", "/dev/null", "true"),
-    # Only the superuser has to become somebody else.
+    # Only the superuser has to change its user id.
     "setpriv": lambda: os.getuid() != 0 or works("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "true"),
 }
 
 
-# Exit status, number of tests that ran, and the reason for each that was ignored.
+# Exit status, number of tests that ran, and ignored tests with their reasons.
 Outcome = tuple[int, int, dict[str, str]]
 
 
 def stream(command: list[str], stderr: int | None = None) -> tuple[int, str]:
-    """Runs a command, shows its output as it comes, and returns its exit status and what it wrote to stdout."""
+    """Runs a command, prints its output line by line, and returns its exit status and stdout."""
     lines = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, errors="replace") as running:
         for line in running.stdout:
@@ -93,9 +94,9 @@ def cargo() -> Outcome:
 def unittest(command: list[str]) -> Outcome:
     status, said = stream(command, subprocess.STDOUT)
     ran = sum(map(int, re.findall(r"^Ran (\d+) test", said, re.M)))
-    # A test with a doc string has a line for it.
+    # unittest prints the docstring of a test on a second line.
     ignored = dict(re.findall(r"^(\w+ \(\S+\))(?:\n.*)? \.\.\. skipped ['\"](.*)['\"]$", said, re.M))
-    # Python counts the skipped ones as run.
+    # unittest counts skipped tests as run.
     return status, ran - len(ignored), ignored
 
 

@@ -3,8 +3,9 @@
 
     structure.py [--graph] [--files]
 
---graph prints the imports of every top module, --files shows cycles between the files of a crate, too. A name
-that a `mod.rs` re-exports counts as an import of the file that defines it. Test code does not count.
+--graph prints the imports of every top module. --files also reports cycles between the files of a
+crate. A name that a `mod.rs` re-exports counts as an import of the file that defines it. Test code
+does not count.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Module = tuple[str, ...]
 
 
 def code(path: pathlib.Path) -> str:
-    """A file without comments, strings and test modules."""
+    """Returns a file's code without comments and test modules."""
     text = re.sub(r"//[^\n]*", "", path.read_text(encoding="utf-8"))
     text = re.sub(r"#\[cfg\((?:test|fuzzing)\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub )?mod \w+;", "", text)
     text = re.sub(r"#\[cfg\((?:test|fuzzing)\)\]\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([^)]*\))? )?mod \w+ \{.*?\n\}", "", text, flags=re.S)
@@ -31,7 +32,7 @@ def code(path: pathlib.Path) -> str:
 
 
 def leaves(tree: str) -> list[list[str]]:
-    """The paths of a `use` tree, each as its segments."""
+    """Returns the paths of a `use` tree, each as a list of segments."""
     tree = tree.strip()
     group = re.match(r"^((?:\w+::)*)\{(.*)\}$", tree, re.S)
     if not group:
@@ -67,7 +68,7 @@ class Crate:
             self.reexports[module] = self.exported(module)
 
     def absolute(self, module: Module, path: list[str]) -> list[str] | None:
-        """A path from the crate's root; None for one that leads elsewhere."""
+        """Returns a path relative to the crate's root, or None for a path outside the crate."""
         if path[0] == "crate":
             return path[1:]
         here = list(module)
@@ -89,7 +90,7 @@ class Crate:
         return names
 
     def defined_in(self, path: list[str]) -> Module | None:
-        """The module that an absolute path leads to."""
+        """Returns the module that an absolute path refers to."""
         module: Module = ()
         for at, name in enumerate(path):
             if (*module, name) in self.files:
@@ -129,7 +130,7 @@ def python(folder: pathlib.Path) -> dict[Module, set[Module]]:
 
 
 def cycles(graph: dict[Module, set[Module]]) -> list[list[Module]]:
-    """Strongly connected components of two and more (Tarjan, 1972)."""
+    """Returns the strongly connected components of two or more modules (Tarjan, 1972)."""
     index: dict[Module, int] = {}
     low: dict[Module, int] = {}
     stack: list[Module] = []
@@ -161,7 +162,7 @@ def cycles(graph: dict[Module, set[Module]]) -> list[list[Module]]:
 
 
 def folded(graph: dict[Module, set[Module]]) -> dict[Module, set[Module]]:
-    """The same between the crate's top modules."""
+    """Returns the graph between the crate's top modules."""
     tops: dict[Module, set[Module]] = {}
     for module, targets in graph.items():
         top = tops.setdefault(module[:1], set())
@@ -174,7 +175,7 @@ def main() -> int:
     graphs = []
     for crate in CRATES:
         graph = Crate(ROOT / crate / "src").imports()
-        # The crate's root hands names on and declares modules.
+        # Exclude the crate's root: it re-exports names and declares modules.
         graph.pop((), None)
         graph = {m: {t for t in targets if t} for m, targets in graph.items()}
         graphs.append((crate, "module", folded(graph)))

@@ -1,4 +1,5 @@
-"""Marks the wheel as one for this platform and any Python 3: the library in it is native, but no extension module."""
+"""Tags the wheel for this platform and any Python 3: it contains a native library, but no extension
+module."""
 
 from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel

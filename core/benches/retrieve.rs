@@ -1,5 +1,6 @@
-//! What it costs to find texts by people who write like one person, beside finding them by words: the most texts that are
-//! ranked, 400 of 45 words.
+//! Benchmark of retrieval by author style against retrieval by words, on the largest candidate set:
+//! 400 texts of 45 words.
+//!
 //! `cargo bench -p locket --bench retrieve`
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +16,7 @@ fn main() {
 const OWN: [&str; 2] = ["Keeps my tea warm for an hour, and my hands too!!!", "My sister LOVES it. Would buy again!!!"];
 const QUERY: &str = "a kettle that keeps tea warm";
 
-/// One item that 400 people have written about.
+/// A pack with one item that 400 authors have written about.
 fn blockbuster(dir: &Path) -> Pack {
     let words: Vec<String> = (0..900).map(|n: u32| format!("w{}", n * n % 7919)).collect();
     let mut lines = String::new();

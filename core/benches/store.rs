@@ -1,4 +1,6 @@
-//! Speed of the encrypted store: 1,000 records of a few lines each. `cargo bench -p locket --bench store`
+//! Speed of the encrypted store with 1,000 records of a few lines each.
+//!
+//! `cargo bench -p locket --bench store`
 #![allow(clippy::unwrap_used)]
 
 use locket::{Interaction, Key, Record, Store};
@@ -24,14 +26,14 @@ fn filled() -> tempfile::TempDir {
     dir
 }
 
-/// Opening the store and reading everything.
+/// Opens the store and reads all records.
 #[divan::bench(sample_count = 200)]
 fn open_and_read_1000(bencher: divan::Bencher<'_, '_>) {
     let dir = filled();
     bencher.bench_local(|| open(dir.path()).records().unwrap().len());
 }
 
-/// Reading everything from an open store.
+/// Reads all records from an open store.
 #[divan::bench(sample_count = 200)]
 fn read_1000(bencher: divan::Bencher<'_, '_>) {
     let dir = filled();
@@ -39,7 +41,7 @@ fn read_1000(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| store.records().unwrap().len());
 }
 
-/// Recording one more, with its syncs to disk.
+/// Appends one record, with its syncs to disk.
 #[divan::bench(sample_count = 100)]
 fn record_one_more(bencher: divan::Bencher<'_, '_>) {
     let dir = filled();

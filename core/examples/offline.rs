@@ -1,5 +1,6 @@
-//! The engine's whole way in one process, with nothing but this crate: what it links and what it asks of the system is
-//! what an app that embeds it gets.
+//! The engine's complete workflow in one process, with this crate alone.
+//!
+//! The libraries it links and its system calls are those of an app that embeds the engine.
 //!
 //! `cargo run --release -p locket --example offline --no-default-features -- DIR P.pack MODEL.gguf`
 

@@ -1,25 +1,25 @@
-//! The one place that knows how records become bytes.
+//! Encoding of records as bytes.
 //!
-//! `bincode` 2 is final and unmaintained (RUSTSEC-2025-0141, no known defect); its format is frozen,
-//! which suits data on disk. Every record starts with [`VERSION`], so the way out is a second version
-//! here that writes another format and still reads this one.
+//! `bincode` 2 is final and unmaintained (RUSTSEC-2025-0141, no known defect). Its format is
+//! frozen, which suits data on disk. Every record starts with [`VERSION`]. A second version here
+//! can therefore write another format and still read this one.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The format of the bytes after the tag. Policy: a reader accepts every version ever released; a
-/// writer writes the newest.
+/// Version of the format of the bytes after the tag. Policy: a reader accepts every released
+/// version, and a writer uses the newest.
 pub(crate) const VERSION: u8 = 1;
 
-/// Largest record that is decoded, in bytes: a corrupt length must not become an allocation.
+/// Maximum size of a decoded record, in bytes: a corrupt length must not cause an allocation.
 const LIMIT: usize = 16 << 20;
 
-/// Why bytes are not a record.
+/// The reason for a failed encoding or decoding of a record.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum CodecError {
-    /// No byte at all.
+    /// The input is empty.
     #[error("the record is empty")]
     Empty,
-    /// Written by a newer Locket. Update the app.
+    /// The record was written by a newer Locket. Update the app.
     #[error("record format {0} is newer than this build reads ({VERSION})")]
     Version(u8),
     /// The bytes are damaged.
@@ -27,13 +27,13 @@ pub enum CodecError {
     Damaged(String),
 }
 
-/// Number of bytes that `value` takes, without the tag.
+/// Returns the encoded length of `value` in bytes, without the tag.
 pub(crate) fn length<T: Serialize>(value: &T) -> Result<usize, CodecError> {
     bincode::serde::encode_into_std_write(value, &mut std::io::sink(), bincode::config::standard())
         .map_err(|e| CodecError::Damaged(e.to_string()))
 }
 
-/// `value` as tagged bytes. The buffer never grows, so no copy of it is left behind in freed memory.
+/// Returns `value` as tagged bytes. The buffer never grows, so freed memory holds no copy of it.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     let mut out = Vec::with_capacity(1 + length(value)?);
     out.push(VERSION);
@@ -42,7 +42,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(out)
 }
 
-/// The value in tagged bytes.
+/// Decodes the value in tagged bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let (&tag, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     if tag != VERSION {

@@ -1,4 +1,4 @@
-//! The one error type that leaves the crate, made of one small enum per layer.
+//! The error type of the crate, made of one small enum per layer.
 
 use std::path::{Path, PathBuf};
 
@@ -10,58 +10,58 @@ use crate::{
     store::StoreError,
 };
 
-/// Everything that can go wrong. Each message says what was wrong and, where there is one, what to do.
+/// All errors of the crate. Each message names the problem and, if there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The person's store could not be opened, read or written.
+    /// The user's store could not be opened, read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key could not be made or used.
+    /// A key could not be created or used.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A pack could not be built, opened or trusted.
     #[error(transparent)]
     Pack(#[from] PackError),
-    /// A pack could not be brought up to date.
+    /// A pack could not be updated.
     #[error(transparent)]
     Delta(DeltaError),
     /// A model could not be loaded, or decoding failed.
     #[error(transparent)]
     Llm(LlmError),
-    /// An output is a file that must not be replaced.
+    /// The output path is a file that must not be replaced.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// A file system operation outside the layers above failed.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried, as a verb ("create").
+        /// The failed operation, as a verb ("create").
         action: &'static str,
-        /// On which path.
+        /// The path of the operation.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The call needs something the engine was not given.
+    /// The call needs a component that the engine does not have.
     #[error("this needs a {0}: open the engine with one")]
     Missing(&'static str),
     /// An argument is outside its range.
     #[error("{0}")]
     Argument(String),
-    /// The caller cancelled; nothing was kept of the unfinished work.
+    /// The caller cancelled the call. Nothing of the unfinished work is kept.
     #[error("cancelled")]
     Cancelled,
 }
 
 impl Error {
-    /// An [`Error::Io`] for `path`.
+    /// Returns an [`Error::Io`] for `path`.
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { action, path: path.as_ref().to_path_buf(), source }
     }
 }
 
 impl From<LlmError> for Error {
-    /// A cancelled decoding is a cancelled call, whichever layer noticed.
+    /// Cancelled decoding becomes a cancelled call, in any layer.
     fn from(e: LlmError) -> Self {
         match e {
             LlmError::Cancelled => Self::Cancelled,
@@ -71,7 +71,7 @@ impl From<LlmError> for Error {
 }
 
 impl From<DeltaError> for Error {
-    /// As for [`LlmError`]; an output that must not be replaced is the caller's.
+    /// Converts as for [`LlmError`]. An output that must not be replaced becomes `Error::Output`.
     fn from(e: DeltaError) -> Self {
         match e {
             DeltaError::Cancelled => Self::Cancelled,

@@ -1,6 +1,6 @@
 //! Hashes and pseudo-random draws that are the same on every machine.
 
-/// FNV-1a, 64 bits, of the text written so far.
+/// FNV-1a hash, 64 bits, of the text added so far.
 pub struct Fnv(pub u64);
 
 impl Default for Fnv {

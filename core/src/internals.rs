@@ -1,5 +1,5 @@
-//! The engine's modules, for Locket's own tools and tests. No stability is promised: an app uses
-//! the crate's root.
+//! The engine's modules, for Locket's own tools and tests. They have no stability guarantee: apps
+//! use the crate's root.
 
 #[allow(missing_docs)]
 pub mod context {

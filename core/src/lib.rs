@@ -1,8 +1,9 @@
-//! Locket is an embedded, on-device personalization engine: from the few texts that one person has
-//! written it predicts, on a population graph, what that person would meet next, writes
-//! reasoning-aligned synthetic texts for it, and from real plus synthetic history writes new text in
-//! that person's voice. Everything runs offline, on a quantized GGUF model through llama.cpp; this
-//! crate contains no network code.
+//! Locket is an embedded, on-device personalization engine.
+//!
+//! From the few texts in a user's history it predicts, on a population graph, the items that the
+//! user would meet next. It generates reasoning-aligned synthetic texts for these items. From real
+//! and synthetic history it generates new text in the user's style. Everything runs offline, on a
+//! quantized GGUF model through llama.cpp; this crate contains no network code.
 //!
 //! It implements GraSPeR, "Reasoning-Based Personalized Generation for Users with Sparse Data"
 //! (arXiv 2602.21219).
@@ -75,7 +76,7 @@ mod pages {
     struct QuickStart;
 }
 
-/// Ways in for fuzzers to what no caller reaches.
+/// Entry points for fuzzers into code that no caller reaches.
 #[cfg(fuzzing)]
 #[allow(missing_docs)]
 pub mod fuzzing {

@@ -1,4 +1,4 @@
-//! Where the result of a long call goes: a file that is new or may be replaced, and none that the call reads.
+//! Output files of long calls: a new or replaceable file that is not an input of the call.
 
 use std::{
     fs::{self, File, FileType},
@@ -6,16 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why nothing is written to a path. What stands there is as it was.
+/// The reason for not writing to a path. The existing file stays unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// A directory, a device, a pipe or a socket stands there.
+    /// The path is a directory, a device, a pipe or a socket.
     #[error("cannot write the output {path}: it is {what}, not a file; name another one", path = path.display())]
     NotAFile {
-        /// The output.
+        /// The output path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file at the path.
         what: &'static str,
     },
     /// The output is the same file as an input, perhaps through a link.
@@ -25,26 +25,29 @@ pub enum OutputError {
         input = input.display()
     )]
     Input {
-        /// The output.
+        /// The output path.
         path: PathBuf,
-        /// The input.
+        /// The input path.
         input: PathBuf,
     },
-    /// The system does not tell what stands there.
+    /// The system cannot inspect the path.
     #[error("cannot write the output {path}: {source}", path = path.display())]
     Io {
-        /// The output.
+        /// The output path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Most links that are followed one after the other, as on Linux.
+/// Maximum number of links followed in a chain, as on Linux.
 const LINKS: usize = 40;
 
-/// The file that an output named `out` is written to: where links lead, so that they stay. It is new or a regular file, and none of
-/// `inputs`, by whatever name. Of an input that is a folder, all files within are meant.
+/// Returns the file to write for an output named `out`.
+///
+/// Links are followed, so the output replaces the file at their end and not the link. The file is
+/// new or a regular file, and none of `inputs` under any name. If an input is a folder, all files
+/// in it are inputs.
 ///
 /// # Errors
 /// [`OutputError`].
@@ -65,7 +68,7 @@ pub fn target<'a>(out: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Res
     }
 }
 
-/// Where the links end that lead to a file that does not exist.
+/// Returns the end of a chain of links to a file that does not exist.
 fn end_of_links(out: &Path) -> io::Result<PathBuf> {
     let mut path = out.to_path_buf();
     for _ in 0..LINKS {
@@ -77,13 +80,14 @@ fn end_of_links(out: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links"))
 }
 
-/// The folder in which `path` lies.
+/// Returns the folder of `path`.
 #[doc(hidden)]
 pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A private scratch file beside `path`, which [`target`] returned. Those that killed writers left there go.
+/// Creates a private scratch file next to `path`, which [`target`] returned. Removes the scratch
+/// files of killed writers.
 #[doc(hidden)]
 pub fn scratch(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let dir = folder(path);
@@ -92,7 +96,7 @@ pub fn scratch(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     for entry in fs::read_dir(dir)?.flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|n| n.starts_with(&prefix) && n.ends_with(suffix)) {
-            // Whoever still writes it holds the lock.
+            // An active writer holds the lock.
             if File::open(entry.path()).is_ok_and(|left| left.try_lock().is_ok()) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -103,7 +107,8 @@ pub fn scratch(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// Syncs a finished scratch file and renames it onto `path`: whoever looks sees the old file or the whole new one.
+/// Syncs a finished scratch file and renames it to `path`. A reader sees the old file or the
+/// complete new one.
 #[doc(hidden)]
 pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
@@ -112,7 +117,8 @@ pub fn keep(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Scratch files are private; a pack or a model is for everyone who may read its folder.
+/// Makes the file readable for everyone with access to its folder. Scratch files are private, packs
+/// and models are not.
 #[cfg(unix)]
 fn set_mode(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -124,8 +130,8 @@ fn set_mode(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts a cache's file in place, whole or not at all. Not synced: what a loss of power leaves does not open, and is removed or
-/// replaced then.
+/// Writes a cache file as a whole or not at all. The file is not synced: after a loss of power a
+/// damaged file does not open, and is then removed or replaced.
 #[doc(hidden)]
 pub fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = folder(path);
@@ -136,7 +142,7 @@ pub fn replace_cache(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// What tells a file from every other one, whatever it is called; `None` if there is none.
+/// Returns the identity of a file, independent of its name, or `None` if there is no file.
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;

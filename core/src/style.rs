@@ -1,4 +1,5 @@
-//! How a text sounds, whatever it is about: the characters that stand together in it, the usual features of authorship attribution.
+//! Author style of a text, independent of its topic: character n-grams, the usual features of
+//! authorship attribution.
 
 use std::{
     collections::HashMap,
@@ -7,16 +8,16 @@ use std::{
 
 use crate::{hash::Fnv, text};
 
-/// How many of the nearest impostors a text is held against.
+/// Number of nearest impostors to compare a text with.
 const NEAREST: usize = 5;
 
-/// Numbers by the hash of an n-gram.
+/// Numbers keyed by the hash of an n-gram.
 pub type Grams = HashMap<u64, f64, BuildHasherDefault<Spread>>;
 
 /// A sparse vector of unit length.
 pub type Style = Grams;
 
-/// Keys that are hashes need no second one, only upper bits that differ.
+/// A hasher for keys that are hashes already: it only spreads their upper bits.
 #[derive(Default)]
 pub struct Spread(u64);
 
@@ -34,7 +35,7 @@ impl Hasher for Spread {
     }
 }
 
-/// How often each n-gram of 3 to 5 characters occurs, lower-cased, white space folded.
+/// Returns the count of each n-gram of 3 to 5 characters, in lower case with folded white space.
 pub fn grams(said: &str) -> Grams {
     let folded: Vec<char> = text::one_line(said).to_lowercase().chars().collect();
     let mut counts = Grams::default();
@@ -50,22 +51,22 @@ pub fn grams(said: &str) -> Grams {
     counts
 }
 
-/// The style of a text where nothing is known about how common an n-gram is: log tf.
+/// Returns the style of a text without document frequencies: log tf.
 pub fn style(said: &str) -> Style {
     unit(grams(said).into_iter().map(|(gram, n)| (gram, 1.0 + n.ln())).collect())
 }
 
-/// The same vector of unit length.
+/// Returns the vector at unit length.
 pub fn unit(mut vector: Grams) -> Style {
     let mut squares: Vec<f64> = vector.values().map(|v| v * v).collect();
-    // In a fixed order: sums of floats depend on it.
+    // Summed in a fixed order: sums of floats depend on the order.
     squares.sort_by(f64::total_cmp);
     let length = squares.iter().sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     vector.values_mut().for_each(|v| *v /= length);
     vector
 }
 
-/// How alike two styles are, 0 to 1.
+/// Returns the similarity of two styles, 0 to 1.
 pub fn cosine(a: &Style, b: &Style) -> f64 {
     let (a, b) = if a.len() < b.len() { (a, b) } else { (b, a) };
     let mut products: Vec<f64> = a.iter().filter_map(|(gram, v)| Some(v * b.get(gram)?)).collect();
@@ -73,26 +74,26 @@ pub fn cosine(a: &Style, b: &Style) -> f64 {
     products.iter().sum()
 }
 
-/// In how many of several texts each n-gram occurs.
+/// Document frequencies: the number of texts that contain each n-gram.
 pub struct Documents {
     counts: Grams,
     texts: f64,
 }
 
 impl Documents {
-    /// Of texts by their n-grams.
+    /// Counts the texts that contain each n-gram.
     pub fn of(texts: &[Grams]) -> Self {
         let mut counts = Grams::default();
         texts.iter().flat_map(HashMap::keys).for_each(|gram| *counts.entry(*gram).or_default() += 1.0);
         Self { counts, texts: texts.len() as f64 }
     }
 
-    /// Whether any of the texts has it.
+    /// Whether any of the texts contains the n-gram.
     pub fn have(&self, gram: u64) -> bool {
         self.counts.contains_key(&gram)
     }
 
-    /// A text by its n-grams: log tf x idf, smoothed.
+    /// Returns the style of a text from its n-grams: log tf x idf, smoothed.
     pub fn style(&self, grams: Grams) -> Style {
         let documents = |gram| self.counts.get(&gram).copied().unwrap_or_default();
         let idf = |gram| ((1.0 + self.texts) / (1.0 + documents(gram))).ln() + 1.0;
@@ -100,8 +101,8 @@ impl Documents {
     }
 }
 
-/// How much more a text sounds like one person than like anybody: the impostors of authorship verification (Koppel and Winter,
-/// 2014).
+/// Margin of a text's similarity to the user over its similarity to impostors, as in authorship
+/// verification (Koppel and Winter, 2014).
 pub struct Margin {
     documents: Documents,
     own: Style,
@@ -109,7 +110,7 @@ pub struct Margin {
 }
 
 impl Margin {
-    /// `None` without a text by the person or by others.
+    /// Returns `None` without a text by the user or without impostors.
     pub fn new(own: &str, impostors: &[&str]) -> Option<Self> {
         if own.is_empty() || impostors.is_empty() {
             return None;
@@ -121,7 +122,8 @@ impl Margin {
         Some(Self { documents, own, impostors })
     }
 
-    /// Cosine with the person's own texts minus its mean with the five impostors that are nearest, -1 to 1.
+    /// Returns the cosine with the user's texts minus the mean cosine with the five nearest
+    /// impostors, -1 to 1.
     pub fn of(&self, said: &str) -> f64 {
         let style = self.documents.style(grams(said));
         let mut others: Vec<f64> = self.impostors.iter().map(|other| cosine(&style, other)).collect();

@@ -1,4 +1,5 @@
-//! Memory-mapped files, raw KV state, threads and processor time: the only module of the crate that contains `unsafe`.
+//! Memory-mapped files, raw KV state, threads and processor time: the only module of the crate that
+//! contains `unsafe`.
 #![allow(unsafe_code)]
 
 use std::{
@@ -13,30 +14,30 @@ use std::{
 use llama_cpp_2::context::{LlamaContext, session::LlamaStateSeqFlags};
 use llama_cpp_sys_2 as c;
 
-/// A read-only file in memory.
+/// A read-only memory-mapped file.
 pub struct Mapped(memmap2::Mmap);
 
 impl Mapped {
     /// Maps `path`.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
-        // SAFETY: the mapping is read-only and private to this process. The remaining hazard is another
-        // process that truncates the file while it is mapped; packs are replaced by rename, never in
-        // place, and docs/src/guides/building-packs.md states that rule for apps.
+        // SAFETY: the mapping is read-only and private to this process. The remaining hazard is
+        // another process that truncates the file while it is mapped. Packs are replaced by rename,
+        // never in place, and docs/src/guides/building-packs.md states that rule for apps.
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Self(map))
     }
 
-    /// Lets the system take back the memory of pages in `range`; they are read again when they are used. Checking a large
-    /// pack must not leave all of it resident.
+    /// Lets the system reclaim the memory of pages in `range`. They are read again on their next
+    /// use. Checking a large pack must not leave all of it resident.
     pub fn release(&self, range: std::ops::Range<usize>) {
         #[cfg(unix)]
         {
             const PAGE: usize = 1 << 16;
             let (start, end) = (range.start.next_multiple_of(PAGE), range.end.min(self.0.len()) / PAGE * PAGE);
             if start < end {
-                // SAFETY: the mapping is a read-only view of a file, so a dropped page comes back with the same bytes.
-                // Failure costs memory only.
+                // SAFETY: the mapping is a read-only view of a file, so a dropped page returns with
+                // the same bytes. Failure costs memory only.
                 let _ =
                     unsafe { self.0.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
             }
@@ -52,33 +53,34 @@ impl std::ops::Deref for Mapped {
     }
 }
 
-/// The KV state of one sequence, as llama.cpp writes it.
+/// Returns the KV state of one sequence, as llama.cpp writes it.
 pub(crate) fn kv_state(context: &LlamaContext<'_>, sequence: i32) -> Vec<u8> {
     let flags = LlamaStateSeqFlags::empty();
     let mut bytes = vec![0; context.state_seq_get_size_ext(sequence, flags)];
-    // SAFETY: the buffer is as long as llama.cpp has just said, and the context is not used in between.
+    // SAFETY: the buffer has the length that llama.cpp has just returned, and the context is not
+    // used in between.
     let written = unsafe { context.state_seq_get_data_ext(bytes.as_mut_ptr(), sequence, flags) };
     bytes.truncate(written);
     bytes
 }
 
-/// Puts a state back; false if llama.cpp does not take it.
+/// Restores a KV state. Returns false if llama.cpp does not accept it.
 pub(crate) fn set_kv_state(context: &mut LlamaContext<'_>, sequence: i32, bytes: &[u8]) -> bool {
-    // SAFETY: the only caller passes bytes that [`kv_state`] gave for the same model, KV type and build: they come
-    // out of authenticated encryption under a key that nobody else has, bound to all of these.
+    // SAFETY: the only caller passes bytes from [`kv_state`] for the same model, KV type and build.
+    // They come out of authenticated encryption under a secret key, bound to all of these.
     unsafe { context.state_seq_set_data_ext(bytes, sequence, LlamaStateSeqFlags::empty()) }
 }
 
-/// What this process has spent between two moments.
+/// Resources that this process used between two moments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Spent {
-    /// Time that has passed.
+    /// Elapsed time.
     pub(crate) wall: Duration,
     /// Processor time of all threads of the process.
     pub(crate) process: Duration,
     /// Processor time of the calling thread.
     pub(crate) caller: Duration,
-    /// Pages that had to be read from disk.
+    /// Number of pages read from disk.
     pub(crate) faults: i64,
 }
 
@@ -91,16 +93,16 @@ impl Spent {
     }
 }
 
-/// A moment to measure from.
+/// The start of a measurement.
 pub(crate) struct Moment(Instant, Spent);
 
 impl Moment {
-    /// Now; none where the system does not say what a process has spent.
+    /// Returns the current moment, or `None` if the system does not report resource usage.
     pub(crate) fn now() -> Option<Self> {
         Some(Self(Instant::now(), spent()?))
     }
 
-    /// What was spent since.
+    /// Returns the resources used since this moment.
     pub(crate) fn spent(&self) -> Option<Spent> {
         let (then, now) = (self.1, spent()?);
         Some(Spent {
@@ -112,11 +114,11 @@ impl Moment {
     }
 }
 
-/// Processor time of the calling thread; none where the system does not say.
+/// Returns the processor time of the calling thread, or `None` if the system does not report it.
 #[cfg(unix)]
 pub(crate) fn thread_time() -> Option<Duration> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes to the structure that it is given and to nothing else.
+    // SAFETY: the call writes to its argument and to nothing else.
     let said = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0;
     said.then(|| Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))).flatten()
 }
@@ -129,7 +131,7 @@ pub(crate) fn thread_time() -> Option<Duration> {
 #[cfg(unix)]
 fn spent() -> Option<Spent> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the call writes to the structure that it is given and to nothing else.
+    // SAFETY: the call writes to its argument and to nothing else.
     let said = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } == 0;
     // SAFETY: all zeros is a valid value, and the call has filled it in.
     let usage = said.then(|| unsafe { usage.assume_init() })?;
@@ -137,7 +139,7 @@ fn spent() -> Option<Spent> {
         |t: libc::timeval| Some(Duration::new(u64::try_from(t.tv_sec).ok()?, u32::try_from(t.tv_usec).ok()? * 1000));
     let process = time(usage.ru_utime)? + time(usage.ru_stime)?;
     let caller = thread_time()?;
-    #[allow(clippy::useless_conversion)] // It has 32 bits on some systems.
+    #[allow(clippy::useless_conversion)] // 32 bits on some systems.
     let faults = i64::from(usage.ru_majflt);
     Some(Spent { wall: Duration::ZERO, process, caller, faults })
 }
@@ -147,7 +149,7 @@ fn spent() -> Option<Spent> {
     None
 }
 
-/// The C structure of a context. The binding shows its address only in what it prints for debugging.
+/// Returns the address of a context's C structure. The binding exposes it only in its debug output.
 fn address(context: &LlamaContext<'_>) -> Option<*mut c::llama_context> {
     let printed = format!("{context:?}");
     let (_, hex) = printed.split_once("0x")?;
@@ -156,27 +158,31 @@ fn address(context: &LlamaContext<'_>) -> Option<*mut c::llama_context> {
     Some(std::ptr::with_exposed_provenance_mut(address))
 }
 
-/// Threads that compute for one context, and sleep when there is nothing to compute.
+/// Threads that compute for one context, and sleep while there is nothing to compute.
 pub(crate) struct ThreadPool {
     pool: NonNull<c::ggml_threadpool>,
     free: unsafe extern "C" fn(*mut c::ggml_threadpool),
 }
 
-// SAFETY: llama.cpp's pool is bound to no thread; the decoder that owns it uses it from one thread at a time.
+// SAFETY: llama.cpp's pool is not bound to a thread. The decoder that owns it uses it from one
+// thread at a time.
 unsafe impl Send for ThreadPool {}
 
 impl ThreadPool {
-    /// Starts `threads`, the caller's among them, and has `context` compute on them. None where llama.cpp has no pool, or the
-    /// context is not the one that was opened for so many threads: llama.cpp starts threads for every call then.
+    /// Starts a pool of `threads`, the calling thread included, and attaches it to `context`.
     ///
-    /// The pool has to live as long as the context decodes.
+    /// Returns `None` if llama.cpp has no pool, or if the context was opened for another number of
+    /// threads. llama.cpp then starts threads for every call.
+    ///
+    /// The pool must live as long as the context decodes.
     pub(crate) fn attach(context: &mut LlamaContext<'_>, threads: i32) -> Option<Self> {
         type New = unsafe extern "C" fn(*mut c::ggml_threadpool_params) -> *mut c::ggml_threadpool;
         type Free = unsafe extern "C" fn(*mut c::ggml_threadpool);
         let context = address(context)?;
-        // SAFETY: the address is that of a live context, which is borrowed. The functions are looked up by their names, because the
-        // processor's code may be a library of its own, and have the types that ggml-cpu.h declares for these names. The parameters
-        // live until the call has returned, which copies them; a pool that is made is freed once, by `drop`.
+        // SAFETY: the address is that of a live, borrowed context. The functions are looked up by
+        // their names, because the processor's code may be a library of its own. They have the
+        // types that ggml-cpu.h declares for these names. The call copies the parameters, which
+        // live until it returns. A created pool is freed once, by `drop`.
         unsafe {
             if c::llama_n_threads(context) != threads {
                 return None;
@@ -195,10 +201,12 @@ impl ThreadPool {
         }
     }
 
-    /// Has the next calls of the context, to which this pool is attached, compute on the first `threads` of the pool.
+    /// Makes the next calls of the context compute on the first `threads` threads of this pool,
+    /// which must be attached to it.
     pub(crate) fn set(&self, context: &mut LlamaContext<'_>, threads: i32) {
         if let Some(context) = address(context) {
-            // SAFETY: the address is that of a live context, which is borrowed; the call sets two numbers in it.
+            // SAFETY: the address is that of a live, borrowed context. The call sets two numbers in
+            // it.
             unsafe { c::llama_set_n_threads(context, threads, threads) };
         }
     }
@@ -206,7 +214,8 @@ impl ThreadPool {
 
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        // SAFETY: made by `attach` and freed nowhere else. Its decoder, which alone decodes on it, drops the context first.
+        // SAFETY: the pool was created by `attach` and is freed nowhere else. Its decoder is the
+        // only one that decodes on it, and drops the context first.
         unsafe { (self.free)(self.pool.as_ptr()) };
     }
 }

@@ -1,4 +1,4 @@
-//! Texts written against another prompt, on a real (if tiny) model file.
+//! Tests of contrastive decoding on a real (if tiny) model file.
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
@@ -8,7 +8,7 @@ use locket::{
     internals::llm::{Completion, Contrast, Decoder, DecoderOptions, Phase, Prompt, Request, Token},
 };
 
-/// Without the penalty for repeated tokens: then the written token is that of the largest sum.
+/// No repeat penalty: the token with the largest weighted logit is chosen.
 const PLAIN: Sampling = Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY };
 
 fn tiny() -> (tempfile::TempDir, Model) {
@@ -47,7 +47,7 @@ fn the_token_with_the_largest_weighed_logit_is_written() {
     let mut asked = request(&model, own, Some((other, weight)));
     asked.phases[0].max_tokens = 1;
     let written = decoder(&model, 1).run_one(&asked, &mut quiet).unwrap();
-    // Of every token of the vocabulary; logits and log-probabilities differ by a constant.
+    // Scores of the whole vocabulary. Logits and log-probabilities differ by a constant.
     let mut scorer = decoder(&model, 4);
     let vocabulary: Vec<Token> = (0..).map(Token::new).take(model.facts().vocabulary as usize).collect();
     let mut scores = |prompt: &[Token]| {
@@ -58,7 +58,7 @@ fn the_token_with_the_largest_weighed_logit_is_written() {
     let weighed: Vec<f64> = behind.iter().zip(&against).map(|(l, other)| l + f64::from(weight) * (l - other)).collect();
     let best = (0..weighed.len()).max_by(|&a, &b| weighed[a].total_cmp(&weighed[b])).unwrap();
     let likeliest = behind.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    // What is told of it is how likely it is behind its own prompt.
+    // The reported log-probability is the one after the request's own prompt.
     let told = written.phases[0].log_prob;
     assert!((told - behind[best]).abs() < 2e-2, "{told} {}", behind[best]);
     assert!(likeliest - told > 0.1, "the contrast changes what is written, or this shows nothing");
@@ -74,14 +74,14 @@ fn nothing_to_differ_from_changes_nothing() {
     }
     let other = text(&mut decoder, &request(&model, "the request", Some(("something else", 2.0))));
     assert_ne!(other, plain);
-    // The second time everything stands in the cache.
+    // The second run finds both prompts in the cache.
     assert_eq!(text(&mut decoder, &request(&model, "the request", Some(("something else", 2.0)))), other);
 }
 
 #[test]
 fn many_at_once_write_what_each_writes_alone() {
     let (_dir, model) = tiny();
-    // Of either length, with and without a contrast, and more than there are sequences.
+    // Long and short prompts, with and without a contrast, and more of them than sequences.
     let (long, short) = ("a long beginning of what one has to say about it, ".repeat(3), "brief");
     let asked: Vec<Request> = (0..9)
         .map(|n| {
@@ -117,7 +117,7 @@ fn the_same_text_again_reads_neither_prompt() {
     let (first, prefilled) = read(&one);
     assert_eq!(prefilled, one.prompt.len() + beside(&one));
     assert_eq!(read(&one), (first.clone(), 0));
-    // Of another one only the history stays.
+    // Another request reuses only the history.
     assert_eq!(read(&other).1, other.prompt.len() - 9 + beside(&other));
     assert_eq!(read(&one), (first, one.prompt.len() - 9 + beside(&one)));
 }
@@ -127,7 +127,7 @@ fn as_many_are_written_at_once_as_there_is_room_for() {
     let (_dir, model) = tiny();
     let options = DecoderOptions { context: 250, sequences: 3, threads: 1, contrast: 40, ..DecoderOptions::default() };
     let mut decoder = model.decoder(options).unwrap();
-    // Of the longest that fit, and all different from the first token on.
+    // The longest requests that fit, with different first tokens.
     let asked: Vec<Request> = (0..8).map(|n| request(&model, &n.to_string().repeat(238), None)).collect();
     assert!(asked.iter().all(|r| r.prompt.len() + 8 == 250), "{}", asked[0].prompt.len());
     assert_eq!(decoder.run(&asked, &mut quiet).unwrap().len(), 8);

@@ -1,4 +1,4 @@
-//! The decoder on a real (if tiny) model file.
+//! Tests of the decoder on a real (if tiny) model file.
 #![allow(clippy::unwrap_used)]
 
 use std::{ops::ControlFlow, sync::Arc};
@@ -66,7 +66,7 @@ fn many_at_once_write_what_each_writes_alone() {
     let mut together = model.decoder(options(3)).unwrap();
     let texts = |all: &[Completion]| all.iter().map(|c| c.phases[0].text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&together.run(&requests, &mut quiet).unwrap()), texts(&alone));
-    // Every request after the first found the shared beginning in the cache.
+    // Every request after the first finds the shared prefix in the cache.
     assert!(together.usage().reused >= 6 * prefix.len(), "{:?}", together.usage());
 }
 
@@ -91,7 +91,7 @@ fn a_boundary_takes_over_whole_pieces_and_a_finished_prompt() {
     assert_eq!(read(&mut decoder, &first), (text.clone(), 0, first.prompt.len()), "the same prompt is not read again");
     let (_, prefilled, reused) = read(&mut decoder, &second);
     assert_eq!((prefilled, reused), (second.prompt.len() - boundary, boundary));
-    // Written or read in other pieces: not taken over.
+    // The same prompt in other chunks is reused only in part.
     let other = Request { boundary: Some(boundary - 10), ..first.clone() };
     assert_eq!(read(&mut decoder, &other).2 % 64, 0);
     let unsplit = Request { boundary: None, ..first.clone() };
@@ -109,7 +109,7 @@ fn a_prompt_with_a_boundary_is_read_once_for_many() {
     let mut together = model.decoder(options(4)).unwrap();
     let all = together.run(&vec![one.clone(); 4], &mut quiet).unwrap();
     assert!(all.iter().all(|c| c.phases[0].text == alone));
-    // The others read only the last piece, whose logits they need.
+    // The others prefill only the last chunk, because they need its logits.
     assert!(together.usage().prefilled <= one.prompt.len() + 3 * 64, "{:?}", together.usage());
 }
 
@@ -164,7 +164,7 @@ fn nothing_ends_before_its_least_tokens() {
         let held = run(&mut decoder, &r).phases[0].clone();
         assert!(held.tokens >= 12, "{held:?}");
         late += usize::from(held.stop == Stop::Matched);
-        // Where only what ends can follow, it ends.
+        // If only an end can follow, the text ends.
         r.phases[0].grammar = Some("root ::= \"a\"".into());
         assert_eq!(run(&mut decoder, &r).phases[0].tokens, 1);
     }
@@ -187,7 +187,7 @@ fn no_run_of_words_is_repeated() {
         free += usize::from(constraint.repeated(&written(&r)).is_some());
         r.phases[0].no_repeat = Some(constraint.clone());
         held += usize::from(constraint.repeated(&written(&r)).is_some());
-        // Where nothing else can follow, it goes on.
+        // If nothing else can follow, decoding continues.
         r.phases[0].grammar = Some("root ::= \"b b b b\"".into());
         assert_eq!(written(&r), "b b b b");
     }
@@ -245,12 +245,13 @@ fn scores_are_the_log_probabilities_of_what_was_written() {
     let mut asked = request(&model, "score me", Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY });
     asked.phases[0].max_tokens = 1;
     let written = run(&mut decoder, &asked).phases[0].log_prob;
-    // Over the whole vocabulary of 354 tokens the probabilities add up to 1, and greedy took the largest.
+    // The probabilities of the whole vocabulary of 354 tokens add up to 1, and greedy decoding took
+    // the largest.
     let every = (0..354).map(|t| decoder.score(&asked.prompt, &[Token::new(t)]).unwrap()[0]);
     let every: Vec<f64> = every.collect();
     assert!((every.iter().map(|l| l.exp()).sum::<f64>() - 1.0).abs() < 1e-3);
     assert!((every.iter().copied().fold(f64::NEG_INFINITY, f64::max) - written).abs() < 1e-3);
-    // A continuation is scored token by token, whatever the steps that it is decoded in.
+    // A continuation is scored token by token, independent of the steps it is decoded in.
     let tokens = model.tokens(&"a longer continuation ".repeat(5));
     let scores = decoder.score(&asked.prompt, &tokens).unwrap();
     assert_eq!(scores.len(), tokens.len());
@@ -286,7 +287,7 @@ fn scores_of_many_are_those_of_each() {
     assert!(again.concat().iter().zip(together.concat()).all(|(a, b)| (a - b).abs() < 2e-2));
 }
 
-/// Each answer leads to a further request, until there were enough.
+/// Each completion adds a further request, until there are enough.
 #[test]
 fn answers_may_lead_to_requests() {
     struct Chain(Vec<Request>, Vec<usize>, Request);
@@ -326,7 +327,7 @@ fn a_deadline_ends_a_text_where_it_is() {
     let done = decoder.run(&[past, never], &mut quiet).unwrap();
     assert!(done[0].phases.is_empty());
     assert_eq!(done[1].phases[0].text, text);
-    // It comes while the third piece is passed on.
+    // The deadline passes during the callback of the third chunk.
     let late = Request { deadline: Some(std::time::Instant::now() + std::time::Duration::from_millis(300)), ..whole };
     let (mut pieces, mut streamed) = (0, String::new());
     let done = decoder

@@ -1,4 +1,5 @@
-//! Whatever is cancelled, paused, restarted, released or late: the next text is that of an engine that nothing disturbed.
+//! Disturbance tests: after cancelling, pausing, restarting, releasing or missing a deadline, the
+//! next text is that of an undisturbed engine.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -29,7 +30,7 @@ fn quiet(_: Event<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Stops at the `n`-th event.
+/// Returns a callback that stops at the `n`-th event.
 fn stop_at(n: u64) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
     let mut seen = 0;
     move |_| {
@@ -47,7 +48,7 @@ fn open(dir: &Path, store: &str, model: &Path) -> Engine {
         .unwrap()
 }
 
-/// Returns whether the call ended by an error that the disturbance is meant to cause: it was cancelled, or late.
+/// Returns whether the call ended by an expected error: cancelled, or late.
 fn expected<T>(result: Result<T, Error>) -> bool {
     match result {
         Ok(_) => false,
@@ -63,7 +64,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
         0 => expected(engine.generate_with(request, &mut stop_at(draw.below(30)))),
         1 => expected(engine.augment(&augment, &mut stop_at(draw.below(40)))),
         2 if draw.below(2) == 0 => {
-            // At any moment: before the call, in the middle of it, after it.
+            // At any moment: before, during or after the call.
             let mut stop = stop_at(draw.below(30));
             std::thread::scope(|scope| {
                 let running = scope.spawn(move || expected(engine.generate_with(request, &mut stop)));
@@ -78,7 +79,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
             false
         }
         2 => {
-            // At a certain event, until the call is seen to wait: an event without text.
+            // Pauses at a certain event, until the call is seen to wait: an event without text.
             let (at, mut stop) = (draw.below(6), stop_at(draw.below(30)));
             let (mut seen, mut waited) = (0, false);
             let mut on_event = |event: Event<'_>| {
@@ -102,7 +103,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
         4 => {
             let levels = [MemoryLevel::Sessions, MemoryLevel::Kv, MemoryLevel::Model];
             engine.release_memory(levels[draw.below(3) as usize]);
-            // The text before has loaded what is released.
+            // The text before has loaded the memory to release.
             true
         }
         5 => {
@@ -135,7 +136,8 @@ fn the_next_text_is_that_of_an_undisturbed_engine() {
     disturb_everywhere(&locket_tests::tiny::write(dir.path()), 1000);
 }
 
-/// On a quantized model the split of a prompt shows in its numbers. LOCKET_DISTURB is the number of points.
+/// On a quantized model, the chunks of a prompt affect its numbers. LOCKET_DISTURB is the number of
+/// points.
 #[test]
 #[ignore = "needs the default model"]
 fn the_next_text_is_that_of_an_undisturbed_engine_on_the_default_model() {
@@ -171,7 +173,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         let written = engine.generate(&requests[n]).unwrap();
         ((written.path, written.text), written.reused_tokens)
     };
-    // A new engine for each, without a session.
+    // A new engine for each text, without a session.
     let other = || open(dir.path(), "other", model).with_session_bytes(0);
     engine.history().unwrap().into_iter().for_each(|r| other().record(r.interaction).unwrap());
     let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n).0).collect();
@@ -189,11 +191,11 @@ fn disturb_everywhere(model: &Path, points: usize) {
         };
         let (written, reused) = write(&engine, n);
         assert_eq!(written, alone[n], "point {point}, after: {}", KINDS[kind]);
-        // A restart counts where the next text goes on from a file of the process before.
+        // A restart counts if the next text reuses a file of the process before.
         hit &= kind != 3 || reused > 0;
         tried[kind] += 1;
         met[kind] += usize::from(hit);
-        // What an augmentation that was not stopped in time has stored would change the prompt.
+        // Results of an augmentation that finished too early would change the prompt.
         let finished = engine.history().unwrap().iter().any(locket::Record::is_synthetic);
         assert!(!finished, "point {point}: an augmentation was finished");
     }
@@ -203,7 +205,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
         begun.elapsed()
     );
     for ((kind, tried), met) in KINDS.iter().zip(tried).zip(met) {
-        // Which kinds are tried, and when they stop a call, does not depend on time.
+        // The kinds and the moments of the stops do not depend on time.
         assert!(tried < 5 || 10 * met >= tried, "{kind}: of {tried} tries {met} met a call");
     }
 }

@@ -1,4 +1,4 @@
-//! The facade on a real store, a real pack and a real (if tiny) model.
+//! Tests of the engine with a real store, a real pack and a real (if tiny) model.
 #![allow(clippy::unwrap_used)]
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ fn marta() -> Profile {
     Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap()
 }
 
-/// The engine that [`engine`] has made before, as a new process would open it.
+/// Reopens the engine that [`engine`] has created, as a new process would.
 fn reopened(dir: &std::path::Path) -> Engine {
     Engine::open(dir.join("store"), &Key::new([1; 32]))
         .unwrap()
@@ -76,7 +76,8 @@ fn what_a_text_is_written_from() {
     let invented = Record { interaction: Interaction::new("k11", "Nobody wrote this."), origin };
     Store::open(dir.path().join("store"), &Key::new([1; 32])).unwrap().append(&invented).unwrap();
     let engine = reopened(dir.path());
-    // Whether planned, texts by the person, invented ones, others'.
+    // Returns whether the text is planned, and the numbers of the user's, synthetic and other
+    // users' texts.
     let shown = |item: &str, candidates: usize, reasoning: bool, length: Option<Length>, task: Task| {
         let mut request = GenerateRequest { reasoning, length, ..GenerateRequest::new(item, task) };
         (request.item_title, request.title) = (Some("Garden shears".into()), Some("Sharp".into()));
@@ -87,7 +88,7 @@ fn what_a_text_is_written_from() {
         let invented = material.history.iter().filter(|e| e.synthetic).count();
         (material.reasoning, material.history.len() - invented, invented, material.neighbours.len())
     };
-    // On an item that others wrote about, and on one that nobody did.
+    // An item with texts by other users, and one without.
     for (item, others) in [("k1", 4), ("elsewhere", 0)] {
         assert_eq!(shown(item, 1, false, None, Task::Text), (false, 5, 0, others));
         assert_eq!(shown(item, 1, true, None, Task::Text), (true, 5, 0, others));
@@ -95,11 +96,11 @@ fn what_a_text_is_written_from() {
         assert_eq!(shown(item, 8, true, None, Task::Text), (true, 5, 1, others));
         for candidates in [1, 8] {
             assert_eq!(shown(item, candidates, false, Some(Length::Brief), Task::Text), (true, 5, 0, others));
-            // What others say of anything alike tells a rating.
+            // A rating takes other users' texts on similar items.
             assert_eq!(shown(item, candidates, false, Some(Length::Brief), Task::Rating), (false, 5, 1, 4));
         }
     }
-    // Who has written nothing has the others, and what was invented.
+    // A user without history gets other users' texts.
     let empty = tempfile::tempdir().unwrap();
     let nobody = Engine::open(empty.path(), &Key::new([1; 32])).unwrap();
     let nobody = nobody.with_pack(Pack::open(dir.path().join("p.pack")).unwrap());
@@ -142,7 +143,7 @@ fn cancelled_work_keeps_nothing_and_harms_nothing() {
     assert!(!dir.path().join("store").exists());
 }
 
-/// A text is written while an augmentation is in progress, and a pause holds up both.
+/// A text is generated while an augmentation is in progress, and a pause stops both.
 #[test]
 fn writing_goes_before_augmenting() {
     let dir = tempfile::tempdir().unwrap();
@@ -170,7 +171,8 @@ fn writing_goes_before_augmenting() {
         assert!(matches!(paused, Err(Error::Cancelled)));
         engine.resume();
         assert_eq!(engine.generate(&request).unwrap().text, alone.text);
-        // The pause and the text only held the augmentation up: it wrote about all of its items, and stored what the gate let pass.
+        // The pause and the text only delayed the augmentation: it generated texts for all its
+        // items, and stored the texts that passed the gate.
         let done = background.join().unwrap().unwrap();
         assert_eq!((done.finished, done.resumed, done.unfinished), (4, 0, 0));
         assert!(done.kept.len() + done.refused.len() >= 4, "{done:?}");
@@ -180,7 +182,8 @@ fn writing_goes_before_augmenting() {
     });
 }
 
-/// Gives up at the `n`-th event: a call that waits has one every few milliseconds.
+/// Returns a callback that stops at the `n`-th event. A waiting call has one every few
+/// milliseconds.
 fn impatient(n: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
     let mut polls = 0;
     move |_| {
@@ -198,7 +201,7 @@ fn pause_and_conditions_hold_for_models_that_come_later() {
     let waits = |result: Result<_, Error>| matches!(result, Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)));
     engine.pause();
     engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
-    // Before the first model, and before one that takes its place.
+    // Before the first model, and before a replacement.
     for _ in 0..2 {
         engine.use_model_file(&file, LoadOptions::default()).unwrap();
         assert!(waits(engine.generate_with(&request, &mut impatient(3)).map(drop)));
@@ -219,7 +222,7 @@ fn each_priority_is_paused_alone() {
     let request = GenerateRequest::new("k1", Task::Text);
     let alone = engine.generate(&request).unwrap();
 
-    // The app is in the background: its texts wait, and augmentation is finished.
+    // The app is in the background: its texts wait, and augmentation finishes.
     engine.pause_calls(Priority::Foreground);
     let cancelled = engine.generate_with(&request, &mut impatient(3));
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
@@ -231,7 +234,7 @@ fn each_priority_is_paused_alone() {
         assert_eq!(waiting.join().unwrap().unwrap().text, alone.text);
     });
 
-    // The other way round.
+    // The reverse case.
     engine.pause_calls(Priority::Background);
     let cancelled = engine.augment(&AugmentOptions::new(2), &mut impatient(3));
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
@@ -249,15 +252,16 @@ fn more_threads_than_processors_are_not_taken() {
     assert!(engine.generate(&GenerateRequest::new("k1", Task::Text)).unwrap().text.is_some());
 }
 
-/// Cancelled, out of time, out of tokens or ended with its process: what was finished is not written again, and the outcome
-/// is that of a call that nothing disturbed.
+/// An augmentation that is cancelled, out of time, out of tokens or ended with its process resumes.
+/// Finished items are not generated again, and the outcome is that of an undisturbed call.
 #[test]
 fn an_augmentation_goes_on_where_it_was_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let file = locket_tests::tiny::write(dir.path());
     drop(engine(dir.path()));
     let open = || reopened(dir.path()).with_model_file(&file, LoadOptions::default()).unwrap();
-    // One at a time, so that what is finished at a stop is known; the gate's verdict counts, not what a tiny model writes.
+    // One sequence, so that the finished items at a stop are fixed. The gate's verdict counts, not
+    // the text of a tiny model.
     let options = AugmentOptions { sequences: 1, candidates: 2, ..AugmentOptions::new(4) };
     let other = tempfile::tempdir().unwrap();
     let undisturbed = engine(other.path()).with_threads(1).with_model_file(&file, LoadOptions::default()).unwrap();
@@ -272,12 +276,12 @@ fn an_augmentation_goes_on_where_it_was_stopped() {
     assert_eq!(first.export().unwrap(), before);
     drop(first);
 
-    // No time at all: nothing is written, and nothing lost.
+    // No time at all: nothing is generated, and nothing is lost.
     let second = open();
     let late = AugmentOptions { deadline: Some(Duration::ZERO), ..options.clone() };
     let stopped = second.augment(&late, &mut quiet).unwrap();
     assert!(stopped.finished <= 2 && stopped.finished + stopped.unfinished == 4, "{stopped:?}");
-    // What is kept does not belong to a call that had no turn.
+    // A call that never ran does not take the kept items of another call.
     second.pause();
     let foreign = second.augment(&AugmentOptions { k: 2, seed: 7, ..late }, &mut quiet).unwrap();
     second.resume();
@@ -311,7 +315,7 @@ fn a_warm_device_waits_with_what_nobody_waits_for() {
         if polls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut patience), Err(Error::Cancelled)));
-    // On fewer threads, but the prompt need not be read again.
+    // On fewer threads, the prompt still needs no second prefill.
     let warm = engine.generate(&request).unwrap();
     assert!(warm.reused_tokens > 64, "{warm:?}");
     engine.set_conditions(Conditions::default());
@@ -346,7 +350,7 @@ fn of_several_candidates_one_is_taken() {
     let best = engine.generate_with(&request, &mut hear).unwrap();
     assert!(best.tokens > 3 * one.tokens, "{} {}", best.tokens, one.tokens);
     assert!(best.text.is_some() && heard.is_empty(), "pieces of several texts are of no use: {heard:?}");
-    // Nothing is left of it in the next text alone.
+    // The next single text is unaffected.
     request.options.candidates = 1;
     assert_eq!(engine.generate(&request).unwrap().text, one.text);
 }
@@ -366,7 +370,7 @@ fn streams_the_text_that_generate_returns() {
     let output = locket::internals::text::one_line(&of(Part::Output));
     assert!(output.starts_with(written.text.as_deref().unwrap()), "{chunks:?} {written:?}");
     assert_eq!(of(Part::Plan).parse().ok(), written.path);
-    // A dropped stream cancels its call, also one that has not begun.
+    // A dropped stream cancels its call, even before it starts.
     let mut streams: Vec<_> = (0..3).map(|_| engine.stream(request.clone()).unwrap()).collect();
     assert!(streams[0].next().is_some());
     drop(streams);
@@ -382,7 +386,7 @@ fn a_stream_without_a_model_ends_with_the_reason() {
     assert!(matches!(stream.finish(), Err(Error::Missing("model"))));
 }
 
-/// An engine serves any number of threads.
+/// Engines can be shared between threads, and streams can be sent.
 #[test]
 fn engines_and_streams_can_be_shared_and_sent() {
     fn shared<T: Send + Sync>() {}

@@ -1,4 +1,5 @@
-//! Forgetting a record while the engine is at work: nothing that rests on it is kept, in files or in memory.
+//! Tests of forgetting a record during engine calls: no file and no memory keeps data derived from
+//! it.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, ops::ControlFlow, path::Path};
@@ -45,7 +46,7 @@ fn no_session_of_a_forgotten_text_is_kept() {
     (0..4).for_each(|n| record(&me, n));
     write(&me);
     assert_eq!(sessions(dir.path()), 1);
-    // The history grew, so this text would be followed by a session of its own.
+    // The history has grown, so this text would store a session of its own.
     (4..6).for_each(|n| record(&me, n));
     let gone = me.entries().unwrap()[1].id;
     let mut forgotten = false;
@@ -60,7 +61,7 @@ fn no_session_of_a_forgotten_text_is_kept() {
     let after = write(&me);
     assert_eq!(after.reused_tokens, 0, "nothing of it stands in the cache");
     assert_eq!(sessions(dir.path()), 1);
-    // As if it had never been recorded.
+    // As if the text had never been recorded.
     let other = engine(dir.path(), "other", &model);
     [0, 2, 3, 4, 5].into_iter().for_each(|n| record(&other, n));
     assert_eq!(write(&other).text, after.text);

@@ -1,5 +1,5 @@
-//! Hostile model files: every known way to bring llama.cpp's loader down is refused with a typed error, and what passes
-//! the check does not bring it down.
+//! Hostile model files: each known attack on llama.cpp's loader is rejected with a typed error, and
+//! files that pass the check do not crash it.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::ops::ControlFlow;
@@ -26,7 +26,8 @@ fn array(kind: u32, count: u64, bytes: &[u8]) -> Value {
     Value::Raw(9, [&kind.to_le_bytes()[..], &count.to_le_bytes(), bytes].concat())
 }
 
-/// The file with the list entry of `tensor` replaced from its dimensions on: count, dimensions, type, offset.
+/// The file with another list entry for `tensor` from its dimensions on: count, dimensions, type,
+/// offset.
 fn with_tensor(dims: &[u64], announced: u32, kind: u32, offset: Option<u64>) -> Vec<u8> {
     let bytes = tiny::bytes();
     let name = b"output_norm.weight";
@@ -67,13 +68,13 @@ fn headers() {
     assert_eq!(with(4..8, &3u32.to_be_bytes()), GgufError::Version(0x0300_0000));
     assert!(matches!(with(8..16, &u64::MAX.to_le_bytes()), GgufError::Count { what: "tensors", .. }));
     assert!(matches!(with(16..24, &(1u64 << 40).to_le_bytes()), GgufError::Count { .. }));
-    // Every shorter file is cut off somewhere.
+    // Every shorter file is truncated.
     for end in (0..whole.len()).step_by(97).chain(whole.len() - 40..whole.len() - 1) {
         assert!(check(&whole[..end]).is_err(), "{end}");
     }
 }
 
-/// Element types are checked before anything is read as such (llama.cpp PR 26690).
+/// Element types are checked before any element is read (llama.cpp PR 26690).
 #[test]
 fn array_element_types() {
     let tokens = "tokenizer.ggml.tokens";
@@ -85,17 +86,17 @@ fn array_element_types() {
     let kinds = "tokenizer.ggml.token_type";
     let wide = array(11, 354, &[0; 354 * 8]);
     assert_eq!(refused(tiny::parts().set(kinds, wide)), GgufError::Type(kinds.into()));
-    // Shorter than the list that they are indexed with.
+    // Shorter than the list that indexes it.
     let short = array(6, 2, &[0; 8]);
     assert!(matches!(refused(tiny::parts().set(scores, short)), GgufError::Vocabulary(_)));
-    // Arrays of arrays, and types that do not exist.
+    // Arrays of arrays, and unknown types.
     for kind in [9, 13, u32::MAX] {
         assert!(matches!(refused(tiny::parts().set("x", array(kind, 1, &[0; 64]))), GgufError::ValueType { .. }));
     }
     assert!(matches!(refused(tiny::parts().set("x", Value::Raw(77, vec![0; 8]))), GgufError::ValueType { .. }));
     assert!(matches!(refused(tiny::parts().set("x", Value::Raw(7, vec![2]))), GgufError::Value { .. }));
     assert!(matches!(refused(tiny::parts().set("x", array(7, 2, &[1, 2]))), GgufError::Value { .. }));
-    // A string where a number is expected, and the other way round.
+    // A string in place of a number, and the reverse.
     assert!(matches!(refused(tiny::parts().set("llama.block_count", Value::Text("2"))), GgufError::Type(_)));
     assert!(matches!(refused(tiny::parts().set("general.architecture", Value::U32(1))), GgufError::Type(_)));
 }
@@ -115,7 +116,7 @@ fn vocabularies() {
     for byte in ["<0x-1>", "<0xFFF>", "<0x>", "<0xG0>", "x"] {
         assert!(matches!(with(7, byte), GgufError::Vocabulary(_)), "{byte}");
     }
-    // Two of one text, one without text, a byte that no token stands for.
+    // A duplicate text, an empty text, and a byte without a token.
     assert!(matches!(with(300, "A"), GgufError::Vocabulary(_)));
     assert!(matches!(with(300, ""), GgufError::Vocabulary(_)));
     let kinds = |n: usize, kind: i32| {
@@ -157,13 +158,13 @@ fn tensors() {
     assert!(tensor(with_tensor(&[1, 1, 1, 1], 5, 0, None)).contains("dimensions"));
     assert!(tensor(with_tensor(&[32], 1, 0, Some(1 << 50))).contains("follow"));
     assert!(tensor(with_tensor(&[32], 1, 0, Some(u64::MAX - 3))).contains("follow"));
-    // Removed types, types of the future, integers, floats of 64 bits, intermediate results.
+    // Removed types, future types, integers, 64-bit floats, intermediate results.
     for kind in [4, 5, 9, 15, 24, 26, 28, 31, 43, u32::MAX] {
         assert!(tensor(with_tensor(&[32], 1, kind, None)).contains("type"), "{kind}");
     }
     assert!(tensor(with_tensor(&[40], 1, 8, None)).contains("blocks"));
     assert!(tensor(with_tensor(&[32], 1, 8, None)).contains("floats"));
-    // Data that the file does not have.
+    // Data beyond the end of the file.
     assert!(matches!(check(&with_tensor(&[1 << 40], 1, 0, None)).unwrap_err(), GgufError::Tensor { .. }));
     let mut parts = tiny::parts();
     parts.tensors[0].1 = vec![32, 353];
@@ -176,7 +177,7 @@ fn tensors() {
     assert!(matches!(refused(parts), GgufError::Tensor { .. }), "a layer that is not there");
 }
 
-/// Layer and head counts (PRs 25821, 26051), alignment (24997), and what must be there.
+/// Layer and head counts (PRs 25821, 26051), alignment (24997), and required values.
 #[test]
 fn metadata() {
     for (key, values) in [
@@ -221,7 +222,8 @@ fn metadata() {
     assert!(matches!(refused(twice), GgufError::Name(_)));
 }
 
-/// Lengths and counts that ask for more memory than there is (ollama PR 17042): refused before anything is allocated.
+/// Lengths and counts beyond the available memory (ollama PR 17042) are rejected before any
+/// allocation.
 #[test]
 fn huge_lengths() {
     let text = |length: u64| Value::Raw(8, length.to_le_bytes().to_vec());
@@ -296,8 +298,8 @@ fn a_calibration_is_added_and_replaced() {
     assert!(locket_builder::gguf::with_floats(b"GGUF", gguf::CALIBRATION, &numbers).is_err());
 }
 
-/// Files with a few bytes changed: most are refused; llama.cpp loads the others, or says no, and decodes with them. An
-/// abort would end this test.
+/// Files with a few changed bytes. Most are rejected. llama.cpp loads the others and decodes with
+/// them, or returns an error. An abort would end this test.
 #[test]
 fn what_passes_does_not_bring_llama_cpp_down() {
     let whole = tiny::bytes();
@@ -309,7 +311,7 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     let (mut passed, mut loaded) = (0, 0);
     for round in 0..3000 {
         let mut bytes = whole.clone();
-        // Half of them in the hyperparameters, which lie before the vocabulary.
+        // Half of the changes are in the hyperparameters, which precede the vocabulary.
         let range = if round % 2 == 0 { 900 } else { data };
         for _ in 0..1 + draw(3) {
             let at = draw(range);
@@ -344,7 +346,7 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     assert!(passed > 100 && loaded > 50, "{passed} {loaded}");
 }
 
-/// The smallest model that passes, and an adapter.
+/// Returns the smallest model that passes the check.
 fn small() -> Parts {
     let mut model = tiny::parts()
         .set("llama.embedding_length", Value::U32(2))
@@ -365,7 +367,9 @@ fn small() -> Parts {
     model
 }
 
-/// Seeds for the fuzzer: what passes, and one file of every known class of attack. `LOCKET_SEEDS=DIR cargo test ... -- --ignored`
+/// Seeds for the fuzzer: valid files, and one file of every known class of attack.
+///
+/// `LOCKET_SEEDS=DIR cargo test ... -- --ignored`
 #[test]
 #[ignore = "writes seeds for the fuzzer"]
 fn write_seeds() {

@@ -1,4 +1,5 @@
-//! A hundred callers on one engine, cancelling at random, while its memory is taken away again and again.
+//! Load test: a hundred callers on one engine cancel at random, while its memory is released again
+//! and again.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -19,7 +20,8 @@ fn go_on_event(_: Event<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// For LOCKET_SOAK seconds (else 6) on the tiny model, or on the one that LOCKET_SOAK_MODEL names.
+/// Runs for LOCKET_SOAK seconds (default 6) on the tiny model, or on the model at
+/// LOCKET_SOAK_MODEL.
 #[test]
 fn a_hundred_callers() {
     let seconds = std::env::var("LOCKET_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(6);
@@ -41,8 +43,8 @@ fn a_hundred_callers() {
     let [finished, cancelled, augmented] = [const { AtomicU64::new(0) }; 3];
     let mut samples: Vec<u64> = Vec::new();
     std::thread::scope(|scope| {
-        // A background caller that never gives up: everybody else goes first, so the last of its calls may outlast the storm, but
-        // each ends, and with all of its items.
+        // A background caller that never gives up. All others go first, so its last call may end
+        // after the load. Each call ends with all of its items.
         scope.spawn(|| {
             for seed in 0.. {
                 let done =
@@ -60,7 +62,7 @@ fn a_hundred_callers() {
                 let mut random = locket_tests::Draw(caller.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
                 let mut draw = move |below| random.below(below);
                 while Instant::now() < end {
-                    // Half of the calls are cancelled, after some pieces or while they wait.
+                    // Half of the calls are cancelled, after some chunks or while they wait.
                     let mut left = if draw(2) == 0 { draw(60) } else { u64::MAX };
                     let mut on_event = |_: Event<'_>| {
                         left = left.saturating_sub(1);
@@ -105,7 +107,7 @@ fn a_hundred_callers() {
         }
     });
     let [finished, cancelled, augmented] = [finished, cancelled, augmented].map(AtomicU64::into_inner);
-    // The first third warms up; after that nothing may pile up.
+    // The first third is warm-up. After it, memory must not grow.
     let third = samples.len() / 3;
     let peak = |s: &[u64]| s.iter().copied().max().unwrap_or_default();
     let (middle, last) = (peak(&samples[third..2 * third]), peak(&samples[2 * third..]));
@@ -116,7 +118,7 @@ fn a_hundred_callers() {
     );
     assert!(finished > 20 && cancelled > 20 && augmented > 0, "{finished} {cancelled} {augmented}");
     assert!(last <= middle + middle / 10 + 16, "memory grows: {samples:?}");
-    // And afterwards everything works as on the first day.
+    // Afterwards the engine works as before.
     assert!(engine.generate_with(&GenerateRequest::new("k1", Task::Text), &mut go_on_event).unwrap().text.is_some());
     assert_eq!(engine.augment(&AugmentOptions::new(2), &mut go_on_event).unwrap().finished, 2);
 }

@@ -1,4 +1,4 @@
-//! Predicted memory against what llama.cpp reports and against what the system counts.
+//! Tests of predicted memory against llama.cpp's report and the system's count.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -13,7 +13,7 @@ use locket::{
 use locket_tests::resident_bytes;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
-/// llama.cpp's log.
+/// A capture of llama.cpp's log.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -37,7 +37,7 @@ impl MakeWriter<'_> for Log {
 }
 
 impl Log {
-    /// The bytes of all buffers that were reported since the last call.
+    /// Returns the bytes of all buffers reported since the last call.
     fn buffers(&self) -> f64 {
         let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let sizes = text.lines().filter_map(|l| l.split_once("buffer size = ")?.1.trim().split_once(" MiB"));
@@ -45,7 +45,7 @@ impl Log {
     }
 }
 
-/// Each size in a process of its own: what one decoder frees, the allocator may keep for the next.
+/// Each size runs in its own process: the allocator may keep memory that one decoder frees.
 #[test]
 #[ignore = "needs the default model"]
 fn predicted_memory_is_within_five_percent() {
@@ -89,7 +89,7 @@ fn one(path: &std::path::Path, options: DecoderOptions) {
     let model = Model::load(path, LoadOptions::default()).unwrap();
     let mut decoder = model.decoder(options).unwrap();
     let reported = log.buffers();
-    // A prompt of several batches, so that everything that is ever written has been.
+    // A prompt of several batches, so that every buffer is written at least once.
     let tokens = model.tokens(&"some words that fill a prompt ".repeat(80));
     let phase = Phase::new(8, Sampling::GREEDY);
     let request =

@@ -1,4 +1,4 @@
-//! Proof that the engine has no network: what it links, and what it asks of the system.
+//! Checks that the engine uses no network: linked symbols and system calls.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -10,13 +10,13 @@ use std::{
 
 use locket_builder::pack::BuildOptions;
 
-/// Returns the path of the example that calls every part of the engine, built as an app builds it: without the pack builder.
-/// For tests that "need the offline example".
+/// Returns the path of the example that calls every part of the engine. It is built as an app
+/// builds it, without the pack builder. For tests that "need the offline example".
 fn example() -> PathBuf {
     locket_tests::needed(locket_tests::root().join("target/offline"), "run `make offline`")
 }
 
-/// Everything in the C library that opens, uses or names a network.
+/// All functions of the C library that open, use or name a network.
 const NETWORK: [&str; 26] = [
     "socket",
     "socketpair",
@@ -64,7 +64,7 @@ fn no_networking_symbol(binary: &Path) {
     let out = Command::new("nm").args(["-D", "--undefined-only"]).arg(binary).output().expect("nm, of binutils");
     let symbols = String::from_utf8(out.stdout).unwrap();
     let names: Vec<&str> = symbols.lines().filter_map(|l| l.split_whitespace().last()?.split('@').next()).collect();
-    // That the list is one: it reads and writes files.
+    // The list is not empty: the library reads and writes files.
     assert!(names.contains(&"read") && names.contains(&"fsync"), "{symbols}");
     let found: Vec<&&str> = names.iter().filter(|n| NETWORK.contains(n)).collect();
     assert!(found.is_empty(), "{found:?}");
@@ -99,11 +99,11 @@ fn no_network_call(model: &Path) {
         .output()
         .expect("this test needs strace");
     let said = String::from_utf8(out.stderr).unwrap();
-    // Some sandboxes forbid tracing: there `strace -o /dev/null true` fails, too.
+    // Some sandboxes forbid tracing. There `strace -o /dev/null true` fails too.
     assert!(!said.contains("ptrace"), "this test needs a machine on which strace may trace: {said}");
     assert!(out.status.success(), "{said}");
     let calls = std::fs::read_to_string(&trace).unwrap();
-    // The trace sees the model being opened, and nothing of a network.
+    // The trace shows the opened model and no network call.
     assert!(calls.contains(model.file_name().unwrap().to_str().unwrap()), "{calls}");
     let network: Vec<&str> = calls.lines().filter(|l| !l.contains("openat(")).collect();
     let network: Vec<&&str> = network.iter().filter(|l| l.contains('(')).collect();

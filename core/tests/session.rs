@@ -1,4 +1,4 @@
-//! Sessions: the same text, cold or warm, and nothing kept that should not be.
+//! Session tests: the text is the same, cold or warm, and no session stays longer than it should.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -11,7 +11,7 @@ use locket::{Engine, Event, GenerateRequest, Interaction, Key, LoadOptions, Stor
 
 const KEY: Key = Key::new([3; 32]);
 
-/// A new process, as far as the engine can tell.
+/// Returns an engine as a new process would open it.
 fn engine(dir: &Path, model: &Path, adapter: Option<PathBuf>) -> Engine {
     let options = LoadOptions { adapter, ..LoadOptions::default() };
     Engine::open(dir.join("me"), &KEY).unwrap().with_threads(2).with_model_file(model, options).unwrap()
@@ -33,7 +33,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     fs::read_dir(dir.join("me/sessions")).into_iter().flatten().map(|e| e.unwrap().path()).collect()
 }
 
-/// All of it, on one model.
+/// Runs all session checks on one model.
 fn warm_and_cold(model: &Path, dir: &Path) {
     let first = engine(dir, model, None);
     (0..4).for_each(|n| record(&first, n));
@@ -48,13 +48,13 @@ fn warm_and_cold(model: &Path, dir: &Path) {
     let prewarmed = engine(dir, model, None);
     let options = WriteOptions { text_tokens: 24, ..WriteOptions::default() };
     prewarmed.prewarm(&options, &mut |_: Event<'_>| ControlFlow::Continue(())).unwrap();
-    // From now on no file is read: what was put back stands in the cache.
+    // No file is read from here on: the restored state is in the cache.
     let ready = write(&prewarmed.with_session_bytes(0));
     assert_eq!((&ready.text, ready.reused_tokens), (&cold.text, warm.reused_tokens));
     let without = write(&engine(dir, model, None).with_session_bytes(0));
     assert_eq!((without.text, without.reused_tokens), (cold.text.clone(), 0));
 
-    // A history that grew by one begins with the same texts.
+    // A history with one more text begins with the same texts.
     let grown = engine(dir, model, None);
     record(&grown, 4);
     let longer = write(&grown);
@@ -65,7 +65,7 @@ fn warm_and_cold(model: &Path, dir: &Path) {
     assert_eq!((&longer.text, &again.text), (&more.text, &more.text));
     assert!(write(&engine(dir, model, None)).reused_tokens > longer.reused_tokens);
 
-    // Damaged, cut off, or of another key: as if it were not there.
+    // A damaged file, a truncated file, or a file under another key counts as missing.
     let file = files(dir).pop().unwrap();
     let whole = fs::read(&file).unwrap();
     assert_eq!((whole.len() - 40) % (1 << 20), 0, "padded");
@@ -97,7 +97,7 @@ fn the_same_text_cold_or_warm() {
     warm_and_cold(&locket_tests::tiny::write(dir.path()), dir.path());
 }
 
-/// Gemma looks at a sliding window in most layers: what is put back must be whole.
+/// Gemma uses a sliding window in most layers: the restored state must be complete.
 #[test]
 #[ignore = "needs the default model"]
 fn the_same_text_cold_or_warm_from_the_default_model() {

@@ -1,4 +1,5 @@
-//! Model and adapter files: any bytes are refused or described, within the memory limit of the run.
+//! Model and adapter files: any bytes are rejected or described, within the memory limit of the
+//! run.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

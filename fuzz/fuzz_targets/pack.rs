@@ -1,5 +1,5 @@
-//! Pack files: any bytes are refused, or every question can be asked of them. Checksums are not compared in this build,
-//! or nothing behind them would ever be reached.
+//! Pack files: any bytes are rejected, or all queries on them succeed. This build does not compare
+//! checksums, so that the fuzzer reaches the code after them.
 #![no_main]
 
 use std::{io::Write, sync::LazyLock};

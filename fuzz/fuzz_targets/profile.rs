@@ -1,4 +1,4 @@
-//! Lines of profile files: a profile that is accepted is usable and survives writing and reading.
+//! Lines of profile files: an accepted profile is usable.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What lies behind the store's encryption: any bytes are refused, or decode into records that encode again.
+//! Decrypted records of a store: any bytes are rejected, or decode into records that encode again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

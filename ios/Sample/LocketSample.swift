@@ -1,7 +1,7 @@
 import Locket
 import SwiftUI
 
-/// Write three reviews, get a fourth.
+/// An app that takes three reviews by the user and generates a fourth.
 @main
 struct LocketSample: App {
     var body: some Scene {
@@ -49,7 +49,7 @@ final class Reviews: ObservableObject {
         guard let bundled = Bundle.main.url(forResource: "gemma-3-270m-q4_k_m", withExtension: "gguf"),
             let adapter = Bundle.main.url(forResource: "gemma-3-270m-locket", withExtension: "gguf")
         else { throw CocoaError(.fileNoSuchFile) }
-        // What lies in the bundle may be mapped from there.
+        // Files in the bundle can be memory-mapped from there.
         let locket = try await Locket.onDevice(model: ModelConfig(path: bundled.path, adapterPath: adapter.path))
         self.locket = locket
         watcher = DeviceWatcher(locket)

@@ -1,4 +1,4 @@
-"""LoRA weights of PEFT as a GGUF file that llama.cpp loads.
+"""Writes LoRA weights of PEFT as a GGUF file that llama.cpp loads.
 
     adapter.py RUN/checkpoint.pt adapter.gguf --alpha 32
 """
@@ -20,7 +20,7 @@ NAMES = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
 }
-# transformers' name of the text model, llama.cpp's name of the architecture.
+# Names of the architecture: transformers' text model to llama.cpp.
 ARCHITECTURES = {"gemma3_text": "gemma3"}
 
 
@@ -30,7 +30,10 @@ def file_name(name):
 
 
 def read(path, like):
-    """The weights of an adapter file under PEFT's names, those of `like`."""
+    """Returns the weights of an adapter file under PEFT's names.
+
+    Names and shapes are those of `like`.
+    """
     tensors = {t.name: t for t in gguf.GGUFReader(str(path)).tensors}
 
     def weights(name, tensor):
@@ -43,7 +46,10 @@ def read(path, like):
 
 
 def write(path, state, alpha, model_type="gemma3_text", kind=np.float16):
-    """`state`: PEFT's names to tensors; A is (rank, in), B is (out, rank)."""
+    """Writes an adapter file.
+
+    `state` maps PEFT's names to tensors: A is (rank, in), B is (out, rank).
+    """
     writer = gguf.GGUFWriter(str(path), ARCHITECTURES[model_type])
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")

@@ -1,8 +1,8 @@
-"""Gemma 3 with a LoRA adapter in plain PyTorch, for fitting by reward: many texts behind each prompt, again and again.
+"""Gemma 3 with a LoRA adapter in plain PyTorch, for reinforcement learning.
 
-It differs from the libraries' models in what that needs: the texts behind one prompt share the reading of it, when they are
-written (one cache of the prompt for all, one CUDA graph a token) and when they are learnt from (one row holds the prompt and
-every text behind it, and a mask keeps them apart).
+Unlike the libraries' models, it prefills each prompt once for the many texts after it. In decoding,
+the texts share one KV cache of the prompt, and one CUDA graph computes each token. In training, one
+row holds the prompt and every text after it, and an attention mask separates the texts.
 """
 
 import math
@@ -14,18 +14,25 @@ from torch.nn import functional as F
 
 import adapter
 
-LOCAL_BASE = 10_000.0  # of the layers that look back no further than the window; every sixth sees everything
+# RoPE base of local layers, which attend within the window; every sixth layer is global
+LOCAL_BASE = 10_000.0
 GLOBAL_EVERY = 6
-ALWAYS = [b"\n", b"\n\n", b"1", b"2", b"3", b"4", b"5"]  # ends and ratings
+ALWAYS = [b"\n", b"\n\n", b"1", b"2", b"3", b"4", b"5"]  # line ends and ratings
 
 
 def everywhere(n):
-    """Whether layer `n` sees the whole text: 1 beside 0, to choose between what there is of local and of global layers."""
+    """Returns whether layer `n` is global.
+
+    The result indexes pairs of values for local (0) and global (1) layers.
+    """
     return n % GLOBAL_EVERY == GLOBAL_EVERY - 1
 
 
 def pieces(reader):
-    """What each token spells, as bytes, and the token of each piece; a byte's own token is none of those."""
+    """Returns the bytes of each token, and the token of each byte string.
+
+    Byte tokens are excluded from the second.
+    """
     field = reader.fields["tokenizer.ggml.tokens"]
     spelled, token = [], {}
     for n, index in enumerate(field.data):
@@ -38,8 +45,12 @@ def pieces(reader):
 
 
 class Gemma:
-    """The weights of a GGUF file, and the adapter `lora`: {"blk.0.attn_q": (A, B)}, A (rank, in), B (out, rank), 32-bit floats.
-    `vocabulary` makes, of what each token spells, the tokens that are read and written: else all, which is most of the work."""
+    """The weights of a GGUF file and a LoRA adapter.
+
+    The adapter `lora` is {"blk.0.attn_q": (A, B)} with A (rank, in) and B (out, rank), 32-bit
+    floats. `vocabulary` selects the tokens that the model reads and writes, from the bytes of each
+    token. Without it the model uses all tokens, which is most of the work.
+    """
 
     def __init__(self, path, rank, alpha, device, dtype, vocabulary=None):
         reader = gguf.GGUFReader(str(path))
@@ -82,7 +93,7 @@ class Gemma:
         return [p for pair in self.lora.values() for p in pair]
 
     def state(self):
-        """The adapter under the names that `adapter.write` knows."""
+        """Returns the adapter under the names that `adapter.write` expects."""
         names = {v: k for k, v in adapter.NAMES.items()}
         key = lambda name: "layers.{}.{}".format(name.split(".")[1], names[name.split(".")[2]])
         return {f"{key(n)}.lora_{side}.weight": p.detach() for n, pair in self.lora.items() for side, p in zip("AB", pair)}
@@ -94,7 +105,7 @@ class Gemma:
 
     @torch.no_grad()
     def merged(self):
-        """The linear maps with the adapter in them."""
+        """Returns the linear maps with the adapter merged into them."""
         add = lambda name, a, b: (self.weights[name].float() + self.scale * (b @ a)).to(self.dtype)
         return {name: add(name, a, b) for name, (a, b) in self.lora.items()}
 
@@ -102,19 +113,25 @@ class Gemma:
         return F.rms_norm(x, (x.shape[-1],), self.weights[name], self.eps)
 
     def turn(self, places):
-        """Cosines and sines at these places, of local and global layers, for heads in front of the last dimension."""
+        """Returns the RoPE cosines and sines at these positions, for local and for global layers.
+
+        Shape: (..., head / 2).
+        """
         angles = [places.unsqueeze(-1).float() * f for f in self.frequencies]
         return [(a.cos(), a.sin()) for a in angles]
 
     @staticmethod
     def rotate(x, turn):
-        """Rotary embedding of x (..., head) by cosines and sines (..., head / 2)."""
+        """Returns the rotary embedding of x (..., head) by cosines and sines (..., head / 2)."""
         a, b = x.float().chunk(2, -1)
         cos, sin = turn
         return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
     def layer(self, n, x, turn, attend, linear):
-        """One layer over x (..., width); `attend` takes queries (..., heads, head), keys and values (..., head)."""
+        """Applies one layer to x (..., width).
+
+        `attend` takes queries (..., heads, head), keys and values (..., head).
+        """
         blk = f"blk.{n}."
         h = self.norm(x, blk + "attn_norm").to(self.dtype)
         q = linear(blk + "attn_q", h).unflatten(-1, (self.heads, self.head))
@@ -136,8 +153,11 @@ class Gemma:
         return F.linear(x, self.weights[name]) + F.linear(F.linear(x, a.to(x.dtype)), (self.scale * b).to(x.dtype))
 
     def hidden(self, ids, places, masks, linear=None, keep=None):
-        """The last hidden states (rows, length, width) of `ids`; `masks`: of local and of global layers, who sees whom
-        (rows or 1, 1, length, length)."""
+        """Returns the last hidden states (rows, length, width) of `ids`.
+
+        `masks` are the attention masks of local and of global layers (rows or 1, 1, length,
+        length).
+        """
 
         def attend(n, q, k, v):
             if keep is not None:
@@ -153,8 +173,11 @@ class Gemma:
         return self.norm(x, "output_norm").to(self.dtype)
 
     def masks(self, places, branches):
-        """Who sees whom in rows that hold a prompt (branch 0) and texts behind it (1, 2, ...): the prompt and one's own text, up to
-        oneself, in local layers no further back than the window. Padding is a branch of its own."""
+        """Returns attention masks for rows of a prompt (branch 0) and the texts after it (from 1).
+
+        A token attends to the prompt and to its own text, up to itself. In local layers it attends
+        within the window only. Padding is a separate branch (-1).
+        """
         back = places.unsqueeze(-1) - places.unsqueeze(-2)
         mine = (branches.unsqueeze(-2) == 0) & (branches.unsqueeze(-1) >= 0) | (branches.unsqueeze(-1) == branches.unsqueeze(-2))
         everything = (mine & (back >= 0)).unsqueeze(1)

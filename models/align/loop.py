@@ -1,4 +1,4 @@
-"""What the loops of both trainers share: batches of like length, the log, checkpoints."""
+"""Functions that both trainers' loops share: batches of similar length, the log, checkpoints."""
 
 import json
 import os
@@ -7,7 +7,10 @@ import torch
 
 
 def batches(items, tokens, limit):
-    """Items of like length together, up to `limit` tokens with padding; `tokens`: those of an item."""
+    """Yields batches of items of similar length, with up to `limit` tokens including padding.
+
+    `tokens` returns the tokens of an item.
+    """
     batch, longest = [], 0
     for item in sorted(items, key=lambda item: len(tokens(item))):
         longest = max(longest, len(tokens(item)))

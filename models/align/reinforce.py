@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Fits a LoRA adapter by reward: several texts are drawn behind every prompt, and those that are nearer to the true one, and sound
-more like the person, are made likelier.
+"""Fits a LoRA adapter by reinforcement learning.
+
+It samples several texts after every prompt. It increases the probability of texts that are closer
+to the true text and to the author's style.
 
     reinforce.py --model gemma.gguf --init adapter.gguf --examples a.jsonl b.jsonl --validation left-out.jsonl \
         --profiles amazon23.jsonl --run RUN --minutes 60 --out adapter.gguf
 
-A text's advantage is its reward (reward.py) minus the mean behind its prompt, over their spread (the group-relative baseline of
-GRPO, Shao et al. 2024, arXiv 2402.03300; on the policy, so without its clipping), and a penalty keeps the model near the one that
-it began as. Ratings need no draws: the expected error over the five digits is minimised itself. RUN keeps checkpoints and the log;
-the same command goes on where an interrupted one stopped.
+A text's advantage is its reward (reward.py) minus the mean reward after its prompt, divided by
+their standard deviation. This is the group-relative baseline of GRPO (Shao et al. 2024, arXiv
+2402.03300), on-policy and so without its clipping. A penalty on the divergence keeps the model near
+the initial one. Ratings need no samples: their loss is the expected error over the five digits plus
+a fifth of the cross-entropy. RUN keeps checkpoints and the log. The same command continues an
+interrupted run.
 """
 
 import argparse
@@ -31,7 +35,7 @@ import loop
 import reward
 import rollout
 
-TEXTS_IN_ROW = 1280  # tokens of a prompt and the texts behind it that are learnt together
+TEXTS_IN_ROW = 1280  # maximum tokens of a prompt and the texts after it in one training row
 
 
 def arguments():
@@ -69,7 +73,7 @@ def arguments():
 
 @dataclass
 class Example:
-    """A request and its true answer; `leads` open its later phases."""
+    """A request and its true answer. `leads` are the tokens that open its later phases."""
 
     user: str
     task: str
@@ -101,7 +105,7 @@ def read(files, pieces, longest):
 
 
 class Judges:
-    """Processes that measure texts, since there are a thousand a step."""
+    """A pool of processes that measure texts, since a step has about a thousand."""
 
     def __init__(self, styles, workers):
         self.pool = ProcessPoolExecutor(workers, initializer=Judges.begin, initargs=(styles,))
@@ -124,14 +128,18 @@ class Judges:
 
 
 def texts_of(written, pieces, examples):
-    """What stands in the last phase of every row."""
+    """Returns the first line of the last phase of every text."""
     out, drawn, phases = (t.numpy() for t in written)
     text = lambda r, g: spell(out[r, g][drawn[r, g] & (phases[r, g] == len(examples[r].leads))], pieces).split("\n")[0]
     return [[text(r, g) for g in range(out.shape[1])] for r in range(len(examples))]
 
 
 def rows_of(examples, written, advantages):
-    """Rows of a prompt and texts behind it: (tokens, places, branches, [(place of the state that predicts it, its token, advantage)])."""
+    """Yields rows of a prompt and texts after it.
+
+    A row is (tokens, positions, branches, [(position of the state that predicts the token, token,
+    advantage)]).
+    """
     out, drawn, _ = (t.numpy() for t in written)
     for e, tokens, mine, worth in zip(examples, out, drawn, advantages):
         row = None
@@ -174,7 +182,11 @@ class Learner:
         return self.model.hidden(ids, places, masks, linear)[rows, [p for r in batch for p, *_ in r[3]]]
 
     def texts(self, rows):
-        """One backward pass over all rows; the mean log-probability of what was drawn and the divergence, both a token."""
+        """Runs one backward pass over all rows.
+
+        Returns the mean log-probability of the sampled tokens and the mean divergence, both per
+        token.
+        """
         model, total = self.model, sum(len(r[3]) for r in rows)
         says, away = 0.0, 0.0
         for batch in loop.batches(rows, tokens_of, self.args.batch_tokens):
@@ -192,7 +204,10 @@ class Learner:
         return says / total, away / total
 
     def ratings(self, examples, learn=True):
-        """Errors of the likeliest digit. `learn`: a backward pass of the expected one."""
+        """Returns the errors of the most likely digit.
+
+        With `learn`, it also runs a backward pass of the rating loss.
+        """
         errors = []
         for batch in loop.batches([self.rating(e) for e in examples], tokens_of, self.args.batch_tokens):
             with torch.set_grad_enabled(learn):
@@ -212,7 +227,10 @@ class Learner:
 
 
 def validate(files, model, learner, judges, room, samples):
-    """Means by file: ROUGE-1, METEOR, margin of greedy texts; MAE of ratings."""
+    """Returns means by file.
+
+    They are ROUGE-1, METEOR, style margin and copied share of greedy texts, and the MAE of ratings.
+    """
     values = {}
     for name, examples in files.items():
         ratings = [e for e in examples if e.task == "rating" and not e.leads]
@@ -241,7 +259,7 @@ def main():
     torch.set_num_threads(args.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     run = loop.Run(args.run)
-    # A signal ends the run behind the step at hand, with a checkpoint.
+    # A signal ends the run after the current step, with a checkpoint.
     stopped = []
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stopped.append(True))
@@ -249,7 +267,10 @@ def main():
     examples, files = [], {}
 
     def occurring(pieces):
-        """The tokens of all examples, which are read on the way: they want spelling, the model a vocabulary."""
+        """Returns the tokens of all examples and reads the examples.
+
+        Reading needs the tokens' bytes, and the model needs this vocabulary.
+        """
         examples.extend(read(args.examples, pieces, args.length))
         files.update({file.stem: read([file], pieces, args.length) for file in args.validation})
         return {t for e in [*examples, *(e for f in files.values() for e in f)] for t in [*e.prompt, *e.answer, *sum(e.leads, [])]}
@@ -289,12 +310,15 @@ def main():
         return random.Random(f"{args.seed} {epoch}").sample(range(size), size)
 
     def draw(all, number, at):
-        """The next examples of endless passes, each in an order of its own."""
+        """Returns the next examples of endless passes. Each pass has its own order."""
         places = (divmod(n, len(all)) for n in range(at, at + min(number, len(all))))
         return [all[order(len(all), epoch)[place]] for epoch, place in places]
 
     def practise(group):
-        """Writes behind each prompt, judges, learns. What there is to say of it."""
+        """Samples texts after each prompt, measures them and accumulates gradients.
+
+        Returns the values to log.
+        """
         written = room.write([e.prompt for e in group], [e.leads for e in group])
         measured = judges(group, texts_of(written, model.pieces, group))
         worth = torch.tensor([[reward.reward(e.task, m, args.style) for m in ms] for e, ms in zip(group, measured)])

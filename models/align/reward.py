@@ -1,8 +1,9 @@
-"""What a written text is worth: what it has in common with the true one, and how it sounds.
+"""The reward of a generated text: its overlap with the true text and its style.
 
-ROUGE-1 and METEOR are those of the evaluation, the second without stems, synonyms and chunks: both count words in common, the
-second nine times as much for what of the true text is found again. Style is measured as the engine chooses by it: character
-3- to 5-grams, log tf x idf, the cosine with other texts by the person minus its mean with the five nearest impostors.
+ROUGE-1 and METEOR are those of the evaluation, METEOR without stems, synonyms and chunks. Both
+count common words, and METEOR weights recall nine times as much as precision. The style measure is
+the engine's reranking score: character 3- to 5-grams, log tf x idf, and the cosine with other texts
+by the author minus its mean with the five nearest impostors.
 """
 
 import json
@@ -14,19 +15,19 @@ from collections import Counter
 
 import numpy as np
 
-STYLES = 1 << 15  # n-grams are told apart by a hash of so many values
+STYLES = 1 << 15  # number of hash values for n-grams
 IMPOSTORS, NEAREST, TEXTS = 64, 5, 8
 COPY = 8  # words in a row that count as copied
 
 
 def overlap(written, true):
-    """Precision and recall of words."""
+    """Returns precision and recall of words."""
     common = sum((Counter(written) & Counter(true)).values())
     return common / max(len(written), 1), common / max(len(true), 1)
 
 
 def words(text):
-    """As ROUGE sees them."""
+    """Returns the words by ROUGE's definition."""
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
@@ -47,13 +48,13 @@ def eights(text):
 
 
 def grams(text):
-    """How often each n-gram occurs, by its hash."""
+    """Returns the frequency of each n-gram by its hash."""
     text = " ".join(text.lower().split()).encode()
     return Counter(zlib.crc32(text[n : n + k]) % STYLES for k in (3, 4, 5) for n in range(len(text) - k + 1))
 
 
 class Styles:
-    """How people sound, by what they wrote beside the text in question."""
+    """The style vectors of authors, from their other texts."""
 
     def __init__(self, files, fewest, seed):
         self.texts = {}
@@ -81,7 +82,10 @@ class Styles:
         return places, values / max(np.linalg.norm(values), 1e-9)
 
     def margin(self, user, true, written):
-        """How much more like the person's other texts than like the nearest others'; None of who has too few."""
+        """Returns the similarity to the author's other texts minus that to the nearest impostors.
+
+        Returns None for authors with too few texts.
+        """
         if user not in self.texts:
             return None
         if (user, true) not in self.own:
@@ -97,13 +101,17 @@ class Styles:
 
 
 def alike(a, b):
-    """Whether one text is (the beginning of) the other, however the white space is folded."""
+    """Returns whether one text is a prefix of the other, ignoring differences in white space."""
     a, b = " ".join(a.split()), " ".join(b.split())
     return a.startswith(b) or b.startswith(a)
 
 
 def measures(task, user, true, shown, written, styles):
-    """ROUGE-1, METEOR, margin of style, share of eights that are `shown`, which is those of the prompt."""
+    """Returns ROUGE-1, METEOR, the style margin and the copied share.
+
+    The copied share is the share of the text's eight-word runs that are in `shown`, the runs of the
+    prompt.
+    """
     mine = eights(written)
     copied = len(mine & shown) / len(mine) if mine else 0.0
     margin = styles.margin(user, true, written) if styles and task in ("text", "synthetic") else None
@@ -111,7 +119,7 @@ def measures(task, user, true, shown, written, styles):
 
 
 def reward(task, values, style):
-    """One number of the measures; titles are judged by ROUGE-1 alone."""
+    """Returns the reward from the measures. Titles count by ROUGE-1 alone."""
     common, recall, margin, copied = values
     if task == "title":
         return common

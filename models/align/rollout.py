@@ -1,4 +1,7 @@
-"""Texts drawn from the model, many behind each prompt, with the leads between plan, title and text put in as the engine does."""
+"""Samples texts from the model, many per prompt.
+
+It inserts the leads between plan, title and text as the engine does.
+"""
 
 import torch
 
@@ -6,8 +9,11 @@ import gemma
 
 
 class Rollout:
-    """Room for `rows` prompts of at most `length` tokens, `each` texts behind every one, `new` tokens a text. The likeliest tokens
-    are taken at temperature 0."""
+    """A buffer for `rows` prompts of at most `length` tokens, with `each` texts per prompt and
+    `new` tokens per text.
+
+    At temperature 0 it decodes greedily.
+    """
 
     def __init__(self, model, rows, each, length, new, temperature, queue=24):
         self.model, self.rows, self.each, self.length, self.new, self.temperature = model, rows, each, length, new, temperature
@@ -15,10 +21,10 @@ class Rollout:
         cache = lambda *shape: [make(*shape, model.head, kind=model.dtype) for _ in range(model.layers)]
         self.prompt = cache(rows, length), cache(rows, length)
         self.own = cache(rows, each, new), cache(rows, each, new)
-        self.cached = make(rows)  # tokens of the prompt that are in the cache: all but the last
+        self.cached = make(rows)  # tokens of the prompt in the cache: all but the last
         self.step = make(1)
         self.token = make(rows, each)
-        # What is put in after a line: the leads one behind the other, each ended by -1.
+        # Tokens to insert after a line: the leads in sequence, each terminated by -1.
         self.queue, self.leads = make(rows, queue, fill=-1), make(rows)
         self.at, self.phase = make(rows, each, fill=-1), make(rows, each)
         self.finished = make(rows, each, kind=torch.bool)
@@ -31,11 +37,15 @@ class Rollout:
 
     @torch.no_grad()
     def write(self, prompts, leads):
-        """Tokens (rows, each, new) with -1 behind the end, which of them were drawn, and the phase of each. `leads`: for every prompt
-        the token lists that open its later phases."""
+        """Generates texts after the prompts.
+
+        Returns the tokens (rows, each, new) with -1 after the end, a mask of the sampled tokens,
+        and the phase of each token. `leads` holds, for every prompt, the token lists that open its
+        later phases.
+        """
         model, device = self.model, self.model.device
         for name, weight in model.merged().items():
-            # The graph reads where the first weights were.
+            # Copy in place: the CUDA graph reads the addresses of the first weights.
             self.linear[name].copy_(weight) if name in self.linear else self.linear.update({name: weight})
         assert len(prompts) <= self.rows and max(map(len, prompts)) <= self.length
         ids = torch.zeros(self.rows, self.length, dtype=torch.long)
@@ -105,7 +115,7 @@ class Rollout:
         return attend
 
     def advance(self):
-        """One more token of every text, in place."""
+        """Generates one more token of every text, in place."""
         model = self.model
         places = self.cached.unsqueeze(1) + self.step
         read = torch.arange(self.length, device=model.device)
@@ -120,7 +130,7 @@ class Rollout:
             x = model.layer(n, x, turn, attend, linear)
         logits = model.logits(model.norm(x, "output_norm").to(model.dtype))
         if self.temperature:
-            # The largest of exponentially divided probabilities is a draw from them.
+            # The argmax of probabilities divided by exponential variates is a sample from them.
             logits = (logits / self.temperature).softmax(-1) / torch.empty_like(logits).exponential_()
         token = model.vocabulary[logits.argmax(-1)]
 
@@ -132,7 +142,7 @@ class Rollout:
         self.out.index_copy_(2, self.step, torch.where(self.finished, -1, token).unsqueeze(2))
         self.phases.index_copy_(2, self.step, self.phase.unsqueeze(2))
         self.finished |= ended & ~goes_on
-        # The next lead stands behind as many ends as there were phases.
+        # The next lead starts after as many terminators as there were phases.
         passed = (self.queue == -1).cumsum(1).unsqueeze(1) < self.phase.unsqueeze(2)
         start = torch.where(self.phase > 0, passed.sum(-1) + 1, 0)
         after = torch.where(given, self.at + 1, -1)

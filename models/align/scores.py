@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What the trainer's own model says: the log-probability of every learnt token, to compare with llama.cpp.
+"""Prints the trainer's log-probability of every learnt token, for comparison with llama.cpp.
 
     scores.py --model gemma.gguf --adapter adapter.gguf --examples a.jsonl --limit 8 > scores.jsonl
 
-One line per example: its tokens, the places that are learnt, their natural log-probabilities over the whole vocabulary.
+It prints one line per example: its tokens, the learnt positions, and their natural
+log-probabilities over the whole vocabulary.
 """
 
 import argparse
@@ -17,7 +18,8 @@ import train
 
 
 def trainers(args):
-    """The logits at some places of a text by the model of train.py."""
+    """Returns a function that computes the logits at given positions of a text with the model of
+    train.py."""
     model = train.load(args.model, args.rank, args.alpha, "cpu")
     if args.adapter:
         train.with_adapter(model, args.adapter)
@@ -26,7 +28,7 @@ def trainers(args):
 
 
 def reinforced(args):
-    """The same by that of reinforce.py."""
+    """Returns the same function for the model of reinforce.py."""
     model = gemma.Gemma(args.model, args.rank, args.alpha, "cpu", torch.float32)
     if args.adapter:
         model.load_adapter(args.adapter)

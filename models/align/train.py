@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fits a LoRA adapter to the examples of `locket align`, and writes it as a GGUF file for llama.cpp.
+"""Fits a LoRA adapter to the examples of `locket align` and writes it as a GGUF file for llama.cpp.
 
     train.py --model gemma.gguf --examples a.jsonl b.jsonl --run RUN --minutes 60 --out adapter.gguf
 
-The base is the dequantized GGUF file itself, so that the adapter fits the very weights that run on the device. RUN
-keeps checkpoints and the log; the same command goes on where an interrupted one stopped. The loss is the mean negative
-log-likelihood of the tokens that the examples mark, taken over the vocabulary that occurs in them: the full softmax over
-262,144 tokens would be most of the work, and tokens that no review contains are unlikely before training already.
+The base model is the dequantized GGUF file, so the adapter fits the weights that run on the device.
+RUN keeps checkpoints and the log. The same command continues an interrupted run. The loss is the
+mean negative log-likelihood of the tokens that the examples mark, over the vocabulary of the
+examples. The full softmax over 262,144 tokens would be most of the work, and tokens that no review
+contains are unlikely before training already.
 """
 
 import argparse
@@ -26,7 +27,8 @@ import loop
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
-# A rating is one token among a thousand of texts and plans, a title four: without weights they are hardly learnt.
+# A rating is one token among a thousand of texts and plans, and a title four. Without weights the
+# model hardly learns them.
 RATING_WEIGHT, TITLE_WEIGHT = 8.0, 3.0
 RATING_TOKENS, TITLE_TOKENS = 3, 20
 
@@ -63,20 +65,23 @@ def arguments():
 
 
 def weight(task, tokens):
-    """The weight of a token in a stretch of so many. A plan is longer than a rating, but a short one in front of a title weighs like it."""
+    """Returns the weight of a token in a span of `tokens` tokens.
+
+    A plan is longer than a rating, but a short plan before a title has the title's weight.
+    """
     if task == "rating" and tokens <= RATING_TOKENS:
         return RATING_WEIGHT
     return TITLE_WEIGHT if task == "title" and tokens <= TITLE_TOKENS else 1.0
 
 
 def read(files):
-    """Examples as (user, tokens, positions whose token is learnt, the weight of each)."""
+    """Reads examples as (user, tokens, learnt positions, weight of each position)."""
     examples = []
     for file in files:
         for line in file.open():
             e = json.loads(line)
             if "tokens" not in e:
-                continue  # the settings in front of a search's examples
+                continue  # the header with the settings of a search
             learn, weights = [], []
             for span in e["learn"]:
                 here = range(span["start"], span["end"])
@@ -102,19 +107,22 @@ def load(path, rank, alpha, device):
 
 
 def with_adapter(model, path):
-    """The model with the weights of an adapter file."""
+    """Loads the weights of an adapter file into the model and returns it."""
     set_peft_model_state_dict(model, adapter.read(path, get_peft_model_state_dict(model)))
     return model
 
 
 def arithmetic(device):
-    """bfloat16 where matrix units multiply it, which is several times faster; elsewhere a processor only emulates it."""
+    """Returns bfloat16 if the hardware has matrix units for it, else float32.
+
+    With matrix units bfloat16 is several times faster. Other processors only emulate it.
+    """
     matrix_units = device == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
     return "bfloat16" if matrix_units else "float32"
 
 
 class Objective:
-    """The loss of a batch, over the vocabulary that occurs."""
+    """The loss of a batch over the vocabulary of the examples."""
 
     def __init__(self, model, examples, dtype):
         base = model.get_base_model()
@@ -126,7 +134,10 @@ class Objective:
         self.head = base.lm_head.weight[occurring.to(self.device)].detach().to(dtype)
 
     def __call__(self, batch):
-        """Summed weighted loss and the sum of the weights. Padding stands behind, where causal attention does not look."""
+        """Returns the summed weighted loss and the sum of the weights.
+
+        Padding is on the right, where causal attention ignores it.
+        """
         longest = max(len(tokens) for _, tokens, *_ in batch)
         ids = torch.zeros(len(batch), longest, dtype=torch.long)
         rows, columns, weights = [], [], []
@@ -147,7 +158,10 @@ class Objective:
 
 
 def steps(examples, at, tokens, seed):
-    """Endless groups of examples for one step each, from the `at`-th example on; every pass in an order of its own."""
+    """Yields endless groups of examples for one step each, starting at example `at`.
+
+    Every pass has its own order.
+    """
     while True:
         epoch, first = divmod(at, len(examples))
         order = list(range(len(examples)))
@@ -186,7 +200,7 @@ def main():
 
     model = load(args.model, args.rank, args.alpha, device)
     if args.compile:
-        # One program each for masks or none, one text or several, and kinds of layer.
+        # Masked or not, one or several texts, and both kinds of layer each compile separately.
         torch._dynamo.config.recompile_limit = 32
         for layer in model.get_base_model().model.layers:
             layer.compile(dynamic=True)

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Counts the texts that repeat somebody: runs of eight words, names, numbers and addresses of other people's texts on the item, and
-runs of eight words of the person's own earlier texts.
+"""Counts generated texts that repeat other texts.
+
+It counts runs of eight words, names, numbers and addresses from other users' texts on the item. It
+also counts runs of eight words from the author's own history.
 
     # Predictions of `locket eval generation --out P.jsonl`, against the profiles that they were written for:
     copies.py predictions --profiles amazon_dev.jsonl.zst --predictions P.jsonl
     # Every person of the sample on four items, each time with the title of another person's text on it:
     copies.py sample --locket target/release/locket --profiles tests/sample/sample.jsonl --model gemma-3-270m
 
-The rules are written here once more, independent of the engine's.
+The rules are implemented here a second time, independently of the engine.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def runs(text: str) -> set[tuple[str, ...]]:
 
 
 def names(text: str, common: set[str]) -> set[str]:
-    """Words with a capital letter in mid-sentence that nobody writes without."""
+    """Returns capitalised words in mid-sentence that never occur in lower case."""
     found = set()
     inside = capitals = 0
     for m in WORD.finditer(text):
@@ -52,7 +54,7 @@ def names(text: str, common: set[str]) -> set[str]:
             capitals += 1
             if word.lower() not in common:
                 found.add(word.lower())
-    # Headlines, and languages that write nouns so, tell nothing.
+    # Return none for headlines and for languages that capitalise nouns.
     return set() if capitals * 6 > max(inside, 24) else found
 
 

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""What history and synthetic interactions cost: time and memory against their number, drawn into docs/src/images/cost.svg.
+"""Plots time and memory against the number of history texts and synthetic interactions.
+
+The plot is docs/src/images/cost.svg.
 
     python3 -m venv V && V/bin/pip install matplotlib
     V/bin/python3 tests/bench/curves.py --out docs/src/images --points FILE [--model gemma-3-270m] [--threads 2] [--times 3]
 
-Every point is a process of its own (`locket bench`), run several times; lines join the medians.
+Every point is a separate process (`locket bench`) that runs several times. Lines connect the
+medians.
 """
 import argparse
 import json
@@ -18,7 +21,7 @@ K = [1, 2, 4, 8, 16, 32]
 
 
 def bench(args, **options):
-    # A small decoder first, so that the peak is that of the engine.
+    # A small decoder, so that the peak memory is that of the engine.
     options = dict(prompt=32, tokens=2, sequences=1, restarts=0, threads=args.threads) | options
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     done = subprocess.run([args.locket, "bench", "--json", "--model", args.model, "--adapter", "none", *words], check=True, stdout=subprocess.PIPE)
@@ -26,7 +29,7 @@ def bench(args, **options):
 
 
 def points(args, name, values, **options):
-    """The medians for every value; those that stand in --points already are not measured again."""
+    """Returns the medians for every value. Values already in --points are not measured again."""
     known = [json.loads(line) for line in args.points.read_text().splitlines()] if args.points.exists() else []
     rows = []
     for value in values:
@@ -63,7 +66,7 @@ def main():
 
     figure, axes = plt.subplots(2, 2, figsize=(10, 6.4))
     (time, memory), (seconds, more) = axes
-    # Most of it are few texts.
+    # A logarithmic axis: most values are small.
     time.set_xscale("symlog", base=2)
     memory.set_xscale("symlog", base=2)
     time.plot(HISTORY, [r["history_ttft_cold_ms"] for r in history], "o-", label="first token, prompt not read before")

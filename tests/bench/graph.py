@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Link prediction beside its peers on Gowalla: quality, wall time and peak memory of each, every one in its own process.
+"""Compares link prediction with its peers on Gowalla: quality, wall time and peak memory.
+
+Each method runs in its own process.
 
     python3 -m venv V && V/bin/pip install -r tests/bench/requirements.txt
     V/bin/python3 tests/bench/graph.py --data ../shared/data/gowalla --out runs            the table
     V/bin/python3 tests/bench/graph.py --data ../shared/data/gowalla --out runs --sweep    settings on a validation cut
     V/bin/python3 tests/bench/graph.py --out runs --scale                                  cost by size of the catalogue
 
-Peers' settings are chosen on a cut of the training edges (a fifth of each user's), as ours are. The PyTorch LightGCN is
-timed for a few epochs and extrapolated to the 1,000 of its authors; its quality is that of the epochs that ran.
+The peers' settings are chosen on a validation cut of the training edges (a fifth of each user's
+edges), as Locket's are. The PyTorch LightGCN is timed for a few epochs and extrapolated to the
+1,000 epochs of its authors. Its quality is that of the epochs that ran.
 """
 import argparse
 import json
@@ -22,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCKET = ROOT / "target/release/locket"
 K = 20
 OURS = ["popularity", "linear", "low-pass", "gf-cf", "sharpened", "locket"]
-# One setting changed at a time from the default.
+# Each entry changes the default in one setting.
 SWEEP = """rank=0 dimension=0|rank=256|rank=512|rank=768|rank=1536|iterations=3|neighbours=20|neighbours=50|neighbours=200|
 sharpness=1|sharpness=1.4|sharpness=2|row_exponent=0|row_exponent=0.4|row_exponent=1|spectral_weight=0|spectral_weight=2|
 spectral_weight=6|ridge=0|ridge=0.2|user_exponent=0.3|user_exponent=0.7|user_exponent=1|spectral_users=0.2|spectral_users=0.4|
@@ -46,7 +49,10 @@ def read(path):
 
 
 def load(data, cut):
-    """Train matrix and test items; with `cut`, a fifth of each user's training edges is the test."""
+    """Returns the training matrix and the test items.
+
+    With `cut`, the test items are a fifth of each user's training edges.
+    """
     import numpy as np
     import scipy.sparse as sp
 
@@ -66,7 +72,7 @@ def load(data, cut):
 
 
 def judge(matrix, test, user_vectors, item_vectors):
-    """recall@20 and NDCG@20 over all items, those of the training file left out."""
+    """Returns recall@20 and NDCG@20 over all items except those in the training file."""
     import numpy as np
 
     gain = 1 / np.log2(np.arange(K) + 2)
@@ -95,7 +101,8 @@ def implicit_model(name, settings):
 
 
 def run_implicit(name, data):
-    """The best of a small grid on the cut, then fitted to all training edges."""
+    """Returns the results of the best settings of a small grid, chosen on the cut and fitted to all
+    training edges."""
     found = []
     matrix, test = load(data, cut=True)
     for settings in ALS if name == "als" else BPR:
@@ -115,7 +122,8 @@ def run_implicit(name, data):
 
 
 def run_lightgcn(data, epochs):
-    """LightGCN (He et al., SIGIR 2020): 3 layers, 64 dimensions, BPR, batches of 2,048, Adam at 0.001, decay 0.0001."""
+    """Fits LightGCN (He et al., SIGIR 2020): 3 layers, 64 dimensions, BPR, batches of 2,048, Adam
+    at 0.001, decay 0.0001."""
     import numpy as np
     import scipy.sparse as sp
     import torch
@@ -178,7 +186,7 @@ def locket(*arguments):
 
 
 def child(arguments, out, name):
-    """A peer in its own process, so that its peak memory is its own."""
+    """Runs a peer in its own process, to measure its peak memory separately."""
     command = [sys.executable, __file__, "--data", arguments.data, "--out", out, "--peer", name, "--epochs", arguments.epochs]
     run = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     return json.loads(run.stdout) if run.returncode == 0 else None
@@ -210,7 +218,8 @@ def sweep(arguments, out):
 
 
 def scale(arguments, out):
-    """Median time of a fold-in with a top 10 on one core, resident memory and pack size, by number of items."""
+    """Measures the median time of a fold-in with a top 10 on one core, resident memory and pack
+    size, by number of items."""
     import matplotlib
 
     matplotlib.use("Agg")

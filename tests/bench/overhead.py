@@ -1,6 +1,9 @@
-"""What a streamed token costs beyond its decoding, in Python, with a bare listener (the bindings' own cost) and with somebody
-who iterates over a stream. Prints one line of JSON, medians in microseconds a token: elapsed, of an engine that writes 50,000
-words at once, and processor time, of one that writes a word each millisecond, so that each crosses alone.
+"""Measures the cost of streaming one token in Python, decoding excluded.
+
+It measures a bare listener, which is the cost of the bindings alone, and the iteration over a
+stream. It prints one line of JSON with medians in microseconds per token. "elapsed" is the wall
+time with an engine that writes 50,000 words at once. "processor, alone" is the processor time with
+an engine that writes one word per millisecond, so that each word crosses the binding separately.
 
     target/venv-sdk/bin/python3 tests/bench/overhead.py
 """

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Locket beside llama-cpp-python and bare llama.cpp: the same file, prompt, threads and number of tokens, turn by turn.
+"""Compares Locket with llama-cpp-python and bare llama.cpp: same file, prompt, threads and token
+count.
 
     python3 -m venv V && V/bin/pip install llama-cpp-python
     V/bin/python3 tests/bench/peers.py [--locket target/release/locket] [--model FILE] [--threads 2] [--pairs 7]
 
-Each turn runs every engine once, in its own process, and the order changes from turn to turn; what is printed are medians and the
-medians of the ratios of each turn. `bare` calls llama_decode with given tokens and never looks at the logits, as llama-bench does:
-it is the limit. `python` is Llama.generate with greedy decoding, as an app would use it.
+Each turn runs every engine once, in its own process, and the order alternates between turns. The
+output is the medians, and the medians of the ratios of each turn. `bare` calls llama_decode with
+given tokens and ignores the logits, as llama-bench does: it is the upper limit. `python` is
+Llama.generate with greedy decoding, as an app would use it.
 """
 import argparse
 import json
@@ -19,12 +21,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = Path.home() / ".cache/locket/models/gemma-3-270m-q4_k_m.gguf"
-# As `locket bench` has it.
+# Same text as in `locket bench`.
 TEXT = "The kettle boils fast and pours well, but the handle gets warm after a while. "
 
 
 def peer(kind, model, threads, prompt, tokens):
-    """One run of a peer, in this process."""
+    """Measures one run of a peer in this process."""
     import llama_cpp
 
     begun = time.perf_counter()
@@ -45,7 +47,7 @@ def peer(kind, model, threads, prompt, tokens):
         rest = time.perf_counter() - begun
     else:
         def decode(ids):
-            # The batch only points to them.
+            # Keep the array alive: the batch only points to it.
             array = (llama_cpp.llama_token * len(ids))(*ids)
             batch = llama_cpp.llama_batch_get_one(array, len(ids))
             assert llama_cpp.llama_decode(llm.ctx, batch) == 0

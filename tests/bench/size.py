@@ -1,9 +1,10 @@
-"""What the library for apps weighs, and what of it weighs most.
+"""Prints the size of the library for apps, by section and by component.
 
     CARGO_PROFILE_DIST_STRIP=none cargo build --profile dist --locked -p locket-ffi
     python3 tests/bench/size.py target/dist/liblocket_ffi.so
 
-Sizes are of the library after `strip`; the shares come from the symbols of the unstripped one.
+Sizes are those of the library after `strip`. The shares come from the symbols of the unstripped
+library.
 """
 
 import collections
@@ -49,7 +50,7 @@ def main() -> None:
         print(f"| {name} | {size:,} |")
     by_group: collections.Counter[str] = collections.Counter()
     for line in run("nm", "-S", "--demangle", library).splitlines():
-        # Address, size, kind, name; what is undefined has neither of the first two.
+        # Columns: address, size, kind, name. Undefined symbols lack the first two.
         parts = line.split(None, 3)
         if len(parts) == 4 and len(parts[2]) == 1 and parts[2] not in "bB":
             group = next((name for name, pattern in GROUPS if re.search(pattern, parts[3])), "other")

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The first table of research/log/experiments.md: every method on the PGraphRAG dev sets, and the history curve on amazon23.
+"""Prints the first table of research/log/experiments.md.
+
+It covers every method on the PGraphRAG dev sets, and the history curve on amazon23.
 
     tests/bench/table.py --data ../shared/data --out runs [--limit 200] [--caps-limit 60] [--model gemma-3-270m]
 
-Runs `locket eval generation` for each cell and prints Markdown. Each run keeps its predictions under --out, so a
-call that was stopped goes on where it was, and a call on finished runs only prints.
+It runs `locket eval generation` for each cell and prints Markdown. Each run stores its predictions
+under --out, so a new call continues a stopped run, and a call on finished runs only prints.
 """
 
 import argparse
@@ -18,14 +20,14 @@ CAPS = [0, 2, 4]
 
 
 def run(args, name, synthetic, profiles, method, limit, extra=()):
-    """One cell: the JSON summary of its evaluation."""
+    """Returns the JSON summary of the evaluation of one cell."""
     command = [
         args.locket, "eval", "generation", "--profiles", profiles, "--model", args.model, "--adapter", args.adapter, "--task", "text",
         "--method", method, "--limit", str(limit), "--seed", "1", "--json",
         "--out", os.path.join(args.out, f"{name}.jsonl"),
         "--synthetic-file", os.path.join(args.out, f"{synthetic}.syn.jsonl"), *extra,
     ]
-    # Paths are part of a run's settings: name the data the same way for every call.
+    # Use relative paths to the data: paths are part of a run's settings.
     done = subprocess.run(command, cwd=args.data, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Speed on an idle machine and beside busy programs, for the default number of threads and for one, turn by turn.
+"""Measures speed on an idle and on a busy machine, with the default number of threads and with one.
 
     python3 tests/bench/threads.py [--locket target/release/locket] [--old OTHER] [--model FILE] [--busy 2] [--turns 5]
 
-Each turn runs, in its own process, `locket bench` on the idle machine and `locket generate` idle and beside `--busy` programs
-that never sleep; with `--old` also with another executable, in alternating order. Printed are medians and the medians of the
-ratios of each turn. What the ratios should be on a quiet machine: `idle new/old` of `prefill_tps` and `decode_tps` at least .98,
-`busy default/one` of seconds at most 1.3. The machine has to be quiet otherwise.
+Each turn runs `locket bench` on the idle machine, and `locket generate` both idle and next to
+`--busy` programs that never sleep. Every run has its own process. With `--old`, each turn also runs
+another executable, in alternating order. The output is the medians, and the medians of the ratios
+of each turn. Expected ratios on a quiet machine: `idle new/old` of `prefill_tps` and `decode_tps`
+at least .98, `busy default/one` of seconds at most 1.3. The machine must be quiet otherwise.
 """
 import argparse
 import json
@@ -46,7 +47,7 @@ def main():
     parser.add_argument("--patience", type=float, default=120, help="seconds after which a text is given up")
     args = parser.parse_args()
     programs = {"new": str(args.locket)} | ({"old": args.old} if args.old else {})
-    # Spinning is what is measured.
+    # Measure the default spinning of idle threads: remove variables that change it.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("GOMP_", "OMP_", "LOCKET_"))}
     bench = ["bench", "--json", "--decoder-only", "--sequences", "1", "--model", str(args.model), "--prompt", args.prompt,
              "--tokens", args.tokens]

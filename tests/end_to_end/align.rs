@@ -1,5 +1,5 @@
-//! Alignment from end to end: examples, a few steps of training, an adapter that llama.cpp loads and that says what the
-//! trainer's own model says.
+//! Alignment end to end: examples, a few training steps, and an adapter that llama.cpp loads.
+//! llama.cpp's log-probabilities must match those of the trainer's own model.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -18,10 +18,10 @@ use locket::{
 };
 use serde_json::Value;
 
-/// Each takes all cores.
+/// Lock for tests that use all cores: they run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A folder with the shipped sample in it.
+/// Returns a folder with the shipped sample.
 fn with_sample() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::copy(locket_tests::sample(), dir.path().join("sample.jsonl")).unwrap();
@@ -91,7 +91,7 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
     ]);
     let first = script(&python, "train.py", &[&args[..], &["--steps", "3"]].concat());
     let begun = first[0]["validation"].as_f64().unwrap();
-    // The same command goes on where it stopped.
+    // The same command continues from its last step.
     let log = script(&python, "train.py", &[&args[..], &["--steps", "12"]].concat());
     let ended = log.last().unwrap();
     assert_eq!(ended["step"], 12);
@@ -138,7 +138,7 @@ fn what_is_rewarded_grows_likelier() {
     args.extend("--length 480 --snapshots 1 --threads 2 --workers 1".split(' '));
     let first = script(&python, "reinforce.py", &[&args[..], &["--steps", "3"]].concat());
     let log = script(&python, "reinforce.py", &[&args[..], &["--steps", "9"]].concat());
-    // The same command went on where it stopped.
+    // The same command continued from its last step.
     assert!(log.iter().all(|l| l["step"].as_u64().unwrap() > 3), "{log:?}");
     let reward = |log: &[Value]| -> Vec<f64> { log.iter().filter_map(|l| l["reward"].as_f64()).collect() };
     let (begun, ended) = (reward(&first), reward(&log));
@@ -148,7 +148,8 @@ fn what_is_rewarded_grows_likelier() {
     assert!(mean(&ended[3..]) > mean(&begun) + 0.05, "{begun:?} {ended:?}");
     assert!(log.iter().any(|l| l["left-out rouge1"].is_f64()), "{log:?}");
 
-    // Its model, in plain PyTorch, is llama.cpp's, and what it wrote is an adapter of it.
+    // The trainer's model in plain PyTorch matches llama.cpp's, and its output is an adapter for
+    // it.
     let scores = ["--model", &model_path, "--examples", text, left_out, "--adapter", out, "--reinforced"];
     let ours = script(&python, "scores.py", &scores);
     let loaded = Model::load(&model, LoadOptions { adapter: Some(out.into()), ..LoadOptions::default() }).unwrap();
@@ -173,7 +174,7 @@ print(json.dumps([[reward.rouge1(a, b), reward.meteor(a, b)] for a in texts for 
     let meteor = locket_eval::Meteor::new();
     for ((a, b), [rouge1, recall]) in pairs.zip(values) {
         assert!((rouge1 - locket_eval::rouge1(a, b)).abs() < 1e-9, "{a} / {b}: {rouge1}");
-        // Without the penalty for chunks, and without stems and synonyms.
+        // The trainer's METEOR has no penalty for chunks, and neither stems nor synonyms.
         assert!(recall >= 0.0 && (a != b || recall > 0.999), "{a} / {b}: {recall}");
         assert!((recall > 0.0) == (meteor.score(a, b) > 0.0), "{a} / {b}: {recall}");
     }
@@ -192,7 +193,7 @@ fn golden_paths_are_found_again() {
     let first = json(dir.path(), &format!("{args}/a.jsonl"));
     assert!(first["golden"].as_f64().unwrap() > first["sampled"].as_f64().unwrap(), "{first}");
     let whole = fs::read_to_string(dir.path().join("a.jsonl")).unwrap();
-    // A search that was cut off in the middle of a line ends with the same file.
+    // A search that stopped in the middle of a line ends with the same file.
     fs::write(dir.path().join("b.jsonl"), &whole[..whole.len() / 2]).unwrap();
     assert_eq!(json(dir.path(), &format!("{args}/b.jsonl")), first);
     assert_eq!(fs::read_to_string(dir.path().join("b.jsonl")).unwrap(), whole);
@@ -214,7 +215,7 @@ fn synthetic_interactions_stand_in_the_examples() {
     assert!(first["examples"].as_u64().unwrap() >= 4 && first["kept"].as_u64().unwrap() >= 4, "{first}");
     let file = dir.path().join("s.jsonl");
     let whole = fs::read_to_string(&file).unwrap();
-    // Nothing is written again that stands there.
+    // Texts that are already in the file are not generated again.
     assert_eq!(json(dir.path(), &synthesize), first);
     assert_eq!(fs::read_to_string(&file).unwrap(), whole);
     fs::write(&file, &whole[..whole.len() - 9]).unwrap();
@@ -241,7 +242,7 @@ fn tasks_plans_and_neighbours_can_be_chosen() {
     let lines = fs::read_to_string(dir.path().join("e.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let ratings = lines.iter().filter(|e| e["task"] == "rating").count();
-    // What nobody rated is learnt as a text.
+    // Interactions without a rating become text examples.
     assert!(ratings * 10 >= lines.len() * 9, "{ratings} of {}", lines.len());
     assert!(lines.iter().all(|e| e["reasoning"] == false && e["task"] != "title"));
     for wrong in ["1,2,3", "0,0,0,0", "1,2,3,many"] {
@@ -263,7 +264,7 @@ fn ratings_are_corrected_in_an_adapters_file() {
     let made = fit(24, "rated");
     assert_eq!(made["ratings"], 24, "{made}");
     let pair = |name: &str| [0, 1].map(|n: usize| made[name][n].as_f64().unwrap());
-    // A model of random weights knows nothing: what people give usually is better than what it says.
+    // A model with random weights has no skill: the base rates of the ratings alone improve on it.
     let ([loss, corrected], [mae, nearer]) = (pair("loss"), pair("mae"));
     assert!(corrected < loss && nearer < mae, "{made}");
     let rated = dir.path().join("rated.gguf");
@@ -274,7 +275,7 @@ fn ratings_are_corrected_in_an_adapters_file() {
     let scale = made["calibration"]["scale"].as_f64().unwrap();
     assert!((load(&rated).scale - scale).abs() < 1e-6 * scale.abs(), "{made}");
     assert_eq!(load(&adapter), locket::internals::llm::Calibration::default());
-    // Nothing is left beside it, and what was corrected before has no say.
+    // No journal is left, and an earlier correction in the adapter has no influence.
     let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("ratings")), "{left:?}");
     let again = format!("align ratings {common} --adapter {} --limit 24 --out {{}}/again.gguf", rated.display());

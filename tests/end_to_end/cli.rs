@@ -1,4 +1,4 @@
-//! The whole way through the command, on a real (tiny) model: the command-line contract.
+//! The command-line contract: the whole workflow on a real (tiny) model.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -22,7 +22,7 @@ fn record_history_export_erase() {
     assert_eq!(history["records"][0]["origin"], "real");
     let export = json(dir.path(), "export --store {}/me");
     assert_eq!((export["format"].as_str(), export["version"].as_u64()), (Some("locket-export"), Some(1)));
-    // The same, without the ids.
+    // The export equals the history without the ids.
     for (n, record) in export["records"].as_array().unwrap().iter().enumerate() {
         let mut listed = history["records"][n].clone();
         assert_eq!(listed.as_object_mut().unwrap().remove("id"), Some(n.into()));
@@ -63,7 +63,7 @@ fn takes_no_more_threads_than_there_are_processors() {
 fn augment_and_generate() {
     let dir = prepared();
     let model = "--model {}/tiny.gguf --pack {}/p.pack --store {}/me";
-    // Without time or tokens nothing is written, and nothing changed.
+    // Without time or tokens, nothing is generated and nothing changes.
     for nothing in ["--deadline 0", "--max-tokens 1"] {
         let stopped = json(dir.path(), &format!("augment {model} -k 3 {nothing}"));
         assert_eq!((&stopped["finished"], &stopped["unfinished"]), (&0.into(), &3.into()), "{stopped}");
@@ -71,7 +71,8 @@ fn augment_and_generate() {
     assert!(fails(dir.path(), &format!("augment {model} --deadline=-1")).contains("negative"));
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2);
     let done = json(dir.path(), &format!("augment {model} -k 3"));
-    // Random weights write noise, which the gate refuses with a reason; what it keeps is in the store.
+    // Random weights generate noise, which the gate rejects with a reason. Kept texts are in the
+    // store.
     let kept = done["kept"].as_array().unwrap().len();
     assert!(kept + done["refused"].as_array().unwrap().len() >= 3, "{done}");
     assert_eq!(json(dir.path(), "history --store {}/me")["records"].as_array().unwrap().len(), 2 + kept);
@@ -96,7 +97,7 @@ fn augment_and_generate() {
     let shown = |output: std::process::Output| String::from_utf8(output.stdout).unwrap();
     let (streamed, whole) = (shown(streamed), shown(whole));
     assert!(whole.len() > 1 && streamed.starts_with(|c: char| !c.is_whitespace()), "{streamed:?} {whole:?}");
-    // Of several texts the one that is taken is shown at once.
+    // With several candidates, `--stream` prints the chosen text at once.
     let best = format!("generate {model} --item k1 --task text --title Kettle --candidates 2");
     let (streamed, whole) = (shown(run(dir.path(), &format!("{best} --stream"))), shown(run(dir.path(), &best)));
     assert!(whole.len() > 1);

@@ -1,4 +1,4 @@
-//! Running the command.
+//! Helpers that run the command.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// The command under test. One thread: several tests share the cores.
+/// The command under test, on one thread, because several tests share the cores.
 pub fn locket() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_locket"));
     command.env("LOCKET_THREADS", "1");
@@ -14,7 +14,7 @@ pub fn locket() -> Command {
     command
 }
 
-/// The command as somebody who may not write everywhere: as nobody, if root runs the tests.
+/// The command as a user without write permission everywhere: as `nobody`, if root runs the tests.
 pub fn as_nobody() -> Command {
     let binary = env!("CARGO_BIN_EXE_locket");
     if Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0") {
@@ -26,7 +26,7 @@ pub fn as_nobody() -> Command {
     }
 }
 
-/// A folder with the tiny model, the sample, its pack, and a store `me` of one text.
+/// Returns a folder with the tiny model, the sample, its pack, and a store `me` with one text.
 pub fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path();
@@ -40,18 +40,18 @@ pub fn prepared() -> tempfile::TempDir {
     dir
 }
 
-/// Where the key of all stores of a test run lies.
+/// Path of the key for all stores of a test run.
 pub fn key_file() -> std::path::PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("stores.key")
 }
 
-/// Runs it with space-separated arguments; `{}` stands for `dir`.
+/// Runs the command with space-separated arguments; `{}` stands for `dir`.
 pub fn run(dir: &Path, args: &str) -> Output {
     let args: Vec<String> = split(args).into_iter().map(|a| a.replace("{}", dir.to_str().unwrap())).collect();
     locket().args(args).output().unwrap()
 }
 
-/// Like a shell: single quotes keep spaces.
+/// Splits arguments like a shell: single quotes keep spaces.
 pub fn split(args: &str) -> Vec<String> {
     let mut out = Vec::new();
     for (n, part) in args.split('\'').enumerate() {
@@ -63,7 +63,7 @@ pub fn split(args: &str) -> Vec<String> {
     out
 }
 
-/// Runs it, demands success, and reads the one JSON object on stdout.
+/// Runs the command, requires success, and parses the one JSON object on stdout.
 pub fn json(dir: &Path, args: &str) -> serde_json::Value {
     let out = run(dir, &format!("{args} --json"));
     assert!(out.status.success(), "{args}: {}", String::from_utf8_lossy(&out.stderr));
@@ -71,7 +71,8 @@ pub fn json(dir: &Path, args: &str) -> serde_json::Value {
         .unwrap_or_else(|e| panic!("{args}: {e}: {}", String::from_utf8_lossy(&out.stdout)))
 }
 
-/// Runs it, demands failure with exactly one line on stderr and nothing on stdout, and returns the line.
+/// Runs the command, requires failure with exactly one line on stderr and nothing on stdout, and
+/// returns the line.
 pub fn fails(dir: &Path, args: &str) -> String {
     let out = run(dir, args);
     let said = String::from_utf8(out.stderr).unwrap();

@@ -1,4 +1,5 @@
-//! The real command, killed and starved: what it said it kept is there, what it did not finish is not.
+//! The real command, killed at random and without disk space: completed changes persist, unfinished
+//! ones leave no trace.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -11,7 +12,7 @@ use std::{
 use common::{fails, json, locket, run};
 use serde_json::Value;
 
-/// The texts in a store, oldest first, under whichever of two keys opens it.
+/// Returns the texts in a store, oldest first, with the first of `keys` that opens it.
 fn texts(dir: &Path, keys: &[&str]) -> Vec<String> {
     for key in keys {
         let out = run(dir, &format!("--key-file {{}}/{key} export --store {{}}/me"));
@@ -26,7 +27,8 @@ fn texts(dir: &Path, keys: &[&str]) -> Vec<String> {
     panic!("no key opens the store");
 }
 
-/// 200 kills (LOCKET_KILLS) at random moments of recording, importing, changing keys and forgetting.
+/// Kills the command 200 times (`LOCKET_KILLS`) at random moments of recording, importing, changing
+/// keys and forgetting.
 #[cfg(unix)]
 #[test]
 fn killed_at_any_moment() {
@@ -39,21 +41,21 @@ fn killed_at_any_moment() {
     let batch = |n: usize| (0..60).map(|m| format!("batch {n}, text {m}, {}", "word ".repeat(40))).collect::<Vec<_>>();
     let (mut key, mut killed, mut whole) = ("a", 0, 0);
     let mut draw = locket_tests::Draw(0x2545_f491_4f6c_dd1d);
-    // How long each kind of command takes undisturbed, so that kills fall into all of it.
+    // Duration of each kind of command without a kill, so that kills are spread over all of it.
     let mut takes = [Duration::from_millis(30); 4];
     for n in 0.. {
         if killed >= kills {
             break;
         }
         let random = draw.bits();
-        // There must be something to forget.
+        // Forgetting needs a record.
         let kind = if expected.is_empty() { 0 } else { n % 4 };
         let added = match kind {
             0 => vec![format!("text {n}")],
             1 => batch(n),
             _ => Vec::new(),
         };
-        // What is there once a text was forgotten.
+        // The expected texts after a text is forgotten.
         let mut left = expected.clone();
         let other = if key == "a" { "b" } else { "a" };
         let args = match kind {
@@ -99,7 +101,8 @@ fn killed_at_any_moment() {
             continue;
         }
         let with = if kind == 3 { left } else { expected.iter().chain(&added).cloned().collect() };
-        // Said to be kept: there. Killed: all of it or nothing.
+        // A command that succeeded has stored everything. A killed one has stored all of it or
+        // nothing.
         assert!(found == with || (!status.success() && found == expected), "round {n}: {} texts", found.len());
         whole += usize::from(found == with && !status.success());
         expected = found;
@@ -112,7 +115,7 @@ fn killed_at_any_moment() {
     println!("{killed} kills: nothing lost, nothing in part ({whole} had committed before they were killed)");
 }
 
-/// No room: the command fails with one line, and everything that was there stays.
+/// On a full disk the command fails with one line, and all stored data stays.
 #[cfg(unix)]
 #[test]
 fn a_full_disk() {
@@ -123,7 +126,7 @@ fn a_full_disk() {
         let files = std::fs::read_dir(dir.join("me")).unwrap();
         files.map(|f| f.unwrap().metadata().unwrap().len()).max().unwrap()
     };
-    // A limit on the size of files fails writes as a full disk does; half a megabyte of text does not fit below it.
+    // A limit on file size fails writes as a full disk does; half a megabyte of text exceeds it.
     let limit = size(dir.path()) / 1024;
     let text = "word ".repeat(100_000);
     let export = serde_json::json!({ "format": "locket-export", "version": 1, "records":

@@ -47,7 +47,7 @@ fn killed_in_the_middle_of_an_update() {
     }
     println!("of 40 kills {killed} left the old pack; scratch files at most {most}");
     assert!(killed > 0 && most <= 1, "{killed} {most}");
-    // The next update clears away what a killed one left.
+    // The next update removes the scratch files of a killed one.
     fs::write(&pack, &old).unwrap();
     assert!(apply().status().unwrap().success());
     assert_eq!(left(path), 0);

@@ -1,4 +1,4 @@
-//! What goes wrong gives one clear line and an exit code, and loses nothing.
+//! Failures give one clear line and an exit code, and lose no data.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -46,7 +46,7 @@ fn a_missing_model_and_a_three_byte_one() {
     );
 }
 
-/// A file that is not the model is refused, and nothing stays in the models' folder.
+/// A file that is not the model is rejected, and nothing stays in the models' folder.
 #[test]
 fn a_wrong_model_file_is_not_pulled() {
     let dir = prepared();
@@ -95,7 +95,7 @@ fn stores_and_arguments() {
 
 const EVAL: &str = "eval generation --profiles {}/sample.jsonl --model {}/tiny.gguf --task text --method full --seed 5";
 
-/// A run that was killed, its last line cut off, goes on: what was whole stays, and everybody is there once.
+/// A killed run with a truncated last line continues: whole rows stay, and each user appears once.
 #[test]
 fn a_killed_evaluation_resumes() {
     let dir = prepared();
@@ -114,7 +114,7 @@ fn a_killed_evaluation_resumes() {
     let _ = child.kill();
     child.wait().unwrap();
     assert!(lines() >= 3);
-    // As if the kill had come in the middle of a write.
+    // Simulates a kill in the middle of a write.
     let mut cut = std::fs::read(&out).unwrap();
     cut.truncate(cut.len() - 20);
     std::fs::write(&out, &cut).unwrap();
@@ -137,7 +137,7 @@ fn a_killed_evaluation_resumes() {
     assert!(foreign.contains("other settings"), "{foreign}");
 }
 
-/// Ctrl-C in mid-text ends with one line, and the store is as it was.
+/// Ctrl-C during a text ends with one line, and the store is unchanged.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_augmentation_leaves_the_store_alone() {
@@ -150,7 +150,8 @@ fn an_interrupted_augmentation_leaves_the_store_alone() {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let out = child.wait_with_output().unwrap();
-    // The signal may come before the handler stands (killed) or after the work is done (success); else it is 130.
+    // The signal may arrive before the handler is set (killed) or after the work is done (success);
+    // otherwise the code is 130.
     match out.status.code() {
         Some(130) => assert!(String::from_utf8(out.stderr).unwrap().contains("cancelled")),
         Some(0) => return,

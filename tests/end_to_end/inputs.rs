@@ -1,4 +1,5 @@
-//! Texts as people have them: with a hyphen in front, in files of several encodings, without anything that shows.
+//! Unusual input texts: with a leading hyphen, in files of several encodings, without visible
+//! characters.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -12,7 +13,7 @@ use std::{
 use common::{fails, json, locket, run};
 use serde_json::{Value, json};
 
-/// The latest record of the store `me`.
+/// Returns the latest record of the store `me`.
 fn latest(dir: &Path) -> Value {
     let history = json(dir, "history --store {}/me");
     history["records"].as_array().unwrap().last().unwrap()["interaction"].clone()
@@ -22,7 +23,7 @@ fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
     format!("\u{feff}{text}").encode_utf16().flat_map(bytes).collect()
 }
 
-/// The same text in every encoding that is read.
+/// Returns the same text in every supported encoding.
 fn encodings(text: &str) -> [Vec<u8>; 4] {
     let marked = format!("\u{feff}{text}").into_bytes();
     [text.into(), marked, utf16(text, u16::to_le_bytes), utf16(text, u16::to_be_bytes)]
@@ -46,7 +47,7 @@ fn texts_and_titles_may_begin_with_a_hyphen() {
     assert_eq!(latest(dir.path())["text"], "-5");
     json(dir.path(), "record --store {}/me --item k1 --text --");
     assert_eq!(latest(dir.path())["text"], "--");
-    // The option that was meant is not taken for the text.
+    // An option after `--text` is not taken for the text.
     let forgotten = run(dir.path(), "record --store {}/me --item k1 --text --json");
     assert_eq!(forgotten.status.code(), Some(2));
     assert!(String::from_utf8(forgotten.stderr).unwrap().contains("this is an option"));
@@ -66,7 +67,7 @@ fn texts_come_from_files_and_from_standard_input() {
         let kept = latest(dir.path());
         assert_eq!((&kept["item"], &kept["text"]), (&json!(item), &json!(text)));
     }
-    // Longer than an argument may be.
+    // A text longer than the system's limit for an argument.
     let long = "It froths. ".repeat(20_000);
     fs::write(dir.path().join("text"), &long).unwrap();
     json(dir.path(), "record --store {}/me --item long --text-file {}/text");

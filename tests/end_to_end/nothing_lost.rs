@@ -1,4 +1,5 @@
-//! What people do to a store's files, and several commands at once: nothing is lost, and each error says what to do.
+//! Changes to a store's files by hand, and concurrent commands: no data is lost, and each error
+//! names the remedy.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
@@ -122,7 +123,7 @@ fn the_history_is_in_the_order_of_times() {
 fn twenty_commands_at_once_all_record() {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("me");
-    // As the default, but no slow machine can fail it.
+    // As the default, with a longer wait, so that the test passes on slow machines.
     let start = |n: usize| {
         let mut command = locket();
         command.args(["record", "--item", "i", "--text", &format!("text {n}")]).arg("--store").arg(&store);
@@ -142,14 +143,16 @@ fn twenty_commands_at_once_all_record() {
     assert!(String::from_utf8(refused.stderr).unwrap().contains("a number of seconds"));
 }
 
-/// The command as somebody who may read and not write: files of root for nobody, or files without write permission.
+/// Runs the command as a user with read permission only: as `nobody` on root's files, or on files
+/// without write permission.
 #[cfg(unix)]
 fn as_reader(args: &[&str], key: &Path) -> Output {
     let mut command = common::as_nobody();
     command.args(args).env("LOCKET_KEY_FILE", key).env("LOCKET_THREADS", "1").output().unwrap()
 }
 
-/// Gives a file to nobody, who else may not read it; nothing to do for who is not root.
+/// Makes `nobody` the owner of a file that this user could not read otherwise. Does nothing if the
+/// tests do not run as root.
 #[cfg(unix)]
 fn give(path: &Path) {
     let _ = std::os::unix::fs::chown(path, Some(65534), Some(65534));

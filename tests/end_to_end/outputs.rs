@@ -1,4 +1,4 @@
-//! `--out`: a file that is new or may be replaced, never a device, a folder or an input; links stay.
+//! `--out`: a new or replaceable file, never a device, a folder or an input. Links stay.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -43,7 +43,7 @@ const WRITERS: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// The files of a folder.
+/// Returns the files of a folder by name.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|path| path.is_file());
     entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())).collect()
@@ -115,7 +115,7 @@ fn links_are_followed() {
     let link = path.join("link");
     for (n, (command, _)) in WRITERS.into_iter().enumerate() {
         let _ = fs::remove_file(&link);
-        // To a file that is there, and to a new one.
+        // Through links to an existing file and to a new one.
         let file = path.join(format!("folder/file{n}"));
         if n % 2 == 0 && !command.starts_with("eval generation") && !command.starts_with("align paths") {
             fs::write(&file, "old").unwrap();
@@ -125,7 +125,7 @@ fn links_are_followed() {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{command}");
         assert!(fs::metadata(&file).unwrap().len() > 3, "{command}");
     }
-    // A pack is brought up to date where its link leads.
+    // `pack apply` updates the pack that the link points to.
     let _ = fs::remove_file(&link);
     fs::copy(path.join("old.pack"), path.join("folder/shop.pack")).unwrap();
     symlink("folder/shop.pack", &link).unwrap();

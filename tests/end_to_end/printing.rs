@@ -1,4 +1,4 @@
-//! Nobody reads what a command prints, or the disk that it goes to is full: it ends with a status and without a panic.
+//! Closed or full outputs: a command ends with an exit status and without a panic.
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
@@ -50,14 +50,14 @@ fn printing(dir: &Path, args: &str, out: Stdio, err: Stdio) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// A pipe that nobody reads.
+/// A pipe without a reader.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     writer.into()
 }
 
-/// A disk without room.
+/// A disk without space.
 fn full() -> Stdio {
     File::options().write(true).open("/dev/full").unwrap().into()
 }
@@ -93,7 +93,7 @@ fn a_full_output_is_one_line_that_tells_what_was_done() {
     assert_eq!(kept, 2, "the text that was recorded is kept");
 }
 
-/// Also what fails ends with its own status.
+/// A failing command keeps its own exit status.
 #[test]
 fn errors_that_cannot_be_printed_do_not_panic() {
     let dir = prepared();

@@ -27,8 +27,9 @@ fn all_profile_files_make_one_pack() {
 /// The kinds of evidence that the mixture of the link predictor weighs.
 const EVIDENCE: [&str; 5] = ["popularity", "content", "people", "taste", "category"];
 
-/// Asserts that the mixture, with weights learned on the population's own held-out interactions, ranks better than any one kind
-/// of evidence: the mean gain in MRR is positive. For the kinds in `clearly`, so is the lower end of its 95 % interval.
+/// Asserts that the mixture ranks better than any one kind of evidence: the mean gain in MRR is
+/// positive. For the kinds in `clearly`, the lower end of its 95 % interval is positive, too. The
+/// weights are learned on the population's own held-out interactions.
 fn link_prediction_beats_each_kind_of_evidence(file: &Path, n: u64, clearly: &[&str]) {
     let link = json(Path::new("."), &format!("eval link --profiles {}", file.display()));
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("no number: {value} in {link}"));
@@ -56,7 +57,7 @@ fn link_prediction_beats_each_kind_of_evidence_on_amazon23() {
     link_prediction_beats_each_kind_of_evidence(&locket_tests::data("amazon23/profiles_dev.jsonl.zst"), 226, &EVIDENCE);
 }
 
-/// ContrastBranch content and taste, 30 people are too few: those intervals hold 0.
+/// For content and taste, 30 users are too few: those intervals contain 0.
 #[test]
 fn link_prediction_beats_each_kind_of_evidence_on_the_sample() {
     let clearly = ["popularity", "people", "category"];
@@ -79,7 +80,7 @@ fn rankings_on_gowalla_are_as_published_or_better() {
     assert!(locket["peak_rss_bytes"].as_u64().unwrap() < 3_000_000_000, "{locket}");
 }
 
-/// A generated catalogue: packs of any size are built, asked, and stay small in memory.
+/// A generated catalogue: packs of any size can be built and queried in little memory.
 #[test]
 fn a_generated_catalogue_is_built_and_asked() {
     let dir = tempfile::tempdir().unwrap();
@@ -90,7 +91,8 @@ fn a_generated_catalogue_is_built_and_asked() {
     assert!(asked["peak_rss_bytes"].as_u64().unwrap() < 150_000_000, "{asked}");
 }
 
-/// The floor that needs no model, on 200 people a set: the protocol's own values are for the test halves.
+/// The copy baseline, which needs no model, on 200 users per set. The protocol's own values are for
+/// the test halves.
 #[test]
 #[ignore = "needs the public data"]
 fn the_copy_floor_is_where_the_protocol_puts_it() {
@@ -101,7 +103,8 @@ fn the_copy_floor_is_where_the_protocol_puts_it() {
         let floor = json(Path::new("."), &args);
         for (name, want) in [("rouge1", rouge1), ("rougeL", rouge_l)] {
             let (have, se) = (floor[name].as_f64().unwrap(), floor[format!("{name}_se")].as_f64().unwrap());
-            // Two samples of the same size: the noise of their difference is sqrt(2) standard errors.
+            // Two samples of the same size: the noise of their difference is sqrt(2) standard
+            // errors.
             assert!((have - want).abs() < 3.0 * 2f64.sqrt() * se, "{set} {name}: {have:.4} +- {se:.4}, not {want}");
         }
     }

@@ -1,4 +1,4 @@
-//! The default model itself: plans keep their grammar, history matters, and the demo ends with a text.
+//! The default model: plans follow their grammar, history matters, and the demo ends with a text.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -112,7 +112,8 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_ne!(written(" --adapter none"), aligned);
 }
 
-/// The default model under another name is still the default model, wherever its adapter can lie.
+/// A file of the default model under another name is recognized and gets its adapter, wherever the
+/// adapter can be placed.
 #[test]
 #[ignore = "needs the default model"]
 fn the_default_model_by_path_writes_with_its_adapter() {
@@ -127,7 +128,8 @@ fn the_default_model_by_path_writes_with_its_adapter() {
     let written = |adapter: &str| {
         let generate = "generate --store {}/me --pack {}/p.pack --model {}/mine.gguf --item k1 --task text --title Hot";
         let args = common::split(&format!("{generate} --json{adapter}").replace("{}", path.to_str().unwrap()));
-        // No folder can be made under a file: as where the models cannot be written, and the cache neither.
+        // No folder can be created below a file, so neither the models' folder nor the cache is
+        // writable.
         let (never, tmp) = (mine.join("models"), path.join("tmp"));
         let mut command = locket();
         command.args(args).env("LOCKET_MODELS", &never).env("XDG_CACHE_HOME", &never).env("TMPDIR", tmp);
@@ -145,7 +147,8 @@ fn the_default_model_by_path_writes_with_its_adapter() {
     assert_eq!(std::fs::read_dir(path.join("tmp")).unwrap().count(), 0, "nothing is left");
 }
 
-/// A chat model of another maker: another architecture, another kind of vocabulary, prompts in its template, no adapter.
+/// A chat model of another vendor: another architecture and kind of vocabulary, its own prompt
+/// template, no adapter.
 #[test]
 #[ignore = "needs the chat model"]
 fn a_chat_model_writes_and_so_does_its_trimmed_file() {
@@ -175,13 +178,14 @@ fn a_chat_model_writes_and_so_does_its_trimmed_file() {
     }
 }
 
-/// Eight words in a row, lower-cased.
+/// Returns all runs of eight lower-cased words.
 fn runs(text: &str) -> std::collections::HashSet<Vec<String>> {
     let words: Vec<String> = locket::internals::text::words(text).collect();
     words.windows(8).map(<[String]>::to_vec).collect()
 }
 
-/// An item that others reviewed, under the title of one of their reviews: the very case in which a small model gives the review back.
+/// A text on an item with reviews by other users, under the title of one of them: the case in which
+/// a small model most often repeats the review.
 #[test]
 #[ignore = "needs the default model"]
 fn a_text_titled_like_anothers_review_repeats_nobody() {
@@ -189,7 +193,7 @@ fn a_text_titled_like_anothers_review_repeats_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path();
     let sample = std::fs::read_to_string(locket_tests::sample()).unwrap();
-    // What a text must not give away stands in a review, too.
+    // The details that a text must not reveal are in a review, too.
     let secret =
         "My wife Ingeborg got hers at 48 Quarry Lane, call 555 0192, and since then the tea at home has been better.";
     let spy = serde_json::json!({ "user": "spy", "history": [], "target":
@@ -231,7 +235,7 @@ fn a_text_titled_like_anothers_review_repeats_nobody() {
     }
 }
 
-/// A length that is asked for holds within a factor of one and a half.
+/// The word count of a requested length holds within a factor of 1.5.
 #[test]
 #[ignore = "needs the default model"]
 fn a_length_that_is_asked_for_bounds_the_words() {

@@ -1,6 +1,6 @@
-"""The public packages' values for pairs of texts and for words, to compare ours with.
+"""Prints reference values of the public packages for pairs of texts and for words.
 
-Reads JSON lines on stdin: {"prediction", "reference"} or {"word"}. Prints one JSON value a line:
+Reads JSON lines on stdin: {"prediction", "reference"} or {"word"}. Prints one JSON value per line:
 [rouge1, rougeL, meteor] or the Porter stem.
 """
 
@@ -18,7 +18,8 @@ from rouge_score.rouge_scorer import RougeScorer
 
 
 def give_wordnet(source, folder):
-    """Puts Debian's WordNet files, which lack only the list of lexicographer files, where NLTK looks."""
+    """Copies Debian's WordNet files to NLTK's search path, and adds the list of lexicographer files
+    that they lack."""
     corpus = os.path.join(folder, "corpora", "wordnet")
     os.makedirs(corpus)
     for name in os.listdir(source):

@@ -1,5 +1,7 @@
-"""Checks the Swift sources where there is no Swift compiler: that they parse, and that what they use of the generated API is
-there, under these labels and with these cases. It does not check types.
+"""Checks the Swift sources on machines without a Swift compiler.
+
+It checks that the sources parse, and that the generated API has every function and case that they
+use, with the same labels. It does not check types.
 
     check_swift.py GENERATED.swift SOURCES...
 """
@@ -61,8 +63,8 @@ def parse(source: str) -> Node:
 
 
 def api(source: str) -> dict[str, Type]:
-    """The types of the generated file, by name."""
-    # Attributes that the grammar does not know.
+    """Returns the types of the generated file by name."""
+    # Remove attributes and conditions that the grammar does not support.
     tree = parse(re.sub(r"@_documentation\([^)]*\)|#if .*|#endif.*|#else.*", "", source))
     types: dict[str, Type] = {}
     for declaration in nodes(tree, "class_declaration", "protocol_declaration"):
@@ -101,7 +103,7 @@ def labels(call: Node) -> list[str]:
 
 
 def fits(given: list[str], wanted: list[Parameter], trailing: bool) -> bool:
-    """Whether a call with these labels can be one of a function with these parameters."""
+    """Returns whether a call with these labels matches a function with these parameters."""
     rest = list(given)
     for parameter in wanted:
         if rest and rest[0] == parameter.label:
@@ -154,7 +156,7 @@ def problems(path: str, source: str, types: dict[str, Type]) -> list[str]:
 
 
 def check_cases(call: Node, wanted: list[Parameter], types: dict[str, Type], wrong) -> None:
-    """Arguments like `.text` must be cases of the parameter's enum."""
+    """Checks that arguments like `.text` are cases of the parameter's enum."""
     kinds = {p.label: p.kind for p in wanted}
     arguments = first(first(call, "call_suffix"), "value_arguments")
     for argument in arguments.children if arguments else []:
@@ -177,10 +179,10 @@ def main() -> int:
     sources = {str(p): p.read_text() for p in paths}
     found = [what for path, source in sources.items() for what in problems(path, source, types)]
     everything = "\n".join(sources.values())
-    # The compiler would say so where there is one: every error has its message.
+    # A compiler would check that every error has a message.
     found += [f"no message for LocketError.{case}" for case in types["LocketError"].cases if f".{case}(let message)" not in everything]
     found += [f"nothing calls Engine.{name}" for name in engine if f"engine.{name}(" not in everything]
-    # A check that cannot fail checks nothing.
+    # Verify that the check detects each of these errors.
     for right, broken in [
         ("engine.generate(", "engine.generates("),
         ("request: request, listener: nil, cancellation", "listener: nil, request: request, cancellation"),

@@ -1,7 +1,8 @@
-"""Follows guides word by word: writes the files that they show, runs their shell blocks, in order, in a folder of their own.
+"""Follows guides exactly: writes their files and runs their shell blocks in order, in a new folder.
 
-A block of a guide is a file if the line before it says `<!-- file: PATH -->`, is run if it is one of `sh`, and must say what the
-block of `text` behind it says, where `…` stands for anything. A block of `sh` after `<!-- elsewhere -->` is for other systems.
+A block is a file if the line before it is `<!-- file: PATH -->`. A block of `sh` is run, and its
+output must match the next block of `text`, in which `…` matches anything. A block of `sh` after
+`<!-- elsewhere -->` is for other systems and is skipped.
 
     follow.py GUIDE...
 """

@@ -1,4 +1,4 @@
-"""The Python package through the real library and the real model: `make sdk-python`."""
+"""Tests of the Python package with the native library and the real model: `make sdk-python`."""
 
 import asyncio
 import gc
@@ -244,7 +244,7 @@ class Writing(Case):
             items: set[int] = set()
             done = await me.augment(locket.AugmentRequest(count=2), lambda item, _: items.add(item))
             self.assertEqual({0, 1}, items)
-            # What is refused is tried up to three more times.
+            # A rejected text is retried up to three times.
             lost = 2 - len(done.kept)
             self.assertIn(done.refused, range(4 * lost, 4 * lost + 3 * len(done.kept) + 1))
             self.assertEqual(len(done.kept), sum(r.synthetic for r in await me.history()))

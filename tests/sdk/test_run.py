@@ -1,4 +1,4 @@
-"""tests/run.py on the output of invented test runs."""
+"""Tests of tests/run.py with the output of invented test runs."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from unittest import mock
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import run
 
-# Writes what cargo would, and its arguments into a file beside it.
+# A fake cargo: it prints the output of cargo and logs its arguments to a file next to it.
 CARGO = r"""#!/bin/sh
 echo "$@" >>"$0.log"
 case "$*" in
@@ -32,7 +32,7 @@ esac
 
 class Case(unittest.TestCase):
     def setUp(self) -> None:
-        # What is shown here would be counted with the tests that really ran.
+        # Hide the output: the outer run would count these invented tests as real ones.
         self.enter(mock.patch.object(sys, "stdout", io.StringIO()))
 
     def enter(self, patch: object) -> None:

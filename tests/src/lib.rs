@@ -1,25 +1,27 @@
-//! Test helpers: a tiny GGUF model with random weights, the shipped sample, and the paths of models and large data sets.
+//! Test helpers: a tiny GGUF model with random weights, the shipped sample, and the paths of models
+//! and large data sets.
 //!
-//! A test that needs more than the sources is ignored and names its needs in the reason: `#[ignore = "needs the default
-//! model and PyTorch"]`. `make test` runs it where `tests/run.py` finds everything that the reason names.
+//! A test that needs more than the sources is ignored and names its needs in the reason, for
+//! example `#[ignore = "needs the default model and PyTorch"]`. `make test` runs it if
+//! `tests/run.py` finds everything that the reason names.
 #![allow(clippy::unwrap_used)]
 
 pub mod tiny;
 
 use std::path::{Path, PathBuf};
 
-/// The repository's root.
+/// Returns the root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// The sample that ships with the project: 30 people, 60 items, 187 reviews.
+/// Returns the path of the sample that ships with the project: 30 users, 60 items, 187 reviews.
 pub fn sample() -> PathBuf {
     root().join("tests/sample/sample.jsonl")
 }
 
-/// Returns the path of a file of the public data sets (`$LOCKET_DATA`, else `../shared/data`). For tests that "need the
-/// public data".
+/// Returns the path of a file of the public data sets (`$LOCKET_DATA`, else `../shared/data`). For
+/// tests that "need the public data".
 ///
 /// # Panics
 /// If the file is missing.
@@ -28,7 +30,8 @@ pub fn data(file: &str) -> PathBuf {
     needed(dir.join(file), "set LOCKET_DATA to the folder of the public data sets")
 }
 
-/// Returns the path of the default model (`$LOCKET_MODELS`, else the user's cache). For tests that "need the default model".
+/// Returns the path of the default model (`$LOCKET_MODELS`, else the user's cache). For tests that
+/// "need the default model".
 ///
 /// # Panics
 /// If the file is missing.
@@ -39,8 +42,8 @@ pub fn model() -> PathBuf {
     )
 }
 
-/// Returns the path of a chat model with another architecture and a vocabulary of the other kind. For tests that "need the
-/// chat model".
+/// Returns the path of a chat model with another architecture and another kind of vocabulary. For
+/// tests that "need the chat model".
 ///
 /// # Panics
 /// If the file is missing.
@@ -68,11 +71,12 @@ fn pulled(file: &str, advice: &str) -> PathBuf {
     needed(dir.unwrap_or_default().join(file), advice)
 }
 
-/// Random numbers that are the same on every machine and in every run: xorshift64 (Marsaglia, 2003). The seed must not be 0.
+/// A generator of random numbers, the same on every machine and in every run: xorshift64
+/// (Marsaglia, 2003). The seed must not be 0.
 pub struct Draw(pub u64);
 
 impl Draw {
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -80,13 +84,13 @@ impl Draw {
         self.0
     }
 
-    /// A number below `n`.
+    /// Returns a number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.bits() % n
     }
 }
 
-/// Resident memory of this process in bytes (Linux).
+/// Returns the resident memory of this process in bytes (Linux).
 pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();

@@ -1,12 +1,12 @@
-//! A GGUF file of about 150 kB: a two-layer Llama with random weights over single characters. It
-//! writes nonsense, through every part of the real code.
+//! A GGUF model of about 150 kB: a two-layer Llama with random weights over single characters. It
+//! generates nonsense, through every part of the real code.
 
 use std::path::{Path, PathBuf};
 
 const WIDTH: u64 = 32;
 const HIDDEN: u64 = 64;
 const LAYERS: u32 = 2;
-/// The kind of a token that stands for text.
+/// Token type of ordinary text tokens.
 const NORMAL: i32 = 1;
 
 /// A metadata value.
@@ -20,11 +20,11 @@ pub enum Value {
     Texts(Vec<String>),
     F32s(Vec<f32>),
     I32s(Vec<i32>),
-    /// A type number and whatever bytes follow it.
+    /// A type number and the bytes that follow it, unchecked.
     Raw(u32, Vec<u8>),
 }
 
-/// What the tiny model's file is made of, to be spoilt by tests.
+/// The parts of the tiny model's file, for tests that corrupt them.
 pub struct Parts {
     /// Metadata in the file's order.
     pub metadata: Vec<(&'static str, Value)>,
@@ -43,14 +43,14 @@ impl Parts {
         self
     }
 
-    /// Leaves a key out.
+    /// Removes a key.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
         self.metadata.retain(|e| e.0 != key);
         self
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn bytes(self) -> Vec<u8> {
         gguf(self.metadata, self.tensors)
     }
@@ -61,14 +61,15 @@ pub fn write(dir: &Path) -> PathBuf {
     put_file(dir, "tiny.gguf", &bytes())
 }
 
-/// The same model with a chat template (ChatML), as `dir/chat.gguf`.
+/// Writes the same model with a chat template (ChatML) to `dir/chat.gguf` and returns its path.
 pub fn write_chat(dir: &Path) -> PathBuf {
     const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
         '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
     put_file(dir, "chat.gguf", &parts().set("tokenizer.chat_template", Value::Text(CHATML)).bytes())
 }
 
-/// A LoRA adapter of rank 4 for the model's queries, as `dir/lora-WIDTH.gguf`; it fits if `width` is 32.
+/// Writes a LoRA adapter of rank 4 for the model's queries to `dir/lora-WIDTH.gguf` and returns its
+/// path. It fits the model if `width` is 32.
 pub fn write_adapter(dir: &Path, width: u64) -> PathBuf {
     put_file(dir, &format!("lora-{width}.gguf"), &adapter(width).bytes())
 }
@@ -87,7 +88,7 @@ fn adapter(width: u64) -> Parts {
     Parts { metadata, tensors: tensors.collect() }
 }
 
-/// The adapter of [`write_adapter`] that fits, as parts.
+/// Returns the parts of the adapter of [`write_adapter`] that fits the model.
 pub fn adapter_parts() -> Parts {
     adapter(WIDTH)
 }
@@ -98,17 +99,17 @@ fn put_file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// The model file.
+/// Returns the model file.
 pub fn bytes() -> Vec<u8> {
     parts().bytes()
 }
 
-/// The model file with these tokens besides.
+/// Returns the model file with additional tokens.
 pub fn with_tokens(more: &[&str]) -> Vec<u8> {
     parts_with(more).bytes()
 }
 
-/// The parts of the model file.
+/// Returns the parts of the model file.
 pub fn parts() -> Parts {
     parts_with(&[])
 }
@@ -162,7 +163,7 @@ fn parts_with(more: &[&str]) -> Parts {
     Parts { metadata, tensors }
 }
 
-/// A GGUF file (version 3) with random F32 weights.
+/// Returns a GGUF file (version 3) with random F32 weights.
 fn gguf(metadata: Vec<(&'static str, Value)>, tensors: Vec<(String, Vec<u64>)>) -> Vec<u8> {
     let mut out = b"GGUF".to_vec();
     out.extend(3u32.to_le_bytes());
@@ -194,7 +195,7 @@ fn gguf(metadata: Vec<(&'static str, Value)>, tensors: Vec<(String, Vec<u64>)>) 
     out
 }
 
-/// Control tokens, all bytes, and the printable ASCII characters ("▁" for the space).
+/// Returns the control tokens, all bytes, and the printable ASCII characters ("▁" for the space).
 fn vocabulary() -> (Vec<String>, Vec<i32>) {
     let (unknown, control, byte_kind) = (2, 3, 6);
     let mut tokens = vec!["<unk>".to_owned(), "<s>".into(), "</s>".into()];

@@ -1,4 +1,5 @@
-//! Where the command looks for llama.cpp's shared libraries, if it is built with them: beside itself.
+//! Sets the search path for llama.cpp's shared libraries to the command's own folder, for builds
+//! with shared libraries.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,6 +1,7 @@
 # %% [markdown]
-# # A text in somebody's voice
-# Cells for a notebook (Jupytext, VS Code, PyCharm); as a program: `python3 first_text.py MODEL ADAPTER`.
+# # Generate a text in one user's style
+# Cells for a notebook (Jupytext, VS Code, PyCharm). To run it as a program:
+# `python3 first_text.py MODEL ADAPTER`.
 
 # %%
 import asyncio
@@ -11,7 +12,7 @@ import locket
 
 
 # %% [markdown]
-# Three texts that somebody wrote, and the beginning of a fourth.
+# Record three texts by the user, then generate a fourth.
 
 
 # %%

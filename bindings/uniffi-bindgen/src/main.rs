@@ -1,4 +1,5 @@
-//! Writes the foreign side of the bindings: `uniffi-bindgen generate --library liblocket_ffi.so --language kotlin --out-dir DIR`.
+//! Generates the Kotlin, Swift and Python bindings:
+//! `uniffi-bindgen generate --library liblocket_ffi.so --language kotlin --out-dir DIR`.
 
 fn main() {
     uniffi::uniffi_bindgen_main();

@@ -1,4 +1,4 @@
-//! What stands behind an engine: the real one or a fake.
+//! The interface between the exported engine and its implementation, real or fake.
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
@@ -7,7 +7,7 @@ use crate::{
 
 pub(crate) type Listener<'a> = Option<&'a dyn TextListener>;
 
-/// The calls of an engine, each of which may block.
+/// The calls of an engine. Each of them may block.
 pub(crate) trait Backing: Send + Sync {
     fn availability(&self) -> Availability;
     fn backend(&self) -> Result<Backend, LocketError>;
@@ -23,7 +23,7 @@ pub(crate) trait Backing: Send + Sync {
     fn import(&self, json: &str) -> Result<u64, LocketError>;
     fn erase(self: Box<Self>) -> Result<(), LocketError>;
     fn release_memory(&self, level: MemoryLevel);
-    /// Of one priority, or of both.
+    /// Pauses the calls of `priority`, or all calls if it is `None`.
     fn pause(&self, priority: Option<Priority>);
     fn resume(&self, priority: Option<Priority>);
     fn allow_gpu(&self, allowed: bool);

@@ -1,4 +1,4 @@
-//! What apps ask, and what they get: the arguments and results of the engine's calls.
+//! Arguments and results of the engine's calls.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use locket::{
 
 use crate::{Length, Plan, SyntheticText};
 
-/// What is to be written.
+/// The kind of output to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, uniffi::Enum)]
 pub enum WritingTask {
     /// A review.
@@ -21,185 +21,194 @@ pub enum WritingTask {
     Rating,
 }
 
-/// A request for a text, a title or a rating in the person's voice.
+/// A request for a text, a title or a rating in the user's style.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct GenerateRequest {
-    /// The item to write on; it need not be in the pack.
+    /// Id of the item to write about. The item need not be in the pack.
     pub item: String,
-    /// What is to be written.
+    /// The kind of output to generate.
     pub task: WritingTask,
-    /// The item's name, if the pack does not know it.
+    /// The item's name, for an item without a name in the pack.
     #[uniffi(default)]
     pub item_title: Option<String>,
-    /// The headline, for a text or a rating.
+    /// The headline, for the tasks text and rating.
     #[uniffi(default)]
     pub title: Option<String>,
-    /// The text, for a title or a rating.
+    /// The text, for the tasks title and rating.
     #[uniffi(default)]
     pub text: Option<String>,
-    /// Whether a plan is written first, and told. Texts are no better for it.
+    /// Whether to generate a plan before the text and return it. A plan does not improve the text.
     #[uniffi(default = false)]
     pub reasoning: bool,
-    /// How much to write of a text, which is planned then; none: as much as the person does usually.
+    /// Target length of a text, reached by way of a plan. If absent, the text is about as long as
+    /// the user's own texts usually are.
     #[uniffi(default)]
     pub length: Option<Length>,
-    /// Whether the person's history is used.
+    /// Whether to use the user's history.
     #[uniffi(default = true)]
     pub personal: bool,
-    /// Most tokens of the text.
+    /// Maximum number of tokens of the text.
     #[uniffi(default = 160)]
     pub max_tokens: u32,
-    /// Most tokens of the prompt.
+    /// Maximum number of tokens of the prompt.
     #[uniffi(default = 1024)]
     pub max_prompt_tokens: u32,
-    /// 0 always takes the likeliest word; .7 varies.
+    /// Sampling temperature: 0 always takes the likeliest token, 0.7 gives varied texts.
     #[uniffi(default = 0.0)]
     pub temperature: f32,
-    /// With a temperature: the same seed gives the same text.
+    /// Seed of sampling, for a temperature above 0: the same seed gives the same text.
     #[uniffi(default = 0)]
     pub seed: u32,
-    /// Texts to write, eight at a time, of which the one is taken that agrees most with the others and sounds most like the person:
-    /// eight make it sound more so than one does. More than one is not streamed.
+    /// Number of candidate texts, generated up to eight at a time. The engine returns the candidate
+    /// that agrees most with the others and matches the user's style best. Eight candidates match
+    /// the style better than one. With more than one, nothing is streamed.
     #[uniffi(default = 1)]
     pub candidates: u32,
-    /// How much more a text is to be the person's than what would be written without their texts. 0 takes less time and
+    /// Weight of contrastive decoding against the same prompt without the user's history. Higher
+    /// values make the text more specific to the user; 0 turns it off and takes less time and
     /// memory.
     #[uniffi(default = 0.5)]
     pub contrast: f32,
-    /// How long the call may take; a text ends there with its last whole sentence.
+    /// Time limit of the call in milliseconds. A text ends at its last whole sentence before the
+    /// limit.
     #[uniffi(default)]
     pub deadline_ms: Option<u64>,
 }
 
-/// What was written.
+/// The result of `Engine.generate`.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Written {
-    /// The plan, if one was asked for and kept to its form.
+    /// The plan, if the request asked for one and the output follows the plan's grammar.
     pub plan: Option<Plan>,
-    /// The text, of [`WritingTask::Text`].
+    /// The text, for [`WritingTask::Text`].
     pub text: Option<String>,
-    /// The headline, of [`WritingTask::Title`].
+    /// The headline, for [`WritingTask::Title`].
     pub title: Option<String>,
-    /// The rating, of [`WritingTask::Rating`].
+    /// The rating, 1 to 5, for [`WritingTask::Rating`].
     pub rating: Option<u8>,
-    /// Tokens written.
+    /// Number of generated tokens.
     pub tokens: u32,
-    /// Tokens of the prompt.
+    /// Number of tokens in the prompt.
     pub prompt_tokens: u32,
-    /// How many of them did not need to be read again.
+    /// Number of prompt tokens that prefill skipped, because an earlier call or session kept their
+    /// state.
     pub reused_tokens: u32,
-    /// Mean natural log-probability of a token.
+    /// Mean natural log-probability of a token of the last phase; 0 for a title copied from the
+    /// text's opening.
     pub log_prob: f64,
 }
 
-/// What to predict.
+/// A request for predictions.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct PredictRequest {
-    /// How many items.
+    /// Number of items.
     #[uniffi(default = 10)]
     pub count: u32,
-    /// Whether to say why.
+    /// Whether to return the reasons for each prediction.
     #[uniffi(default = false)]
     pub explain: bool,
-    /// Items that must not be predicted, beside those that the person has met.
+    /// Ids of items to exclude, in addition to the items in the user's history.
     #[uniffi(default = [])]
     pub exclude: Vec<String>,
-    /// Factor on popularity, -10 to 10: 1 as learned, 0 for the person's own taste alone.
+    /// Factor on popularity, -10 to 10: 1 is the learned weight, 0 ranks by the user's taste alone.
     #[uniffi(default = 1.0)]
     pub popularity: f32,
-    /// How much likeness among the predictions is avoided, 0 to 1.
+    /// Weight of diversity among the predictions, 0 to 1.
     #[uniffi(default = 0.0)]
     pub diversity: f32,
 }
 
-/// An item that the person would likely meet next.
+/// An item that the user is likely to interact with next.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Prediction {
     /// The item's id.
     pub item: String,
-    /// Its name, if the catalogue has one.
+    /// The item's name, if the catalogue has one.
     pub item_title: Option<String>,
-    /// Higher is likelier; comparable within one call only.
+    /// Score of the item; higher is likelier. Scores are comparable within one call only.
     pub score: f32,
-    /// Why, the largest share first; empty unless asked for.
+    /// Reasons for the prediction, the largest share first; empty unless requested.
     pub reasons: Vec<Reason>,
 }
 
 /// One reason for a prediction.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Reason {
-    /// The item of the person's history; none for popularity.
+    /// Id of the item in the user's history that the reason starts from; absent for popularity and
+    /// repeat-user popularity.
     pub from: Option<String>,
-    /// What links it to the predicted item.
+    /// The link between that item and the predicted item.
     pub via: Link,
-    /// Part of the score; a prediction's shares add up to 1.
+    /// Fraction of the score; the shares of a prediction add up to 1.
     pub share: f32,
 }
 
-/// What links two items.
+/// The kind of evidence that links an item to a prediction.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum Link {
-    /// The same people met both.
+    /// Co-occurrence: the same users interacted with both items.
     People {
-        /// How many.
+        /// Number of those users.
         count: u64,
     },
-    /// People with similar taste met it, linked through other items.
+    /// Latent factors: users with similar taste interacted with the item, linked through other
+    /// items.
     Taste,
-    /// Alike in these words, the strongest first.
+    /// Content: the two items share these words.
     Content {
-        /// The words.
+        /// The shared words, the strongest first.
         words: Vec<String>,
     },
-    /// Both of one category.
+    /// Category: both items are in the same one.
     Category {
-        /// Its name.
+        /// Name of the category.
         name: String,
     },
-    /// Many people met the item.
+    /// Popularity: many users interacted with the item.
     Popularity {
-        /// How many.
+        /// Number of those users.
         count: u64,
     },
-    /// Many who met it met others too.
+    /// Repeat-user popularity: many users of the item interacted with other items, too.
     Returning {
-        /// How many.
+        /// Number of those users.
         count: u64,
     },
 }
 
-/// What to write in the background.
+/// A request for synthetic texts, generated in the background.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct AugmentRequest {
-    /// Synthetic texts to have, for the items predicted next.
+    /// Number of synthetic texts, one for each of the items predicted next.
     #[uniffi(default = 4)]
     pub count: u32,
-    /// Texts per item, of which the best is kept.
+    /// Number of candidate texts per item. The engine keeps the best one.
     #[uniffi(default = 1)]
     pub candidates: u32,
-    /// The same seed on the same history gives the same texts.
+    /// Seed of sampling: the same seed on the same history gives the same texts.
     #[uniffi(default = 1)]
     pub seed: u32,
-    /// How long the call may take; what is finished then is kept for the next one.
+    /// Time limit of the call in milliseconds. Texts finished by then are kept for the next call.
     #[uniffi(default)]
     pub deadline_ms: Option<u64>,
-    /// Most tokens to write.
+    /// Maximum number of tokens to generate.
     #[uniffi(default)]
     pub max_tokens: Option<u32>,
 }
 
-/// What an augmentation did.
+/// The result of an augmentation.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Augmented {
-    /// Synthetic texts that passed the quality gate. They are in the history if nothing is left to write.
+    /// Synthetic texts that passed the quality gate. They are in the history once `unfinished` is
+    /// 0.
     pub kept: Vec<SyntheticText>,
-    /// Number of texts that the gate refused.
+    /// Number of texts that the quality gate rejected.
     pub refused: u32,
-    /// Tokens written.
+    /// Number of generated tokens, rejected texts included.
     pub tokens: u32,
-    /// Items whose texts an earlier, stopped call had finished.
+    /// Number of items with texts from an earlier call that was stopped.
     pub resumed: u32,
-    /// Items left to the next call; while there are any, the history is unchanged.
+    /// Number of items left to the next call. While it is above 0, the history is unchanged.
     pub unfinished: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What an engine is opened with, and how the device is.
+//! Configuration of an engine, and the state of the device.
 
 use std::path::PathBuf;
 
@@ -6,44 +6,49 @@ use locket::{LoadOptions, internals::llm};
 
 use crate::LocketError;
 
-/// Where an engine finds what it needs.
+/// Paths and limits that an engine opens with.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct EngineConfig {
-    /// The folder of the person's store; made if it is missing. It must lie in the app's private files.
+    /// Folder of the user's store, created if missing. It must be among the app's private files.
     pub store_dir: String,
-    /// The pack. Without one there are no predictions and no texts by others.
+    /// Path of the pack. Without a pack there are no predictions and no retrieved texts.
     #[uniffi(default)]
     pub pack_path: Option<String>,
-    /// The model. It may arrive later, see `Engine.use_model`; until then the engine records, predicts and exports.
+    /// The model. `Engine.use_model` can set it later; until then the engine records, predicts and
+    /// exports.
     #[uniffi(default)]
     pub model: Option<ModelConfig>,
-    /// The id under which the person's texts may stand in the pack: they are never shown to them as somebody else's.
+    /// The user's id in the pack, if the pack may contain their texts. The engine never treats
+    /// these as other users' texts.
     #[uniffi(default)]
     pub user_id: Option<String>,
-    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken. ContrastBranch other busy
-    /// programs fewer decode.
+    /// Maximum number of threads for the model. 0 uses one per processor, and the number never
+    /// exceeds the number of processors. Fewer threads decode while other programs are busy.
     #[uniffi(default = 0)]
     pub threads: u32,
-    /// Most bytes of encrypted sessions on disk, with which a first text after a restart begins at once; 0 keeps none.
+    /// Maximum number of bytes on disk for sessions: encrypted KV state of the user's history. With
+    /// a session, the first text after a restart skips most of the prefill. 0 keeps no sessions.
     #[uniffi(default = 67108864)]
     pub session_bytes: u64,
 }
 
-/// A model, and what it may take.
+/// A model and its limits.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct ModelConfig {
-    /// The GGUF file.
+    /// Path of the model file (GGUF).
     pub path: String,
-    /// A LoRA adapter for it (GGUF).
+    /// Path of a LoRA adapter for the model (GGUF).
     #[uniffi(default)]
     pub adapter_path: Option<String>,
-    /// The SHA-256 that the file must have, 64 hexadecimal digits: `Engine.availability` checks it once per engine.
+    /// Expected SHA-256 of the model file, 64 hexadecimal digits. `Engine.availability` compares
+    /// it, reading the file once per engine and model.
     #[uniffi(default)]
     pub sha256: Option<String>,
-    /// Most bytes that model and decoder may take together; without it, what the system has available.
+    /// Maximum number of bytes for the model and the decoder together. If absent, the limit is the
+    /// memory that the system has available.
     #[uniffi(default)]
     pub max_memory_bytes: Option<u64>,
-    /// Whether a GPU is used if this build and the device have one.
+    /// Whether to use a GPU, if this build supports one and the device has one.
     #[uniffi(default = true)]
     pub gpu: bool,
 }
@@ -63,36 +68,36 @@ impl ModelConfig {
     }
 }
 
-/// How warm the device is, in the steps of Android's `PowerManager` and Apple's `ProcessInfo`.
+/// Thermal state of the device, in the steps of Android's `PowerManager` and Apple's `ProcessInfo`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Thermal {
-    /// Nothing to take care of.
+    /// Normal temperature, without restrictions.
     Nominal,
-    /// A little warm.
+    /// Slightly warm, without restrictions.
     Fair,
-    /// Warm enough that the system slows down: half the threads, no augmentation.
+    /// So warm that the system slows down: half the threads, no augmentation.
     Serious,
-    /// About to stop: one thread.
+    /// Close to a thermal shutdown: one thread, no augmentation.
     Critical,
 }
 
-/// Where the power comes from.
+/// Power source of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Power {
-    /// The mains.
+    /// External power.
     Charging,
-    /// The battery.
+    /// Battery.
     Battery,
-    /// The battery, nearly empty or told to last: half the threads, no augmentation.
+    /// Battery low, or power saving on: half the threads, no augmentation.
     Low,
 }
 
-/// Who waits for a call.
+/// Priority of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Priority {
-    /// The person, now: `Engine.generate` and `Engine.prewarm`.
+    /// The user waits for the result: `Engine.generate` and `Engine.prewarm`.
     Foreground,
-    /// Nobody: `Engine.augment`.
+    /// Nobody waits for the result: `Engine.augment`.
     Background,
 }
 
@@ -105,14 +110,14 @@ impl From<Priority> for llm::Priority {
     }
 }
 
-/// How much memory is to be given back, the least first.
+/// Amount of memory to free, from least to most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum MemoryLevel {
-    /// What is kept of earlier prompts.
+    /// The KV cache entries of earlier prompts.
     Sessions,
-    /// The decoder too: keys, values and intermediate results.
+    /// Also the decoder: the whole KV cache and the intermediate results.
     Kv,
-    /// The model too. The next call loads it again.
+    /// Also the model. The next call loads it again.
     Model,
 }
 

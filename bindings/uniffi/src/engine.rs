@@ -1,4 +1,4 @@
-//! The engine that apps hold.
+//! The engine object of the bindings.
 
 use std::{
     sync::{
@@ -21,10 +21,10 @@ use crate::{
 
 type Shared = Arc<Box<dyn Backing>>;
 
-/// One person's Locket. May be used from any thread; calls that write queue inside.
+/// The engine of one user. It may be used from any thread; calls that generate text queue inside.
 ///
-/// Asynchronous calls run on threads of the engine's own. A cancelled coroutine (Kotlin) or task (Python) stops its call
-/// between two tokens; everywhere a [`Cancellation`] does.
+/// Asynchronous calls run on the engine's own threads. Cancelling the coroutine (Kotlin) or task
+/// (Python) stops its call between two tokens. A [`Cancellation`] stops a call in every language.
 #[derive(uniffi::Object)]
 pub struct Engine {
     backing: RwLock<Option<Shared>>,
@@ -49,11 +49,12 @@ impl Engine {
         call(self.closing.clone(), cancellation, move |stop| work(backing.as_ref().as_ref(), stop)).await
     }
 
-    /// Stops every call, waits until the last has ended, and gives what stood behind the engine.
+    /// Stops every call, waits until the last one has ended, and returns the implementation.
+    /// Returns `None` if the engine is closed.
     async fn close(&self) -> Option<Box<dyn Backing>> {
         let mut backing = self.backing.write().unwrap_or_else(PoisonError::into_inner).take()?;
         self.closing.store(true, Ordering::Relaxed);
-        // A paused call sees neither.
+        // Resumes paused calls, so that they can end.
         backing.resume(None);
         blocking::unblock(move || {
             loop {
@@ -70,22 +71,23 @@ impl Engine {
 
 #[uniffi::export]
 impl Engine {
-    /// Opens the person's store with the host's key (32 random bytes from Android's Keystore or Apple's Keychain), making it if
-    /// there is none. The model is loaded when it is first needed.
+    /// Opens the user's store, creating it if there is none. `key` is 32 random bytes from
+    /// Android's Keystore or Apple's Keychain. The model is loaded at its first use.
     #[uniffi::constructor]
     pub async fn open(config: EngineConfig, key: Vec<u8>) -> Result<Arc<Self>, LocketError> {
         let open = move |_: &Stop| Real::open(config, &key);
         Ok(Arc::new(Self::with(Box::new(call(Arc::default(), None, open).await?))))
     }
 
-    /// An engine for tests of apps: no files, no model, and it writes what it is told to.
+    /// Returns an engine for tests of apps. It uses neither files nor a model, and generates the
+    /// texts of `script`.
     #[uniffi::constructor]
     pub fn fake(script: FakeScript) -> Arc<Self> {
         Arc::new(Self::with(Box::new(Fake::new(script))))
     }
 
-    /// Whether a text can be written here, and if not, why. Loads nothing; reads the model's file once if it is to have a
-    /// checksum.
+    /// Returns whether a text can be generated here, and if not, why. Loads nothing. Reads the
+    /// model file once if `ModelConfig.sha256` is set.
     pub async fn availability(&self) -> Availability {
         match self.call(None, |backing, _| Ok(backing.availability())).await {
             Ok(availability) => availability,
@@ -94,40 +96,41 @@ impl Engine {
         }
     }
 
-    /// What the model runs on (or would), and what of it is in memory.
+    /// Returns the devices for the model, and whether the model and a decoder are in memory.
     pub async fn backend(&self) -> Result<Backend, LocketError> {
         self.call(None, |backing, _| backing.backend()).await
     }
 
-    /// Takes a model from the next call on: one that was imported after the engine was opened, or another one.
+    /// Sets the model for later calls: one imported after the engine was opened, or a replacement.
     pub async fn use_model(&self, model: ModelConfig) -> Result<(), LocketError> {
         self.call(None, |backing, _| backing.use_model(model)).await
     }
 
-    /// Keeps a text that the person wrote. When this returns, it is on disk.
+    /// Stores a text by the user. The text is on disk when the call returns.
     pub async fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
         self.call(None, |backing, _| backing.record(interaction)).await
     }
 
-    /// Everything recorded, real and synthetic, oldest first: in the order of their times. A record without a time stands behind
-    /// the one that was recorded before it.
+    /// Returns all records, real and synthetic, oldest first in the order of their times. A record
+    /// without a time follows the record stored before it.
     pub async fn history(&self) -> Result<Vec<Record>, LocketError> {
         self.call(None, |backing, _| backing.history()).await
     }
 
-    /// Removes the record with this id ([`Record::id`]) for good, and with a text of the person all synthetic texts, which were
-    /// written from it. Returns whether there was one. An augmentation in progress ends as cancelled.
+    /// Removes the record with this id ([`Record::id`]) permanently. If it is a text by the user,
+    /// all synthetic texts are removed too, because they derive from the user's texts. Returns
+    /// whether there was such a record. An augmentation in progress ends as cancelled.
     pub async fn forget(&self, id: u64) -> Result<bool, LocketError> {
         self.call(None, move |backing, _| backing.forget(id)).await
     }
 
-    /// The items that the person would likely meet next, best first.
+    /// Returns the items that the user is likely to interact with next, best first.
     pub async fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError> {
         self.call(None, |backing, _| backing.predict(request)).await
     }
 
-    /// Writes synthetic texts for the items predicted next and puts them in place of the earlier ones. Calls of
-    /// [`Engine::generate`] go first meanwhile. A stopped call is continued by the next one.
+    /// Generates synthetic texts for the items predicted next and replaces the earlier ones. Calls
+    /// of [`Engine::generate`] take precedence meanwhile. The next call continues a stopped one.
     #[uniffi::method(default(listener = None, cancellation = None))]
     pub async fn augment(
         &self,
@@ -139,8 +142,9 @@ impl Engine {
         self.call(cancellation, work).await
     }
 
-    /// Loads the model and what earlier processes have read of the person's history, so that a text like `request` begins at
-    /// once. To be called when it becomes likely that one will be wanted.
+    /// Loads the model and restores sessions: the KV state of the user's history that earlier
+    /// processes kept. A text like `request` then begins at once. Call this when a request becomes
+    /// likely.
     #[uniffi::method(default(cancellation = None))]
     pub async fn prewarm(
         &self,
@@ -150,7 +154,7 @@ impl Engine {
         self.call(cancellation, |backing, stop| backing.prewarm(request, stop)).await
     }
 
-    /// Writes a text, a title or a rating in the person's voice.
+    /// Generates a text, a title or a rating in the user's style.
     #[uniffi::method(default(listener = None, cancellation = None))]
     pub async fn generate(
         &self,
@@ -162,37 +166,39 @@ impl Engine {
         self.call(cancellation, work).await
     }
 
-    /// Everything the store holds, for its owner: JSON.
+    /// Returns the whole content of the store as JSON, for its owner.
     pub async fn export(&self) -> Result<String, LocketError> {
         self.call(None, |backing, _| backing.export()).await
     }
 
-    /// Keeps what an export holds and the store does not; all of it or nothing. Returns the number of new records.
+    /// Adds the records of an export that the store does not have yet; all of them or none. Returns
+    /// the number of new records.
     pub async fn import_export(&self, json: String) -> Result<u64, LocketError> {
         self.call(None, move |backing, _| backing.import(&json)).await
     }
 
-    /// Stops every call and deletes everything that was kept of the person. The engine is closed then.
+    /// Stops every call, deletes all data kept about the user, and closes the engine.
     pub async fn erase(&self) -> Result<(), LocketError> {
         let Some(backing) = self.close().await else { return Err(LocketError::closed()) };
         call(Arc::default(), None, move |_| backing.erase()).await
     }
 
-    /// Stops every call and closes the store, so that it can be opened again. What was recorded stays.
+    /// Stops every call and closes the store, so that it can be opened again. Records stay on disk.
     pub async fn shutdown(&self) {
         let backing = self.close().await;
         blocking::unblock(move || drop(backing)).await;
     }
 
-    /// Gives memory back. Returns at once: a call in progress ends first, and the next one loads what it needs again.
+    /// Frees memory. Returns at once: a call in progress ends first, and the next one reloads the
+    /// parts that it needs.
     pub fn release_memory(&self, level: MemoryLevel) {
         if let Ok(backing) = self.backing() {
             backing.release_memory(level);
         }
     }
 
-    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait, and can be cancelled. With a priority: only its
-    /// calls; those of the other go on meanwhile.
+    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait and can be cancelled.
+    /// With a priority, only its calls pause; calls of the other priority continue.
     #[uniffi::method(default(priority = None))]
     pub fn pause(&self, priority: Option<Priority>) {
         if let Ok(backing) = self.backing() {
@@ -200,7 +206,7 @@ impl Engine {
         }
     }
 
-    /// Goes on after [`Engine::pause`], with a priority only its calls.
+    /// Continues after [`Engine::pause`]; with a priority, only its calls.
     #[uniffi::method(default(priority = None))]
     pub fn resume(&self, priority: Option<Priority>) {
         if let Ok(backing) = self.backing() {
@@ -208,15 +214,16 @@ impl Engine {
         }
     }
 
-    /// Whether calls that begin later may use a GPU, where the model was opened for one. Not to be allowed where the system ends
-    /// apps that use it in the background.
+    /// Sets whether later calls may use a GPU, if the model was opened with one. Pass false where
+    /// the system ends apps that use a GPU in the background.
     pub fn allow_gpu(&self, allowed: bool) {
         if let Ok(backing) = self.backing() {
             backing.allow_gpu(allowed);
         }
     }
 
-    /// Sets how the device is: on a warm one calls take fewer threads and augmentation waits.
+    /// Sets the state of the device. On a warm device or with low power, calls use fewer threads
+    /// and augmentation waits.
     pub fn set_conditions(&self, thermal: Thermal, power: Power) {
         if let Ok(backing) = self.backing() {
             backing.set_conditions(thermal, power);

@@ -1,41 +1,42 @@
-//! The one error that apps see: stable cases, messages that say what to do.
+//! The one error type of the bindings: stable cases, with messages that name the remedy.
 
 use locket::{DeltaError, Error, KeyError, LlmError, PackError, StoreError};
 
-/// What went wrong. The cases are stable, the messages are for developers.
+/// An error of Locket. The cases are stable; the messages are for developers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 #[uniffi(flat_error)]
 pub enum LocketError {
-    /// The engine was opened without a model and none was given since. Predictions and history work without one.
+    /// The engine was opened without a model and has none yet. Predictions and history work without
+    /// one.
     #[error("{0}")]
     NoModel(String),
-    /// The engine was opened without a pack: there is nothing to predict from.
+    /// The engine was opened without a pack, so that there is nothing to predict from.
     #[error("{0}")]
     NoPack(String),
-    /// There is no file at the model's (or the adapter's) path. Import it first.
+    /// There is no file at the path of the model or its adapter. Import it first.
     #[error("{0}")]
     ModelMissing(String),
-    /// The model's or the adapter's file is damaged, does not have the checksum that it should, or is of a kind that llama.cpp
-    /// does not know. Import it again.
+    /// The file of the model or its adapter is damaged, has another checksum than expected, or is
+    /// of a kind that llama.cpp does not support. Import it again.
     #[error("{0}")]
     ModelUnusable(String),
-    /// Model and decoder would need more memory than there is. Nothing was loaded.
+    /// The model and the decoder would need more memory than there is. Nothing was loaded.
     #[error("{0}")]
     WouldNotFit(String),
-    /// The key is not the one that the store was made with. Nothing was touched.
+    /// The key is not the store's key. Nothing was changed.
     #[error("{0}")]
     WrongKey(String),
-    /// The store is open already, in another engine or another process.
+    /// The store is already open, in another engine or another process.
     #[error("{0}")]
     StoreLocked(String),
     /// The store's files are damaged or were tampered with.
     #[error("{0}")]
     StoreDamaged(String),
-    /// The store's `locket.key` is missing beside its data. Nothing was touched. Put the file back, or erase the store with
-    /// `eraseStore` and begin anew.
+    /// The store's `locket.key` is missing next to its data. Nothing was changed. Put the file
+    /// back, or erase the store with `eraseStore` (Python: `erase_store`) and start over.
     #[error("{0}")]
     KeyFileMissing(String),
-    /// The store lies where nothing can be written: it can be read, not changed.
+    /// The store is on read-only storage: it can be read but not changed.
     #[error("{0}")]
     StoreReadOnly(String),
     /// The store was written by a newer version of the app.
@@ -44,28 +45,32 @@ pub enum LocketError {
     /// The pack is missing, damaged, or built for another version.
     #[error("{0}")]
     PackUnusable(String),
-    /// A delta was not signed with the key, is damaged, or meant for another pack. The pack is as it was.
+    /// A delta is not signed with the key, is damaged, or belongs to another pack. The pack is
+    /// unchanged.
     #[error("{0}")]
     UpdateRefused(String),
-    /// An argument makes no sense; the message says which.
+    /// An argument is invalid; the message names it.
     #[error("{0}")]
     BadInput(String),
-    /// The deadline came before anything was written.
+    /// The deadline passed before any text was generated.
     #[error("{0}")]
     Deadline(String),
-    /// The call was cancelled. Nothing was kept of it.
+    /// The call was cancelled. The history is unchanged. Texts that a cancelled `augment` had
+    /// finished are kept for the next one.
     #[error("{0}")]
     Cancelled(String),
     /// The engine was shut down or erased.
     #[error("{0}")]
     Closed(String),
-    /// The app's own listener threw. The call was stopped.
+    /// The app's listener threw, and the call was stopped.
     #[error("{0}")]
     ListenerFailed(String),
-    /// The file system failed: full, or no permission.
+    /// A file system operation failed, for example because the disk is full or a permission is
+    /// missing.
     #[error("{0}")]
     Storage(String),
-    /// A fault of Locket's own, or one that no other case names. The next call starts afresh.
+    /// A bug in Locket, or an error without a case of its own. The next call starts from a clean
+    /// state.
     #[error("{0}")]
     Internal(String),
 }
@@ -135,7 +140,7 @@ fn store(error: &StoreError, what: String) -> LocketError {
         StoreError::Interaction(_) | StoreError::Export(_) | StoreError::NoRecord(_) => LocketError::BadInput(what),
         StoreError::Io { .. } | StoreError::Database(_) => LocketError::Storage(what),
         StoreError::Key(error) => key(error, what),
-        // Among them what a part says that does not pass its authentication.
+        // Also for parts of the store that fail their authentication.
         _ => LocketError::StoreDamaged(what),
     }
 }

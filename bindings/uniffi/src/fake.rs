@@ -1,4 +1,5 @@
-//! An engine for tests of apps: it keeps records in memory and writes what it was told to, without model, pack or files.
+//! An engine for tests of apps. It keeps records in memory and generates scripted texts, without a
+//! model, a pack or files.
 
 use std::{
     sync::{
@@ -20,29 +21,30 @@ use crate::{
     task::Stop,
 };
 
-/// What a fake engine does.
+/// The behaviour of a fake engine.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct FakeScript {
-    /// What it writes for every request, word by word.
+    /// Text that it generates for every request, word by word.
     #[uniffi(default = "A text that was not written by a model.")]
     pub text: String,
-    /// What it rates everything.
+    /// Rating that it returns for every rating request.
     #[uniffi(default = 5)]
     pub rating: u8,
-    /// What it predicts, in this order.
+    /// Ids of the items that it predicts, in this order.
     #[uniffi(default = [])]
     pub items: Vec<String>,
-    /// How long every word takes.
+    /// Time per word in milliseconds.
     #[uniffi(default = 0)]
     pub word_ms: u32,
-    /// What `availability` says.
+    /// Return value of `availability`.
     pub availability: Availability,
-    /// With what every call fails, to test what an app does then.
+    /// Error of every call that can fail, to test how an app handles it. `availability` is not
+    /// affected.
     #[uniffi(default)]
     pub fails: Option<Failure>,
 }
 
-/// The cases of [`LocketError`], to choose one.
+/// The case of [`LocketError`] that a fake engine fails with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Failure {
     /// [`LocketError::NoModel`]
@@ -83,11 +85,11 @@ pub enum Failure {
     ListenerFailed,
     /// [`LocketError::Storage`]
     Storage,
-    /// [`LocketError::Internal`], by a panic.
+    /// [`LocketError::Internal`], raised by a panic.
     Internal,
 }
 
-/// What the fake engine keeps, as a store would.
+/// The records of a fake engine, in place of a store.
 #[derive(Default)]
 struct Kept {
     entries: Vec<locket::Entry>,
@@ -100,7 +102,7 @@ impl Kept {
         self.next_id += 1;
     }
 
-    /// Oldest first.
+    /// Returns the entries oldest first.
     fn sorted(&self) -> Vec<locket::Entry> {
         let mut entries = self.entries.clone();
         history::sort_by_time(&mut entries, |e| e.record.interaction.time);
@@ -111,7 +113,7 @@ impl Kept {
 pub(crate) struct Fake {
     script: FakeScript,
     kept: Mutex<Kept>,
-    /// The foreground, the background.
+    /// Whether calls are paused: foreground, background.
     paused: [AtomicBool; 2],
 }
 
@@ -148,7 +150,7 @@ impl Fake {
             Some(Failure::Closed) => said(LocketError::Closed),
             Some(Failure::ListenerFailed) => said(LocketError::ListenerFailed),
             Some(Failure::Storage) => said(LocketError::Storage),
-            // Through the same net as a real one.
+            // The panic takes the same path as one in the real engine.
             Some(Failure::Internal) => panic!("the fake engine was told to fail like this"),
         }
     }
@@ -161,7 +163,8 @@ impl Fake {
         }
     }
 
-    /// Writes `text` as the item's phase, word by word.
+    /// Generates `text` word by word, as phase `phase` of item number `item`. Returns the number of
+    /// words.
     fn write(
         &self,
         priority: Priority,
@@ -189,7 +192,8 @@ impl Fake {
     }
 }
 
-/// A record as a store would keep it.
+/// Returns the record in the form in which a store keeps it: checked, with its time in
+/// milliseconds.
 fn usable(mut record: locket::Record) -> Result<locket::Record, LocketError> {
     if let Some(defect) = record.interaction.defect() {
         return Err(StoreError::Interaction(defect).into());
@@ -276,7 +280,7 @@ impl Backing for Fake {
             _ => self.script.text.clone(),
         };
         let task = request.task;
-        // As of the real engine: a plan would come first.
+        // As in the real engine, where a plan comes first.
         let phase = usize::from(CoreRequest::from(request).planned());
         let tokens = self.write(Priority::Foreground, (0, phase), &said, listener, stop)?;
         Ok(Written {

@@ -1,17 +1,18 @@
 //! Locket for Kotlin, Swift and Python, through UniFFI.
 //!
-//! The object model mirrors the engine's nouns. Everything that may take long is asynchronous and runs on threads of its own; a
-//! panic becomes [`LocketError::Internal`] and never crosses.
+//! The object model mirrors the engine's nouns. Every call that may take long is asynchronous and
+//! runs on the engine's own threads. A panic becomes [`LocketError::Internal`] and never crosses
+//! the language boundary.
 //!
-//! | module | what it is for |
+//! | module | contents |
 //! |---|---|
-//! | [`engine`] | the object that apps hold |
+//! | [`engine`] | the engine object |
 //! | [`calls`] | arguments and results of its calls |
-//! | [`records`] | texts of the person and for the person |
-//! | [`config`], [`status`] | what it is opened with; whether and on what it can write |
+//! | [`records`] | the user's texts and synthetic texts |
+//! | [`config`], [`status`] | configuration; whether and on which devices the engine can generate |
 //! | [`task`] | streams and cancellation |
-//! | [`update`] | newer packs |
-//! | [`error`], [`log`] | what went wrong, what happened |
+//! | [`update`] | pack updates |
+//! | [`error`], [`log`] | errors and logging |
 //! | [`fake`] | an engine for tests of apps |
 
 mod backing;
@@ -43,28 +44,28 @@ use std::sync::Arc;
 
 uniffi::setup_scaffolding!("locket");
 
-/// The version of this library.
+/// Returns the version of this library.
 #[uniffi::export]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// The folder with llama.cpp's kernels for every kind of processor, for a build with `cpu-variants`; on Android
-/// `ApplicationInfo.nativeLibraryDir`. To be called before the first model is loaded.
+/// Sets the folder with llama.cpp's kernels for every kind of CPU, for a build with `cpu-variants`.
+/// On Android this is `ApplicationInfo.nativeLibraryDir`. Call it before the first model is loaded.
 #[uniffi::export]
 pub fn set_kernel_dir(folder: String) {
     locket::kernels_in(folder);
 }
 
-/// Deletes everything that a store holds without its key: for a store whose key is lost, or whose files are damaged. Its engine must be
-/// closed. Files in the folder that are not the store's stay.
+/// Deletes the whole content of a store without its key, for a store with a lost key or damaged
+/// files. Its engine must be closed. Other files in the folder stay.
 #[uniffi::export]
 pub async fn erase_store(store_dir: String) -> Result<(), LocketError> {
     let erase = move |_: &task::Stop| Ok(locket::Store::erase_unopened(store_dir)?);
     task::call(Arc::default(), None, erase).await
 }
 
-/// A fresh random key of 32 bytes for a new store.
+/// Returns a new random key of 32 bytes for a new store.
 #[uniffi::export]
 pub fn generate_key() -> Result<Vec<u8>, LocketError> {
     Ok(locket::Key::generate()?.as_bytes().to_vec())

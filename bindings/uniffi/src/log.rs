@@ -1,4 +1,5 @@
-//! What llama.cpp and the engine log, for the app's own log. It names files and sizes, never texts.
+//! Forwards the log of llama.cpp and the engine to the app. It contains file names and sizes, never
+//! texts.
 
 use std::{
     fmt::Write,
@@ -11,29 +12,30 @@ use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry::
 
 use crate::ListenerError;
 
-/// How important a line of the log is.
+/// Severity of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum LogLevel {
-    /// Something failed.
+    /// A failure.
     Error,
-    /// Something is not as it should be.
+    /// An unexpected state.
     Warning,
-    /// What happens.
+    /// Progress of normal operation.
     Info,
     /// Details.
     Debug,
 }
 
-/// Told every line of the log, on any thread.
+/// A receiver of log lines. Its method is called on any thread.
 #[uniffi::export(with_foreign)]
 pub trait Logger: Send + Sync {
-    /// A line, and the part of the program that it comes from.
+    /// Receives one line, with the part of the program that it comes from as `target`.
     fn log(&self, level: LogLevel, target: String, message: String) -> Result<(), ListenerError>;
 }
 
 static LOGGER: RwLock<Option<(LevelFilter, Arc<dyn Logger>)>> = RwLock::new(None);
 
-/// Sends the log of this process to `logger`, from `level` up; without one nothing is logged. May be called again.
+/// Sends the log of this process to `logger`: lines at `level` and more severe ones. Without a
+/// logger, nothing is logged. May be called again.
 #[uniffi::export]
 pub fn set_logger(logger: Option<Arc<dyn Logger>>, level: LogLevel) {
     static INSTALLED: Once = Once::new();
@@ -45,7 +47,7 @@ pub fn set_logger(logger: Option<Arc<dyn Logger>>, level: LogLevel) {
     };
     *LOGGER.write().unwrap_or_else(PoisonError::into_inner) = logger.map(|logger| (level, logger));
     INSTALLED.call_once(|| {
-        // A host that is written in Rust may have a subscriber of its own; then that one gets the log.
+        // A Rust host may have a subscriber of its own, which then gets the log.
         let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Forward));
     });
 }
@@ -70,7 +72,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Forward {
             }
         });
         let target = metadata.target().to_owned();
-        // The log must not stop what it reports on, nor unwind into C.
+        // A failing logger must not stop the call that it reports on, nor unwind into C.
         let _ = catch_unwind(AssertUnwindSafe(|| logger.log(level, target, message.trim_end().to_owned())));
     }
 }

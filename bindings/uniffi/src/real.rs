@@ -1,4 +1,4 @@
-//! The real engine behind the calls.
+//! The real engine, as the implementation of the calls.
 
 use std::{
     io,
@@ -22,13 +22,14 @@ pub(crate) struct Real {
     model: Mutex<Chosen>,
 }
 
-/// The model that the app named.
+/// The model that the app chose.
 #[derive(Default)]
 struct Chosen {
     config: Option<ModelConfig>,
-    /// Whether the engine has it: a file that was not there yet may be there now.
+    /// Whether the engine has the model. Otherwise the next call tries again, since a missing file
+    /// may have arrived.
     taken: bool,
-    /// What its file's checksum is, once it was asked.
+    /// SHA-256 of the model file, once computed.
     checksum: Option<String>,
 }
 
@@ -36,7 +37,7 @@ impl Real {
     pub(crate) fn open(config: EngineConfig, key: &[u8]) -> Result<Self, LocketError> {
         let EngineConfig { store_dir, pack_path, model, user_id, threads, session_bytes } = config;
         check(model.as_ref())?;
-        // The pack first: where it cannot be opened no store is made.
+        // Opens the pack first: if that fails, no store is created.
         let pack = pack_path.map(Pack::open).transpose()?;
         let mut engine = Engine::open(store_dir, &Key::try_from(key)?)?;
         if let Some(pack) = pack {
@@ -54,7 +55,7 @@ impl Real {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that the engine has the model that the app named.
+    /// Ensures that the engine has the model that the app chose, if any.
     fn need_model(&self) -> Result<(), LocketError> {
         let mut chosen = self.chosen();
         if let (false, Some(config)) = (chosen.taken, &chosen.config) {
@@ -75,7 +76,7 @@ impl Real {
     }
 }
 
-/// An export's JSON, as `export` gives it.
+/// Parses the JSON of an export.
 pub(crate) fn read_export(json: &str) -> Result<Export, LocketError> {
     serde_json::from_str(json).map_err(|e| LocketError::BadInput(format!("not an export of Locket: {e}")))
 }
@@ -104,7 +105,7 @@ impl Backing for Real {
         }
         let adapter = config.adapter_path.as_ref().map(PathBuf::from);
         let loaded = self.engine.in_memory().0;
-        // What is loaded already does not need to be there once more.
+        // A loaded model already has its memory.
         let allowed = config.max_memory_bytes.or(loaded.then_some(u64::MAX));
         let decoder = locket::WriteOptions::default().decoder();
         match llm::would_fit(&config.path, adapter.as_deref(), allowed, &decoder) {

@@ -1,68 +1,68 @@
-//! What a person wrote, and what was written for them, as apps see it.
+//! The user's texts and the synthetic texts, as apps see them.
 
 use locket::ReasoningPath;
 
-/// One text by one person about one item.
+/// A text about one item, with its metadata.
 #[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
 pub struct Interaction {
-    /// The item's id, unique in its catalogue.
+    /// Id of the item, unique in its catalogue.
     pub item: String,
-    /// What the person wrote.
+    /// The text.
     #[uniffi(default)]
     pub text: String,
-    /// The headline that the person gave it.
+    /// Headline of the text.
     #[uniffi(default)]
     pub title: Option<String>,
-    /// The person's rating, 1 to 5.
+    /// The user's rating, 1 to 5.
     #[uniffi(default)]
     pub rating: Option<f32>,
-    /// The item's own name.
+    /// Name of the item.
     #[uniffi(default)]
     pub item_title: Option<String>,
-    /// The item's category.
+    /// Category of the item.
     #[uniffi(default)]
     pub category: Option<String>,
-    /// When it was written, in milliseconds since 1970-01-01 UTC.
+    /// Time of writing, in milliseconds since 1970-01-01 UTC.
     #[uniffi(default)]
     pub time_ms: Option<i64>,
 }
 
-/// An interaction in the history, and where it comes from.
+/// An interaction in the history, with its origin.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Record {
-    /// The number that the store gave it, for `forget`. Never used again in this store.
+    /// Id of the record, for `forget`. The store assigns it and never reuses it.
     pub id: u64,
     /// The interaction.
     pub interaction: Interaction,
-    /// Whether the engine wrote it.
+    /// Whether the engine generated it.
     pub synthetic: bool,
-    /// The plan that a synthetic text follows.
+    /// The plan of a synthetic text.
     pub plan: Option<Plan>,
 }
 
-/// A text that the engine wrote for an item that the person may meet.
+/// A text that the engine generated for an item that the user is likely to interact with.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct SyntheticText {
     /// The text and its item.
     pub interaction: Interaction,
-    /// The plan that it follows.
+    /// The plan of the text.
     pub plan: Option<Plan>,
 }
 
-/// The short plan in front of a text: how the person feels, sounds, how much they write, and on what.
+/// The short plan before a text: rating, tone, length and points.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Plan {
-    /// 1 to 5.
+    /// Rating, 1 to 5.
     pub stars: u8,
-    /// How it sounds.
+    /// Tone of the text.
     pub tone: Tone,
-    /// How much is written.
+    /// Length of the text.
     pub length: Length,
-    /// Up to three things to mention.
+    /// Up to three points to mention.
     pub points: Vec<String>,
 }
 
-/// How a text sounds.
+/// Tone of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Tone {
     /// Delighted, with exclamation marks.
@@ -77,7 +77,7 @@ pub enum Tone {
     Angry,
 }
 
-/// How much is written.
+/// Length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum Length {
     /// Up to 12 words.
@@ -86,7 +86,7 @@ pub enum Length {
     Short,
     /// Up to 100 words.
     Medium,
-    /// More.
+    /// More than 100 words.
     Long,
 }
 

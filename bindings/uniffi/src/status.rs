@@ -1,70 +1,70 @@
-//! Whether a text can be written here, and on what: to be asked before a button is shown.
+//! Whether and on which devices the engine can generate text. Apps check this before they offer it.
 
 use locket::internals::llm;
 
-/// Whether a text can be written, and if not, why.
+/// Whether a text can be generated, and if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Enum)]
 pub enum Availability {
-    /// It can.
+    /// A text can be generated.
     Available {
-        /// Bytes that model and decoder will take together.
+        /// Number of bytes that the model and the decoder need together.
         needed_bytes: u64,
     },
-    /// The engine was opened without a model.
+    /// The engine has no model.
     NoModel,
     /// There is no file at this path.
     ModelMissing {
-        /// The model's or the adapter's path.
+        /// Path of the model or the adapter.
         path: String,
     },
-    /// The file is damaged or of a kind that cannot be used.
+    /// The file is damaged or of an unsupported kind.
     ModelUnusable {
-        /// What is wrong with it.
+        /// Description of the problem.
         reason: String,
     },
-    /// The file does not have the checksum that it should: it was cut off, or it is another one.
+    /// The file does not have the expected checksum: it is incomplete, or it is another file.
     BadChecksum {
-        /// The SHA-256 that the app named.
+        /// The SHA-256 in `ModelConfig`.
         expected: String,
-        /// The file's.
+        /// The SHA-256 of the file.
         actual: String,
     },
     /// There is not enough memory.
     WouldNotFit {
-        /// Bytes that model and decoder would take together.
+        /// Number of bytes that the model and the decoder would need together.
         needed_bytes: u64,
-        /// Bytes that there are.
+        /// Number of bytes that they may use.
         allowed_bytes: u64,
     },
     /// The engine was shut down or erased.
     Closed,
 }
 
-/// Something that a model can run on.
+/// A device that a model can run on.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Device {
-    /// Such as `CPU`, `Vulkan0` or `Metal`.
+    /// Name of the device, such as `CPU`, `Vulkan0` or `Metal`.
     pub name: String,
-    /// Its maker's name for it.
+    /// The manufacturer's name for the device.
     pub description: String,
-    /// Whether it is a GPU.
+    /// Whether the device is a GPU.
     pub gpu: bool,
-    /// Bytes of memory that it says are free; 0 if it does not say.
+    /// Number of free bytes of memory that the device reports; 0 if it reports none.
     pub free_bytes: u64,
 }
 
-/// What the model runs on, and what of it is in memory.
+/// The devices for the model, and the parts of it that are in memory.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Backend {
-    /// Everything that this build found here.
+    /// All devices that this build found.
     pub devices: Vec<Device>,
-    /// Layers that run on a GPU; 0 runs on the processor.
+    /// Number of layers on a GPU; 0 means that the model runs on the CPU.
     pub gpu_layers: u32,
-    /// Why no GPU is used; none if one is.
+    /// Reason for not using a GPU; absent if one is used.
     pub reason_no_gpu: Option<String>,
     /// Whether the model is in memory.
     pub model_loaded: bool,
-    /// Whether a decoder is.
+    /// Whether a decoder is in memory.
     pub decoder_loaded: bool,
 }
 

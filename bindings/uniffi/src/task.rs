@@ -1,4 +1,4 @@
-//! Calls off the app's threads: how they are stopped, and who is told what they write.
+//! Calls on threads of their own: cancellation, and listeners for the generated text.
 
 use std::{
     iter,
@@ -15,49 +15,52 @@ use locket::{Event, internals::llm::guarded};
 
 use crate::LocketError;
 
-/// Stops the calls that it was given to, between two tokens. The engine stays usable.
+/// A handle that stops the calls it was passed to, between two tokens. The engine stays usable.
 ///
-/// Kotlin and Python stop a call by cancelling its coroutine or task; this is for Swift and for callbacks.
+/// Kotlin and Python can also stop a call by cancelling its coroutine or task. This type is for
+/// Swift and for callbacks.
 #[derive(Debug, Default, uniffi::Object)]
 pub struct Cancellation(Arc<AtomicBool>);
 
 #[uniffi::export]
 impl Cancellation {
-    /// One that was not used yet.
+    /// Creates a handle that is not cancelled.
     #[uniffi::constructor]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stops the calls, those that begin later too.
+    /// Stops the calls, including later ones with this handle.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was used.
+    /// Returns whether `cancel` was called.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Part of what is being written.
+/// A chunk of the generated text.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Piece {
-    /// 0 for the plan if there is one, then what was asked for; of an augmentation the plan, the title and the text.
+    /// Index of the output phase. In a `generate` call, 0 is the plan if there is one, and the
+    /// requested output comes next. In an `augment` call, 0 is the plan, 1 the title and 2 the
+    /// text.
     pub phase: u32,
-    /// Which of the items of an augmentation; else 0.
+    /// Index of the item in an `augment` call; 0 otherwise.
     pub item: u32,
-    /// Whole characters. The pieces of a phase, one after the other, are its text.
+    /// Whole characters. The texts of a phase's chunks, concatenated, are its output.
     pub text: String,
 }
 
-/// What a listener's exception becomes.
+/// An exception of a listener.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum ListenerError {
     /// The listener threw.
     #[error("the listener failed: {reason}")]
     Failed {
-        /// What it said.
+        /// Message of the exception.
         reason: String,
     },
 }
@@ -68,18 +71,20 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
     }
 }
 
-/// Told what is written while it is written, on a thread of the call's own: the writing does not wait for it, the call's
-/// result does. An exception stops the call.
+/// A listener for text while it is generated. It runs on a thread of its own: decoding does not
+/// wait for it, but the call's result does. An exception stops the call.
 #[uniffi::export(with_foreign)]
 pub trait TextListener: Send + Sync {
-    /// All that is new, in order: one piece as a rule, more if the listener took longer than the next one.
+    /// Receives the new chunks in order: usually one, more if the previous call of the listener
+    /// took longer than the next chunk.
     fn on_pieces(&self, pieces: Vec<Piece>) -> Result<(), ListenerError>;
 }
 
-/// Most pieces that a listener is told at once: what crosses the border stays small.
+/// Maximum number of chunks per call of a listener. It bounds the data that crosses the language
+/// boundary at once.
 const MOST_PIECES: usize = 64;
 
-/// Everything that can stop a call.
+/// The flags that can stop a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop(Vec<Arc<AtomicBool>>);
 
@@ -92,8 +97,8 @@ impl Stop {
         if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Runs `work` with a handler of its events that passes pieces on and stops when it is to. Every piece has been told when it
-    /// returns.
+    /// Runs `work` with an event handler that passes chunks to `listener` and breaks once a flag is
+    /// set. The listener has received every chunk when this returns, unless it failed.
     pub(crate) fn listen<T>(
         &self,
         listener: Option<&dyn TextListener>,
@@ -103,7 +108,7 @@ impl Stop {
         let (pieces, news) = channel();
         thread::scope(|scope| {
             let telling = scope.spawn(|| guarded(|| tell(listener, news)));
-            // A listener that fails drops its end.
+            // A listener that fails drops its end of the channel.
             let result = work(&mut |event| {
                 let text = event.piece.to_owned();
                 let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
@@ -117,7 +122,7 @@ impl Stop {
     }
 }
 
-/// Tells `listener` what comes, until nothing more can come.
+/// Passes chunks to `listener` until the channel closes.
 fn tell(listener: &dyn TextListener, news: Receiver<Piece>) -> Result<(), ListenerError> {
     while let Ok(first) = news.recv() {
         listener.on_pieces(iter::once(first).chain(news.try_iter()).take(MOST_PIECES).collect())?;
@@ -125,7 +130,7 @@ fn tell(listener: &dyn TextListener, news: Receiver<Piece>) -> Result<(), Listen
     Ok(())
 }
 
-/// Sets its flag when the call's future is dropped: that is how a cancelled coroutine arrives here.
+/// Sets its flag when the call's future is dropped, as it is when a coroutine is cancelled.
 struct Abandoned(Arc<AtomicBool>);
 
 impl Drop for Abandoned {

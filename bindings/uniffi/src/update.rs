@@ -1,12 +1,13 @@
-//! Packs brought up to date by signed deltas.
+//! Pack updates by signed deltas.
 
 use std::{path::Path, sync::Arc};
 
 use crate::{Cancellation, LocketError, task};
 
-/// Turns the pack at `pack` into the one that `delta` (a file that `locket pack diff` made) leads to, if it was signed by the holder
-/// of `public_key`, 32 bytes, and made from this very pack. The file is the old pack or the whole new one at every moment; an
-/// engine that is open goes on with the old one until it is opened again. Returns the new pack's SHA-256.
+/// Updates the pack file at `pack` with the file `delta`, made by `locket pack diff`. The delta
+/// must be signed with the secret key of `public_key` (32 bytes) and made from this very pack. At
+/// every moment the file is the old pack or the whole new one. An open engine continues with the
+/// old pack until it is opened again. Returns the new pack's SHA-256.
 #[uniffi::export(default(cancellation = None))]
 pub async fn update_pack(
     pack: String,

@@ -1,4 +1,4 @@
-//! Whose texts are like the person's own.
+//! Author-style ranking: similarity of retrieved texts to the user's own style.
 
 use super::retriever::Neighbour;
 use crate::{
@@ -6,27 +6,28 @@ use crate::{
     text,
 };
 
-/// What words in common with the request count beside style, and what a text loses for each factor of e in length.
+/// Weight of the word score relative to style, and the penalty per factor of e in length.
 const WORDS: f64 = 0.5;
 const LENGTH: f64 = 0.25;
 
-/// How a person writes.
+/// Style and mean length of the user's history.
 pub(super) struct AuthorStyle {
     style: Style,
     words: f64,
 }
 
 impl AuthorStyle {
-    /// `None` of nothing.
+    /// Returns the author style of `own`, or `None` if `own` has no words.
     pub(super) fn of(own: &[&str]) -> Option<Self> {
         let words: usize = own.iter().map(|text| text::words(text).count()).sum();
         (words > 0).then(|| Self { style: style(&own.join(" ")), words: words as f64 / own.len() as f64 })
     }
 
-    /// Scores by style, words and length together, style and words as shares of the best one's.
+    /// Scores texts by style, words and length. Style and word scores are shares of the best
+    /// candidate's.
     pub(super) fn weigh(&self, found: &mut [Neighbour<'_>]) {
         let alike: Vec<f64> = found.iter().map(|n| cosine(&style(n.text.text), &self.style)).collect();
-        // Of nothing in common, or of less than nothing (BM25 may be below 0), no share.
+        // A share is 0 if the best score is not positive: BM25 may be negative.
         let share = |of: f64, best: f64| if best > 0.0 { of / best } else { 0.0 };
         let best_words = found.iter().map(|n| n.score).fold(0.0, f64::max);
         let best_alike = alike.iter().copied().fold(0.0, f64::max);
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(ranked(&own, &[(one, 2.0), (other, 0.0)])[0], one);
         let long = [one; 12].join(" ");
         assert_eq!(ranked(&own, &[(&long, 0.0), (one, 0.0)])[0], one);
-        // BM25 of a word that most texts have is below 0.
+        // BM25 of a word in most texts is negative.
         assert_eq!(ranked(&own, &[(&long, -1.0), (one, -1.0)])[0], one);
     }
 

@@ -1,12 +1,13 @@
-//! BM25 as the PGraphRAG benchmark ranks with it.
+//! BM25 as the PGraphRAG benchmark computes it.
 
 use std::collections::HashMap;
 
 use crate::text;
 
-/// BM25Okapi (Robertson & Zaragoza 2009; k1 = 1.5, b = 0.75) fitted on a handful of candidates. A term in more
-/// than half of them would get a negative weight and gets a quarter of the mean weight instead, as in
-/// the `rank_bm25` package that the benchmark uses.
+/// BM25Okapi (Robertson & Zaragoza 2009; k1 = 1.5, b = 0.75), fitted on a handful of candidates.
+///
+/// A term in more than half of the candidates would get a negative weight. It gets a quarter of the
+/// mean weight instead, as in the `rank_bm25` package that the benchmark uses.
 pub struct Bm25<'d> {
     frequencies: Vec<HashMap<&'d str, f64>>,
     lengths: Vec<f64>,
@@ -42,7 +43,7 @@ impl<'d> Bm25<'d> {
         Self { frequencies, lengths, mean_length, idf }
     }
 
-    /// The score of every document for a tokenised query. Length: the number of documents.
+    /// Returns the score of every document for a tokenised query. Length: the number of documents.
     pub fn scores(&self, query: &[String]) -> Vec<f64> {
         self.frequencies
             .iter()
@@ -59,7 +60,7 @@ impl<'d> Bm25<'d> {
     }
 }
 
-/// The score of each (title, text) for `query`, fitted on just these texts.
+/// Returns the score of each (title, text) pair for `query`, fitted on these texts alone.
 pub fn score_texts<'t>(texts: impl Iterator<Item = (&'t str, &'t str)>, query: &str) -> Vec<f64> {
     let query: Vec<String> = text::words(query).collect();
     if query.is_empty() {
@@ -85,7 +86,7 @@ mod tests {
         let scores = Bm25::new(&documents).scores(&split("windy london"));
         assert!((scores[1] - 0.937_294_2).abs() < 1e-6, "{scores:?}");
         assert_eq!((scores[0], scores[2]), (0.0, 0.0));
-        // A term in every document: the floor keeps its sign, as the package does.
+        // For a term in every document, the floor keeps its sign, as in the package.
         let documents = ["a b c c", "a b d", "a e"].map(split);
         let scores = Bm25::new(&documents).scores(&split("a c b"));
         for (have, want) in scores.iter().zip([0.578_759_5, -0.092_425_89, -0.054_368_17]) {

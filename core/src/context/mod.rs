@@ -1,4 +1,5 @@
-//! From a person and a pack to the material of a prompt: what the graph and retrieval contribute.
+//! Retrieval context: the prompt inputs that the graph and retrieval contribute for one user and
+//! one pack.
 
 mod author_style;
 pub mod bm25;
@@ -20,23 +21,24 @@ use crate::{
     prompt::{Ask, Example, PromptInputs, Task},
 };
 
-/// The item that is to be written on.
+/// The item to write about.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Target<'a> {
-    /// Its id.
+    /// The item's id.
     pub item: &'a str,
-    /// Its name, where the caller knows one that the pack does not.
+    /// The item's name, for items that the pack has no name for.
     pub item_title: Option<&'a str>,
     /// The title of the text, if given.
     pub title: Option<&'a str>,
     /// The text, if given.
     pub text: Option<&'a str>,
-    /// How much to write, if asked for ([`Ask::length`]).
+    /// Requested length, if any ([`Ask::length`]).
     pub length: Option<Length>,
 }
 
 impl<'a> Target<'a> {
-    /// What an evaluated task gives: of the true interaction only what the task does not ask for.
+    /// Returns the target of an evaluated task: the given parts of the true interaction, without
+    /// the part that the task asks for.
     pub fn of(interaction: &'a Interaction, task: Task) -> Self {
         let title = interaction.title.as_deref();
         let text = Some(interaction.text.as_str());
@@ -49,22 +51,23 @@ impl<'a> Target<'a> {
         Self { item: &interaction.item, item_title: interaction.item_title.as_deref(), title, text, length: None }
     }
 
-    /// The words that retrieval searches with: what is given of the text.
+    /// Returns the search words for retrieval: the given title and text.
     pub fn query(&self) -> String {
         [self.title, self.text].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Number of other people's texts in a prompt, as in the PGraphRAG benchmark.
+/// Number of retrieved texts in a prompt, as in the PGraphRAG benchmark.
 pub const NEIGHBOURS: usize = 4;
 
-/// The same for a synthetic interaction, of which several are written for one text.
+/// Number of retrieved texts in the prompt of a synthetic interaction. It is lower because each
+/// generated text needs several synthetic ones.
 pub const SYNTHETIC_NEIGHBOURS: usize = 2;
 
-/// Number of texts that say how people write.
+/// Maximum number of impostor texts, which represent the style of other authors.
 const IMPOSTORS: usize = 64;
 
-/// What a pack knows about one person's request.
+/// A builder of prompt inputs from one pack for one user.
 pub struct ContextBuilder<'a> {
     pack: &'a Pack,
     me: Option<u64>,
@@ -72,12 +75,13 @@ pub struct ContextBuilder<'a> {
 }
 
 impl<'a> ContextBuilder<'a> {
-    /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
+    /// Creates a builder. `me` is the user's [author key](crate::pack::author_key), if their texts
+    /// may be in the pack.
     pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
         Self { pack, me, by_words: false }
     }
 
-    /// Looks for texts by their words alone, whoever they sound like: the PGraphRAG benchmark's way.
+    /// Retrieves texts by their words alone, without author style, as in the PGraphRAG benchmark.
     pub fn by_words(self) -> Self {
         Self { by_words: true, ..self }
     }
@@ -86,14 +90,16 @@ impl<'a> ContextBuilder<'a> {
         Retriever::new(self.pack, self.me)
     }
 
-    /// An item's name: the pack's, else the caller's.
+    /// Returns the item's name: the pack's, else the caller's.
     pub fn item_title(&self, target: &Target<'_>) -> Option<String> {
         let known = self.pack.find(target.item).and_then(|n| self.pack.item_title(n));
         known.or(target.item_title).map(str::to_owned)
     }
 
-    /// Other people's texts for the target: on the item itself, else on the items most alike. If there is a text in `own`, of those
-    /// that the person wrote, texts that sound like it.
+    /// Returns up to `k` texts by other users on the target item, or on the most similar items if
+    /// it has none.
+    ///
+    /// If `own`, the user's history, is not empty, texts in a similar style rank first.
     pub fn neighbours(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
         let on_item = self.on_item(target, own, k);
         if k == 0 || !on_item.is_empty() {
@@ -105,16 +111,18 @@ impl<'a> ContextBuilder<'a> {
         self.retriever().like(own).on_similar(self.pack.find(target.item), &words, k)
     }
 
-    /// Of those only what is on the item itself.
+    /// Returns the same, but only for texts on the target item itself.
     fn on_item(&self, target: &Target<'_>, own: &[&str], k: usize) -> Vec<Neighbour<'a>> {
-        // Ranking takes time even to take none.
+        // Skips ranking when k == 0.
         let number = self.pack.find(target.item).filter(|_| k > 0);
         number.map(|n| self.retriever().like(own).on_item(n, &target.query(), k)).unwrap_or_default()
     }
 
-    /// The material for writing on `target`. `history`: the person's texts as they stand in the prompt; `neighbours`:
-    /// how many of other people's texts to look for. ContrastBranch a text by the person, texts on other items than this one only make
-    /// another text less like theirs: they are left out.
+    /// Returns the prompt inputs for writing about `target`.
+    ///
+    /// `history` holds the user's texts as they appear in the prompt. `neighbours` is the number of
+    /// other users' texts to retrieve. If the history holds a text by the user, texts on other
+    /// items are filtered: they make the output less like the user's.
     pub fn material(
         &self,
         task: Task,
@@ -131,7 +139,7 @@ impl<'a> ContextBuilder<'a> {
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
         let mut material = PromptInputs { task, reasoning, history, ask, impostors, ..PromptInputs::default() };
-        // Behind a text that is given, what others say to it matters, not how.
+        // If the text is given, the content of other users' texts matters and their style does not.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
         let only_on_item = task == Task::Text && material.own().next().is_some();
@@ -145,8 +153,8 @@ impl<'a> ContextBuilder<'a> {
         material
     }
 
-    /// Notes what nothing that is written may repeat: everything that others wrote about the target, and the proper names in that and
-    /// in the texts that the prompt shows.
+    /// Collects the texts and names that no output may repeat: all texts by other users on the
+    /// target, and the proper names in these and in the retrieved texts.
     fn reserve(&self, material: &mut PromptInputs, target: &Target<'_>) {
         let (item, retriever) = (self.pack.find(target.item), self.retriever());
         let on_item: Vec<PublicText<'_>> = item.into_iter().flat_map(|item| retriever.by_others(item)).collect();
@@ -160,7 +168,8 @@ impl<'a> ContextBuilder<'a> {
         material.names = names;
     }
 
-    /// What tells whether a text is about `item` and not about one that the person wrote about: all that is known of each.
+    /// Returns the topics that separate `item` from the items in `history`, built from all known
+    /// texts about each item.
     pub fn topics(&self, item: ItemId, history: &[Interaction]) -> Topics {
         let known = |item: ItemId| {
             let name = [self.pack.item_title(item), self.pack.category(item)];
@@ -176,7 +185,7 @@ impl<'a> ContextBuilder<'a> {
         Topics::new(&known(item), &others, |word| self.pack.idf(word))
     }
 
-    /// Texts by other people on items that lie evenly in the pack, one of each.
+    /// Returns texts by other users on items spread evenly over the pack, at most one per item.
     fn impostors(&self) -> Vec<String> {
         let items = self.pack.items();
         let step = items.div_ceil(IMPOSTORS).max(1);
@@ -186,7 +195,7 @@ impl<'a> ContextBuilder<'a> {
         spread.filter_map(text).take(IMPOSTORS).collect()
     }
 
-    /// The material for a synthetic interaction with `item`, in the voice of `history`.
+    /// Returns the prompt inputs for a synthetic interaction with `item` in the style of `history`.
     pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> PromptInputs {
         let target = Target { item: self.pack.item(item), ..Target::default() };
         let mut material = self.material(Task::Synthetic, true, history, &target, NEIGHBOURS);
@@ -194,7 +203,8 @@ impl<'a> ContextBuilder<'a> {
         material
     }
 
-    /// Words about the target that may be seen: its name and other people's texts on it.
+    /// Returns the words about the target that an evaluation may use: its name and up to 20 texts
+    /// by other users on it.
     pub fn target_words(&self, target: &Target<'_>) -> String {
         let mut words = self.item_title(target).unwrap_or_default();
         for n in self.pack.find(target.item).map(|n| self.retriever().others(n)).unwrap_or_default().iter().take(20) {
@@ -205,19 +215,20 @@ impl<'a> ContextBuilder<'a> {
     }
 }
 
-/// Weight of an interaction in a query: what a person disliked says less about what they will meet.
+/// Returns the weight of an interaction in a query. Disliked items count half: they predict less.
 fn weight(interaction: &Interaction) -> f32 {
     if interaction.stars().is_some_and(|s| s <= 2) { 0.5 } else { 1.0 }
 }
 
-/// A person's history, the latest last, as a graph query; items that the pack does not know are left out.
+/// Returns the graph query for a user's history, the latest interaction last. Items that are not in
+/// the pack are filtered.
 pub fn query(pack: &Pack, history: &[Interaction]) -> Query<'static> {
     let recency = recency_weights(history.len(), pack.meta().mixture.recency);
     let history = history.iter().zip(recency).filter_map(|(i, r)| Some((pack.find(&i.item)?, weight(i) * r))).collect();
     Query { history, ..Query::default() }
 }
 
-/// The same of everything recorded, synthetic interactions with their own weight.
+/// Returns the graph query for all records; synthetic interactions have a weight of their own.
 pub fn query_records(pack: &Pack, records: &[Record], synthetic_weight: f32) -> Query<'static> {
     let (synthetic, real): (Vec<&Record>, Vec<&Record>) = records.iter().partition(|r| r.is_synthetic());
     let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction.clone()).collect();
@@ -229,7 +240,8 @@ pub fn query_records(pack: &Pack, records: &[Record], synthetic_weight: f32) -> 
     query
 }
 
-/// The `k` likeliest items that somebody has written about (only those can be grounded).
+/// Returns the `k` most likely items with at least one text in the pack. Other items have no
+/// retrieval context.
 pub fn predict_written(pack: &Pack, predictor: &Predictor<'_>, query: &Query<'_>, k: usize) -> Vec<ItemId> {
     let ranked = predictor.predict(query, pack.items());
     ranked.into_iter().map(|p| p.item).filter(|&i| pack.texts(i).len() > 0).take(k).collect()

@@ -1,27 +1,29 @@
-//! Which of other people's texts ground a new one: BM25 over the texts on the target item, and over
-//! those on similar items where the target has none; of a person who is known to write, those that
-//! sound like them.
+//! Retrieval of other users' texts for a prompt.
+//!
+//! BM25 ranks the texts on the target item, or the texts on similar items if the target has none.
+//! For a user with history, the ranking adds author style.
 
 use std::collections::HashSet;
 
 use super::{author_style::AuthorStyle, bm25::score_texts};
 use crate::pack::{ItemId, Pack, PublicText};
 
-/// At most this many texts are ranked; a blockbuster's are sampled evenly.
+/// Maximum number of ranked texts. The texts of very popular items are sampled evenly.
 const MAX_CANDIDATES: usize = 400;
 
 /// A retrieved text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Neighbour<'a> {
-    /// The item it is about.
+    /// The item that the text is about.
     pub item: ItemId,
     /// The text with its author and stars.
     pub text: PublicText<'a>,
-    /// Score within its candidates: BM25, or with [`Retriever::like`] that together with style and length.
+    /// Score among its candidates: BM25, or with [`Retriever::like`] BM25 combined with style and
+    /// length.
     pub score: f64,
 }
 
-/// Retrieval over one pack on behalf of one person, whose own texts are never returned.
+/// A retriever over one pack for one user. The user's own texts are never returned.
 pub struct Retriever<'a> {
     pack: &'a Pack,
     me: Option<u64>,
@@ -29,23 +31,24 @@ pub struct Retriever<'a> {
 }
 
 impl<'a> Retriever<'a> {
-    /// `me` is the person's [author key](crate::pack::author_key), if their texts may be in the pack.
+    /// Creates a retriever. `me` is the user's [author key](crate::pack::author_key), if their
+    /// texts may be in the pack.
     pub fn new(pack: &'a Pack, me: Option<u64>) -> Self {
         Self { pack, me, habit: None }
     }
 
-    /// Ranks texts by how much they are like what the person has written, `own`, in style and length, and not by the words
-    /// of the query alone. Without a text of the person as before.
+    /// Ranks texts by their similarity to the user's history `own` in style and length, in addition
+    /// to the words of the query. An empty `own` leaves the ranking as it is.
     pub fn like(self, own: &[&str]) -> Self {
         Self { habit: AuthorStyle::of(own), ..self }
     }
 
-    /// The `k` texts by other people on `item` that match `query` best, best first.
+    /// Returns the `k` texts by other users on `item` that match `query` best, best first.
     pub fn on_item(&self, item: ItemId, query: &str, k: usize) -> Vec<Neighbour<'a>> {
         self.rank(self.others(item), query, k)
     }
 
-    /// The same over the items most alike to `query` in content; `except` is left out.
+    /// Returns the same for the items most similar to `query` in content. `except` is filtered.
     pub fn on_similar(&self, except: Option<ItemId>, query: &str, k: usize) -> Vec<Neighbour<'a>> {
         let row = self.pack.content_of(query);
         let content = self.pack.content();
@@ -56,20 +59,21 @@ impl<'a> Retriever<'a> {
             .filter(|(_, cosine)| *cosine > 0.0)
             .collect();
         alike.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        // Away from the item words mislead a small model, but who writes like the person does so anywhere.
+        // On other items, matching words mislead a small model. A similar author's style carries
+        // over.
         let (items, query) = if self.habit.is_some() { (MAX_CANDIDATES, "") } else { (2 * k, query) };
         let texts = alike.iter().take(items).flat_map(|&(item, _)| self.others(item)).take(MAX_CANDIDATES).collect();
         self.rank(texts, query, k)
     }
 
-    /// All texts by other people on `item`, at most 400, evenly sampled.
+    /// Returns the texts by other users on `item`, at most 400, evenly sampled.
     pub fn others(&self, item: ItemId) -> Vec<(ItemId, PublicText<'a>)> {
         let all: Vec<_> = self.by_others(item).map(|t| (item, t)).collect();
         let step = all.len().div_ceil(MAX_CANDIDATES).max(1);
         all.into_iter().step_by(step).collect()
     }
 
-    /// Texts by other people on `item`, as they stand in the pack.
+    /// Returns the texts by other users on `item`, in the order of the pack.
     pub(crate) fn by_others(&self, item: ItemId) -> impl Iterator<Item = PublicText<'a>> {
         let me = self.me;
         self.pack.texts(item).filter(move |t| Some(t.author) != me && !t.text.is_empty())
@@ -84,7 +88,7 @@ impl<'a> Retriever<'a> {
         }
         // A stable sort: equal scores keep the pack's order.
         ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
-        // The same words a second time say nothing new.
+        // Skips exact duplicates.
         let mut seen = HashSet::new();
         ranked.retain(|n| seen.len() < k && seen.insert(n.text.text));
         ranked

@@ -1,18 +1,19 @@
-//! Which of the person's own texts stand in a prompt, when there are more than it can hold.
+//! History selection: the user's texts for a prompt, if there are more than it can hold.
 //!
-//! Two wishes pull apart: texts that match the request help most, and a beginning that is the same for every request need not be
-//! read again (its KV state is kept). So most places go to a base that does not depend on the request, chosen by marginal value:
-//! each text counts for what it adds to those chosen before. The last places, nearest to the request, go to the best matches.
+//! Two goals conflict. Texts that match the request help most, but a prefix shared by all requests
+//! keeps its KV state and needs no prefill. Most places therefore go to a base that does not depend
+//! on the request. It is chosen by marginal value: each text counts for its contribution beyond the
+//! texts chosen before. The last places, nearest to the request, go to the best matches.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{context::bm25::score_texts, history::Interaction, prompt::Example, text};
 
-/// How many of the places go to texts that match the request.
+/// Number of places for texts that match the request.
 const MATCHING: usize = 2;
 
-/// Up to `k` of the person's texts for a request that says `query`: the base in the order in which it was written, then those
-/// that match best, the best last. All of them in order if there are at most `k`.
+/// Returns up to `k` of the user's texts for the request `query`: the base in order of writing,
+/// then the best matches, the best last. Returns all texts in order if there are at most `k`.
 pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
     let history = &distinct(history);
     if history.len() <= k {
@@ -25,7 +26,8 @@ pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example>
     base.iter().chain(matching.iter().rev()).map(|&n| Example::from(history[n])).collect()
 }
 
-/// The `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them; all in order if there are at most `k`.
+/// Returns the `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them.
+/// Returns all texts in order if there are at most `k`.
 pub fn matching_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
     let history = &distinct(history);
     if history.len() <= k {
@@ -36,7 +38,7 @@ pub fn matching_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Exa
     order.iter().rev().map(|&n| Example::from(history[n])).collect()
 }
 
-/// Without the texts that the person has written again, word for word, later.
+/// Returns the history without exact duplicates. The latest copy stays.
 fn distinct(history: &[Interaction]) -> Vec<&Interaction> {
     let mut seen = HashSet::new();
     let mut kept: Vec<&Interaction> = history.iter().rev().filter(|i| seen.insert((&i.title, &i.text))).collect();
@@ -52,11 +54,15 @@ fn best_matches(history: &[&Interaction], query: &str) -> Vec<usize> {
     order
 }
 
-/// `k` texts that together show most of how and about what the person writes: greedily, each time the one with the largest gain
-/// for its length. A word gains less each time that it is covered again (the square root of its count), which makes the value
-/// submodular and the greedy choice at least 63 % of the best one (Nemhauser et al., 1978). Of equals the later text.
+/// Returns the indices of `k` texts that together cover most of the user's vocabulary.
+///
+/// The selection is greedy: each step takes the text with the largest gain for its length. A word
+/// gains less each time that it is covered again (the square root of its count). This makes the
+/// value submodular and the greedy choice at least 63 % of the best one (Nemhauser et al., 1978).
+/// Ties go to the later text.
 fn base(history: &[&Interaction], k: usize) -> Vec<usize> {
-    // In a fixed order: sums of floats depend on it, and the base must be the same in every call.
+    // Sets in word order: sums of floats depend on the order, and the base must not change between
+    // calls.
     let distinct = |i: &&Interaction| text::words(&text::clip_words(&i.text, CLIP)).collect::<BTreeSet<String>>();
     let words: Vec<BTreeSet<String>> = history.iter().map(distinct).collect();
     let mut covered: HashMap<&str, f32> = HashMap::new();
@@ -75,9 +81,10 @@ fn base(history: &[&Interaction], k: usize) -> Vec<usize> {
     chosen
 }
 
-/// Longest excerpt of a text that a prompt shows, in words.
+/// Maximum length of a text's excerpt in a prompt, in words.
 const CLIP: usize = 60;
-/// What an example costs beside its text, in words: item, title, labels. Keeps texts of two words from looking like bargains.
+/// Cost of an example beyond its text, in words: item, title, labels. Without it, texts of two
+/// words would have the best ratio of gain to length.
 const OVERHEAD: f32 = 20.0;
 
 #[cfg(test)]
@@ -109,7 +116,7 @@ mod tests {
             distinct.dedup();
             assert_eq!(distinct.len(), 8, "{query}");
         }
-        // What nothing else says is part of it; what matches best stands last.
+        // The text with unique words is in the base, and the best match is last.
         assert!(texts(&first)[..6].contains(&history[3].text.as_str()));
         assert_eq!(own_texts(&history, "number 150", 8)[7].text, history[150].text);
         assert_eq!(matching_texts(&history, "number 150", 3)[2].text, history[150].text);

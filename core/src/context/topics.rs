@@ -1,4 +1,4 @@
-//! Which item a text is about: BM25 between the text and what is known of each item.
+//! Topic check: BM25 between a text and all known texts about each item.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,16 +7,16 @@ use crate::text;
 const K1: f32 = 1.5;
 const B: f32 = 0.75;
 
-/// An item and the items that a text about it must not be about instead.
+/// Word weights for an item and for the other items that a text might be about instead.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Topics {
-    /// The weight of each word, for the item and then for the others.
+    /// The weight of each word, first for the item, then for each of the others.
     weights: Vec<HashMap<String, f32>>,
 }
 
 impl Topics {
-    /// The topics of `item` and `others`, each as everything that is known of it in words: its name, its category, what people wrote
-    /// about it. `idf` is the weight of a word.
+    /// Creates the topics of `item` and `others`. Each string holds all known text about one item:
+    /// its name, its category, and the texts written about it. `idf` returns the weight of a word.
     pub fn new(item: &str, others: &[String], idf: impl Fn(&str) -> f32) -> Self {
         let topical = |text: &str| text::words(text).filter(|w| !text::is_stopword(w)).collect::<Vec<String>>();
         let documents: Vec<Vec<String>> =
@@ -35,10 +35,11 @@ impl Topics {
         Self { weights: documents.iter().map(weighted).collect() }
     }
 
-    /// Whether `said` is nearer to the item than to each of the others. A text without a word of any of them is about none.
+    /// Whether `said` is closer to the item than to every other item. A text without any known word
+    /// is about no item.
     pub fn about_item(&self, said: &str) -> bool {
         let words: BTreeSet<String> = text::words(said).collect();
-        // In the order of the words: sums of floats depend on it.
+        // Summed in word order: sums of floats depend on the order.
         let score = |weights: &HashMap<String, f32>| words.iter().filter_map(|w| weights.get(w)).sum::<f32>();
         let Some((item, others)) = self.weights.split_first() else { return true };
         others.is_empty() || score(item) > others.iter().map(score).fold(0.0, f32::max)

@@ -1,7 +1,8 @@
 //! Authenticated encryption: keys, one subkey per purpose, and sealed bytes.
 //!
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with random 192-bit nonces; subkeys by HKDF-SHA256 (RFC 5869) with the
-//! store's own salt. What is sealed is bound to its place by associated data: bytes moved elsewhere do not open.
+//! The cipher is XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with random 192-bit nonces.
+//! Subkeys come from HKDF-SHA256 (RFC 5869) with the store's own salt. Associated data binds sealed
+//! bytes to their place: bytes moved elsewhere do not open.
 
 use chacha20poly1305::{
     Key as CipherKey, KeyInit, Tag, XChaCha20Poly1305, XNonce,
@@ -15,34 +16,34 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The system gave no random bytes.
+    /// The system returned no random bytes.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
-    /// A key has another length than 32 bytes.
+    /// The length of a key is not 32 bytes.
     #[error("a key has 32 bytes, not {0}")]
     Length(usize),
-    /// More than 256 GiB were to be sealed at once.
+    /// The input exceeds 256 GiB.
     #[error("the text is too long")]
     TooLong,
 }
 
-/// Bytes of a nonce, which stands in front of what is sealed.
+/// Length of the nonce in bytes. It precedes the ciphertext.
 pub(crate) const NONCE: usize = 24;
-/// Bytes of a tag, which stands behind it.
+/// Length of the tag in bytes. It follows the ciphertext.
 pub(crate) const TAG: usize = 16;
 
-/// A 32-byte secret: the one that the host keeps for a store in Android's Keystore or Apple's Keychain. Wiped when it is
-/// dropped.
+/// A 32-byte secret, wiped on drop. The host keeps it in Android's Keystore or Apple's Keychain.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// A key of these bytes. They must come from a secure random generator, not from a password.
+    /// Creates a key from these bytes. They must come from a secure random generator, not from a
+    /// password.
     pub const fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// A fresh key from the system's random generator.
+    /// Generates a key with the system's random generator.
     ///
     /// # Errors
     /// [`KeyError::Random`].
@@ -50,15 +51,15 @@ impl Key {
         Ok(Self(random()?))
     }
 
-    /// The bytes, for the host to keep.
+    /// Returns the bytes, for the host to keep.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A key derived from this one for one purpose.
+    /// Derives a subkey for one purpose.
     pub(crate) fn derive(&self, salt: &[u8], purpose: &str) -> Self {
         let mut out = [0; 32];
-        // Fails for outputs of more than 8,160 bytes only.
+        // Fails only for outputs of more than 8,160 bytes.
         let _ = Hkdf::<Sha256>::new(Some(salt), &self.0).expand(purpose.as_bytes(), &mut out);
         let key = Self(out);
         out.zeroize();
@@ -85,14 +86,14 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// N bytes from the system's random generator.
+/// Returns N bytes from the system's random generator.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut out = [0; N];
     getrandom::fill(&mut out).map_err(|e| KeyError::Random(e.to_string()))?;
     Ok(out)
 }
 
-/// Nonce, ciphertext and tag of `plain`, bound to `place`.
+/// Returns nonce, ciphertext and tag of `plain`, bound to `place`.
 pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let nonce = random::<NONCE>()?;
     let mut out = Vec::with_capacity(NONCE + plain.len() + TAG);
@@ -100,13 +101,13 @@ pub(crate) fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, Key
     out.extend_from_slice(plain);
     let body = InOutBuf::from(&mut out[NONCE..]);
     let tag = key.cipher().encrypt_inout_detached(&XNonce::from(nonce), place, body);
-    // Fails for messages of 256 GiB only; callers bound theirs long before.
+    // Fails only for messages of 256 GiB; callers enforce far lower bounds.
     let tag = tag.map_err(|_| KeyError::TooLong)?;
     out.extend_from_slice(&tag);
     Ok(out)
 }
 
-/// Undoes [`seal`]; none if the bytes or their place are not the ones that were sealed.
+/// Undoes [`seal`]. Returns `None` if the bytes, the place or the key differ from the sealed ones.
 pub(crate) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, rest) = sealed.split_first_chunk::<NONCE>()?;
     let (body, tag) = rest.split_last_chunk::<TAG>()?;
@@ -116,7 +117,7 @@ pub(crate) fn open(key: &Key, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<V
     Some(plain)
 }
 
-/// What was opened where it lay. Wiped when it is dropped.
+/// Plain bytes decrypted in place. Wiped on drop.
 pub(crate) struct Opened(Zeroizing<Vec<u8>>);
 
 impl std::ops::Deref for Opened {
@@ -127,7 +128,7 @@ impl std::ops::Deref for Opened {
     }
 }
 
-/// As [`open`], without a second copy: for megabytes.
+/// As [`open`], without a second copy of the bytes: for inputs of megabytes.
 pub(crate) fn open_in_place(key: &Key, place: &[u8], sealed: Vec<u8>) -> Option<Opened> {
     let mut sealed = Zeroizing::new(sealed);
     let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>()?;
@@ -141,7 +142,7 @@ pub(crate) fn open_in_place(key: &Key, place: &[u8], sealed: Vec<u8>) -> Option<
 mod tests {
     use super::*;
 
-    /// The vector of draft-irtf-cfrg-xchacha-03, appendix A.3.1: ours is the same construction.
+    /// Test vector of draft-irtf-cfrg-xchacha-03, appendix A.3.1: the construction is the same.
     #[test]
     fn the_published_vector_opens() {
         let hex = |s: &str| -> Vec<u8> {
@@ -163,7 +164,8 @@ mod tests {
         assert!(open(&other, &hex("50515253c0c1c2c3c4c5c6c7"), &sealed).is_none());
     }
 
-    /// RFC 5869 appendix A.1 has another output length; the first 32 bytes of its output are the same.
+    /// Compares with RFC 5869, appendix A.1. Its output is longer, but the first 32 bytes are the
+    /// same.
     #[test]
     fn subkeys_are_hkdf() {
         let key = Hkdf::<Sha256>::new(Some(&(0..13).collect::<Vec<u8>>()), &[0x0b; 22]);

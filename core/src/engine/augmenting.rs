@@ -1,4 +1,4 @@
-//! Synthetic interactions for the person, written in the background.
+//! Background generation of synthetic interactions for the user.
 
 use std::{
     ops::ControlFlow,
@@ -22,47 +22,52 @@ use crate::{
     predict::Predictor,
 };
 
-/// Texts written together by default. More give little: the vocabulary's matrix then takes most of the time.
+/// Default number of texts decoded together. Larger batches gain little: the output projection onto
+/// the vocabulary then takes most of the time.
 const SEQUENCES: usize = 8;
-/// Most tokens per call of llama.cpp, so that who comes in the foreground waits for no more. 128 would read prompts 7 % faster.
+/// Maximum number of tokens per llama.cpp call, which bounds how long a foreground call waits. 128
+/// would prefill 7 % faster.
 const BACKGROUND_BATCH: usize = 32;
 
-/// What an augmentation did.
+/// The result of an augmentation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Augmented {
-    /// Synthetic records that the gate let pass. They are in the store now if nothing is left to write.
+    /// Synthetic records that passed the gate. They are in the store if `unfinished` is 0.
     pub kept: Vec<Record>,
     /// Texts that the gate refused, each with its reason.
     pub refused: Vec<Refused>,
-    /// Tokens written, refused texts included.
+    /// Number of generated tokens, including refused texts and resumed items.
     pub tokens: usize,
-    /// Items that were written about, refused texts included.
+    /// Number of finished items, including refused and resumed ones.
     pub finished: usize,
-    /// Items whose texts an earlier, stopped call had finished.
+    /// Number of items that an earlier, interrupted call had finished; 0 if the deadline ended this
+    /// call.
     pub resumed: usize,
-    /// Items that the deadline or the token budget left to the next call. While there are any, the store is unchanged.
+    /// Number of items that the deadline or the token budget left to the next call. The store stays
+    /// unchanged while this is not 0.
     pub unfinished: usize,
 }
 
-/// How to augment.
+/// Options of `Engine::augment`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AugmentOptions {
-    /// How many items.
+    /// Number of items.
     pub k: usize,
-    /// Seed of sampling.
+    /// Seed of the sampler.
     pub seed: u32,
-    /// Texts per item, of which the best is kept, see [`synthetic::Options::candidates`].
+    /// Candidate texts per item; the best one is kept, see [`synthetic::Options::candidates`].
     pub candidates: usize,
-    /// Items written together, each with its part of the KV cache; 0 writes up to 8.
+    /// Maximum number of texts decoded together, each in its own sequence of the KV cache. 0 means
+    /// 8.
     pub sequences: usize,
-    /// How long the call may take; what is finished then is kept for the next one.
+    /// Maximum duration of the call. Items finished by then are kept for the next call.
     pub deadline: Option<Duration>,
-    /// Most tokens that the call writes; a text that could go beyond is left to the next one.
+    /// Maximum number of generated tokens. A text that could exceed it is left to the next call.
     pub max_tokens: Option<usize>,
 }
 
 impl AugmentOptions {
-    /// `k` items, everything else by default.
+    /// Creates options for `k` items, with defaults for the rest.
     pub fn new(k: usize) -> Self {
         Self { k, seed: 1, candidates: 1, sequences: 0, deadline: None, max_tokens: None }
     }
@@ -82,20 +87,23 @@ impl AugmentOptions {
 }
 
 impl Engine {
-    /// Writes up to `k` synthetic interactions for predicted items and puts them in place of the earlier ones; if the
-    /// gate keeps none, those stay. Until it returns, the records are untouched. `Event::request` counts the items that are
-    /// still to be written.
+    /// Generates synthetic interactions for up to `k` predicted items, which replace the earlier
+    /// ones.
     ///
-    /// Finished texts are kept aside: a call that was cancelled, ran into its deadline or died with its process is continued by
-    /// the next one with the same options on the same history.
+    /// If the gate refuses all of them, the earlier ones stay. The records do not change before the
+    /// call returns. `Event::request` is an index into the items that this call still has to
+    /// generate.
+    ///
+    /// Finished texts go into a checkpoint. If a call is cancelled, reaches its deadline or dies
+    /// with its process, the next call with the same options and history continues it.
     ///
     /// # Errors
-    /// [`Error::Missing`] without pack or model, [`Error::Cancelled`], also if a record was forgotten meanwhile,
-    /// [`crate::store::StoreError::ReadOnly`], [`crate::llm::LlmError`].
+    /// [`Error::Missing`] without a pack or a model; [`Error::Cancelled`], also if a record was
+    /// forgotten during the call; [`crate::store::StoreError::ReadOnly`]; [`crate::llm::LlmError`].
     pub fn augment(&self, options: &AugmentOptions, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
         let (pack, worker) = (self.need_pack()?, self.need_model()?);
         self.store.need_writable()?;
-        // Before the history is read: what is forgotten in between is not kept.
+        // Taken before the history is read, so that a record forgotten in between ends the lease.
         let checkpoint = Checkpoint::new(self.store.caches());
         let deadline = options.deadline.map(|d| Instant::now() + d);
         let real = self.real()?;
@@ -128,7 +136,7 @@ impl Engine {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late || !lease.holds() { ControlFlow::Break(()) } else { on_event(event) }
         };
-        // Known once the call's turn has come: they depend on the model.
+        // Set when the call's turn has come: the keys depend on the model.
         let keys = Arc::new(OnceLock::new());
         let (kept, theirs) = (checkpoint.clone(), keys.clone());
         let outcome = worker.call_with(Priority::Background, decoder, &mut on_event, move |decoder, on_event| {
@@ -137,7 +145,7 @@ impl Engine {
         let (attempts, resumed) = match outcome {
             Ok(outcome) => outcome,
             Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)) if late => {
-                // Only what belongs to this call: the file may still hold another's.
+                // Takes only the attempts of this call: the file may still hold another call's.
                 let mut finished = checkpoint.read();
                 (keys.get().into_iter().flatten().map(|key: &String| finished.remove(key)).collect(), 0)
             }
@@ -161,10 +169,12 @@ impl Engine {
     }
 }
 
-/// What the jobs gave, in order and as far as they are finished, and how many of them an earlier call had finished.
+/// The attempts of the jobs in order (`None` if unfinished), and the number finished by earlier
+/// calls.
 type Resumed = (Vec<Option<Attempt>>, usize);
 
-/// Writes what is not in `checkpoint` yet and keeps it there, each attempt under its job's key.
+/// Generates the texts that are missing in `checkpoint` and adds each attempt to it under its job's
+/// key.
 fn resume(
     decoder: &mut Decoder<'_>,
     jobs: &[synthetic::SyntheticJob],

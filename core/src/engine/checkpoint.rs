@@ -1,8 +1,9 @@
-//! What an augmentation has finished before it was stopped, so that the next one need not write it again.
+//! The checkpoint of an augmentation: its finished attempts, on disk.
 //!
-//! A text on a phone takes seconds and a system may end a process at any time. Each finished attempt is therefore kept in one
-//! sealed file until the whole augmentation is in the store. It is a cache, under a key of everything that an attempt depends
-//! on: that it cannot be read or written is no error, and another history, model or seed finds nothing in it.
+//! A text takes seconds on a phone, and the system may end a process at any time. Each finished
+//! attempt therefore goes into one sealed file until the whole augmentation is in the store. The
+//! file is a cache, so failures to read or write it are ignored. Each attempt has a key derived
+//! from all its inputs: another history, model or seed finds no attempts.
 
 use std::{collections::HashMap, fs, path::PathBuf};
 
@@ -14,11 +15,11 @@ use crate::{
     store::{Caches, Lease},
 };
 
-/// Sealed files are multiples of this, so that the number of texts shows roughly only.
+/// The plain text is padded to a multiple of this many bytes, to hide the number of texts.
 const PAD: usize = 1 << 12;
-/// The file, in the folder of caches.
+/// Name of the file in the cache directory.
 const NAME_ON_DISK: &str = "unfinished";
-/// The associated data of the seal.
+/// Associated data of the sealed file.
 const NAME: &str = "unfinished augmentation 1";
 
 /// A store's file of finished attempts.
@@ -33,20 +34,21 @@ impl Checkpoint {
         Self { path: caches.dir.join(NAME_ON_DISK), caches }
     }
 
-    /// Ends when a record is forgotten that attempts may rest on.
+    /// The lease of this checkpoint. It ends when a record is forgotten, because attempts derive
+    /// from records.
     pub(crate) fn lease(&self) -> &Lease {
         &self.caches.lease
     }
 
-    /// The attempts by their jobs' keys.
+    /// Returns the finished attempts by job key; empty if the file is missing or does not open.
     pub(crate) fn read(&self) -> HashMap<String, Attempt> {
         let plain =
             fs::read(&self.path).ok().and_then(|sealed| crypto::open(&self.caches.key, NAME.as_bytes(), &sealed));
-        // The padding is white space.
+        // The padding is JSON white space.
         plain.and_then(|plain| serde_json::from_slice(&plain).ok()).unwrap_or_default()
     }
 
-    /// Replaces them, whole or not at all.
+    /// Replaces the file's content atomically.
     pub(crate) fn write(&self, attempts: &HashMap<String, Attempt>) {
         let _ = self.try_write(attempts);
     }
@@ -60,7 +62,7 @@ impl Checkpoint {
         self.caches.keep(NAME_ON_DISK, &sealed).then_some(())
     }
 
-    /// Forgets them.
+    /// Removes the file.
     pub(crate) fn clear(&self) {
         let _ = self.caches.lease.keep(|| fs::remove_file(&self.path).ok());
     }

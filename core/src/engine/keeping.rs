@@ -1,4 +1,4 @@
-//! What is kept of the person: records, and their end.
+//! The user's records: recording, listing, forgetting, export and import.
 
 use std::sync::PoisonError;
 
@@ -12,17 +12,18 @@ use crate::{
 };
 
 impl Engine {
-    /// Keeps a text that the person wrote. When this returns, it is on disk.
+    /// Records a text by the user. It is on disk when this returns.
     ///
     /// # Errors
-    /// [`crate::store::StoreError::Interaction`] if it is not a usable one.
+    /// [`crate::store::StoreError::Interaction`] if the interaction is not usable.
     pub fn record(&self, interaction: Interaction) -> Result<(), Error> {
         self.store.append(&Record::real(interaction))?;
         Ok(())
     }
 
-    /// Everything recorded, real and synthetic, oldest first: in the order of their times. A record without a time stands behind
-    /// the one that was recorded before it.
+    /// Returns all records, real and synthetic, sorted by time, oldest first.
+    ///
+    /// A record without a time comes after the one that was recorded before it.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -30,7 +31,7 @@ impl Engine {
         Ok(self.store.records()?)
     }
 
-    /// As [`Engine::history`], with the ids that [`Engine::forget`] takes.
+    /// Returns the records of [`Engine::history`] with the ids that [`Engine::forget`] takes.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -38,7 +39,8 @@ impl Engine {
         Ok(self.store.entries()?)
     }
 
-    /// Removes the record with this id for good; `false` if there is none. See [`Engine::forget_all`].
+    /// Removes the record with this id permanently; returns `false` if there is none. See
+    /// [`Engine::forget_all`].
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -50,9 +52,12 @@ impl Engine {
         }
     }
 
-    /// Removes the records with these ids for good, all of them or none, and what was derived from them: the synthetic records,
-    /// the sessions, unfinished augmentations, and what the decoder holds of earlier prompts. An augmentation in progress ends
-    /// with [`Error::Cancelled`]; a text that is being written ends first.
+    /// Removes the records with these ids permanently: all of them, or none.
+    ///
+    /// All data derived from them goes too: the synthetic records, the sessions, the checkpoint of
+    /// an augmentation, and the decoder's cache of earlier prompts. An augmentation in progress
+    /// ends with [`Error::Cancelled`]. A generation in progress ends before the decoder's cache is
+    /// dropped.
     ///
     /// # Errors
     /// [`crate::store::StoreError::NoRecord`], [`crate::store::StoreError`].
@@ -65,7 +70,7 @@ impl Engine {
         Ok(done?)
     }
 
-    /// Everything the store holds, for its owner.
+    /// Returns the content of the store, for the user to keep.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -73,20 +78,21 @@ impl Engine {
         Ok(self.store.export()?)
     }
 
-    /// Keeps the records of an export that are not here yet.
+    /// Adds the records of an export that the store does not hold yet.
     ///
     /// # Errors
-    /// [`crate::store::StoreError::Export`], [`crate::store::StoreError::Interaction`], [`crate::store::StoreError`].
+    /// [`crate::store::StoreError::Export`], [`crate::store::StoreError::Interaction`],
+    /// [`crate::store::StoreError`].
     pub fn import(&self, export: &Export) -> Result<Imported, Error> {
         Ok(self.store.import(export)?)
     }
 
-    /// Deletes everything that was kept of the person.
+    /// Deletes all data about the user.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Io`] if a file cannot be removed.
     pub fn erase(self) -> Result<(), Error> {
-        // Nothing may be written any more.
+        // The worker must end before the files go: its calls write sessions and checkpoints.
         drop(self.worker);
         Ok(self.store.erase()?)
     }

@@ -1,4 +1,4 @@
-//! The facade: one person's store, with a pack and a model where they are needed.
+//! The facade: one user's store, with an optional pack and an optional model.
 
 mod augmenting;
 mod checkpoint;
@@ -44,19 +44,20 @@ use crate::{
     text,
 };
 
-/// Most of the person's own texts in a prompt; of more, those that match the request.
+/// Maximum number of the user's own texts in a prompt. A longer history is reduced by
+/// `selection::own_texts`.
 const OWN_TEXTS: usize = 8;
-/// Most candidates of a text that are written together.
+/// Maximum number of candidate texts decoded together.
 const CANDIDATES: usize = 8;
-/// Most bytes of sessions, unless the app says otherwise.
+/// Default for the maximum total size of session files, in bytes.
 const SESSION_BYTES: u64 = 64 << 20;
 
-/// One person's Locket.
+/// The personalization engine of one user.
 pub struct Engine {
     store: Store,
     pack: Option<Pack>,
     worker: RwLock<Option<Arc<Worker>>>,
-    /// Holds for every worker, also for one that comes later.
+    /// Applies to every worker, including later ones.
     control: Mutex<Control>,
     threads: usize,
     me: Option<u64>,
@@ -65,7 +66,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the store in `dir` (created if missing) with the host's `key`, without pack and model.
+    /// Opens the store in `dir` (created if missing) with the host's `key`, without a pack or a
+    /// model.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -73,7 +75,8 @@ impl Engine {
         Self::open_within(dir, key, Duration::ZERO)
     }
 
-    /// As [`Engine::open`]; waits for whoever has the store open, see [`Store::open_within`].
+    /// As [`Engine::open`], but waits while the store is open elsewhere, see
+    /// [`Store::open_within`].
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -91,36 +94,40 @@ impl Engine {
         })
     }
 
-    /// The same engine with a pack, for predictions and grounding.
+    /// Adds a pack, for predictions and retrieval context.
     #[must_use]
     pub fn with_pack(mut self, pack: Pack) -> Self {
         self.pack = Some(pack);
         self
     }
 
-    /// The same engine with a model, for writing. It is loaded again from its file after it was released.
+    /// Adds a model, for generation. After its memory was released, it is loaded again from its
+    /// file.
     ///
     /// # Errors
-    /// [`crate::llm::LlmError::Failed`] if the system gives no thread.
+    /// [`crate::llm::LlmError::Failed`] if the system cannot start a thread.
     pub fn with_model(self, model: Model) -> Result<Self, Error> {
         self.set_worker(Worker::with_model(model)?);
         Ok(self)
     }
 
-    /// The same engine with a model file, which is loaded when it is first needed.
+    /// Adds a model file, which is loaded on first use.
     ///
     /// # Errors
-    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
+    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked
+    /// at once.
     pub fn with_model_file(self, path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
         self.use_model_file(path, options)?;
         Ok(self)
     }
 
-    /// Takes a model file from the next call on: one that arrived after the engine was opened, or another one. Calls in progress
-    /// end with the model that they began with.
+    /// Uses this model file from the next call on, whether or not the engine has a model.
+    ///
+    /// Calls in progress finish with the model that they started with.
     ///
     /// # Errors
-    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked at once.
+    /// [`crate::llm::LlmError::FileMissing`], [`crate::llm::LlmError::File`]: the file is checked
+    /// at once.
     pub fn use_model_file(&self, path: impl AsRef<Path>, options: LoadOptions) -> Result<(), Error> {
         gguf::check_model(path.as_ref())?;
         let LoadOptions { adapter, allowed_bytes, gpu, .. } = options;
@@ -129,24 +136,26 @@ impl Engine {
         Ok(())
     }
 
-    /// The same engine decoding on at most this many threads; 0, the default, takes as many as there are processors, and more than
-    /// that are never taken. ContrastBranch other busy programs fewer decode.
+    /// Sets the maximum number of decoding threads. 0, the default, means the number of processors,
+    /// which is also the upper bound. With other busy programs on the device, fewer threads decode.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// The same engine for a person whose texts may be in the pack under this user id: they are never shown to them as
-    /// somebody else's.
+    /// Sets the id under which the user's own texts may be in the pack. They are never used as
+    /// other users' texts.
     #[must_use]
     pub fn with_user(mut self, user: &str) -> Self {
         self.me = Some(author_key(user));
         self
     }
 
-    /// The same engine with at most this many bytes of sessions on disk (encrypted KV state of the person's history, so that a
-    /// first text after a restart need not read it again); 0 keeps none. Default: 64 MB.
+    /// Sets the maximum total size of session files in bytes; 0 keeps none. Default: 64 MiB.
+    ///
+    /// Sessions hold the encrypted KV state of the user's history, so that the first text after a
+    /// restart does not prefill it again.
     #[must_use]
     pub fn with_session_bytes(mut self, most: u64) -> Self {
         self.sessions.get_mut().unwrap_or_else(PoisonError::into_inner).most = most;
@@ -157,12 +166,12 @@ impl Engine {
         self.sessions.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The store.
+    /// Returns the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The pack, if there is one.
+    /// Returns the pack, if there is one.
     pub fn pack(&self) -> Option<&Pack> {
         self.pack.as_ref()
     }
@@ -180,11 +189,11 @@ impl Engine {
         worker.set(*control);
         let old = self.worker.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::new(worker));
         drop(control);
-        // Outside the locks: it waits for the threads' last calls.
+        // Dropped outside the locks, because this waits for the last calls of its threads.
         drop(old);
     }
 
-    /// Changes what may decode now, for this worker and those that come later.
+    /// Changes the decoding controls of the current worker and of later ones.
     fn control(&self, change: impl FnOnce(&mut Control)) {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut control);
@@ -197,16 +206,18 @@ impl Engine {
         self.worker().ok_or(Error::Missing("model"))
     }
 
-    /// Gives memory back. Returns at once: a call in progress ends first, and the next one loads what it needs again.
+    /// Releases memory. Returns at once: calls in progress end first. The next call reloads its
+    /// data.
     pub fn release_memory(&self, level: MemoryLevel) {
         if let Some(worker) = self.worker() {
             worker.release(level);
         }
     }
 
-    /// Loads the model and puts back what an earlier process has read of the person's history, so that a text that is asked for
-    /// later begins at once. To be called when it becomes likely that one will be: a field gets the focus, a sheet opens.
-    /// `options` are those of the coming request.
+    /// Loads the model and restores the KV state of the user's history from an earlier process.
+    ///
+    /// A text requested later then starts at once. Call this when a request becomes likely: a field
+    /// gets the focus, a sheet opens. Pass the `options` of the coming request.
     ///
     /// # Errors
     /// [`Error::Missing`] without a model, [`Error::Cancelled`], [`crate::llm::LlmError`].
@@ -218,46 +229,51 @@ impl Engine {
         })
     }
 
-    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait, and can be cancelled. Holds for models that come
-    /// later, too.
+    /// Stops decoding between two tokens until [`Engine::resume`]. Calls wait and can be cancelled.
+    /// Applies to later models too.
     pub fn pause(&self) {
         self.control(|c| c.pause(None, true));
     }
 
-    /// Goes on after [`Engine::pause`] and [`Engine::pause_calls`].
+    /// Ends [`Engine::pause`] and [`Engine::pause_calls`].
     pub fn resume(&self) {
         self.control(|c| c.pause(None, false));
     }
 
-    /// As [`Engine::pause`], for the calls of one priority; those of the other go on, also where one of the paused ones is in
-    /// progress.
+    /// As [`Engine::pause`], for the calls of one priority. Calls of the other priority continue,
+    /// even if a paused call is in progress.
     pub fn pause_calls(&self, priority: Priority) {
         self.control(|c| c.pause(Some(priority), true));
     }
 
-    /// Lets the calls of one priority go on.
+    /// Ends [`Engine::pause_calls`] for one priority.
     pub fn resume_calls(&self, priority: Priority) {
         self.control(|c| c.pause(Some(priority), false));
     }
 
-    /// Whether calls that begin later may use a GPU, where the model was loaded for one: a system may end apps that use it in the
-    /// background. For calls without it the model is loaded again, on the processor. Default: true.
+    /// Sets whether later calls may use the GPU that the model was loaded for. Default: true.
+    ///
+    /// A system may end apps that use the GPU in the background. For calls without it, the model is
+    /// loaded again on the CPU.
     pub fn allow_gpu(&self, allowed: bool) {
         self.control(|c| c.gpu_denied = !allowed);
     }
 
-    /// Sets how the device is. Calls that begin later take fewer threads on a warm device, and augmentation waits until it may go
-    /// on, see [`Conditions`]. Holds for models that come later, too.
+    /// Sets the state of the device: temperature and power, see [`Conditions`].
+    ///
+    /// Later calls use fewer threads on a warm device or at low power. Augmentation waits until
+    /// conditions allow it. Applies to later models too.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.control(|c| c.conditions = conditions);
     }
 
-    /// Whether the model is in memory now, and whether a decoder (KV cache and intermediate results) is.
+    /// Returns whether the model is in memory, and whether a decoder (KV cache and intermediate
+    /// results) is.
     pub fn in_memory(&self) -> (bool, bool) {
         self.worker().map_or((false, false), |worker| worker.loaded())
     }
 
-    /// What the model runs on; none before it was first loaded.
+    /// Returns the devices and the placement of the model; `None` before it was first loaded.
     pub fn placement(&self) -> Option<Placement> {
         self.worker()?.placement()
     }
@@ -274,16 +290,17 @@ impl Engine {
         self.generate_with(request, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Generates a text, a title or a rating. `on_event` gets every chunk as it is decoded; a break cancels the call.
+    /// Generates a text, a title or a rating. `on_event` gets every chunk as it is decoded; a break
+    /// cancels the call.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a model, [`Error::Argument`] if the task lacks what it is given,
-    /// [`crate::llm::LlmError::Deadline`] if the deadline came before the text began, [`Error::Cancelled`],
-    /// [`crate::llm::LlmError`].
+    /// [`Error::Missing`] without a model; [`Error::Argument`] if the request lacks an input of its
+    /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
+    /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
-        // Before the history is read: what is forgotten in between is not kept.
+        // Taken before the history is read, so that a record forgotten in between ends the lease.
         let sessions = self.sessions();
         let material = self.material(request)?;
         let (options, asked, given) = (request.options, material.clone(), sessions.clone());
@@ -301,7 +318,7 @@ impl Engine {
                     sessions.keep(decoder, &request.prompt[..stable]);
                 };
                 let completions = if options.candidates > 1 {
-                    // Pieces of several texts at once are of no use to anybody.
+                    // Chunks of several candidates would interleave: events carry no text.
                     let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
                     let jobs = candidates(decoder.model(), &asked, &request, &options);
                     guard::run(decoder, jobs, &options, &mut alive, &mut first)?
@@ -315,7 +332,7 @@ impl Engine {
             },
         );
         if given.ended() && self.store.need_writable().is_ok() {
-            // The prompt holds what was forgotten meanwhile.
+            // The prompt in the decoder's cache contains a forgotten record.
             self.release_memory(MemoryLevel::Sessions);
         }
         let (written, prompt_tokens, reused_tokens) = called?;
@@ -327,12 +344,14 @@ impl Engine {
         DecoderOptions { sequences, threads: self.threads, ..options.decoder() }
     }
 
-    /// What a request's prompt is made of, to look at before (or instead of) writing. The likeliest text behind what was invented
-    /// for somebody is less like theirs: it stands in the prompt of one of several that are planned, and of
-    /// who has written nothing.
+    /// Returns the inputs of a request's prompt, for inspection before (or instead of) generation.
+    ///
+    /// Synthetic interactions make the likeliest text less like the user's own. The prompt of a
+    /// text therefore contains them only for several candidates with a plan, or for users without
+    /// history.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the task lacks what it is given.
+    /// [`Error::Argument`] if the request lacks an input of its task.
     pub fn material(&self, request: &GenerateRequest) -> Result<PromptInputs, Error> {
         let lacks = match request.task {
             Task::Title | Task::Rating => match request.text.as_deref().map(text::is_blank) {
@@ -372,12 +391,13 @@ impl Engine {
         Ok(material)
     }
 
-    /// The person's texts for a prompt on `target`, real ones last: they stand nearest to the request.
+    /// Returns the user's history for a prompt on `target`, real texts last: closest to the
+    /// request.
     fn prompt_history(&self, target: &Target<'_>) -> Result<Vec<Example>, Error> {
         let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        // An invented text on the very item would only be written again, and one on an item that the person has written
-        // about since is superseded.
+        // The model would only repeat a synthetic text on the same item. A real text on an item
+        // supersedes the synthetic one.
         let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
         let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();

@@ -1,4 +1,4 @@
-//! What the person would meet next.
+//! Predictions of the user's next items, with ids and names.
 
 use serde::Serialize;
 
@@ -13,45 +13,46 @@ use crate::{
 pub struct Predicted {
     /// The item's id.
     pub item: String,
-    /// Its name, if the catalogue has one.
+    /// The item's name, if the catalogue has one.
     pub item_title: Option<String>,
-    /// Higher is likelier; comparable within one call only.
+    /// The score: higher is likelier. Comparable within one call only.
     pub score: f32,
-    /// Why, the largest share first; empty unless asked for.
+    /// The evidence, largest share first; empty unless requested.
     pub paths: Vec<Evidence>,
 }
 
-/// One reason for a prediction.
+/// One piece of evidence for a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evidence {
-    /// The history item's id; none for popularity.
+    /// The history item's id; `None` for popularity.
     pub from: Option<String>,
-    /// What links it to the predicted item.
+    /// The link between that item and the predicted item.
     pub via: Via,
-    /// Part of the score; a prediction's shares add up to 1.
+    /// Fraction of the score; the shares of a prediction add up to 1.
     pub share: f32,
 }
 
-/// What to predict, and how.
+/// Options of `Engine::predict`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictOptions {
-    /// How many items.
+    /// Number of items.
     pub k: usize,
-    /// Whether to say why.
+    /// Whether to return evidence.
     pub explain: bool,
-    /// Ids of items that must not be predicted, beside those that the person has met.
+    /// Ids of items to exclude, besides the items in the user's history.
     pub exclude: Vec<String>,
-    /// Factor on the weight of popularity, -10 to 10: 1 as learned, 0 for the person's own taste alone.
+    /// Factor on the weight of popularity, -10 to 10: 1 is the learned weight, 0 ignores
+    /// popularity.
     pub popularity: f32,
-    /// How much likeness among the predictions is avoided, 0 to 1.
+    /// Strength of diversification among the predictions, 0 to 1.
     pub diversity: f32,
-    /// Weight of a synthetic interaction beside a real one, 0 to 1. Synthetic ones rest on earlier predictions, so by default
-    /// they do not count.
+    /// Weight of a synthetic interaction relative to a real one, 0 to 1. The default is 0, because
+    /// synthetic interactions derive from earlier predictions.
     pub synthetic_weight: f32,
 }
 
 impl PredictOptions {
-    /// `k` items, everything else by default.
+    /// Creates options for `k` items, with defaults for the rest.
     pub fn new(k: usize) -> Self {
         Self { k, explain: false, exclude: Vec::new(), popularity: 1.0, diversity: 0.0, synthetic_weight: 0.0 }
     }
@@ -72,10 +73,10 @@ impl PredictOptions {
 }
 
 impl Engine {
-    /// The items that the person would likely meet next, best first.
+    /// Returns the user's likeliest next items, best first.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a pack; [`Error::Argument`] for a control out of its range.
+    /// [`Error::Missing`] without a pack; [`Error::Argument`] for an option out of its range.
     pub fn predict(&self, options: &PredictOptions) -> Result<Vec<Predicted>, Error> {
         options.check()?;
         let pack = self.need_pack()?;

@@ -1,4 +1,4 @@
-//! What the engine is asked to write.
+//! Requests to the engine.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -12,30 +12,32 @@ use crate::{
 /// A request for a text, a title or a rating.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateRequest {
-    /// The item to write on; it need not be in the pack.
+    /// The item's id; it need not be in the pack.
     pub item: String,
-    /// What is to be written.
+    /// The kind of output.
     pub task: Task,
-    /// The item's name, if the pack does not know it.
+    /// The item's name, if the pack has none.
     pub item_title: Option<String>,
     /// The title, for [`Task::Text`] and [`Task::Rating`].
     pub title: Option<String>,
     /// The text, for [`Task::Title`] and [`Task::Rating`].
     pub text: Option<String>,
-    /// Whether to write a reasoning path first, which [`crate::generation::output::Written`] tells. Texts are no better for it.
+    /// Whether to generate a reasoning path first, returned in
+    /// [`crate::generation::output::Written`]. It does not improve texts.
     pub reasoning: bool,
-    /// How much to write, for [`Task::Text`], by way of a reasoning path; `None`: as much as the person does usually.
+    /// The length of the output, for [`Task::Text`], set through a reasoning path. `None` means the
+    /// user's usual length.
     pub length: Option<Length>,
-    /// Whether the person's history is used; without it the text is the model's own.
+    /// Whether to use the user's history. Without it the output is not personalized.
     pub personal: bool,
-    /// How to write.
+    /// Options of generation.
     pub options: WriteOptions,
-    /// How long the call may take. A text ends there with its last whole sentence.
+    /// Maximum duration of the call. At the deadline a text ends with its last complete sentence.
     pub deadline: Option<Duration>,
 }
 
 impl GenerateRequest {
-    /// A request for `task` on `item`, everything else by default.
+    /// Creates a request for `task` on `item`, with defaults for the rest.
     pub fn new(item: impl Into<String>, task: Task) -> Self {
         Self {
             item: item.into(),
@@ -51,13 +53,14 @@ impl GenerateRequest {
         }
     }
 
-    /// Whether a reasoning path is written first: it is what tells a length that is asked for.
+    /// Returns whether a reasoning path is generated first: the path carries a requested length.
     pub fn planned(&self) -> bool {
         self.reasoning || (self.task == Task::Text && self.length.is_some())
     }
 }
 
-/// The same events without the space that stands in front of a phase's first word: it belongs to the label before it.
+/// Wraps `on_event` to remove leading white space from each phase: it belongs to the label before
+/// it.
 pub(super) fn from_the_first_word(on_event: OnEvent<'_>) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
     let mut begun = None;
     move |event| {

@@ -1,9 +1,10 @@
-//! Sessions: the KV state of a person's prompt prefix, kept across restarts.
+//! Sessions: the KV state of a user's prompt prefix, kept across restarts.
 //!
-//! Prompts begin with the person's history, which changes when something is recorded and not from call to call. Reading it
-//! again costs a second on two cores; putting its state back costs milliseconds. The state is derived from the person's
-//! texts, so it is sealed under a subkey of the store and padded; a file that does not open, or is of another model,
-//! adapter, KV type or build, is no session. A session is a cache: that it cannot be read or written is no error.
+//! Prompts start with the user's history, which changes with new records and not from call to call.
+//! Prefilling it again costs a second on two cores; restoring its state costs milliseconds. The
+//! state derives from the user's texts, so it is sealed under a subkey of the store and padded. A
+//! file that does not open is ignored, as is one of another model, adapter, KV type or build. A
+//! session is a cache: failures to read or write it are not errors.
 
 use std::{
     fs,
@@ -21,15 +22,15 @@ use crate::{
     text,
 };
 
-/// Fewest tokens that are worth a file.
+/// Minimum number of tokens worth a file.
 const WORTH: usize = 64;
-/// How many tokens more than the file has are not worth writing it again.
+/// Maximum number of additional tokens that do not justify writing the file again.
 const FEW: usize = 16;
-/// Sealed files are multiples of this, so that the length of the history shows roughly only.
+/// The plain text is padded to a multiple of this many bytes, to hide the length of the history.
 const PAD: usize = 1 << 20;
-/// How their names end.
+/// Extension of session files.
 const EXTENSION: &str = ".kv";
-/// Part of every session's identity: KV state of another build is not put back.
+/// Part of every session's identity: KV state of another build is not restored.
 const BUILD: &str = concat!("locket session 2, ", env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160");
 
 /// A file's name and tokens.
@@ -39,9 +40,9 @@ type Held = (String, Vec<Token>);
 #[derive(Clone)]
 pub(crate) struct Sessions {
     caches: Caches,
-    /// Most bytes of all files; the least recently used go first.
+    /// Maximum size of all files in bytes; the least recently used are removed first.
     pub(crate) most: u64,
-    /// What the newest file holds, so that it is not written again.
+    /// Name and tokens of the newest file, so that it is not written again.
     newest: Arc<Mutex<Option<Held>>>,
 }
 
@@ -50,12 +51,12 @@ impl Sessions {
         Self { caches, most, newest: Arc::default() }
     }
 
-    /// Whether a record was forgotten since these were given out.
+    /// Returns whether a record was forgotten since this value was created.
     pub(crate) fn ended(&self) -> bool {
         !self.caches.lease.holds()
     }
 
-    /// Puts back the state of as much of `prompt` as a session has, if that is more than stands in the cache.
+    /// Restores the session if it shares a longer prefix with `prompt` than the cache does.
     pub(crate) fn restore(&self, decoder: &mut Decoder<'_>, prompt: &[Token]) {
         let cached = decoder.cached_prefix(prompt);
         if self.most == 0 || cached + WORTH > prompt.len() {
@@ -72,37 +73,38 @@ impl Sessions {
         });
     }
 
-    /// Puts back the whole session, before any prompt is known.
+    /// Restores the whole session, before any prompt exists.
     pub(crate) fn restore_all(&self, decoder: &mut Decoder<'_>) {
         let Some(name) = self.name(decoder).filter(|_| self.most > 0) else { return };
         self.import(decoder, name, |decoder, tokens| decoder.cached_prefix(tokens) < tokens.len());
     }
 
-    /// Opens a session and puts it back if its tokens are `wanted`.
+    /// Opens a session and restores it if `wanted` accepts its tokens.
     fn import(&self, decoder: &mut Decoder<'_>, name: String, wanted: impl FnOnce(&Decoder<'_>, &[Token]) -> bool) {
         let path = self.caches.dir.join(&name);
         let Ok(sealed) = fs::read(&path) else { return };
         let opened = crypto::open_in_place(&self.caches.key, name.as_bytes(), sealed);
         let Some((tokens, state)) = opened.as_ref().and_then(|plain| parse(plain)) else {
-            // Of another key, or damaged: it will never open.
+            // Sealed under another key, or damaged: it will never open.
             let _ = fs::remove_file(&path);
             return;
         };
         if !wanted(decoder, &tokens) || !decoder.import_prefix(&tokens, state) {
             return;
         }
-        // For the order of use; not more than that.
+        // Only for the eviction order; failure is harmless.
         let _ = fs::File::options().append(true).open(&path).and_then(|f| f.set_modified(SystemTime::now()));
         *self.newest() = Some((name, tokens));
     }
 
-    /// Keeps the state of `prefix`, which `decoder` has just read, unless it is kept already.
+    /// Saves the state of `prefix`, which `decoder` has just prefilled, unless a file holds it
+    /// already.
     pub(crate) fn keep(&self, decoder: &mut Decoder<'_>, prefix: &[Token]) {
         if self.most == 0 || prefix.len() < WORTH || !self.caches.lease.holds() {
             return;
         }
         let Some(name) = self.name(decoder) else { return };
-        // A few tokens more are not worth megabytes of writing.
+        // A few additional tokens do not justify writing megabytes.
         let known = self.newest().as_ref().filter(|n| n.0 == name).map_or(0, |n| common_prefix(&n.1, prefix));
         if known + FEW >= prefix.len() {
             return;
@@ -123,7 +125,8 @@ impl Sessions {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One file for each model, adapter and KV type. The name says nothing about them without the key.
+    /// Returns the file name for this build, model, adapter, KV type and prefill chunk size.
+    /// Without the key it reveals none of them.
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
         let identity =
             format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.piece());
@@ -131,7 +134,7 @@ impl Sessions {
         Some(format!("{}{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }
 
-    /// Removes the files that were not used for longest, until the rest fits.
+    /// Removes the least recently used files until the rest fits.
     fn evict(&self) {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = fs::read_dir(&self.caches.dir)
             .into_iter()
@@ -153,7 +156,7 @@ impl Sessions {
     }
 }
 
-/// Number of tokens, length of the state, tokens, state, padding.
+/// Encodes a session: number of tokens, length of the state, tokens, state, padding.
 fn write(tokens: &[Token], state: &[u8]) -> Vec<u8> {
     let length = (16 + tokens.len() * 4 + state.len()).next_multiple_of(PAD);
     let mut out = Vec::with_capacity(length);

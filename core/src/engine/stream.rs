@@ -1,4 +1,4 @@
-//! A text as an iterator of chunks.
+//! Generated text as an iterator of chunks.
 
 use std::{
     ops::ControlFlow,
@@ -13,7 +13,7 @@ use std::{
 use super::{Engine, GenerateRequest};
 use crate::{Error, generation::output::Written, llm::LlmError};
 
-/// Most chunks that are decoded ahead of the reader.
+/// Maximum number of chunks decoded ahead of the reader.
 const AHEAD: usize = 16;
 
 /// The part of an output that a chunk belongs to.
@@ -25,10 +25,10 @@ pub enum Part {
     Output,
 }
 
-/// A piece of an output: whole characters.
+/// A chunk of an output. It consists of whole characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// The part that it belongs to.
+    /// The part of the output.
     pub part: Part,
     /// The text.
     pub text: String,
@@ -45,12 +45,12 @@ pub struct ChunkStream {
 }
 
 impl Engine {
-    /// Generates on another thread; returns the chunks as they are decoded. At most 16 chunks are
-    /// decoded ahead.
+    /// Generates on another thread and returns the chunks as they are decoded. At most 16 chunks
+    /// are decoded ahead.
     ///
     /// # Errors
-    /// [`LlmError::Failed`] if the system gives no thread. Errors of the call itself come from
-    /// [`ChunkStream::finish`].
+    /// [`LlmError::Failed`] if the system cannot start a thread. Errors of the call itself come
+    /// from [`ChunkStream::finish`].
     pub fn stream(self: &Arc<Self>, request: GenerateRequest) -> Result<ChunkStream, Error> {
         let (sender, chunks) = mpsc::sync_channel(AHEAD);
         let (engine, stopped) = (self.clone(), Arc::new(AtomicBool::new(false)));
@@ -102,7 +102,7 @@ impl ChunkStream {
 impl Drop for ChunkStream {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // Wakes a call that waits for a chunk to be taken.
+        // Wakes a call that is blocked on a full channel.
         self.chunks = None;
         if let Some(call) = self.call.take() {
             let _ = call.join();

@@ -1,4 +1,4 @@
-//! Several candidates for one text: what each of them is written from.
+//! Candidate prompts and requests for several candidates of one text.
 
 use super::{
     guard::GuardedRequest,
@@ -10,12 +10,15 @@ use crate::{
     prompt::{Example, PromptInputs},
 };
 
-/// The requests for all candidates of a text: `request`, which is that of [`request`](fn@request::request), then others.
+/// Returns the requests for all candidates of a text. The first is `request`, the result of
+/// [`request`](fn@request::request).
 ///
-/// What is likeliest behind a prompt is far better than what is drawn there, but it is one text. So the candidates for a text with a plan
-/// are first what is likeliest behind different prompts: everything and a plan, the person's own texts alone, and those and a plan.
-/// Each misleads in its own way. The rest are drawn, from the own texts alone. A length that is asked for only a plan can tell: then
-/// all have one.
+/// Greedy decoding after a prompt gives far better texts than sampling, but only one text. The
+/// candidates for a planned text are therefore first greedy decodings after different prompts.
+/// These prompts are all inputs with a plan, the user's history alone, and that history with a
+/// plan. Each prompt misleads the model in its own way. The other candidates are sampled after the
+/// history alone. Only a plan conveys a requested length to the model, so all candidates then have
+/// a plan.
 pub fn candidates(
     model: &Model,
     material: &PromptInputs,
@@ -31,7 +34,9 @@ pub fn candidates(
                 let mut drawn = all[views.drawn()].clone();
                 for phase in &mut drawn.phases {
                     phase.sampling = Sampling::VARIED.with_seed(options.sampling.seed.wrapping_add(n as u32));
-                    // The likeliest text is too short, what is drawn is as long as others' texts are: only the own ones tell more.
+                    // Greedy texts end too early, so they need a minimum length. Sampled texts
+                    // reach the length of other users' texts anyway; only the user's history asks
+                    // for more.
                     if material.own().next().is_none() {
                         phase.min_new_tokens = 0;
                     }
@@ -44,7 +49,7 @@ pub fn candidates(
     all.into_iter().enumerate().map(job).collect()
 }
 
-/// What the candidates of one text are written from: the first from everything, the next from less of it.
+/// The candidate prompts of one text after the first, each with fewer inputs than the first.
 struct CandidatePrompts(Vec<PromptInputs>);
 
 impl CandidatePrompts {
@@ -58,7 +63,7 @@ impl CandidatePrompts {
             history,
             neighbours,
             ask: whole.ask.clone(),
-            // The impostors stand in no prompt.
+            // Impostors are never part of a prompt.
             impostors: Vec::new(),
             reserved: whole.reserved.clone(),
             names: whole.names.clone(),
@@ -67,26 +72,26 @@ impl CandidatePrompts {
         if history.is_empty() {
             return Self(vec![less(whole.history.clone(), whole.neighbours.clone())]);
         }
-        // Where there is nothing else, the own texts behind a plan are everything.
+        // Without other inputs, the planned history equals the first prompt.
         let more = history.len() < whole.history.len() || !whole.neighbours.is_empty();
         let own = less(history, Vec::new());
         let planned = more.then(|| PromptInputs { reasoning: true, ..own.clone() });
         Self(std::iter::once(own).chain(planned).collect())
     }
 
-    /// Which candidate's prompt the others are drawn behind.
+    /// The index of the candidate whose prompt the sampled candidates share.
     fn drawn(&self) -> usize {
         self.0.len().min(1)
     }
 
-    /// What the `n`-th candidate is written from.
+    /// The prompt inputs of the `n`-th candidate.
     fn of<'m>(&'m self, whole: &'m PromptInputs, n: usize) -> &'m PromptInputs {
         let other = n.checked_sub(1).and_then(|n| self.0.get(n).or(self.0.first()));
         other.unwrap_or(whole)
     }
 }
 
-/// Reads the answers to the requests for several candidates, those that are whole.
+/// Reads the completions of several candidates and drops the incomplete ones.
 pub fn read_all(material: &PromptInputs, completions: &[Completion]) -> Vec<Written> {
     let views = CandidatePrompts::new(material);
     let shown = (0..).map(|n| views.of(material, n));
@@ -112,7 +117,8 @@ pub(crate) mod tests {
         Example { text: text.into(), synthetic, ..Example::default() }
     }
 
-    /// A text to be planned and written from an invented text, an own one and one by another.
+    /// Inputs of a planned text, with one synthetic text, one text by the user and one by another
+    /// user.
     pub(crate) fn material() -> PromptInputs {
         PromptInputs {
             task: Task::Text,
@@ -160,7 +166,7 @@ pub(crate) mod tests {
         let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.min_new_tokens).sum()).collect();
         assert_eq!(least, [2; 5]);
 
-        // What came back of each; one of them had no time for its text.
+        // The completions of all requests; one ended before its text.
         let path = "5 stars, warm, brief: tea";
         let phases = [vec![path, "Of all."], vec!["Own."], vec![path], vec!["1"], vec!["2"]];
         let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
@@ -192,7 +198,8 @@ pub(crate) mod tests {
         let all = requests(&model, &material, 4);
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
         assert!(all.iter().all(|r| spelled(&model, r).contains("A text by another.")));
-        // How long others write tells only what is likeliest, not what is drawn.
+        // The length of other users' texts sets the minimum for greedy texts, and not for sampled
+        // ones.
         let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.min_new_tokens).sum()).collect();
         assert_eq!(least, [3, 3, 0, 0]);
     }

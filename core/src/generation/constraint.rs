@@ -1,4 +1,4 @@
-//! The texts that an output must not repeat, as a no-repeat constraint.
+//! The no-repeat n-gram constraint of an output.
 
 use std::sync::Arc;
 
@@ -12,36 +12,40 @@ use crate::{
     text,
 };
 
-/// Shortest repetition in words, and the same for synthetic texts, whose gate looks at shorter runs.
+/// Length of a forbidden run in words, and its length for synthetic texts, because their gate
+/// checks shorter runs.
 const REPETITION: u16 = 8;
 const SYNTHETIC_REPETITION: u16 = COPY_RUN as u16;
-/// Longest greeting or sign-off, in words.
+/// Maximum length of a greeting or sign-off, in words.
 const FORMULA: usize = 12;
 
-/// Boilerplate of review sites that models know by heart. It tells nothing about the item, and a text ends in front of it.
+/// Boilerplate of review sites in the training data of common models. It is not about the item, and
+/// decoding ends before it.
 const BOILERPLATE: [&str; 3] = [
     "This review was collected as part of a promotion.",
     "Thank you for taking the time to write a review.",
     "Thank you for taking the time to share your feedback.",
 ];
 
-/// Title and text of an example.
+/// Returns title and text of an example.
 pub(super) fn whole(e: &Example) -> String {
     format!("{}\n{}", e.title.as_deref().unwrap_or_default(), e.text)
 }
 
-/// Other people's texts that must not be repeated.
+/// Returns other users' texts that an output must not repeat.
 fn others(material: &PromptInputs) -> Vec<String> {
     let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
     elsewhere.chain(material.reserved.iter().cloned()).collect()
 }
 
-/// The texts in a prompt that must not be repeated, in the order in which [`constraint`] adds them: boilerplate comes after them.
+/// Returns the texts in a prompt that an output must not repeat, in the order in which
+/// [`constraint`] adds them. Boilerplate comes after them.
 pub(super) fn sources(material: &PromptInputs) -> Vec<String> {
     others(material).into_iter().chain(material.history.iter().map(whole)).collect()
 }
 
-/// What a text for this material must not repeat.
+/// Returns the no-repeat constraint for `material`, or `None` if it is empty or the task is a
+/// rating.
 pub fn constraint(material: &PromptInputs) -> Option<Arc<NoRepeat>> {
     if material.task == Task::Rating {
         return None;
@@ -67,11 +71,13 @@ pub fn constraint(material: &PromptInputs) -> Option<Arc<NoRepeat>> {
     (!constraint.is_empty()).then(|| Arc::new(constraint))
 }
 
-/// The person's texts without the greetings and sign-offs that two of them share: those are theirs to repeat.
+/// Returns the user's texts without greetings and sign-offs that two of them share: the user may
+/// repeat these.
 fn without_formulas(own: &[String]) -> Vec<String> {
     let all: Vec<Vec<(usize, &str)>> = own.iter().map(|text| text::word_spans(text).collect()).collect();
     let same = |a: &(usize, &str), b: &(usize, &str)| a.1.to_lowercase() == b.1.to_lowercase();
-    // Of texts that share half of their words one is a copy of the other.
+    // If two texts share more than half of their words, one is a copy of the other, and the shared
+    // words are no formula.
     let formula = |n: usize, words: usize| if words <= FORMULA && words * 2 <= all[n].len() { words } else { 0 };
     let shared = |n: usize, count: &dyn Fn(usize, usize) -> usize| {
         let others = (0..all.len()).filter(|&m| m != n).map(|m| formula(n, count(n, m)));
@@ -89,7 +95,7 @@ fn without_formulas(own: &[String]) -> Vec<String> {
     (0..own.len()).map(cut).collect()
 }
 
-/// What `written` repeats, if anything.
+/// Returns the kind of repetition in `written`, if there is any.
 pub fn repeats(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
     let constraint = constraint?;
     let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
@@ -97,7 +103,8 @@ pub fn repeats(material: &PromptInputs, constraint: Option<&NoRepeat>, written: 
     repeated.or_else(|| mostly_copied(material, written.text.as_deref()?).then_some(Repeated::Run))
 }
 
-/// Whether much of a text stands in one that was shown, if not in one run.
+/// Whether a large share of a text's runs is copied from the prompt inputs, even if no single run
+/// is long enough for the constraint.
 fn mostly_copied(material: &PromptInputs, said: &str) -> bool {
     let words: Vec<String> = text::words(said).collect();
     let shown = material.neighbours.iter().chain(&material.history).map(|e| e.text.as_str());

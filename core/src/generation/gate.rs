@@ -1,4 +1,4 @@
-//! The quality gate: which synthetic texts may be kept.
+//! The quality gate for synthetic texts.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,32 +9,34 @@ use super::{
 };
 use crate::{context::topics::Topics, plan, prompt::PromptInputs, text};
 
-/// Why a synthetic text was refused.
+/// The reason for rejecting a synthetic text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Fewer than [`MIN_WORDS`] words.
     Empty,
-    /// The path did not keep to its grammar.
+    /// The path does not match its grammar.
     NoPath,
-    /// It repeats itself: this share of its word pairs are distinct.
+    /// The text repeats itself. The value is the share of distinct word pairs.
     Loop(f32),
-    /// This share of its runs of [`COPY_RUN`] words stands in a text that it was shown.
+    /// The text copies from its prompt. The value is the share of its runs of [`COPY_RUN`] words
+    /// that occur in a prompt text.
     Copy(f32),
-    /// It repeats a text, or takes a name, a number or an address from one by somebody else.
+    /// The text repeats another text, or takes a name, a number or an address from another user's
+    /// text.
     Repeated,
-    /// It is written in another language than the person's texts: its ISO 639-3 code.
+    /// The text is not in the language of the user's texts. The value is its ISO 639-3 code.
     Language(String),
-    /// It is no nearer to the item than to one that the person wrote about.
+    /// The text is no closer to its item than to an item in the user's history.
     OffItem,
-    /// The path says this many stars and the words say the opposite.
+    /// The words contradict the stars of the path. The value is the number of stars.
     OffStance(u8),
-    /// It contains a label of the prompt's own format.
+    /// The text contains a label of the prompt format.
     Format,
 }
 
 impl Refusal {
-    /// One word for counting.
+    /// Returns the reason as one word, for statistics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -50,15 +52,16 @@ impl Refusal {
     }
 }
 
-/// Fewest words of a synthetic text.
+/// Minimum number of words of a synthetic text.
 pub const MIN_WORDS: usize = 4;
-/// Smallest share of distinct word pairs.
+/// Minimum share of distinct word pairs.
 pub const MIN_DISTINCT: f32 = 0.6;
 
-/// Whether a synthetic text that was written from `material` may be kept. `topics` tell whether it is about its item.
+/// Checks whether a synthetic text written from `material` may be kept. `topics` decides whether it
+/// is about its item.
 ///
 /// # Errors
-/// The first reason against it.
+/// The first reason for rejecting it.
 pub fn gate(written: &Written, material: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
     let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
     let title = written.title.as_deref().unwrap_or_default();
@@ -96,7 +99,8 @@ pub fn gate(written: &Written, material: &PromptInputs, topics: &Topics) -> Resu
     Ok(())
 }
 
-/// The ISO 639-3 code of the language of `said`, if it is surely another one than that of `own`.
+/// Returns the ISO 639-3 code of the language of `said`, if it is reliably different from the
+/// language of `own`.
 fn other_language(said: &str, own: &str) -> Option<&'static str> {
     let (said, own) = (whatlang::detect(said)?, whatlang::detect(own)?);
     let sure = said.is_reliable() && own.is_reliable() && said.lang() != own.lang();

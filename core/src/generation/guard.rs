@@ -1,9 +1,10 @@
-//! Nobody else's words: what a text must not repeat, and what becomes of one that does.
+//! Decoding under the no-repeat constraint, and the check of every finished text.
 //!
-//! A small model that is shown texts copies from them. So no output holds a run of eight words of other people's texts on the item,
-//! or of the person's own earlier texts; nor numbers, proper names, links and mail addresses that only other people's texts
-//! hold. The decoder ends a text in front of a repetition ([`NoRepeat`]); it then goes on from a prompt without the text that it was
-//! copying. Every text is checked once more when it is finished: what still repeats is cut, sentence by sentence.
+//! A small model copies from the texts in its prompt. An output therefore holds no run of eight
+//! words of other users' texts on the item, or of the user's own earlier texts. It also holds no
+//! numbers, proper names, links and mail addresses that occur only in other users' texts. The
+//! decoder ends a text before a repetition ([`NoRepeat`]). Decoding then continues from a prompt
+//! without the copied text. A final check removes the remaining repetitions, sentence by sentence.
 
 use super::{
     constraint::{constraint, repeats, sources, whole},
@@ -18,19 +19,23 @@ use crate::{
     text,
 };
 
-/// How often a text may go on from another prompt. In the last round tokens that would repeat are avoided one by one.
+/// Maximum number of continuations of a text. The last one avoids repeating tokens one by one
+/// instead of ending.
 const ROUNDS: usize = 3;
 
-/// A text to write: what it is written from, and the request.
+/// A request with its prompt inputs.
 pub struct GuardedRequest {
-    /// What it is written from.
+    /// The inputs of the prompt.
     pub material: PromptInputs,
-    /// The request.
+    /// The decoder's request.
     pub request: Request,
 }
 
-/// Runs all jobs. A text that would repeat somebody goes on in front of the repetition, with the text that it was taken from left out of
-/// its prompt. `first` gets the decoder when the first prompts are read and before any other is.
+/// Runs all jobs under the no-repeat constraint.
+///
+/// If a text would repeat another text, decoding continues from the place before the repetition,
+/// with the copied text removed from the prompt. `first` gets the decoder after the first prompts
+/// and before any other prefill.
 ///
 /// # Errors
 /// As [`Decoder::run`].
@@ -72,12 +77,12 @@ pub fn run(
     Ok(completions)
 }
 
-/// The last phase, if it ended because it would have repeated somebody.
+/// Returns the last phase, if it ended before a repetition.
 fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
     completion.phases.last().filter(|phase| phase.stop == Stop::Repeated)
 }
 
-/// Takes a text as finished that ended in front of boilerplate, if it has a whole sentence.
+/// Marks a text that ended before boilerplate as finished, if it ends with a whole sentence.
 fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) {
     let prompted = sources(material).len();
     let boilerplate = |phase: &&mut PhaseOutput| {
@@ -89,13 +94,13 @@ fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) 
     }
 }
 
-/// The text with the given number in the constraint, which is always that of the first prompt.
+/// Returns the source text with the given number. The numbers always refer to the first prompt.
 fn copied(first: &PromptInputs, source: Option<usize>) -> Option<String> {
     source.and_then(|number| sources(first).into_iter().nth(number))
 }
 
-/// The material without the text that was copied; from the second round on, and where nobody knows which one it was, without any text by
-/// others.
+/// Returns the inputs without the copied text. From the second round on, or if the source is
+/// unknown, they hold no retrieved texts at all.
 fn without(material: &PromptInputs, copied: Option<String>, round: usize) -> PromptInputs {
     let mut less = material.clone();
     less.history.retain(|e| Some(whole(e)) != copied);
@@ -103,7 +108,7 @@ fn without(material: &PromptInputs, copied: Option<String>, round: usize) -> Pro
     less
 }
 
-/// The request for the rest of a text.
+/// Returns the request for the rest of a text.
 fn rest(
     model: &Model,
     material: &PromptInputs,
@@ -129,10 +134,10 @@ fn rest(
     request
 }
 
-/// Puts the rest of a text behind its beginning.
+/// Appends the rest of a text to its beginning.
 fn join(completion: &mut Completion, mut rest: Completion) {
     if rest.phases.is_empty() {
-        // The deadline came first: the beginning is all there is.
+        // The deadline passed before the rest: only the beginning remains.
         if let Some(last) = completion.phases.last_mut() {
             last.stop = Stop::Deadline;
         }
@@ -146,14 +151,15 @@ fn join(completion: &mut Completion, mut rest: Completion) {
     completion.phases.append(&mut rest.phases);
 }
 
-/// Those of `all` that repeat nobody; if there are none, the first without the sentences that do.
+/// Returns the texts without repetitions. If there are none, a title becomes the opening of its
+/// text, and a text loses its repeating sentences.
 ///
 /// # Errors
-/// [`LlmError::Failed`] if every sentence of every text repeats somebody.
+/// [`LlmError::Failed`] if every sentence of every text repeats another text.
 pub fn originals(material: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written>, Error> {
     let constraint = constraint(material);
     let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none() && !is_empty(written);
-    // Nothing was written before the deadline: there is nothing to check or to mend.
+    // No text was finished before the deadline: there is nothing to check.
     if all.is_empty() {
         return Ok(all);
     }
@@ -175,7 +181,7 @@ fn is_empty(written: &Written) -> bool {
     said.is_some_and(|said| said.trim().is_empty())
 }
 
-/// The sentences of a text that repeat nobody.
+/// Returns `written` with only the sentences that repeat no other text.
 fn mend(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Written> {
     let text = written.text.as_deref()?;
     let mut kept = String::new();
@@ -215,7 +221,7 @@ mod tests {
         };
         let second = without(&first, copied(&first, Some(0)), 1);
         assert_eq!(texts(&second.neighbours), ["their second"]);
-        // The number of a source does not change when the prompt loses a text.
+        // Source numbers do not change if the prompt loses a text.
         let third = without(&second, copied(&first, Some(2)), 2);
         assert_eq!((texts(&third.neighbours), texts(&third.history)), (vec![], vec!["my second"]));
     }

@@ -1,7 +1,9 @@
-//! How long a text is to be: as long as the person asks for, else as they usually write, else as others do.
+//! Length control: the requested length, else the user's usual length, else the length of other
+//! users' texts.
 //!
-//! Left to itself a small model plans too little, writes less than it plans, and ends its texts early. The plan's length is
-//! given by its grammar, and a text may not end before a number of tokens.
+//! Without control, a small model plans too little, writes less than its plan, and ends its texts
+//! early. The grammar fixes the plan's length, and a minimum number of tokens keeps a text from
+//! ending early.
 
 use crate::{
     llm::WordLimit,
@@ -10,11 +12,13 @@ use crate::{
     text,
 };
 
-/// A word is about 1.3 tokens: a text may be as short as seven tenths of the middle length.
+/// Minimum number of tokens per word of the median length. A word has about 1.3 tokens, so a text
+/// may have seven tenths of the median length.
 const LEAST_TOKENS_PER_WORD: f64 = 0.9;
 
 impl PromptInputs {
-    /// How much to plan for; of two lengths in the middle the longer. `None` if there is no text to go by, or none to be written.
+    /// Returns the length to plan for: the requested one, else the upper median of the usual
+    /// lengths. Returns `None` if there is no text to measure, or if the task writes no text.
     pub(crate) fn length(&self) -> Option<Length> {
         let writes = matches!(self.task, Task::Text | Task::Synthetic);
         let usual = || {
@@ -24,7 +28,8 @@ impl PromptInputs {
         writes.then(|| self.ask.length.or_else(usual)).flatten()
     }
 
-    /// Before how many tokens a text is not to end; of two lengths in the middle the shorter counts.
+    /// Returns the minimum number of tokens of a text: from the requested length, else from the
+    /// lower median of the usual lengths.
     pub(crate) fn min_new_tokens(&self) -> usize {
         let usual = || {
             let words = self.words();
@@ -34,13 +39,15 @@ impl PromptInputs {
         if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
     }
 
-    /// Upper bound for the words of a text whose length is asked for: half as many again as that length has.
+    /// Returns the word limit of a text with a requested length: one and a half times the maximum
+    /// of that length.
     pub(crate) fn word_limit(&self) -> Option<WordLimit> {
         let enough = self.ask.length.filter(|_| self.task == Task::Text)?.most_words()?;
         Some(WordLimit { enough, most: enough * 3 / 2 })
     }
 
-    /// How many words the person's texts have, in order; without any, those of the others. What nobody wrote tells nothing.
+    /// Returns the sorted word counts of the user's texts, else of the retrieved texts. Synthetic
+    /// texts are ignored.
     fn words(&self) -> Vec<usize> {
         let count = |e: &Example| text::word_count(&e.text);
         let mut words: Vec<usize> = self.own().map(count).collect();

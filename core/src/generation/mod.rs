@@ -2,15 +2,15 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`output`] | how a text is written, and the text that comes out |
-//! | [`request`](mod@request) | prompt inputs to a decoder's request, and its answer back |
+//! | [`output`] | options for writing, and the written text |
+//! | [`request`](mod@request) | conversion of prompt inputs to a request, and of its completion to a text |
 //! | [`length`] | the length of a text |
 //! | [`candidates`](mod@candidates) | several candidates for one text |
 //! | [`reranking`] | the best of several candidates |
 //! | [`constraint`](mod@constraint) | the texts that an output must not repeat |
-//! | [`guard`] | decoding under that constraint, and the check at the end |
+//! | [`guard`] | decoding under that constraint, and the final check |
 //! | [`overlap`] | shares of copied and of repeated words |
-//! | [`gate`](mod@gate) | which synthetic texts may be kept |
+//! | [`gate`](mod@gate) | the quality gate for synthetic texts |
 //! | [`synthetic`] | synthetic interactions for predicted items |
 
 pub mod candidates;

@@ -1,4 +1,4 @@
-//! How a text is written, and the text that comes out.
+//! Options for writing a text, and the written text.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,21 +7,22 @@ use crate::{
     plan::ReasoningPath,
 };
 
-/// How to write.
+/// Options for writing a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WriteOptions {
-    /// Most tokens of the prompt.
+    /// Maximum number of prompt tokens.
     pub prompt_tokens: usize,
-    /// Most tokens of the text.
+    /// Maximum number of tokens of the text.
     pub text_tokens: usize,
-    /// How tokens are chosen.
+    /// Sampling parameters.
     pub sampling: Sampling,
-    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
-    /// ([`consensus`](crate::generation::reranking)): the first with [`WriteOptions::sampling`], the rest varied.
+    /// Number of candidates. The best candidate agrees most with the others and is closest to the
+    /// user's style ([`consensus`](crate::generation::reranking)). The first uses
+    /// [`WriteOptions::sampling`], the others use varied sampling.
     pub candidates: usize,
-    /// How much more a text is to be the person's than it would be anyway: it is written against what the model would write without
-    /// their texts (context-aware decoding, arXiv 2305.14739, the paper's alpha). 0 takes the model as it is, in
-    /// two thirds of the time.
+    /// Strength of the contrast with the same prompt without the user's texts. A higher value moves
+    /// the text closer to the user's style (context-aware decoding, arXiv 2305.14739, the paper's
+    /// alpha). 0 disables the contrast and takes two thirds of the time.
     pub contrast: f32,
 }
 
@@ -31,57 +32,60 @@ impl Default for WriteOptions {
     }
 }
 
-/// The usual [`WriteOptions::contrast`].
+/// Default value of [`WriteOptions::contrast`].
 pub const CONTRAST: f32 = 0.5;
-/// More than that is another person.
+/// Upper bound for `contrast`.
 pub(super) const MOST_CONTRAST: f32 = 4.0;
-/// Longest prompt without the person's texts, in tokens.
+/// Maximum length of the contrast prompt, in tokens.
 pub(super) const BESIDE_TOKENS: usize = 640;
 
-/// Longest reasoning path and title, in tokens.
+/// Maximum length of a reasoning path and of a title, in tokens.
 pub(super) const PATH_TOKENS: usize = 48;
 pub(super) const TITLE_TOKENS: usize = 24;
 impl WriteOptions {
-    /// Room that a decoder needs for one sequence of this kind, in tokens.
+    /// Returns the context length that a decoder needs for one sequence, in tokens.
     pub fn context(&self) -> usize {
         self.prompt_tokens + self.most_written() + 64
     }
 
-    /// A decoder with that room, and with room beside it where texts are written against another prompt.
+    /// Returns decoder options with that context, and with a contrast branch if `contrast` is
+    /// positive.
     pub fn decoder(&self) -> DecoderOptions {
         let beside = if self.contrast > 0.0 { BESIDE_TOKENS + self.most_written() + 64 } else { 0 };
         DecoderOptions { context: self.context(), contrast: beside, ..DecoderOptions::default() }
     }
 
-    /// How synthetic interactions are written: varied, and as the model is.
+    /// Returns the options for synthetic interactions: varied sampling, no contrast.
     #[doc(hidden)]
     pub fn synthetic() -> Self {
         Self { sampling: Sampling::VARIED, contrast: 0.0, ..Self::default() }
     }
 
-    /// Most tokens that one text takes: path, title and text.
+    /// Returns the maximum number of tokens of one output: path, title and text.
     pub(crate) fn most_written(&self) -> usize {
         PATH_TOKENS + TITLE_TOKENS + self.text_tokens
     }
 }
 
-/// What was written.
+/// A written text.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Written {
-    /// The plan, if one was asked for and kept to its grammar.
+    /// The plan, if one was requested and it matches its grammar.
     pub path: Option<ReasoningPath>,
-    /// The title, for the tasks that write one.
+    /// The title, for tasks that write one.
     pub title: Option<String>,
-    /// The text, for the tasks that write one.
+    /// The text, for tasks that write one.
     pub text: Option<String>,
-    /// The rating, for the task that writes one.
+    /// The rating, for tasks that write one.
     pub rating: Option<u8>,
-    /// Number of tokens written, all phases.
+    /// Number of generated tokens in all phases.
     pub tokens: usize,
     /// Number of tokens in the prompt.
     pub prompt_tokens: usize,
-    /// How many of them did not need to be read: their state was kept from an earlier call or session.
+    /// Number of prompt tokens without prefill: their KV state comes from an earlier call or
+    /// session.
     pub reused_tokens: usize,
-    /// Mean natural log-probability of a token of the last phase; 0 for a title that is the text's own opening.
+    /// Mean natural log-probability of a token in the last phase; 0 for a title that is the opening
+    /// of the text.
     pub log_prob: f64,
 }

@@ -1,20 +1,22 @@
-//! How much of a text is copied from other texts, and how much of it repeats itself.
+//! Shares of copied and of repeated words in a text.
 
 use crate::text;
 
-/// Length of the word runs that count as copied.
+/// Length of the runs that count as copied, in words.
 pub const COPY_RUN: usize = 6;
-/// Largest share of copied runs.
+/// Maximum share of copied runs.
 pub const MAX_COPIED: f32 = 0.25;
 
-/// The share of runs of `n` words that are distinct (1 for texts shorter than a run): distinct-n.
+/// Returns the share of distinct runs of `n` words: distinct-n. Returns 1 for texts shorter than a
+/// run.
 pub fn distinct_share(words: &[String], n: usize) -> f32 {
     let all = words.windows(n).count();
     let distinct: std::collections::HashSet<_> = words.windows(n).collect();
     if all == 0 { 1.0 } else { distinct.len() as f32 / all as f32 }
 }
 
-/// The share of `words`' runs of `n` that stand in one of the sources (0 for texts shorter than a run).
+/// Returns the share of runs of `n` words that occur in one of the sources. Returns 0 for texts
+/// shorter than a run.
 pub fn copied_share<'a>(words: &[String], sources: impl Iterator<Item = &'a str>, n: usize) -> f32 {
     let all = words.windows(n).count();
     if all == 0 {

@@ -1,4 +1,5 @@
-//! Personalized text, title or rating: from material to a decoder's request, and back.
+//! Conversion of prompt inputs to a decoder's request, and of its completion to a text, title or
+//! rating.
 
 use super::{
     constraint,
@@ -11,21 +12,22 @@ use crate::{
     text,
 };
 
-/// A text that is begun: it goes on behind what stands there.
+/// A partly written output to continue.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Begun {
-    /// The finished phases in front of the text, each with its end.
+    /// The texts of the finished phases.
     pub(crate) done: Vec<String>,
-    /// The beginning of the text.
+    /// The beginning of the current phase's text.
     pub(crate) text: String,
 }
 
-/// The decoder's request for this material.
+/// Returns the decoder's request for these inputs.
 pub fn request(model: &Model, material: &PromptInputs, options: &WriteOptions) -> Request {
     request_with_prefix(model, material, options, None).0
 }
 
-/// The same, with how many tokens of its prompt are the person's history; of a text that is `begun`, the rest of it.
+/// Returns the request and the number of prompt tokens that hold the user's history. With `begun`,
+/// the request covers the rest of the output.
 pub(crate) fn request_with_prefix(
     model: &Model,
     material: &PromptInputs,
@@ -46,11 +48,11 @@ pub(crate) fn request_with_prefix(
     let last = material.phases() - 1;
     let (no_repeat, planned) = (constraint::constraint(material), usize::from(material.reasoning));
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
-        // The first lead is the end of the prompt; the later ones follow a line that has just ended.
+        // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
-        // Half of the room: a text that has to fill all of it could not end with a sentence.
+        // At most half of the limit: a text that must fill the limit could not end with a sentence.
         min_new_tokens: if n == last { material.min_new_tokens().min(max_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
         on_repeat: OnRepeat::End,
@@ -67,13 +69,13 @@ pub(crate) fn request_with_prefix(
         prompt.lead = go_on(model, material, begun, &mut phases);
     }
     let tokens = model.prompt_tokens(&prompt);
-    // Tokens at the cut may differ from those of the whole.
+    // The tokens at the cut may differ from the tokens of the whole prompt.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     let contrast = contrast(model, material, options, begun.map(|_| prompt.lead.as_str()));
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
 }
 
-/// Leaves of `phases` what is still to be written, and returns what stands in front of that.
+/// Removes the finished phases from `phases`, and returns the lead with all text written so far.
 fn go_on(model: &Model, material: &PromptInputs, begun: &Begun, phases: &mut Vec<Phase>) -> String {
     let mut lead = String::new();
     for (n, done) in begun.done.iter().enumerate() {
@@ -92,9 +94,11 @@ fn go_on(model: &Model, material: &PromptInputs, begun: &Begun, phases: &mut Vec
     lead
 }
 
-/// What a text is written against: the same material without what the person wrote, if there is any of it. To count what others wrote
-/// twice too makes texts worse.
-/// `lead`: how the answer begins, if it does not as usual.
+/// Returns the contrast branch: the same inputs without history. Returns `None` if the user has no
+/// history, or if the prompt is too long.
+///
+/// The retrieved texts stay in the contrast prompt, because amplifying them too makes texts worse.
+/// `lead` replaces the usual lead.
 fn contrast(model: &Model, material: &PromptInputs, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
     let wanted = options.contrast > 0.0 && material.task == Task::Text && material.own().next().is_some();
     let without = wanted.then(|| PromptInputs {
@@ -112,7 +116,7 @@ fn contrast(model: &Model, material: &PromptInputs, options: &WriteOptions, lead
     (prompt.len() <= BESIDE_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
 }
 
-/// What a decoder's answer to [`request`] says.
+/// Reads the completion of [`request`].
 pub fn read(material: &PromptInputs, completion: &Completion) -> Written {
     let mut written = Written { tokens: completion.phases.iter().map(|p| p.tokens).sum(), ..Written::default() };
     let mut phases = completion.phases.iter();
@@ -135,7 +139,8 @@ pub fn read(material: &PromptInputs, completion: &Completion) -> Written {
     written
 }
 
-/// A text cut off by its length ends with its last whole sentence; without one, with its last whole word.
+/// Returns the text on one line. A text cut off by a limit or a deadline ends with its last whole
+/// sentence. Without one, it is clipped to the word limit, if there is one.
 fn prose(written: &str, stop: Stop, limit: Option<WordLimit>) -> String {
     let line = text::one_line(written);
     if !matches!(stop, Stop::Length | Stop::Deadline) {
@@ -143,7 +148,7 @@ fn prose(written: &str, stop: Stop, limit: Option<WordLimit>) -> String {
     }
     let whole = text::whole_sentences(&line).to_owned();
     match limit {
-        // What stopped it was the first token of one word more.
+        // The limit stopped decoding at the first token of an extra word.
         Some(limit) if text::word_count(&whole) > limit.most => text::clip_words(&whole, limit.most),
         _ => whole,
     }
@@ -173,13 +178,14 @@ mod tests {
         assert!(!prompt.contains("An own text.") && !prompt.contains("invented"), "{prompt}");
         assert_eq!((weight, against(&material, 1e9).unwrap().1), (0.5, MOST_CONTRAST));
         assert!([0.0, -1.0, f32::NAN].iter().all(|&none| against(&material, none).is_none()));
-        // There is nothing of the person in what was invented for them, and nothing but one word in a rating.
+        // Synthetic history is not by the user, and only the text task uses a contrast.
         material.history.truncate(1);
         assert_eq!(against(&material, 0.5), None);
         material.history.push(shown("An own text.", false));
         material.task = Task::Title;
         assert_eq!(against(&material, 0.5), None);
-        // What does not fit beside is left out of it; a request that does not is written as it is.
+        // Examples that do not fit the contrast prompt are dropped. A request that does not fit has
+        // no contrast.
         material.task = Task::Text;
         material.neighbours = vec![shown(&"word ".repeat(60), false); 9];
         assert!(against(&material, 0.5).unwrap().0.len() < BESIDE_TOKENS + 100);

@@ -1,8 +1,9 @@
-//! Of several texts for one request, the one that agrees most with the others and sounds most like the person.
+//! Minimum Bayes risk reranking: the best of several candidates for one request.
 //!
-//! Minimum Bayes risk decoding (Kumar and Byrne, 2004; Eikema and Aziz, 2022): texts that a model samples stand for what the
-//! person may write, and the one that is expected to share most with it is taken, where the likeliest text alone is often short
-//! and unlike most.
+//! The best candidate agrees most with the others and is closest to the user's style (Kumar and
+//! Byrne, 2004; Eikema and Aziz, 2022). The sampled texts stand for the possible texts of the user,
+//! and the best candidate has the highest expected overlap with them. The most likely text alone is
+//! often short and unlike most samples.
 
 use std::collections::HashMap;
 
@@ -13,37 +14,38 @@ use crate::{
     text,
 };
 
-/// Longest opening of a text as its title, in words.
+/// Maximum length of a title from the opening of its text, in words.
 const OPENING_WORDS: usize = 10;
-/// What the margin to impostors counts. More finds authors no better, and costs words in common with what they wrote.
+/// Weight of the margin to impostors. A larger weight does not improve author identification, and
+/// lowers the word overlap with the user's true texts.
 const MARGIN: f64 = 1.5;
 
-/// Who has a say beside the candidates.
+/// Reference texts for reranking, beside the candidates.
 #[derive(Debug, Clone, Default)]
 pub struct References<'t> {
-    /// Texts by people in the same case: each counts like a candidate.
+    /// Other users' texts on the same item. Each counts like a candidate.
     pub others: Vec<&'t str>,
-    /// Texts by the person: how like them a candidate sounds (n-grams) counts as much as all agreement.
+    /// The user's texts. Style similarity to them (n-grams) counts as much as all agreement.
     pub own: Vec<&'t str>,
-    /// Texts by others about anything: how much more a candidate sounds like the person than like the nearest of them
-    /// counts half as much again.
+    /// Other users' texts on any item. The margin between the similarity to the user and the
+    /// similarity to the nearest impostors counts one and a half times as much as that.
     pub impostors: Vec<&'t str>,
 }
 
-/// The place of the candidate with the highest mean agreement with the others and with the voices; of equals the first. `None`
-/// of none.
+/// Returns the index of the best candidate: highest sum of mean agreement and style score. Ties go
+/// to the first. Returns `None` if there are no candidates.
 pub fn consensus(candidates: &[Written], voices: &References<'_>) -> Option<usize> {
     MbrScores::new(candidates, voices).winner(&(0..candidates.len()).collect::<Vec<_>>())
 }
 
-/// What there is to know about several candidates, for choosing among all or some of them.
+/// Precomputed scores of several candidates, to choose among all or some of them.
 pub(crate) struct MbrScores {
-    /// How each candidate agrees with each.
+    /// Agreement of each candidate with each other one.
     agreement: Vec<Vec<f64>>,
-    /// The sum of each one's agreement with the other voices, and how many those are.
+    /// Sum of each candidate's agreement with the reference texts, and the number of these.
     others: Vec<f64>,
     voices: usize,
-    /// How each sounds like the person.
+    /// Style score of each candidate.
     sound: Vec<f64>,
 }
 
@@ -53,7 +55,7 @@ impl MbrScores {
         let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
         let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
         let agreement = |n: usize, m: usize| match (candidates[n].rating, candidates[m].rating) {
-            // Of a synthetic interaction, which has a stance too, the words count.
+            // Synthetic interactions have a rating too, but their words count.
             (Some(a), Some(b)) if bags[n].is_empty() => -f64::from(a.abs_diff(b)),
             _ => overlap(&bags[n], &bags[m]),
         };
@@ -71,7 +73,7 @@ impl MbrScores {
         }
     }
 
-    /// The one that [`consensus`] takes of the candidates at `places`.
+    /// Returns the candidate that [`consensus`] chooses among those at `places`.
     pub(crate) fn winner(&self, places: &[usize]) -> Option<usize> {
         let value = |n: usize| {
             let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
@@ -83,7 +85,7 @@ impl MbrScores {
     }
 }
 
-/// What was asked for.
+/// Returns the requested part: the text, else the title.
 fn said(written: &Written) -> &str {
     written.text.as_deref().or(written.title.as_deref()).unwrap_or_default()
 }
@@ -94,13 +96,13 @@ fn bag(text: &str) -> HashMap<String, usize> {
     bag
 }
 
-/// The mean of ROUGE-1 and of recall, which METEOR weighs most.
+/// The mean of ROUGE-1 and recall. METEOR weights recall most.
 fn overlap(words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
     let recall = shared(words, wanted) / size(wanted).max(1.0);
     (f1(words, wanted) + recall) / 2.0
 }
 
-/// ROUGE-1: for titles, of which the longest would win by recall.
+/// ROUGE-1, for titles: recall alone would favour the longest.
 fn f1(words: &HashMap<String, usize>, wanted: &HashMap<String, usize>) -> f64 {
     2.0 * shared(words, wanted) / (size(words) + size(wanted)).max(1.0)
 }
@@ -113,17 +115,18 @@ fn size(bag: &HashMap<String, usize>) -> f64 {
     bag.values().sum::<usize>() as f64
 }
 
-/// The one that [`consensus`](crate::generation::reranking::consensus) takes; `tokens` counts what all of them took. For a title, how the text
-/// opens is one more. `None` of none.
+/// Returns the candidate that [`consensus`](crate::generation::reranking::consensus) chooses, with
+/// the `tokens` of all candidates. The opening of a text is one more candidate for its title.
+/// Returns `None` if there are no candidates.
 pub fn best(material: &PromptInputs, mut all: Vec<Written>) -> Option<Written> {
-    // Among less than two there is no choice, and nothing to weigh.
+    // With fewer than two candidates, there is nothing to score.
     if all.len() < 2 { all.pop() } else { Choice::new(material, all).best() }
 }
 
-/// Several texts for one request, to choose among all or some of them.
+/// The candidates of one request, to choose among all or some of them.
 #[doc(hidden)]
 pub struct Choice {
-    /// What was written, then the opening that may stand for a title.
+    /// The candidates, then the opening of the text if it may be its title.
     all: Vec<Written>,
     opening: Option<usize>,
     ballot: MbrScores,
@@ -140,7 +143,7 @@ impl Choice {
         Self { all, opening: place, ballot }
     }
 
-    /// What [`best`] takes of all.
+    /// Returns the result of [`best`] for all candidates.
     pub fn best(mut self) -> Option<Written> {
         let tokens = self.all.iter().map(|w| w.tokens).sum();
         let written = self.opening.unwrap_or(self.all.len());
@@ -148,21 +151,23 @@ impl Choice {
         Some(Written { tokens, ..self.all.swap_remove(best) })
     }
 
-    /// The place of the best of those at `places`, or of the opening.
+    /// Returns the index of the best candidate among those at `places` and the opening.
     pub fn among(&self, places: &[usize]) -> Option<usize> {
         self.ballot.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
     }
 }
 
-/// The first words of the text that a title is asked for: many people begin with what they would put above.
+/// Returns the opening of the text, for tasks that write its title. Many authors open a text with
+/// its title.
 pub(crate) fn opening(material: &PromptInputs) -> Option<String> {
     let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
     let line = text::one_line(text);
     Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
 }
 
-/// What others wrote of the same item and the person of other items, as far as it is of the kind that is asked for. Others have a say
-/// about a text only where the person has written none.
+/// Returns the reference texts of a request: other users' texts on the same item, and the user's
+/// texts on other items. Other users' texts count only if the user has no history. Titles have only
+/// other users' titles as references, and ratings have none.
 fn voices(material: &PromptInputs) -> References<'_> {
     let others = material.neighbours.iter();
     match material.task {
@@ -231,7 +236,7 @@ mod tests {
         assert_eq!(consensus(&two, &References { own: own.clone(), ..NONE }), Some(0));
         let impostors = vec!["It is a great product.", "Works great!", "Great product, works great."];
         assert_eq!(consensus(&two, &References { own, impostors: impostors.clone(), ..NONE }), Some(1));
-        // Of whom nothing is known, there is no style to tell from others'.
+        // Without history, there is no style to compare with the impostors'.
         assert_eq!(consensus(&two, &References { impostors, ..NONE }), consensus(&two, &NONE));
     }
 
@@ -290,7 +295,7 @@ mod tests {
             titled(&["Lid does not close", "Lid will not close", "Lid does not close"]).unwrap(),
             "Lid does not close"
         );
-        // Alone, what the model wrote stands.
+        // A single candidate is returned as it is.
         assert_eq!(titled(&["Great"]).unwrap(), "Great");
     }
 

@@ -1,7 +1,7 @@
-//! Synthetic interactions: what this person would write about items they would meet next.
+//! Synthetic interactions: texts in the user's style about predicted items.
 //!
-//! Each is written reasoning first, grounded in the person's own texts and other people's texts on the
-//! item. A [`gate`] refuses those that would do harm in a prompt, with the reason.
+//! Each text is generated after a reasoning path, conditioned on the user's history and on other
+//! users' texts about the item. A [`gate`] rejects harmful texts and returns the reason.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -23,24 +23,24 @@ use crate::{
     text,
 };
 
-/// Most times that an item's text is tried again where all candidates were refused.
+/// Maximum number of further tries for an item if all its candidates are rejected.
 const RETRIES: u32 = 3;
 
-/// One synthetic interaction to write.
+/// A synthetic interaction to generate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyntheticJob {
     /// The item's id.
     pub item: String,
-    /// What the prompt is made of.
+    /// The inputs of the prompt.
     pub material: PromptInputs,
-    /// What tells whether a text is about the item.
+    /// The word weights that decide whether a text is about the item.
     pub topics: Topics,
-    /// Seed of sampling, mixed with the item's id.
+    /// Seed for sampling, mixed with the item's id.
     pub seed: u32,
 }
 
 impl SyntheticJob {
-    /// Differs between jobs that could be written differently.
+    /// Returns a key that differs between jobs with different inputs or options.
     pub(crate) fn key(&self, model: &str, options: &Options) -> String {
         let Options { write, candidates, .. } = options;
         let all = format!("{model}\n{}\n{:?}\n{}\n{write:?}\n{candidates}", self.item, self.material, self.seed);
@@ -52,36 +52,37 @@ impl SyntheticJob {
     }
 }
 
-/// A synthetic text that was not kept.
+/// A rejected synthetic text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refused {
     /// The item's id.
     pub item: String,
-    /// What was written.
+    /// The rejected text.
     pub written: Written,
-    /// Why it was not kept.
+    /// The reason for rejecting it.
     pub reason: Refusal,
 }
 
-/// What became of one synthetic interaction.
+/// The outcome of one synthetic job.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Attempt {
     /// The record, if a text passed the gate.
     pub kept: Option<Record>,
-    /// Texts that did not.
+    /// The rejected texts.
     pub refused: Vec<Refused>,
-    /// Tokens written.
+    /// Number of generated tokens.
     pub tokens: usize,
 }
 
-/// How to augment.
+/// Options for augmentation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// How each text is written.
+    /// Options for each text.
     pub write: WriteOptions,
-    /// Texts per item, of which the one is kept that passes the gate and has the highest mean log-probability of a token.
+    /// Number of candidates per item. Of the candidates that pass the gate, the one with the
+    /// highest mean log-probability per token is kept.
     pub candidates: usize,
-    /// Most tokens of all texts: none is begun that could go beyond.
+    /// Maximum number of tokens of all texts. No text starts that could exceed it.
     pub max_tokens: Option<usize>,
 }
 
@@ -91,9 +92,11 @@ impl From<WriteOptions> for Options {
     }
 }
 
-/// Writes one synthetic interaction per job, all together; where every candidate is refused, up to three more are tried, each with
-/// another seed. One attempt per job, in order; none for a job that the token budget did not allow. What one job gets does not
-/// depend on the others. `finished` hears of every attempt as soon as it is over.
+/// Generates one synthetic interaction per job, all jobs together.
+///
+/// If every candidate is rejected, up to three more follow, each with another seed. Returns one
+/// attempt per job, in order, or `None` for jobs beyond the token budget. The outcome of a job does
+/// not depend on the others. `finished` is called with every attempt as soon as it is complete.
 ///
 /// # Errors
 /// [`Error::Cancelled`], [`crate::llm::LlmError`].
@@ -105,7 +108,7 @@ pub fn write(
     on_event: OnEvent<'_>,
 ) -> Result<Vec<Option<Attempt>>, Error> {
     let candidates = options.candidates.max(1) as u32;
-    // All of an item's candidates before the next item's: their prompts are the same.
+    // All candidates of an item come before the next item, because they share a prompt.
     let open = (0..jobs.len()).flat_map(|job| (0..candidates).map(move |candidate| (job, candidate))).collect();
     let given = RefCell::new(Vec::new());
     let mut writing = Writing {
@@ -126,7 +129,8 @@ pub fn write(
     Ok(writing.progress.into_iter().map(|p| (p.outstanding == 0).then_some(p.attempt)).collect())
 }
 
-/// The context that a decoder needs for these jobs, and how many tokens all of them begin with.
+/// Returns the context that a decoder needs for these jobs, and the length of their common prefix,
+/// in tokens.
 pub(crate) fn room(model: &Model, jobs: &[SyntheticJob], options: &WriteOptions) -> (usize, usize) {
     let prompts: Vec<_> = jobs.iter().map(|job| request::request(model, &job.material, options).prompt).collect();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
@@ -135,16 +139,16 @@ pub(crate) fn room(model: &Model, jobs: &[SyntheticJob], options: &WriteOptions)
     (options.context() - options.prompt_tokens + longest, shared)
 }
 
-/// One job's state.
+/// The progress of one job.
 #[derive(Debug, Clone, Default)]
 struct Progress {
     attempt: Attempt,
     /// Score and number of the kept candidate.
     best: f64,
     candidate: u32,
-    /// How many more were tried because all were refused.
+    /// Number of further tries after all candidates were rejected.
     retries: u32,
-    /// Texts that are still to come.
+    /// Number of candidates in progress.
     outstanding: u32,
 }
 
@@ -154,15 +158,15 @@ impl Progress {
     }
 }
 
-/// What a decoder is fed while it augments.
+/// The decoder's request source during augmentation.
 struct Writing<'a> {
     model: &'a Model,
     jobs: &'a [SyntheticJob],
     options: &'a Options,
-    /// Jobs and the number of the candidate, which is the round of its seed.
+    /// Open candidates: the job, and the candidate's number, which selects its seed.
     open: VecDeque<(usize, u32)>,
     given: &'a RefCell<Vec<(usize, u32)>>,
-    /// Tokens that the texts in progress may take.
+    /// Maximum number of tokens of the texts in progress.
     reserved: usize,
     spent: usize,
     progress: Vec<Progress>,
@@ -194,11 +198,12 @@ impl RequestSource for Writing<'_> {
         progress.attempt.tokens += written.tokens;
         progress.outstanding -= 1;
         let score = written.log_prob;
-        // A text that ended in front of a repetition is no whole one.
+        // A text that ended before a repetition is incomplete.
         let whole = completion.phases.iter().all(|phase| phase.stop != Stop::Repeated);
         let judged = if whole { gate(&written, material, topics) } else { Err(Refusal::Repeated) };
         match judged {
-            // Of equals the earlier candidate, whichever is done first: so that it does not depend on the others.
+            // Ties go to the earlier candidate, so that the result does not depend on the order of
+            // completion.
             Ok(()) if progress.attempt.kept.is_none() || (score, -i64::from(candidate)) > progress.rank() => {
                 (progress.best, progress.candidate) = (score, candidate);
                 progress.attempt.kept = Some(synthetic_record(item, material, written, &self.model.name()));
@@ -211,7 +216,7 @@ impl RequestSource for Writing<'_> {
             let round = self.options.candidates.max(1) as u32 + progress.retries;
             progress.retries += 1;
             progress.outstanding = 1;
-            // At once: an item that is finished is kept if the call is stopped.
+            // Runs next: finished items are kept if the call is cancelled.
             self.open.push_front((job, round));
         }
         if progress.outstanding == 0 {

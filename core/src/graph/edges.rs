@@ -15,7 +15,7 @@ pub struct Edges {
     pub scales: Vec<f32>,
 }
 
-/// The same, borrowed. Targets are not trusted: a reader skips those that are out of range.
+/// Borrowed `Edges`. Targets are untrusted: a reader skips out-of-range ones.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgesView<'a> {
     /// First edge of each item. Shape: (items + 1).
@@ -29,7 +29,7 @@ pub struct EdgesView<'a> {
 }
 
 impl Edges {
-    /// From each item's edges, all weights positive.
+    /// Builds the edges from one row of (target, weight) per item. All weights must be positive.
     pub fn new(rows: Vec<Vec<(u32, f32)>>) -> Self {
         let mut edges = Self { starts: vec![0], ..Self::default() };
         for mut row in rows {
@@ -56,7 +56,7 @@ impl<'a> EdgesView<'a> {
         at(item as usize)..at(item as usize + 1)
     }
 
-    /// The edges of one item: (target, weight), targets ascending.
+    /// Returns the edges of one item as (target, weight), targets ascending.
     pub fn row(self, item: u32) -> impl Iterator<Item = (u32, f32)> + 'a {
         let span = self.span(item);
         let unit = self.unit(item);
@@ -65,7 +65,7 @@ impl<'a> EdgesView<'a> {
         pairs.map(move |(&target, &weight)| (target, f32::from(weight) * unit))
     }
 
-    /// The weight of one edge, 0 if there is none.
+    /// Returns the weight of one edge, 0 if there is none.
     pub fn get(&self, item: u32, target: u32) -> f32 {
         let span = self.span(item);
         let Some(targets) = self.targets.get(span.clone()) else { return 0.0 };
@@ -78,7 +78,7 @@ impl<'a> EdgesView<'a> {
     }
 }
 
-/// Keeps the `k` largest weights; among equals those with the larger key, so that numbering does not matter.
+/// Keeps the `k` largest weights. Ties go to the larger key, so that item numbering has no effect.
 pub fn keep_largest(row: &mut Vec<(u32, f32)>, k: usize, keys: &[u64]) {
     if k == 0 {
         row.clear();
@@ -88,7 +88,8 @@ pub fn keep_largest(row: &mut Vec<(u32, f32)>, k: usize, keys: &[u64]) {
         };
         row.select_nth_unstable_by(k - 1, larger_first);
         row.truncate(k);
-        // Thousands of rows are held at once, and each has seen thousands of others.
+        // Thousands of rows are in memory at once, each with capacity for thousands of pruned
+        // candidates.
         row.shrink_to_fit();
     }
 }

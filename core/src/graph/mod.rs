@@ -1,10 +1,10 @@
-//! The tables of a pack's link predictor, as a pack holds them and as the builder fits them.
+//! The tables of a pack's link predictor, as stored in a pack and as fitted by the builder.
 //!
 //! - [`Edges`]: pruned item-item edges with 16-bit weights.
 //! - [`Factors`]: 8-bit item vectors.
-//! - [`Tables`]: all of them borrowed, with the score of every item for one person.
-//! - [`Mixture`]: the weight of each kind of evidence. A pack carries weights learned on held-out
-//!   interactions of its own people.
+//! - [`Tables`]: all tables, borrowed; computes the score of every item for one user.
+//! - [`Mixture`]: the weight of each kind of evidence. A pack contains weights learned on held-out
+//!   interactions of its own users.
 
 mod edges;
 mod model;

@@ -1,32 +1,34 @@
-//! The fitted link predictor as the device reads it: borrowed tables, and one person folded in.
+//! The fitted link predictor as read on the device: borrowed tables, and fold-in of one user.
 
 use serde::{Deserialize, Serialize};
 
 use super::edges::EdgesView;
 
-/// How much each kind of evidence counts. A pack carries weights learned from its own people.
+/// The weight of each kind of evidence. A pack contains weights learned from its own users.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Mixture {
-    /// Pruned co-interaction neighbours.
+    /// Weight of the pruned co-interaction neighbours.
     pub people: f32,
-    /// Item vectors: taste shared without a common item.
+    /// Weight of the item vectors (latent factors), which link items without common users.
     pub taste: f32,
-    /// Cosine between the items' names, categories and texts.
+    /// Weight of the cosine between the items' names, categories and texts.
     pub content: f32,
-    /// Being of the same category.
+    /// Weight of a common category.
     pub category: f32,
-    /// ln(1 + people / 30) of the item.
+    /// Weight of the item's popularity, ln(1 + users / 30).
     pub popularity: f32,
-    /// The same over people who met at least two items: those who come once and never again say little about what comes next.
+    /// Weight of repeat-user popularity: the same over users of at least two items. Users of a
+    /// single item are weak evidence for the next one.
     pub returning: f32,
-    /// Exponent of the number of history items that evidence is divided by: 0 sums, 1 averages.
+    /// Exponent of the seeds' total weight, by which evidence is divided: 0 sums, 1 averages. See
+    /// `divisor`.
     pub averaging: f32,
-    /// Factor on the weight of an interaction for every later one: 1 forgets nothing.
+    /// Factor on the weight of an interaction for each later one: 1 disables the decay.
     pub recency: f32,
 }
 
 impl Mixture {
-    /// Nothing counts.
+    /// All evidence weights 0.
     pub const NOTHING: Self = Self {
         people: 0.0,
         taste: 0.0,
@@ -40,7 +42,8 @@ impl Mixture {
 }
 
 impl Default for Mixture {
-    /// For a pack with too few people to learn from, and the centre of the prior where there are enough: set by hand.
+    /// The weights for a pack with too few users to learn from, set by hand. With enough users they
+    /// are the centre of the prior.
     fn default() -> Self {
         Self {
             people: 1.0,
@@ -55,19 +58,20 @@ impl Default for Mixture {
     }
 }
 
-/// Pseudo-count of people per item: a catalogue of items with one or two people each has no popularity to
-/// speak of, and other evidence decides there.
+/// Pseudo-count of users per item. In a catalogue with one or two users per item, popularity is
+/// close to 0 and other evidence decides.
 const POPULARITY_PRIOR: f32 = 30.0;
 
-/// ln(1 + people / 30) for each item.
+/// Returns ln(1 + n / 30) for each item's number of users n.
 pub fn popularity(people: impl Iterator<Item = usize>) -> Vec<f32> {
     people.map(|n| (n as f32 / POPULARITY_PRIOR).ln_1p()).collect()
 }
 
-/// Longest item vector: sums of so many 8-bit times 16-bit products fit into 32 bits.
+/// Maximum length of an item vector: a sum of this many 8-bit by 16-bit products fits into 32 bits.
 pub const MAX_DIMENSION: usize = 512;
 
-/// Item vectors as 8-bit rows with two scales: as a history item (source) and as a candidate (target).
+/// Item vectors as 8-bit rows with two scales: as a history item (source) and as a candidate
+/// (target).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Factors {
     /// Length of a vector.
@@ -81,8 +85,8 @@ pub struct Factors {
 }
 
 impl Factors {
-    /// The first `dimension` columns of `vectors` (row-major, `rank` columns); `scales` gives an item's own
-    /// (source, target) scale.
+    /// Quantises the first `dimension` columns of `vectors` (row-major, `rank` columns). `scales`
+    /// returns an item's (source, target) scale.
     pub fn quantise(vectors: &[f32], rank: usize, dimension: usize, scales: impl Fn(usize) -> (f32, f32)) -> Self {
         let dimension = dimension.min(rank).min(MAX_DIMENSION);
         if dimension == 0 {
@@ -103,7 +107,7 @@ impl Factors {
             out.source.push(source * largest / 127.0);
             out.target.push(target * largest / 127.0);
         }
-        // In units of a typical item's likeness to itself.
+        // Normalises the mean inner product of an item with itself to 1.
         let unit = if sum > 0.0 { (n / sum) as f32 } else { 0.0 };
         out.target.iter_mut().for_each(|t| *t *= unit);
         out
@@ -115,7 +119,7 @@ impl Factors {
     }
 }
 
-/// The same, borrowed.
+/// Borrowed `Factors`.
 #[derive(Debug, Clone, Copy)]
 pub struct FactorsView<'a> {
     /// Length of a vector.
@@ -134,15 +138,15 @@ impl FactorsView<'_> {
         self.rows.get(at..at + self.dimension).unwrap_or_default()
     }
 
-    /// What history item `source` says for `target`.
+    /// Returns the score of candidate `target` from history item `source`.
     pub fn get(&self, source: u32, target: u32) -> f32 {
         let sum: i32 = self.row(source).iter().zip(self.row(target)).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
-        // Without vectors there are no scales either.
+        // Without vectors the scales are empty too.
         let scale = |of: &[f32], item: u32| of.get(item as usize).copied().unwrap_or_default();
         sum as f32 * scale(self.source, source) * scale(self.target, target)
     }
 
-    /// Cosine between two items' vectors.
+    /// Returns the cosine between two items' vectors.
     pub fn cosine(&self, a: u32, b: u32) -> f32 {
         let product = |x: &[i8], y: &[i8]| -> f32 {
             x.iter().zip(y).map(|(&p, &q)| i32::from(p) * i32::from(q)).sum::<i32>() as f32
@@ -151,7 +155,7 @@ impl FactorsView<'_> {
         product(a, b) / (product(a, a) * product(b, b)).sqrt().max(1.0)
     }
 
-    /// Adds the likeness of every item to the weighted seeds, times `strength`.
+    /// Adds to each item's score its similarity to the weighted seeds, times `strength`.
     fn add(&self, seeds: &[(u32, f32)], strength: f32, scores: &mut [f32]) {
         if self.dimension == 0 || strength == 0.0 || seeds.is_empty() {
             return;
@@ -165,8 +169,8 @@ impl FactorsView<'_> {
         if largest == 0.0 {
             return;
         }
-        // 16-bit query against 8-bit rows: one multiply-add instruction for 16 dimensions, and no sum of fewer
-        // than 512 products can overflow.
+        // 16-bit query by 8-bit rows: one multiply-add instruction covers 16 dimensions, and a sum
+        // of up to 512 products cannot overflow.
         let unit = 32000.0 / largest;
         let query: Vec<i16> = query.iter().map(|q| (q * unit).round() as i16).collect();
         let strength = strength / unit;
@@ -191,19 +195,19 @@ pub struct Tables<'a> {
     pub factors: FactorsView<'a>,
     /// Popularity of each item, see [`popularity`]. Shape: (items).
     pub popularity: &'a [f32],
-    /// The same over people with at least two items. Shape: (items).
+    /// The same over users with at least two items. Shape: (items).
     pub returning: &'a [f32],
-    /// A number for each item's category; 0 for none. Empty if no item has one.
+    /// The number of each item's category; 0 for none. Empty if no item has one.
     pub categories: &'a [u32],
 }
 
 impl Tables<'_> {
-    /// Number of items.
+    /// Returns the number of items.
     pub fn items(&self) -> usize {
         self.popularity.len()
     }
 
-    /// The score of every item for seeds that are in range. Shape: (items).
+    /// Returns the score of every item for seeds that are in range. Shape: (items).
     pub fn scores(&self, seeds: &[(u32, f32)], mixture: &Mixture) -> Vec<f32> {
         let (all, returning) = (mixture.popularity, mixture.returning);
         let mut scores: Vec<f32> =
@@ -234,13 +238,13 @@ impl Tables<'_> {
         scores
     }
 
-    /// Whether both items are of one category: 1 or 0.
+    /// Returns 1 if both items have the same category, else 0.
     pub fn same_category(&self, a: u32, b: u32) -> f32 {
         let of = |item: u32| self.categories.get(item as usize).copied().unwrap_or_default();
         f32::from(u8::from(of(a) != 0 && of(a) == of(b)))
     }
 
-    /// The categories of the seeds, each with the seeds' weights times `strength`.
+    /// Returns the categories of the seeds, each with its seeds' total weight times `strength`.
     fn liked_categories(&self, seeds: &[(u32, f32)], strength: f32) -> Vec<(u32, f32)> {
         let mut liked: Vec<(u32, f32)> = Vec::new();
         for &(seed, weight) in seeds {
@@ -255,22 +259,24 @@ impl Tables<'_> {
     }
 }
 
-/// What evidence from these seeds is divided by.
+/// Returns the divisor of the evidence from these seeds: their total absolute weight, at least 1,
+/// to the power of `averaging`.
 pub fn divisor(seeds: &[(u32, f32)], averaging: f32) -> f32 {
     seeds.iter().map(|s| s.1.abs()).sum::<f32>().max(1.0).powf(averaging)
 }
 
-/// Returns the weight of each of `n` interactions, oldest first: the latest counts 1.
+/// Returns the weight of each of `n` interactions, oldest first. The latest has weight 1.
 pub fn recency_weights(n: usize, recency: f32) -> impl Iterator<Item = f32> {
     (0..n).map(move |at| recency.powi((n - 1 - at) as i32))
 }
 
-/// The `k` largest scores, best first; ties go to the lower number. Items at negative infinity are barred.
+/// Returns the `k` largest scores, best first; ties go to the lower number. Items at negative
+/// infinity are excluded.
 pub fn largest(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
     if k == 0 {
         return Vec::new();
     }
-    // Insertion is fastest for the few that are usually wanted.
+    // For a small k, insertion is fastest.
     if k > 200 {
         let mut all: Vec<(u32, f32)> =
             (0u32..).zip(scores.iter().copied()).filter(|s| s.1 > f32::NEG_INFINITY).collect();

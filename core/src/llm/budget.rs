@@ -1,37 +1,39 @@
-//! How much memory a model and a decoder take, known before either is loaded.
+//! Memory use of a model and a decoder, computed before either is loaded.
 //!
-//! Two sums: what llama.cpp reserves and reports, and what becomes resident. They differ by the logits: room for a whole
-//! batch of rows is reserved, a few rows are written.
+//! There are two totals: the buffers that llama.cpp reserves and reports, and the bytes that become
+//! resident. They differ by the logits and by the vocabulary's tables. llama.cpp reserves logits
+//! for a whole batch of rows and writes only a few of them.
 
 use super::{DecoderOptions, KvType, decoder::cells, gguf::ModelFacts};
 
-/// Bytes of llama.cpp's own tables per token of the vocabulary: text, scores, hash tables, merges. Measured on vocabularies of
-/// 262,144 tokens.
+/// Bytes of llama.cpp's own tables per token of the vocabulary: text, scores, hash tables, merges.
+/// Measured on vocabularies of 262,144 tokens.
 const PER_TOKEN: u64 = 190;
 
-/// Bytes that a model with one decoder takes.
+/// Memory that a model with one decoder takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryBudget {
-    /// The weights, mapped from the file. The system may take these pages back and read them again.
+    /// Weights, mapped from the file. The system may evict these pages and read them again.
     pub weights: u64,
-    /// Weights copied into another order.
+    /// Weights that llama.cpp copies into another order.
     pub repacked: u64,
-    /// An adapter's weights.
+    /// Weights of the adapter.
     pub adapter: u64,
     /// Tables of the vocabulary.
     pub vocabulary: u64,
-    /// Keys and values: cells x layers x heads x (key + value) x bytes per number.
+    /// KV cache: cells x layers x KV heads x (key + value) x bytes per number.
     pub kv: u64,
-    /// Logits that are handed out: a row per sequence.
+    /// Logits that llama.cpp returns: one row per sequence.
     pub outputs: u64,
-    /// Intermediate results of one batch that are written.
+    /// Intermediate results of one batch, as far as they are written.
     pub compute: u64,
-    /// Room for logits that is reserved and never written.
+    /// Logits that are reserved and never written.
     pub untouched: u64,
 }
 
 impl MemoryBudget {
-    /// The budget of a model with a decoder opened like this.
+    /// Returns the budget of a model with a decoder opened with `options`. `adapter` is the size of
+    /// the adapter's weights in bytes.
     pub fn of(facts: &ModelFacts, adapter: u64, options: &DecoderOptions) -> Self {
         let cells = u64::from(cells(options)).next_multiple_of(256);
         let numbers = u64::from(facts.layers)
@@ -59,22 +61,23 @@ impl MemoryBudget {
         }
     }
 
-    /// Bytes of the model alone that become resident.
+    /// Returns the bytes of the model alone that become resident.
     pub fn model(&self) -> u64 {
         self.weights + self.repacked + self.adapter + self.vocabulary
     }
 
-    /// Bytes of a decoder on it that become resident.
+    /// Returns the bytes of one decoder that become resident.
     pub fn decoder(&self) -> u64 {
         self.kv + self.outputs + self.compute
     }
 
-    /// Bytes that become resident.
+    /// Returns the bytes of model and decoder that become resident.
     pub fn resident(&self) -> u64 {
         self.model() + self.decoder()
     }
 
-    /// Bytes of the buffers that llama.cpp reserves and reports: without the vocabulary's tables, with what stays untouched.
+    /// Returns the bytes of the buffers that llama.cpp reserves and reports. This includes
+    /// untouched logits and excludes the vocabulary's tables.
     pub fn reserved(&self) -> u64 {
         self.resident() - self.vocabulary + self.untouched
     }

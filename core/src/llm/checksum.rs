@@ -1,4 +1,4 @@
-//! The checksum of a model file, as manifests and apps name it.
+//! The checksum of a model file, in the form that manifests and apps use.
 
 use std::{
     fs::File,
@@ -11,11 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::text;
 
-/// The file's SHA-256, 64 lower-case hexadecimal digits. `progress` is told the bytes of each piece that was read; a break
-/// ends with [`io::ErrorKind::Interrupted`].
+/// Returns the file's SHA-256 as 64 lower-case hexadecimal digits. `progress` receives the number
+/// of bytes of each chunk read. If it breaks, the result is [`io::ErrorKind::Interrupted`].
 ///
 /// # Errors
-/// Whatever reading the file gives.
+/// Any error from reading the file, and [`io::ErrorKind::Interrupted`] after a break.
 pub fn sha256(path: &Path, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut sum = Sha256::new();

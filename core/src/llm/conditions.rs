@@ -1,43 +1,43 @@
-//! What the host says of the device, and what the engine makes of it.
+//! The device's temperature and power as the host reports them, and their effect on the engine.
 
-/// How warm the device is: Android's `PowerManager` and Apple's `ProcessInfo` both say it in these steps.
+/// Temperature of the device, in the steps of Android's `PowerManager` and Apple's `ProcessInfo`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Thermal {
-    /// Nothing to take care of.
+    /// Normal temperature: no limits.
     #[default]
     Nominal,
-    /// A little warm.
+    /// Slightly raised: no limits.
     Fair,
-    /// Warm enough that the system slows down.
+    /// High: the system throttles.
     Serious,
-    /// About to stop.
+    /// Critical: the device is about to shut down.
     Critical,
 }
 
-/// Where the power comes from.
+/// Power source of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Power {
-    /// The mains.
+    /// Mains power.
     #[default]
     Charging,
-    /// The battery.
+    /// Battery power.
     Battery,
-    /// The battery, nearly empty or told to last.
+    /// Battery low, or power saving on.
     Low,
 }
 
-/// What the host says of the device.
+/// State of the device, as the host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Conditions {
-    /// How warm it is.
+    /// Temperature.
     pub thermal: Thermal,
-    /// Where the power comes from.
+    /// Power source.
     pub power: Power,
 }
 
 impl Conditions {
-    /// How many of `threads` a call may take: half when it is [`Thermal::Serious`] or the power [`Power::Low`], one when it is
-    /// [`Thermal::Critical`].
+    /// Returns the number of threads that a call may use, of `threads`. It is half, rounded up, at
+    /// [`Thermal::Serious`] or [`Power::Low`], and one at [`Thermal::Critical`].
     pub fn threads(self, threads: usize) -> usize {
         let half = self.thermal == Thermal::Serious || self.power == Power::Low;
         match self.thermal {
@@ -47,35 +47,36 @@ impl Conditions {
         }
     }
 
-    /// Whether work that nobody waits for may go on: not when it is warm or the power low.
+    /// Whether background work may run. It may not from [`Thermal::Serious`] on, nor at
+    /// [`Power::Low`].
     pub fn background(self) -> bool {
         self.thermal < Thermal::Serious && self.power != Power::Low
     }
 }
 
-/// Who waits for a call.
+/// Priority of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// The person, now: texts, titles, ratings, prewarming.
+    /// The user waits for the result: texts, titles, ratings, prewarming.
     Foreground,
-    /// Nobody: augmentation.
+    /// No user waits for the result: augmentation.
     Background,
 }
 
-/// What the host allows: kept by the engine and passed to each of its workers.
+/// Limits set by the host. The engine keeps them and passes them to each of its workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Control {
-    /// No call of this kind decodes.
+    /// Stops foreground calls from decoding.
     pub(crate) foreground_paused: bool,
-    /// No call of this kind decodes.
+    /// Stops background calls from decoding.
     pub(crate) background_paused: bool,
-    /// Calls run on the processor, also where there is a GPU.
+    /// Runs calls on the CPU, even if there is a GPU.
     pub(crate) gpu_denied: bool,
     pub(crate) conditions: Conditions,
 }
 
 impl Control {
-    /// Pauses calls of one priority, or of both, or lets them go on.
+    /// Pauses or resumes the calls of one priority, or of both if `which` is `None`.
     pub(crate) fn pause(&mut self, which: Option<Priority>, paused: bool) {
         if which != Some(Priority::Background) {
             self.foreground_paused = paused;

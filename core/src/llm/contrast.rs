@@ -1,8 +1,9 @@
-//! Texts written against what another prompt would have them say.
+//! Contrastive decoding of a text against a second prompt.
 //!
-//! Context-aware decoding (Shi et al., arXiv 2305.14739): where `l` are the logits behind a prompt and `l'` those behind one that lacks
-//! what is to count, the next token is chosen by `l + w (l - l')`. Both prompts go on with the same tokens, in two sequences of
-//! one decoder. One of the two waits wherever the other has a longer prompt to read.
+//! Context-aware decoding (Shi et al., arXiv 2305.14739). Let `l` be the logits after the full
+//! prompt, and `l'` those after a prompt without the context to emphasize. The sampler chooses the
+//! next token from `l + w (l - l')`. Both prompts continue with the same tokens, in two sequences
+//! of one decoder. If one prompt takes longer to prefill, the other sequence waits.
 
 use std::ops::Range;
 
@@ -12,33 +13,34 @@ use super::{
     steps::{KEPT, Rows},
 };
 
-/// What a text is written against.
+/// Contrast prompt and weight of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
-    /// The other prompt's tokens.
+    /// Tokens of the contrast prompt.
     pub prompt: Vec<Token>,
-    /// How much the difference between the two counts, the paper's alpha. 0 leaves the text as it is.
+    /// Weight of the difference between the two rows of logits: alpha in the paper. 0 leaves the
+    /// text unchanged.
     pub weight: f32,
 }
 
-/// Where the other prompt goes on.
+/// Contrast branch: the sequence that decodes the contrast prompt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ContrastBranch {
-    /// Its sequence.
+    /// Index of the branch's sequence.
     pub(super) slot: usize,
     pub(super) weight: f32,
 }
 
-/// The row of logits that a slot holds until the other prompt's are there.
+/// Row number of the logits that a slot holds until those of the other prompt exist.
 pub(super) const HELD: i32 = -2;
 
-/// Logits by which the next token is chosen.
+/// Writes the contrasted logits, `l + weight (l - other)`, to `out`.
 pub(super) fn weigh(logits: &[f32], against: &[f32], weight: f32, out: &mut Vec<f32>) {
     out.clear();
     out.extend(logits.iter().zip(against).map(|(l, other)| l + weight * (l - other)));
 }
 
-/// A sequence whose text can go on: its rows of logits, and that of the prompt it is written against.
+/// A sequence that can continue: its rows of logits, and the row of its contrast branch.
 pub(super) struct Turn {
     pub(super) slot: usize,
     pub(super) rows: Range<i32>,
@@ -46,7 +48,9 @@ pub(super) struct Turn {
 }
 
 impl Decoder<'_> {
-    /// Who can go on, now that sequence `n` has `rows`; nobody if a row is still missing, or if the other of two sequences brings it.
+    /// Returns the sequence that can continue, now that sequence `n` has `rows`. Returns `None`
+    /// while a row of the pair is missing. If `all` has rows for both sequences of the pair, only
+    /// the first of them returns the turn.
     pub(super) fn turn(&mut self, n: usize, rows: Range<i32>, all: &[Rows]) -> Option<Turn> {
         let Some((writer, beside)) = self.pair(n) else { return Some(Turn { slot: n, rows, against: None }) };
         let row = |n: usize| {
@@ -61,7 +65,7 @@ impl Decoder<'_> {
         None
     }
 
-    /// The sequence that writes and the one beside it, if `n` is one of two.
+    /// Returns the writing sequence and its contrast branch, if `n` is one of such a pair.
     fn pair(&self, n: usize) -> Option<(usize, usize)> {
         match &self.slots[n].job.as_ref()?.kind {
             Kind::Write(writer) => writer.beside.map(|beside| (n, beside.slot)),
@@ -70,8 +74,9 @@ impl Decoder<'_> {
         }
     }
 
-    /// Whether what is pending in sequence `n` may be decoded now. Of two prompts in pieces the text's own is read first, alone: in one call
-    /// with the other it would be rounded in another way.
+    /// Whether the pending tokens of sequence `n` may be decoded now. If both prompts are prefilled
+    /// in chunks, the text's own prompt goes first and alone. In one call with the other prompt,
+    /// its sums would be rounded differently.
     pub(super) fn may_go(&self, n: usize) -> bool {
         match self.slots[n].job.as_ref().map(|job| &job.kind) {
             None => false,
@@ -83,7 +88,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// A row of logits of sequence `n`.
+    /// Returns a row of logits of sequence `n`.
     pub(super) fn logits(&self, n: usize, row: i32) -> &[f32] {
         let slot = &self.slots[n];
         let own = match row {
@@ -94,7 +99,7 @@ impl Decoder<'_> {
         own.unwrap_or_else(|| self.context.get_logits_ith(row))
     }
 
-    /// What `writer` has written is read beside it too.
+    /// Queues the pending tokens of `writer` in its contrast branch too.
     pub(super) fn follow(&mut self, writer: usize, beside: usize) {
         self.slots[writer].held = None;
         let (pending, wanted) = (self.slots[writer].pending.clone(), self.slots[writer].wanted);
@@ -102,7 +107,7 @@ impl Decoder<'_> {
         (slot.held, slot.pending, slot.wanted) = (None, pending, wanted);
     }
 
-    /// Frees the sequence beside a text that is finished.
+    /// Frees the contrast branch of a finished text.
     pub(super) fn free_beside(&mut self, job: &Job) {
         if let Kind::Write(writer) = &job.kind
             && let Some(ContrastBranch { slot, .. }) = writer.beside

@@ -19,35 +19,37 @@ use super::{
 };
 use crate::sys::{self, ThreadPool};
 
-/// How keys and values are stored.
+/// Storage type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KvType {
     /// 16-bit floats: exact.
     #[default]
     F16,
-    /// Blocks of 32 numbers of 8 bits: 17/32 of the memory, a little slower.
+    /// Blocks of 32 numbers of 8 bits: 17/32 of the memory, slightly slower.
     Q8,
 }
 
-/// How to open a decoder.
+/// Options for opening a decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecoderOptions {
-    /// Most tokens of one sequence, prompt and answer.
+    /// Maximum number of tokens of one sequence, prompt and generated text.
     pub context: usize,
-    /// Sequences decoded together.
+    /// Number of sequences decoded together.
     pub sequences: usize,
-    /// Tokens at the beginning that all sequences have in common: they take their part of the KV cache once. Requests that have
-    /// less in common may then not fit.
+    /// Number of leading tokens that all sequences share: they occupy the KV cache once. Requests
+    /// with a shorter common prefix may then not fit.
     pub shared: usize,
-    /// Most threads; 0 takes as many as there are processors, and more than that are never taken. ContrastBranch other busy programs
-    /// fewer decode, see `docs/src/concepts/decoder.md`.
+    /// Maximum number of threads. 0 uses one per CPU; the number of CPUs is the upper bound in any
+    /// case. Fewer threads decode while other programs are busy, see
+    /// `docs/src/concepts/decoder.md`.
     pub threads: usize,
-    /// How keys and values are stored.
+    /// Storage type of keys and values.
     pub kv: KvType,
-    /// Most tokens per call of llama.cpp. Between two calls there is a chance to stop or to let others go first.
+    /// Maximum number of tokens per call of llama.cpp. Between two calls, work can be cancelled or
+    /// yield to other work.
     pub batch: usize,
-    /// Room beside each sequence for a prompt that its text is written against, and the text once more, in tokens; 0 if there will be
-    /// none.
+    /// Room per sequence for its contrast branch, in tokens: the contrast prompt and the text once
+    /// more. 0 disables contrast.
     pub contrast: usize,
 }
 
@@ -58,7 +60,7 @@ impl Default for DecoderOptions {
 }
 
 impl DecoderOptions {
-    /// Threads as a number, no more than there are processors.
+    /// Returns the resolved number of threads, at most the number of CPUs.
     pub(super) fn all_threads(&self) -> usize {
         match self.threads {
             0 => threads::limit(),
@@ -66,48 +68,49 @@ impl DecoderOptions {
         }
     }
 
-    /// Sequences, those for prompts that texts are written against among them.
+    /// Returns the number of sequences, contrast branches included.
     pub(super) fn all_sequences(&self) -> usize {
         if self.contrast > 0 { self.sequences.saturating_mul(2) } else { self.sequences }
     }
 
-    /// Tokens per call: at least one for every sequence.
+    /// Returns the tokens per call: at least one for every sequence.
     pub(super) fn batch(&self) -> usize {
         self.batch.clamp(1, BATCH).max(self.all_sequences())
     }
 }
 
-/// What a decoder has done so far, in tokens.
+/// Totals of a decoder so far, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Prompt tokens decoded.
     pub prefilled: usize,
     /// Prompt tokens found in the KV cache.
     pub reused: usize,
-    /// Tokens written.
+    /// Tokens generated.
     pub written: usize,
 }
 
-/// A context on a model. Runs requests; keeps their KV state for the next ones.
+/// A llama.cpp context on a model. It runs requests and keeps their KV state for later ones.
 pub struct Decoder<'m> {
     pub(super) model: &'m Model,
     pub(super) context: LlamaContext<'m>,
-    /// After the context, which computes on it.
+    /// Thread pool, declared after the context, which computes on it and must be dropped first.
     pub(crate) pool: Option<ThreadPool>,
     pub(super) pace: Pace,
     pub(super) batch: LlamaBatch<'static>,
     pub(super) slots: Vec<Slot>,
     pub(super) options: DecoderOptions,
     pub(super) usage: Usage,
-    /// Whether the latest batch was of prompts, not of texts.
+    /// Whether the latest batch was prefill rather than decode.
     pub(super) read_last: bool,
 }
 
-/// Tokens per call of llama.cpp, unless less is asked for. It reserves logits for all of them: 512 would take 400 MB more on a vocabulary of 262,144 and
-/// prefill 2 % faster.
+/// Default number of tokens per call of llama.cpp, and the maximum unless there are more sequences.
+/// llama.cpp reserves logits for all of them. With 512, a vocabulary of 262,144 tokens would take
+/// 400 MB more and prefill 2 % faster.
 pub(super) const BATCH: usize = 128;
 
-/// Cells of the KV cache, shared by all sequences.
+/// Returns the number of KV cache cells, shared by all sequences.
 pub(super) fn cells(options: &DecoderOptions) -> u32 {
     let own = options.context.saturating_sub(options.shared);
     let each = own.saturating_add(options.contrast);
@@ -118,7 +121,8 @@ impl Model {
     /// Opens a decoder.
     ///
     /// # Errors
-    /// [`LlmError::Request`] for a size of zero, [`LlmError::WouldNotFit`], [`LlmError::Decode`] if llama.cpp cannot make the context.
+    /// [`LlmError::Request`] for a size of zero, [`LlmError::WouldNotFit`], [`LlmError::Decode`] if
+    /// llama.cpp cannot create the context.
     pub fn decoder(&self, options: DecoderOptions) -> Result<Decoder<'_>, LlmError> {
         if options.context == 0 || options.sequences == 0 {
             return Err(LlmError::Request("a decoder needs room for at least one token in one sequence"));
@@ -130,7 +134,8 @@ impl Model {
             KvType::F16 => KvCacheType::F16,
             KvType::Q8 => KvCacheType::Q8_0,
         };
-        // swa_full: sliding-window layers keep the whole window, or a shared prefix could not be reused.
+        // swa_full: sliding-window layers keep all cells. Otherwise a shared prefix could not be
+        // reused.
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(cells(&options)))
             .with_n_batch(options.batch() as u32)
@@ -149,7 +154,7 @@ impl Model {
             context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| LlmError::Decode(e.to_string()))?;
         }
         let pool = (threads > 1).then(|| ThreadPool::attach(&mut context, threads)).flatten();
-        // On a GPU the processor waits, and the number of its threads does not matter.
+        // On a GPU the CPU only waits, so the number of its threads does not matter.
         let adapts = pool.is_some() && self.placement().gpu_layers == 0;
         let pace = Pace::new(if adapts { options.threads } else { 1 });
         let batch = LlamaBatch::new(options.batch(), 1);
@@ -169,27 +174,27 @@ impl Model {
 }
 
 impl<'m> Decoder<'m> {
-    /// The model it runs.
+    /// Returns the model that the decoder runs.
     pub fn model(&self) -> &'m Model {
         self.model
     }
 
-    /// Most tokens of one sequence.
+    /// Returns the maximum number of tokens of one sequence.
     pub fn context(&self) -> usize {
         self.options.context
     }
 
-    /// How it was opened.
+    /// Returns the options that the decoder was opened with.
     pub fn options(&self) -> DecoderOptions {
         self.options
     }
 
-    /// Most tokens of a piece, where prompts are read in pieces.
+    /// Returns the maximum number of tokens of a prefill chunk.
     pub(crate) fn piece(&self) -> usize {
         PIECE.min(self.options.batch())
     }
 
-    /// What was decoded so far.
+    /// Returns the totals so far.
     pub fn usage(&self) -> Usage {
         self.usage
     }
@@ -203,13 +208,14 @@ impl<'m> Decoder<'m> {
         all.pop().ok_or(LlmError::Request("no request"))
     }
 
-    /// Runs all requests, as many at a time as there are sequences, and returns their answers in order.
-    /// `on_event` hears every piece of text and may stop the work between two tokens; the decoder stays usable
-    /// after that and after every error.
+    /// Runs all requests and returns their completions in order. At most as many run at a time as
+    /// there are sequences. `on_event` receives every chunk of text and may cancel the call between
+    /// two tokens. The decoder stays usable after a cancellation and after every error.
     ///
     /// # Errors
     /// [`LlmError::ContextOverflow`] before anything is decoded if one request is too long,
-    /// [`LlmError::Grammar`], [`LlmError::Cancelled`], [`LlmError::Decode`].
+    /// [`LlmError::Grammar`], [`LlmError::Request`] for a malformed request,
+    /// [`LlmError::Cancelled`], [`LlmError::Decode`].
     pub fn run(&mut self, requests: &[Request], on_event: OnEvent<'_>) -> Result<Vec<Completion>, LlmError> {
         requests.iter().try_for_each(|r| check(self.model, self.options, r))?;
         let mut list = List::new(requests.iter().cloned().map(Work::Write));
@@ -220,8 +226,9 @@ impl<'m> Decoder<'m> {
         })
     }
 
-    /// Runs what `feed` gives until it has no more, as many at a time as there are sequences. A finished sequence takes the next
-    /// request at once, also one that an answer has led to.
+    /// Runs the requests of `feed` until it has no more, as many at a time as there are sequences.
+    /// A finished sequence takes the next request at once, even one that resulted from a
+    /// completion.
     ///
     /// # Errors
     /// As [`Decoder::run`]; a request that is too long fails when its turn comes.
@@ -258,7 +265,7 @@ impl<'m> Decoder<'m> {
         checked.refused.map_or(Ok(()), Err)
     }
 
-    /// The natural log-probability of each token of `continuation` after `prompt`.
+    /// Returns the natural log-probability of each token of `continuation` after `prompt`.
     ///
     /// # Errors
     /// As [`Decoder::score_all`].
@@ -268,12 +275,12 @@ impl<'m> Decoder<'m> {
         all.pop().ok_or(LlmError::Request("nothing to score"))
     }
 
-    /// The natural log-probability of each token of each continuation after its prompt, many at a time: what prompts have in
-    /// common is read once.
+    /// Returns the natural log-probability of each token of each continuation after its prompt.
+    /// Several pairs run at a time; a common prefix of prompts is prefilled once.
     ///
     /// # Errors
-    /// [`LlmError::ContextOverflow`], [`LlmError::Request`] if a prompt or a continuation is empty, [`LlmError::Cancelled`],
-    /// [`LlmError::Decode`].
+    /// [`LlmError::ContextOverflow`], [`LlmError::Request`] if a prompt or a continuation is empty,
+    /// [`LlmError::Cancelled`], [`LlmError::Decode`].
     pub fn score_all(
         &mut self,
         pairs: Vec<(Vec<Token>, Vec<Token>)>,
@@ -296,12 +303,14 @@ impl<'m> Decoder<'m> {
         })
     }
 
-    /// How many tokens of `prompt` were read in pieces and stand in a sequence's cache.
+    /// Returns the number of leading tokens of `prompt` that a sequence's cache holds from a
+    /// chunked prefill.
     pub(crate) fn cached_prefix(&self, prompt: &[Token]) -> usize {
         self.slots.iter().map(|s| common_prefix(&s.cached[..s.read.tokens], prompt)).max().unwrap_or(0)
     }
 
-    /// The KV state of `prefix`, if a prompt with its boundary there was read; what stood behind it is given up.
+    /// Returns the KV state of `prefix`, if an idle sequence holds a prompt with that prefix
+    /// length. Drops the tokens after the prefix.
     pub(crate) fn export_prefix(&mut self, prefix: &[Token]) -> Option<Vec<u8>> {
         let read = |s: &Slot| {
             let boundary = s.read.grid.is_some_and(|g| g.boundary == prefix.len());
@@ -312,7 +321,7 @@ impl<'m> Decoder<'m> {
         Some(sys::kv_state(&self.context, n as i32))
     }
 
-    /// What a sequence has read up to a boundary, with its KV state.
+    /// Returns the prefix that a sequence has prefilled, with its KV state.
     pub(crate) fn export_read(&mut self) -> Option<(Vec<Token>, Vec<u8>)> {
         let read = |s: &Slot| Some(s.cached[..s.read.tokens].get(..s.read.grid?.boundary)?.to_vec());
         let tokens = self.slots.iter().filter_map(read).find(|tokens| !tokens.is_empty())?;
@@ -320,11 +329,11 @@ impl<'m> Decoder<'m> {
         Some((tokens, state))
     }
 
-    /// Puts the KV state of `tokens`, read with their boundary at the end, into the first sequence's cache; false, and an empty
-    /// cache there, if it does not fit.
+    /// Restores the KV state of `tokens`, prefilled with a prefix length of all of them, into the
+    /// first sequence. Returns false and leaves that sequence empty if the state does not fit.
     pub(crate) fn import_prefix(&mut self, tokens: &[Token], state: &[u8]) -> bool {
         if self.options.sequences == 1 {
-            // What stands beside it would decide which cells it gets.
+            // The contents of the other sequences would decide which cells this one gets.
             self.clear();
         }
         let cleared = self.context.kv_cache_seq_rm(0, None, None).is_ok();
@@ -343,8 +352,8 @@ impl<'m> Decoder<'m> {
         taken
     }
 
-    /// Decodes one token and forgets it: the first call of llama.cpp fetches the weights and takes several times as long as the
-    /// later ones.
+    /// Decodes one token and drops it. The first call of llama.cpp fetches the weights and takes
+    /// several times as long as later ones.
     ///
     /// # Errors
     /// [`LlmError::Decode`].
@@ -358,14 +367,14 @@ impl<'m> Decoder<'m> {
         self.drop_behind(0, position)
     }
 
-    /// Forgets all KV state.
+    /// Drops all KV state.
     pub fn clear(&mut self) {
         self.context.clear_kv_cache();
         self.slots.iter_mut().for_each(|s| s.truncate(0));
     }
 }
 
-/// Whether a request can be run at all.
+/// Checks that a request is well-formed and fits the context.
 fn check(model: &Model, options: DecoderOptions, request: &Request) -> Result<(), LlmError> {
     if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_tokens == 0) {
         return Err(LlmError::Request("a request needs a prompt and phases of at least one token"));

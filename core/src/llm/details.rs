@@ -1,30 +1,33 @@
-//! Details of other people's texts that must not be taken: numbers, proper names, links and mail addresses.
+//! Details of other users' texts that generated text must not copy: numbers, proper names, links
+//! and mail addresses.
 //!
-//! A number is a run of digits. A proper name is told by its capital letter in mid-sentence, in texts of a language that does not
-//! write every noun so. Whatever the request or the person's own texts hold may be written.
+//! A number is a run of digits. A proper name is a word with a capital letter in mid-sentence,
+//! unless the text's language capitalizes every noun. Details in the request or in the user's
+//! history are allowed.
 
 use std::collections::HashSet;
 
 use super::no_repeat::Repeated;
 use crate::text;
 
-/// Shortest beginning of a name that gives it away.
+/// Minimum length of a name's beginning, in characters, that is treated as the name.
 const NAME_BEGINNING: usize = 3;
 
-/// What must not be written unless the person gave it.
+/// Details that must not be written unless the request or the user's history holds them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Details {
-    /// Runs of digits and lower-cased names that only others' texts hold.
+    /// Runs of digits and lower-cased names that occur only in other users' texts.
     numbers: HashSet<String>,
     names: HashSet<String>,
-    /// Runs of digits that the person gave.
+    /// Runs of digits in the request or the history.
     given_numbers: HashSet<String>,
-    /// Whether the person gave a link or a mail address.
+    /// Whether the request or the history holds a link or a mail address.
     given_address: bool,
 }
 
 impl Details {
-    /// The numbers of `others` and these `names`, without what `given` holds: the request and the person's own texts.
+    /// Collects the numbers of `others` and the names `names`, except those in `given`: the request
+    /// and the user's history. `names` are lower-cased.
     pub fn new<'t>(
         others: impl IntoIterator<Item = &'t str>,
         names: impl IntoIterator<Item = &'t str>,
@@ -38,12 +41,12 @@ impl Details {
         Self { numbers: numbers.collect(), names: names.collect(), given_numbers, given_address }
     }
 
-    /// Whether it forbids nothing but links and mail addresses.
+    /// Whether it forbids only links and mail addresses.
     pub fn is_empty(&self) -> bool {
         self.numbers.is_empty() && self.names.is_empty()
     }
 
-    /// What a finished text takes, if anything.
+    /// Returns the kind of detail that a finished text copies, if any.
     pub(super) fn taken(&self, said: &str) -> Option<Repeated> {
         if !self.given_address && address(said) {
             return Some(Repeated::Address);
@@ -54,7 +57,7 @@ impl Details {
         text::words(said).any(|word| self.names.contains(&word)).then_some(Repeated::Name)
     }
 
-    /// Whether `piece` behind `written` brings one, or the beginning of one.
+    /// Whether `piece` after `written` adds a forbidden detail or the beginning of one.
     pub(super) fn would_take(&self, written: &str, piece: &str) -> bool {
         if !self.given_address && (piece.contains('@') || address(piece)) {
             return true;
@@ -83,8 +86,9 @@ impl Details {
     }
 }
 
-/// The lower-cased words that `text` writes like proper names: with a capital letter in mid-sentence, if not all of its nouns have
-/// one. Words for which `common` holds are none.
+/// Returns the lower-cased proper names in `text`: words with a capital letter in mid-sentence.
+/// Words for which `common` is true are skipped. Returns none if the text capitalizes too many
+/// words, as in languages that capitalize every noun.
 pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
     let inside: Vec<&str> = {
         let within = |(start, _): &(usize, &str)| in_mid_sentence(&text[..*start]);
@@ -95,32 +99,32 @@ pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
         letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
     };
     let capitals = inside.iter().filter(named).count();
-    // German writes all of its nouns so, and headlines most words.
+    // German capitalizes all nouns, and headlines capitalize most words.
     if capitals * 6 > inside.len().max(24) {
         return Vec::new();
     }
     inside.iter().filter(named).map(|word| word.to_lowercase()).filter(|word| !common(word)).collect()
 }
 
-/// The runs of digits in a text.
+/// Returns the runs of digits in a text.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty())
 }
 
-/// Whether a text has a link or a mail address in it, or the sign of one.
+/// Whether a text holds a link, a mail address or a sign of one.
 fn address(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let mail = || lower.match_indices('@').any(|(at, _)| !lower[at + 1..].starts_with(' ') && at + 1 < lower.len());
     ["http", "www.", "://", ".com"].iter().any(|sign| lower.contains(sign)) || mail()
 }
 
-/// The end of `text` for which all characters are so.
+/// Returns the longest suffix of `text` for which `is` holds for every character.
 fn trailing(text: &str, is: impl Fn(char) -> bool) -> &str {
     let end = text.char_indices().rev().take_while(|(_, c)| is(*c)).last();
     end.map_or("", |(at, _)| &text[at..])
 }
 
-/// Whether what follows `before` does not begin a sentence.
+/// Whether the text after `before` continues a sentence rather than beginning one.
 fn in_mid_sentence(before: &str) -> bool {
     let last = before.trim_end().chars().next_back();
     last.is_some_and(|c| c.is_alphanumeric() || matches!(c, ',' | '\'' | '\u{2019}' | ')' | '&' | '/'))
@@ -141,7 +145,7 @@ mod tests {
             ["ingrid", "orchard", "street"]
         );
         assert!(names("It works. Great! The Kettle is fine, and I like IT a lot.").is_empty());
-        // Where most nouns are capitals they tell nothing.
+        // Capitals do not mark names where most nouns have them.
         assert!(names("Der Kessel steht auf dem Herd, und die Kanne mit dem Griff ist aus Kupfer.").is_empty());
     }
 
@@ -165,7 +169,7 @@ mod tests {
         assert!(!details.would_take("my wife", " Ann") && !details.would_take("It is fine.", " In"));
         assert!(!details.would_take("", " Ing") && details.would_take("", " Ingrid"));
         assert!(details.would_take("call", " 5") && !details.would_take("call", " 6"));
-        // Twenty may be written, and so the year's beginning may.
+        // 20 is allowed, so 20 as the beginning of 2019 is too.
         assert!(
             !details.would_take("in ", "20") && details.would_take("in 20", "1") && !details.would_take("in 20", "2")
         );

@@ -1,4 +1,4 @@
-//! What a model runs on: kernels for this processor, a GPU if there is one.
+//! Devices that a model runs on: CPU kernels, and a GPU if there is one.
 
 use std::path::Path;
 #[cfg(feature = "cpu-variants")]
@@ -7,45 +7,45 @@ use std::{path::PathBuf, sync::OnceLock};
 use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 use serde::Serialize;
 
-/// How much of a model goes to a GPU.
+/// Part of a model that goes to a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gpu {
-    /// All of it, if there is a GPU that this build can use.
+    /// The whole model, if there is a GPU that this build can use.
     #[default]
     Auto,
-    /// Nothing.
+    /// No part of the model.
     Off,
     /// This many of the last layers.
     Layers(u32),
 }
 
-/// Something that llama.cpp can run on.
+/// A device that llama.cpp can run on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Device {
-    /// Its name in llama.cpp, such as `CUDA0`, `Vulkan0` or `CPU`.
+    /// Name in llama.cpp, such as `CUDA0`, `Vulkan0` or `CPU`.
     pub name: String,
-    /// Its maker's name for it.
+    /// Name given by the manufacturer.
     pub description: String,
-    /// What drives it.
+    /// llama.cpp backend that drives the device.
     pub backend: String,
-    /// Whether it is a GPU, on its own or in the processor.
+    /// Whether it is a GPU, discrete or integrated.
     pub gpu: bool,
-    /// Bytes of memory that it says are free; 0 if it does not say.
+    /// Free memory in bytes, as the device reports it; 0 if it reports none.
     pub memory_free: u64,
 }
 
-/// What a loaded model runs on.
+/// Devices and placement of a loaded model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// Everything that this build found here.
+    /// All devices that this build found.
     pub devices: Vec<Device>,
-    /// Layers that were asked to go to the GPU; 0 runs on the processor.
+    /// Number of layers requested for the GPU; with 0 the model runs on the CPU.
     pub gpu_layers: u32,
-    /// Why no GPU is used; none if one is.
+    /// Reason that no GPU is used; `None` if one is.
     pub why_no_gpu: Option<String>,
 }
 
-/// Everything that this build can run on here.
+/// Returns all devices that this build can run on.
 pub(super) fn devices() -> Vec<Device> {
     let gpu = |t| matches!(t, LlamaBackendDeviceType::Gpu | LlamaBackendDeviceType::IntegratedGpu);
     let device = |d: llama_cpp_2::LlamaBackendDevice| Device {
@@ -58,7 +58,7 @@ pub(super) fn devices() -> Vec<Device> {
     list_llama_ggml_backend_devices().into_iter().map(device).collect()
 }
 
-/// How many layers go where, before anything is loaded.
+/// Decides how many layers go to a GPU, before anything is loaded.
 pub(super) fn place(wanted: Gpu, devices: Vec<Device>) -> Placement {
     let why = match wanted {
         Gpu::Off | Gpu::Layers(0) => Some("it was not asked for".to_owned()),
@@ -71,19 +71,20 @@ pub(super) fn place(wanted: Gpu, devices: Vec<Device>) -> Placement {
     let gpu_layers = match (&why, wanted) {
         (Some(_), _) => 0,
         (None, Gpu::Layers(n)) => n,
-        // More than any model has.
+        // More layers than any model has.
         (None, _) => i32::MAX as u32,
     };
     Placement { devices, gpu_layers, why_no_gpu: why }
 }
 
-/// Where the kernels lie that [`load_kernels`] is to find.
+/// Folder in which [`load_kernels`] looks for kernels.
 #[cfg(feature = "cpu-variants")]
 static KERNELS: OnceLock<PathBuf> = OnceLock::new();
 
-/// Names the folder with llama.cpp's kernels, one library for every kind of processor (`libggml-cpu-*.so`). To be called before
-/// the first model is loaded, by an app whose libraries do not lie beside its executable (on Android: `nativeLibraryDir`).
-/// Without the feature `cpu-variants` there is nothing to find.
+/// Sets the folder of llama.cpp's kernels: one library per kind of CPU (`libggml-cpu-*.so`). Call
+/// this before the first model is loaded, if the app's libraries are not in the folder of its
+/// executable (on Android: `nativeLibraryDir`). Without the feature `cpu-variants` it has no
+/// effect.
 pub fn kernels_in(folder: impl AsRef<Path>) {
     #[cfg(feature = "cpu-variants")]
     let _ = KERNELS.set(folder.as_ref().to_path_buf());
@@ -91,8 +92,8 @@ pub fn kernels_in(folder: impl AsRef<Path>) {
     let _ = folder;
 }
 
-/// Loads the kernels that suit this processor best, out of one folder and no other: the one that the app named, that of the
-/// executable, or where they were built.
+/// Loads the best kernels for this CPU from a single folder: the one set by the app, else the
+/// executable's, else the build's.
 pub(super) fn load_kernels() {
     #[cfg(feature = "cpu-variants")]
     {

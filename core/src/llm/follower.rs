@@ -1,45 +1,48 @@
-//! How far a text that is being written follows the texts that it must not repeat, and which tokens would complete a repetition.
+//! Incremental matching of generated text against the texts it must not repeat.
+//!
+//! It also finds the tokens that would complete a repetition.
 
 use std::collections::HashSet;
 
 use super::no_repeat::{BETWEEN, FOLLOWED, NoRepeat, Run, WORD, alike, spans};
 use crate::text;
 
-/// How far a text being written follows the given ones.
+/// Position of a text in progress within the constraint's texts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Follower {
     pub(super) text: String,
-    /// Up to this byte all units are complete and part of `runs`.
+    /// Byte up to which all units are complete and part of `runs`.
     done: usize,
-    /// Where each complete unit begins.
+    /// Byte at which each complete unit begins.
     starts: Vec<usize>,
     runs: Vec<Run>,
-    /// Texts that a run has followed nearly to a repetition.
+    /// Numbers of the texts that a run has followed to within one word of a repetition.
     followed: HashSet<u32>,
-    /// Whether a run was repeated.
+    /// Whether the text repeats a run.
     pub(super) repeats: bool,
 }
 
-/// What could go wrong with the next token, worked out once for all candidates.
+/// Repetitions that the next token could complete, computed once for all candidates.
 pub(super) struct Risks<'a> {
     constraint: &'a NoRepeat,
     follower: &'a Follower,
-    /// Runs before the unit that is being written, and after it.
+    /// Words that would complete a repetition as the unit in progress. The next fields hold the
+    /// runs after that unit, and the words that would complete a repetition after it.
     within: Vec<u32>,
     after: Vec<Run>,
     after_ids: Vec<u32>,
-    /// The incomplete unit at the end.
+    /// The incomplete unit at the end, lower-cased; empty if there is none.
     open: String,
 }
 
 impl Follower {
-    /// Takes note of what was written.
+    /// Appends `piece` and updates the runs with every unit that it completes.
     pub(super) fn push(&mut self, constraint: &NoRepeat, piece: &str) {
         self.text.push_str(piece);
         let tail = self.text[self.done..].to_owned();
         for (start, unit) in spans(&tail) {
             let end = start + unit.len();
-            // A run of Katakana is one word, which may go on.
+            // A run of Katakana is one word and may continue.
             let character =
                 unit.starts_with(text::is_unspaced) && !unit.ends_with(|c| ('\u{30a1}'..='\u{30ff}').contains(&c));
             if end == tail.len() && !character {
@@ -65,19 +68,21 @@ impl Follower {
         self.followed.extend(nearly);
     }
 
-    /// Number of bytes in front of everything that may be the beginning of a repetition: the longest run and what follows it.
+    /// Returns the number of bytes before anything that may begin a repetition: the longest run and
+    /// the text after it.
     pub(super) fn clear(&self) -> usize {
         let units = self.runs.iter().map(|run| run.units).max().unwrap_or(0);
         let end = if units == 0 { self.done } else { self.starts[self.starts.len() - units] };
         self.text[..end].trim_end().len()
     }
 
-    /// Number of bytes in front of the unit in progress.
+    /// Returns the number of bytes before the unit in progress.
     pub(super) fn complete_bytes(&self) -> usize {
         self.text[..self.done].trim_end().len()
     }
 
-    /// The number of the text that the longest run is from, counted in the order of [`NoRepeat::add`].
+    /// Returns the number of the text that holds the longest run, counted in the order of
+    /// [`NoRepeat::add`].
     pub(super) fn source(&self, constraint: &NoRepeat) -> Option<usize> {
         let longest = self.runs.iter().max_by_key(|run| run.weight)?;
         constraint.texts.get(longest.place as usize).map(|&number| number as usize)
@@ -87,7 +92,7 @@ impl Follower {
         if self.followed.contains(&text) { FOLLOWED.min(constraint.limit) } else { constraint.limit }
     }
 
-    /// What the next token must not bring.
+    /// Returns the repetitions that the next token must not complete.
     pub(super) fn risks<'a>(&'a self, constraint: &'a NoRepeat) -> Risks<'a> {
         let tail = &self.text[self.done..];
         let open = spans(tail).last().filter(|(start, unit)| start + unit.len() == tail.len());
@@ -98,7 +103,7 @@ impl Follower {
         Risks { constraint, follower: self, within, after, after_ids, open }
     }
 
-    /// The words that would complete a repetition behind `runs`.
+    /// Returns the numbers of the words that would complete a repetition after `runs`.
     fn ends(&self, constraint: &NoRepeat, runs: &[Run]) -> Vec<u32> {
         let end = |run: &Run| {
             let next = run.place + 1;
@@ -115,12 +120,12 @@ impl Follower {
 }
 
 impl Risks<'_> {
-    /// Whether a token that spells `piece` would complete a repetition or bring a forbidden detail.
+    /// Whether a token with the text `piece` would complete a repetition or add a forbidden detail.
     pub(super) fn forbid(&self, piece: &str) -> bool {
         self.repeats(piece) || self.constraint.details.would_take(&self.follower.text, piece)
     }
 
-    /// Whether it would complete a repetition.
+    /// Whether a token with the text `piece` would complete a repetition.
     pub(super) fn repeats(&self, piece: &str) -> bool {
         let nothing_near = self.within.is_empty() && self.after_ids.is_empty();
         if piece.is_empty() || nothing_near && spans(piece).nth(1).is_none() {
@@ -128,7 +133,8 @@ impl Risks<'_> {
         }
         let joined = format!("{}{piece}", self.open);
         let mut units = spans(&joined).map(|(start, unit)| (start + unit.len() == joined.len(), unit.to_lowercase()));
-        // Begun in this token, or the open one that goes on in it.
+        // The first unit begins in this token, or it is the open unit, continued or ended by this
+        // token.
         let Some(first) = units.next() else { return false };
         let same = !self.open.is_empty() && first.1 == self.open && !first.0;
         let rest: Vec<(bool, String)> = units.collect();
@@ -147,7 +153,7 @@ impl Risks<'_> {
         }
     }
 
-    /// Whether one of several units behind `runs` completes a repetition.
+    /// Whether one of several consecutive units after `runs` completes a repetition.
     fn any_completes(&self, mut runs: Vec<Run>, units: &[(bool, String)]) -> bool {
         units.iter().any(|unit| {
             let completes = self.completes(&self.follower.ends(self.constraint, &runs), unit);
@@ -156,7 +162,8 @@ impl Risks<'_> {
         })
     }
 
-    /// Whether a unit, which may go on if it is the `last`, is or becomes one of these words.
+    /// Whether a unit equals one of these words. If it is the `last` of its token, it may continue,
+    /// so the beginning of a word counts too.
     fn completes(&self, ids: &[u32], (last, unit): &(bool, String)) -> bool {
         ids.iter().any(|&id| {
             let word = &self.constraint.words[id as usize];

@@ -1,14 +1,15 @@
-//! GGUF models through llama.cpp: loading, tokens, batched decoding, grammars, log-probabilities.
+//! GGUF models in llama.cpp: loading, tokenization, batched decoding, grammars, log-probabilities.
 //!
 //! # Overview of types
-//! - [`gguf`] checks every file in safe Rust before llama.cpp sees it.
-//! - [`MemoryBudget`] is what a model and a decoder on it will take, computed before either is loaded.
+//! - [`gguf`] checks every file in safe Rust before llama.cpp reads it.
+//! - [`MemoryBudget`] is the memory of a model and a decoder, computed before either is loaded.
 //! - [`Model`] is a loaded file, with a LoRA [adapter](LoadOptions::adapter) if one was given.
-//! - [`Decoder`] is a context on it with room for several sequences. It runs [`Request`]s to completion,
-//!   many at a time: finished slots are refilled, and a prompt reuses whatever prefix of it already
-//!   stands in the KV cache.
-//! - A [`Request`] is a prompt and one or more [`Phase`]s, each with its own grammar, stops and sampling,
-//!   written one after the other on the same KV state (a reasoning path, then the text).
+//! - [`Decoder`] is a context on a model with room for several sequences. It runs many [`Request`]s
+//!   at a time to completion. Finished slots take new requests, and a prompt reuses any prefix of
+//!   it in the KV cache.
+//! - A [`Request`] is a prompt and one or more [`Phase`]s, each with its own grammar, stop strings
+//!   and sampling. The phases are generated one after the other on the same KV state (a reasoning
+//!   path, then the text).
 
 mod budget;
 mod checksum;
@@ -50,10 +51,10 @@ pub use worker::{MemoryLevel, guarded};
 
 use std::path::PathBuf;
 
-/// A token's number in its model's vocabulary.
+/// Number of a token in its model's vocabulary.
 pub type Token = llama_cpp_2::token::LlamaToken;
 
-/// How many tokens two sequences have in common at their beginning.
+/// Returns the length of the common prefix of two token sequences.
 pub(crate) fn common_prefix<'a>(
     a: impl IntoIterator<Item = &'a Token>,
     b: impl IntoIterator<Item = &'a Token>,
@@ -61,51 +62,52 @@ pub(crate) fn common_prefix<'a>(
     a.into_iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// What can go wrong with a model.
+/// Errors of loading and running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LlmError {
-    /// There is no such file. `locket model pull` gets one.
+    /// The model file does not exist. `locket model pull` downloads one.
     #[error("no model file at {}: `locket model list` shows what can be had, `locket model pull NAME` gets it", .0.display())]
     FileMissing(PathBuf),
-    /// The file is there but cannot be read.
+    /// The file exists but cannot be read.
     #[error("cannot read the model {path}: {source}", path = path.display())]
     Io {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The file is not one that llama.cpp can be trusted with.
+    /// The file failed the checks that protect llama.cpp.
     #[error("cannot use the model file {path}: {source}", path = path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Error in the file.
         source: gguf::GgufError,
     },
-    /// The model, or a decoder on it, does not fit the memory that it may use. Take a smaller model or context, or allow more.
+    /// The model, or a decoder on it, exceeds the allowed memory. Use a smaller model or context,
+    /// or allow more memory.
     #[error("this would need {needed} bytes of memory, {allowed} are allowed")]
     WouldNotFit {
         /// Bytes that would become resident, see [`MemoryBudget`].
         needed: u64,
-        /// Bytes that the host has or allows.
+        /// Bytes that the host has available or allows.
         allowed: u64,
     },
     /// llama.cpp refused the file (an unknown architecture, missing tensors).
     #[error("llama.cpp cannot load {path}: {what}", path = path.display())]
     Load {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it said.
+        /// Error message of llama.cpp.
         what: String,
     },
-    /// Prompt and answer are longer than the context. Shorten the prompt or open a larger decoder.
+    /// Prompt and generated text exceed the context. Shorten the prompt or open a larger decoder.
     #[error("{needed} tokens do not fit a context of {context}")]
     ContextOverflow {
-        /// Tokens of prompt and answer.
+        /// Number of tokens of prompt and generated text.
         needed: usize,
-        /// Tokens that one sequence may have.
+        /// Maximum number of tokens of one sequence.
         context: usize,
     },
     /// The grammar of a phase is malformed.
@@ -117,13 +119,13 @@ pub enum LlmError {
     /// llama.cpp failed while decoding.
     #[error("decoding failed: {0}")]
     Decode(String),
-    /// The engine's thread failed on this call; the next one starts afresh.
+    /// The engine's thread failed on this call. The next call starts afresh.
     #[error("the engine failed inside: {0}")]
     Failed(String),
-    /// Nothing was written before [`crate::engine::GenerateRequest::deadline`].
+    /// No text was generated before [`crate::engine::GenerateRequest::deadline`].
     #[error("nothing was written before the deadline")]
     Deadline,
-    /// The caller cancelled.
+    /// The caller cancelled the call.
     #[error("cancelled")]
     Cancelled,
 }

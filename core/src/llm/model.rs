@@ -23,24 +23,24 @@ use super::{
 };
 use crate::text;
 
-/// Called while a model loads, with the fraction done (0 to 1); a break stops the load.
+/// Callback while a model loads. It receives the loaded fraction (0 to 1); a break stops the load.
 pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()> + Send>;
 
-/// How to load a model.
+/// Options for loading a model.
 #[derive(Default)]
 pub struct LoadOptions {
     /// A LoRA adapter (GGUF) to apply to every context.
     pub adapter: Option<PathBuf>,
-    /// Most bytes that the model may take together with a decoder on it. Default: what the system has available when
-    /// each is opened.
+    /// Maximum number of bytes for the model together with a decoder on it. Default: the memory
+    /// that the system has available when each is opened.
     pub allowed_bytes: Option<u64>,
-    /// How much of it goes to a GPU.
+    /// Part of the model that goes to a GPU.
     pub gpu: Gpu,
-    /// Told the fraction loaded.
+    /// Callback that receives the loaded fraction.
     pub progress: Option<Progress>,
 }
 
-/// Where a model comes from, each time it is loaded.
+/// Source of a model, used each time it is loaded.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
@@ -49,7 +49,7 @@ pub(crate) struct Source {
     pub(crate) gpu: Gpu,
 }
 
-/// A loaded model. Weights are memory-mapped and shared by every decoder on it.
+/// A loaded model. Its weights are memory-mapped and shared by every decoder on it.
 pub struct Model {
     pub(super) inner: LlamaModel,
     pub(super) adapter: Option<Mutex<LlamaLoraAdapter>>,
@@ -63,21 +63,21 @@ pub struct Model {
     unwritable: OnceLock<Arc<Unwritable>>,
 }
 
-/// What a model is asked to continue, made of trusted and untrusted parts.
+/// Prompt of a model, made of trusted and untrusted text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prompt {
-    /// What the model is told and shown. Special tokens are never parsed out of it.
+    /// Instructions and data for the model. Special tokens in it are never parsed.
     pub body: String,
-    /// How the model's own answer begins ("Review by this author:").
+    /// Beginning of the model's answer ("Review by this author:").
     pub lead: String,
 }
 
-/// llama.cpp's process-wide state. What it logs goes to `tracing`, so nowhere unless the host listens; it names files and
-/// sizes, never texts.
+/// Returns llama.cpp's process-wide state. Its log goes to `tracing`, so it is discarded unless the
+/// host subscribes. The log names files and sizes, never texts.
 fn backend() -> Result<&'static LlamaBackend, LlmError> {
     static BACKEND: OnceLock<Option<LlamaBackend>> = OnceLock::new();
     let backend = BACKEND.get_or_init(|| {
-        // First, so that nothing of what follows is printed.
+        // Redirects the log first, so that the next steps print nothing.
         llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         load_kernels();
         let backend = LlamaBackend::init().ok()?;
@@ -86,14 +86,15 @@ fn backend() -> Result<&'static LlamaBackend, LlmError> {
     backend.as_ref().ok_or(LlmError::Request("llama.cpp is already in use by other code in this process"))
 }
 
-/// What the files of a model and its adapter say of them, if they can be trusted.
+/// Checks the files of a model and its adapter. Returns the model's facts, and the adapter's size
+/// in bytes with its calibration.
 fn examine(path: &Path, adapter: Option<&Path>) -> Result<(ModelFacts, (u64, Calibration)), LlmError> {
     let facts = gguf::check_model(path)?;
     let adapter = adapter.map_or(Ok((0, Calibration::default())), |adapter| check_adapter(adapter, path))?;
     Ok((facts, adapter))
 }
 
-/// Refuses what needs more bytes than are allowed, if anybody says how many are.
+/// Returns an error if `needed` bytes exceed the allowed ones. `None` allows any size.
 fn fits(needed: u64, allowed: Option<u64>) -> Result<(), LlmError> {
     match allowed {
         Some(allowed) if needed > allowed => Err(LlmError::WouldNotFit { needed, allowed }),
@@ -101,10 +102,11 @@ fn fits(needed: u64, allowed: Option<u64>) -> Result<(), LlmError> {
     }
 }
 
-/// Whether a model and a decoder on it could be loaded now, without loading anything: what they would take.
+/// Checks whether a model and a decoder on it would fit the memory now, without loading them.
+/// Returns the memory that they would take.
 ///
 /// # Errors
-/// [`LlmError::FileMissing`], [`LlmError::File`], [`LlmError::WouldNotFit`].
+/// [`LlmError::FileMissing`], `LlmError::Io`, [`LlmError::File`], [`LlmError::WouldNotFit`].
 pub fn would_fit(
     path: impl AsRef<Path>,
     adapter: Option<&Path>,
@@ -117,7 +119,7 @@ pub fn would_fit(
     Ok(budget)
 }
 
-/// What a model would run on here.
+/// Returns the devices and the placement that a model would get here.
 ///
 /// # Errors
 /// [`LlmError::Request`] if other code in this process uses llama.cpp.
@@ -127,19 +129,20 @@ pub fn placement(gpu: Gpu) -> Result<Placement, LlmError> {
 }
 
 impl Model {
-    /// Loads `path`.
+    /// Loads the model at `path`.
     ///
     /// # Errors
-    /// [`LlmError::FileMissing`], [`LlmError::File`], [`LlmError::WouldNotFit`], [`LlmError::Load`],
+    /// [`LlmError::FileMissing`], `LlmError::Io`, [`LlmError::File`], [`LlmError::WouldNotFit`],
+    /// [`LlmError::Load`], [`LlmError::Request`] if other code in this process uses llama.cpp,
     /// [`LlmError::Cancelled`] if the progress callback broke off.
     pub fn load(path: impl AsRef<Path>, mut options: LoadOptions) -> Result<Self, LlmError> {
         let path = path.as_ref().to_path_buf();
         let (facts, (adapter_bytes, calibration)) = examine(&path, options.adapter.as_deref())?;
-        // Without any decoder yet: what the model alone will take.
+        // Without a decoder: the memory of the model alone.
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
         let needed = budget.model();
         fits(needed, options.allowed_bytes.or_else(available_memory))?;
-        // While llama.cpp reads the same pages.
+        // Runs in parallel with llama.cpp, which reads the same pages.
         let files: Vec<PathBuf> = [Some(path.clone()), options.adapter.clone()].into_iter().flatten().collect();
         let identity = std::thread::spawn(move || {
             Some(files.iter().map(|p| fingerprint(p).ok()).collect::<Option<Vec<String>>>()?.join(" with "))
@@ -149,7 +152,7 @@ impl Model {
         let progress = Arc::new(Mutex::new(options.progress.take()));
         let (mut loaded, mut cancelled) = load_into(backend, &path, placement.gpu_layers, progress.clone());
         if let (Err(e), false, true) = (&loaded, cancelled, placement.gpu_layers > 0) {
-            // A GPU that is there but too small, or whose driver is at fault, is no reason to write nothing.
+            // If the GPU is too small or its driver fails, the model runs on the CPU.
             placement.why_no_gpu = Some(format!("loading to it failed ({e})"));
             placement.gpu_layers = 0;
             (loaded, cancelled) = load_into(backend, &path, 0, progress);
@@ -186,33 +189,34 @@ impl Model {
         })
     }
 
-    /// What it was loaded with, to load it again.
+    /// Returns the source that the model was loaded from, to load it again.
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Differs between models and adapters: KV state of one is nothing to another. None if a file could not be read twice.
+    /// Returns an identifier that differs between models and adapters; KV state is valid only for
+    /// the same one. `None` if a file could not be read a second time.
     #[doc(hidden)]
     pub fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
     }
 
-    /// What the model's file says of it.
+    /// Returns the sizes from the model's file.
     pub fn facts(&self) -> &ModelFacts {
         &self.facts
     }
 
-    /// What the model takes together with a decoder that is opened like this.
+    /// Returns the memory of the model together with a decoder opened with `options`.
     pub fn budget(&self, options: &DecoderOptions) -> MemoryBudget {
         MemoryBudget::of(&self.facts, self.adapter_bytes, options)
     }
 
-    /// Whether a decoder opened like this fits beside the model.
+    /// Checks that a decoder opened with `options` fits the memory.
     pub(super) fn check_fit(&self, options: &DecoderOptions) -> Result<(), LlmError> {
         let budget = self.budget(options);
         let (needed, allowed) = match self.source.allowed_bytes {
             Some(allowed) => (budget.resident(), Some(allowed)),
-            // The model is there already, so what is still available is for the decoder.
+            // The model is loaded already, so the available memory is for the decoder alone.
             None => (budget.decoder(), available_memory()),
         };
         fits(needed, allowed)
@@ -222,17 +226,17 @@ impl Model {
         backend()
     }
 
-    /// What it runs on.
+    /// Returns the devices and the placement of the model.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// Where it was loaded from.
+    /// Returns the path of the model file.
     pub fn path(&self) -> &Path {
         &self.source.path
     }
 
-    /// The file's name, and the adapter's if there is one, for records and reports.
+    /// Returns the file name, and the adapter's if there is one, for records and reports.
     pub fn name(&self) -> String {
         let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         match &self.source.adapter {
@@ -241,32 +245,34 @@ impl Model {
         }
     }
 
-    /// Bytes of weights.
+    /// Returns the size of the weights in bytes.
     pub fn bytes(&self) -> u64 {
         self.inner.size()
     }
 
-    /// Number of parameters.
+    /// Returns the number of parameters.
     pub fn parameters(&self) -> u64 {
         self.inner.n_params()
     }
 
-    /// The context length that the model was trained with, in tokens.
+    /// Returns the context length that the model was trained with, in tokens.
     pub fn trained_context(&self) -> usize {
         self.inner.n_ctx_train() as usize
     }
 
-    /// Whether it is a chat model (its file carries a chat template).
+    /// Whether it is a chat model (its file has a chat template).
     pub fn has_chat_template(&self) -> bool {
         self.template.is_some()
     }
 
-    /// `text` as tokens, without a start token. Special tokens are not parsed: text is data.
+    /// Returns the tokens of `text`, without a start token. Special tokens are not parsed, because
+    /// the text is data.
     pub fn tokens(&self, text: &str) -> Vec<Token> {
         self.inner.vocab().tokenize(text.as_bytes(), false, false)
     }
 
-    /// The tokens of the ratings, and how they are corrected; none if the vocabulary has no digits of one token.
+    /// Returns the tokens of the ratings and their calibration. `None` if the vocabulary lacks
+    /// single-token digits.
     pub fn stars(&self) -> Option<Stars> {
         let digits = (1..=STARS).map(|n| match self.tokens(&n.to_string())[..] {
             [token] => Some(token),
@@ -276,19 +282,19 @@ impl Model {
         Some(Stars { tokens, calibration: self.calibration })
     }
 
-    /// The tokens that are never chosen.
+    /// Returns the set of tokens that are never chosen.
     pub(super) fn unwritable(&self) -> Arc<Unwritable> {
         self.unwritable.get_or_init(|| Arc::new(Unwritable::of(&self.inner))).clone()
     }
 
-    /// Appends what a token stands for; nothing for a special one.
+    /// Appends the text of a token to `out`; nothing for a special token.
     #[doc(hidden)]
     pub fn spell(&self, token: Token, out: &mut Vec<u8>) {
         self.inner.vocab().token_to_piece_into(token, out, false, None);
     }
 
-    /// A prompt as tokens: body and lead for a base model; for a chat model the body as the user's turn in
-    /// the model's own template and the lead as the beginning of the answer.
+    /// Returns the tokens of a prompt. For a base model these are body and lead. For a chat model
+    /// the body is the user's turn in the model's chat template, and the lead begins the answer.
     pub fn prompt_tokens(&self, prompt: &Prompt) -> Vec<Token> {
         let vocab = self.inner.vocab();
         let Some((before, after)) = self.template_parts() else {
@@ -306,7 +312,7 @@ impl Model {
         tokens
     }
 
-    /// What the chat template puts before and behind the user's turn.
+    /// Returns the chat template's text before and after the user's turn.
     fn template_parts(&self) -> Option<(String, String)> {
         const MARK: &str = "\u{1}locket\u{1}";
         let message = LlamaChatMessage::new("user".into(), MARK.into()).ok()?;
@@ -316,7 +322,7 @@ impl Model {
     }
 }
 
-/// Loads the file with so many layers on a GPU; the flag tells whether `progress` broke off.
+/// Loads the file with this many layers on a GPU. The flag is true if `progress` broke off.
 fn load_into(
     backend: &LlamaBackend,
     path: &Path,
@@ -335,8 +341,9 @@ fn load_into(
     (loaded, cancelled.load(Ordering::Relaxed))
 }
 
-/// A file's length, a SHA-256 of its metadata and a CRC-32 of its weights, which costs no more than reading them: this tells files
-/// apart that were changed or replaced; it is no proof of where they come from.
+/// Returns a file's length, a SHA-256 of its metadata and a CRC-32 of its weights; the CRC costs no
+/// more than reading them. The fingerprint detects changed or replaced files. It does not prove
+/// their origin.
 fn fingerprint(path: &Path) -> Result<String, LlmError> {
     use sha2::Digest;
     let bytes = gguf::map(path)?;
@@ -345,7 +352,8 @@ fn fingerprint(path: &Path) -> Result<String, LlmError> {
     Ok(format!("{} {metadata} {:08x}", bytes.len(), crc32fast::hash(&bytes[data..])))
 }
 
-/// Checks that the file `adapter` fits the model file `base` and returns its weights' bytes and how it corrects ratings.
+/// Checks that the adapter file fits the model file `base`. Returns the size of its weights in
+/// bytes, and its rating calibration.
 fn check_adapter(adapter: &Path, base: &Path) -> Result<(u64, Calibration), LlmError> {
     let (adapter_bytes, base_bytes) = (gguf::map(adapter)?, gguf::map(base)?);
     let parsed = gguf::parse(&adapter_bytes).and_then(|a| {
@@ -355,7 +363,7 @@ fn check_adapter(adapter: &Path, base: &Path) -> Result<(u64, Calibration), LlmE
     parsed.map_err(|source| LlmError::File { path: adapter.to_path_buf(), source })
 }
 
-/// Memory that the system could give to this process, in bytes, where it says so.
+/// Returns the memory available to this process in bytes, if the system reports it.
 fn available_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find(|l| l.starts_with("MemAvailable:"))?;

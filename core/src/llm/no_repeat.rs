@@ -1,51 +1,58 @@
-//! The no-repeat constraint: runs of words, and details, that a phase must not take from given texts.
+//! No-repeat n-gram constraint: runs of words, and details, that a phase must not copy from given
+//! texts.
 //!
-//! A run is measured in units: a word, or a character of a script that writes without spaces. A given number of words in a row is
-//! a repetition, and so is half as many again of such characters. Words count as equal if they differ in one letter, so that a copy with a typing error is
-//! a copy. While a text is written, [`Follower`] keeps every run of the given texts that ends where the text ends, and tells which
-//! tokens would complete one. The same follower checks a finished text.
+//! A run is measured in units. A unit is a word, or a character of a script without spaces. A run
+//! of a given number of words is a repetition, and so is a run of 1.5 times as many such
+//! characters. Words that differ in one letter count as equal, so that a copy with a typing error
+//! is still a copy. During generation, [`Follower`] keeps every run of the given texts that ends at
+//! the end of the generated text. From these it finds the tokens that would complete a repetition.
+//! The same follower checks a finished text.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{details::Details, follower::Follower};
 use crate::text;
 
-/// Weight of a word and of a character of a script without spaces: 12 of these count as much as 8 words.
+/// Weights of a word and of a character of a script without spaces: 12 such characters count as
+/// much as 8 words.
 pub(super) const WORD: u16 = 3;
 const CHARACTER: u16 = 2;
-/// Shortest repetition, in words, of a text that a run has already followed to one word before a repetition. Otherwise a text could
-/// come back with every eighth word replaced.
+/// Lower limit, as a weight of four words, for a text that a run has followed to one word before a
+/// repetition. Without it, a copy with every eighth word replaced would pass.
 pub(super) const FOLLOWED: u16 = 4 * WORD;
-/// Shortest word in which one letter may differ.
+/// Minimum length of a word, in letters, in which one letter may differ.
 const FUZZY_LETTERS: usize = 5;
-/// Between two texts in [`NoRepeat::units`].
+/// Separator between two texts in [`NoRepeat::units`].
 pub(super) const BETWEEN: u32 = u32::MAX;
 
-/// Texts whose runs of words must not be repeated, and details that must not be taken from them.
+/// Texts with runs of words that must not be repeated, and details that must not be copied from
+/// them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NoRepeat {
-    /// Distinct words, their numbers, and where each stands.
+    /// Number of each distinct word. The next fields hold the words by number, and the places of
+    /// each.
     numbers: HashMap<String, u32>,
     pub(super) words: Vec<String>,
     places: Vec<Vec<u32>>,
-    /// The word at each place; [`BETWEEN`] behind each text.
+    /// Number of the word at each place; [`BETWEEN`] after each text.
     pub(super) units: Vec<u32>,
-    /// The number of the text at each place.
+    /// Number of the text at each place.
     pub(super) texts: Vec<u32>,
-    /// Places at which a run ends that the request itself holds.
+    /// Places at which a run from the request itself ends: these runs are allowed.
     pub(super) granted: HashSet<u32>,
     pub(super) details: Details,
-    /// Weight from which a run is a repetition.
+    /// Minimum weight of a repetition.
     pub(super) limit: u16,
 }
 
 impl NoRepeat {
-    /// The constraint that forbids `details`, and runs of `words` words of the texts that will be added.
+    /// Creates a constraint that forbids `details`, and runs of `words` words (at least 2) of the
+    /// texts added later.
     pub fn new(details: Details, words: u16) -> Self {
         Self { details, limit: words.max(2) * WORD, ..Self::default() }
     }
 
-    /// Adds a text whose runs must not be repeated.
+    /// Adds a text with runs that must not be repeated.
     pub fn add(&mut self, text: &str) {
         let number = self.texts.last().map_or(0, |n| n + 1);
         for word in units(text) {
@@ -67,7 +74,8 @@ impl NoRepeat {
         self.texts.push(number);
     }
 
-    /// Allows the runs of `text`: what a request holds may be written, whoever else wrote it.
+    /// Allows the runs of `text`, even if an added text holds them too. The text of a request may
+    /// be written.
     pub fn grant(&mut self, text: &str) {
         let mut runs = Vec::new();
         for word in units(text) {
@@ -77,12 +85,12 @@ impl NoRepeat {
         }
     }
 
-    /// Whether it forbids nothing.
+    /// Whether the constraint forbids no run, number or name.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty() && self.details.is_empty()
     }
 
-    /// What a finished text repeats, if anything.
+    /// Returns the kind of repetition in a finished text, if any.
     pub fn repeated(&self, text: &str) -> Option<Repeated> {
         let mut follower = Follower::default();
         follower.push(self, text);
@@ -90,12 +98,12 @@ impl NoRepeat {
         if follower.repeats { Some(Repeated::Run) } else { self.details.taken(text) }
     }
 
-    /// The weight of a unit.
+    /// Returns the weight of a unit.
     pub(super) fn weight(&self, id: u32) -> u16 {
         if self.words[id as usize].starts_with(text::is_unspaced) { CHARACTER } else { WORD }
     }
 
-    /// Numbers of the words that count as equal to `word`.
+    /// Returns the numbers of the words that count as equal to `word`.
     fn equal(&self, word: &str) -> Vec<u32> {
         let letters = word.chars().count();
         if letters < FUZZY_LETTERS {
@@ -104,7 +112,7 @@ impl NoRepeat {
         (0..).zip(&self.words).filter(|(_, other)| alike(other, word)).map(|(id, _)| id).collect()
     }
 
-    /// The runs that end with `word`, if `runs` ended in front of it.
+    /// Returns the runs that end with `word`, given the `runs` that end before it.
     pub(super) fn extended(&self, runs: &[Run], word: &str) -> Vec<Run> {
         let mut next = Vec::new();
         for id in self.equal(word) {
@@ -120,10 +128,11 @@ impl NoRepeat {
     }
 }
 
-/// What of somebody's text was written again.
+/// Kind of text that was repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeated {
-    /// Eight words in a row, or twelve characters of a script without spaces.
+    /// A run of words, or of characters of a script without spaces, that reaches the limit of
+    /// `NoRepeat::new`.
     Run,
     /// A number.
     Number,
@@ -133,34 +142,35 @@ pub enum Repeated {
     Address,
 }
 
-/// A run of units of a given text that ends where the written text ends.
+/// A run of units of a given text that ends at the end of the generated text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Run {
-    /// Where its last unit stands in [`NoRepeat::units`].
+    /// Place of its last unit in [`NoRepeat::units`].
     pub(super) place: u32,
     pub(super) weight: u16,
     pub(super) units: usize,
 }
 
-/// Whether two words are the same but for one letter, of five or more.
+/// Whether two words are equal, or differ in one letter and have at least five each.
 pub(super) fn alike(a: &str, b: &str) -> bool {
-    // No character has more than four bytes.
+    // Fast path: equal words need no further test.
     if a == b {
         return true;
     }
     let long = |word: &str| word.chars().nth(FUZZY_LETTERS - 1).is_some();
     let [first, last] = [|word: &str| word.chars().next(), |word: &str| word.chars().next_back()];
-    // One letter is at one end at most.
+    // Lengths differ by at most one character, which has at most four bytes. One changed letter
+    // leaves the first or the last letter equal.
     let near = a.len().abs_diff(b.len()) <= 4 && (first(a) == first(b) || last(a) == last(b));
     near && long(a) && long(b) && strsim::levenshtein(a, b) <= 1
 }
 
-/// The units of a text, lower-cased.
+/// Returns the units of a text, lower-cased.
 fn units(text: &str) -> impl Iterator<Item = String> + '_ {
     spans(text).map(|(_, unit)| unit.to_lowercase())
 }
 
-/// The units of a text with the bytes at which they begin.
+/// Returns the units of a text with the bytes at which they begin.
 pub(super) fn spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text::word_spans(text)
 }
@@ -184,7 +194,7 @@ mod tests {
         let constraint = constraint(&["The lid is loose.", KETTLE], &[]);
         assert_eq!(constraint.repeated("Well: it BOILS fast -- and pours without a drip"), None);
         assert_eq!(constraint.repeated("Well: it BOILS fast -- and pours without a single"), Some(Repeated::Run));
-        // A run does not go on in the next text.
+        // A run does not continue in the next text.
         assert_eq!(constraint.repeated("the lid is loose it boils fast and pours"), None);
     }
 
@@ -230,7 +240,7 @@ mod tests {
         assert!(!forbidden(&seven[..5], " a"), "the seventh word");
         assert!(forbidden(&seven, " sin") && forbidden(&seven, " single,") && !forbidden(&seven, " sip"));
         assert!(!forbidden(&seven, "") && !forbidden(&seven, "."));
-        // Once it was followed so far, four words of the text are one too many.
+        // After a run of seven words, four words of the text count as a repetition.
         let turned = [&seven[..], &[" sip, every"]].concat();
         assert!(!forbidden(&turned, " morning"));
         assert!(forbidden(&[&turned[..], &[" day, and pours without"]].concat(), " a"));
@@ -238,7 +248,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is written piece by piece and never forbidden repeats nothing in the end.
+        /// Text of tokens that are never forbidden contains no repetition.
         #[test]
         fn unforbidden_tokens_repeat_nothing(choices in proptest::collection::vec(0usize..6, 0..60)) {
             let constraint = constraint(&["a b c a b c a b c a b c a b c", "b a b a b a b a b a"], &[]);

@@ -1,4 +1,4 @@
-//! Where a prompt is read: in the sequence whose cache has most of it already.
+//! Slot selection: a prompt goes to the sequence with the longest reusable prefix in its cache.
 
 use super::{
     Contrast, Decoder, LlmError, Token, common_prefix,
@@ -9,10 +9,10 @@ use super::{
 };
 
 impl Decoder<'_> {
-    /// Gives a piece of work to a free slot; gives it back if it has to wait for one, or for a prefix that another
-    /// slot is just decoding.
+    /// Assigns work to a free slot. Returns the work if it must wait for a free slot, or for a
+    /// prefix that another slot is decoding.
     pub(super) fn start(&mut self, number: usize, work: Work) -> Result<Option<Work>, LlmError> {
-        // There is room in the cache for so many, each with another prompt beside it.
+        // The cache has room for this many texts, each with its contrast branch.
         let writes = |s: &&Slot| s.job.is_some() && !s.beside();
         if self.slots.iter().filter(writes).count() >= self.options.sequences {
             return Ok(Some(work));
@@ -22,8 +22,9 @@ impl Decoder<'_> {
         let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
         let grid_beside = grid.map(|grid| PrefillChunks { boundary: 0, ..grid });
         if grid.is_some() && self.options.sequences == 1 {
-            // The order of a sequence's cells changes how sums are rounded: with the rest free it is that of an empty cache. Where both
-            // prompts are those of the text before, both stand as they did then.
+            // The order of a sequence's cells changes the rounding of sums. With all other
+            // sequences freed, it is the order of an empty cache. If both prompts equal those of
+            // the previous text, both keep their cells.
             let again = self.slots[target].pending.is_empty();
             let stays = against.as_ref().zip(grid_beside).filter(|_| again);
             let goes = |slot: &Slot| stays.is_none_or(|(other, grid)| !slot.has_read(&other.prompt, grid));
@@ -35,7 +36,7 @@ impl Decoder<'_> {
             slot.pending.extend(&continuation[..continuation.len() - 1]);
         }
         let job = |kind| Some(Job { number, kind });
-        // Not free from here on.
+        // Marks the slot as taken while the contrast branch is placed.
         slot.job = job(Kind::ContrastBranch(target));
         let mut beside = None;
         if let Some(Contrast { prompt, weight }) = against {
@@ -50,9 +51,11 @@ impl Decoder<'_> {
         Ok(None)
     }
 
-    /// Puts a prompt into a free slot; none if it has to wait for one, or, if it may, for a prefix that another slot is just decoding.
+    /// Puts a prompt into a free slot and returns the slot's number. Returns `None` if the prompt
+    /// must wait for a free slot. With `wait` it also waits for a prefix that another slot is
+    /// decoding.
     fn place(&mut self, prompt: &[Token], grid: Option<PrefillChunks>, wait: bool) -> Result<Option<usize>, LlmError> {
-        // At least the last token is decoded again, because its logits are needed, unless they were kept.
+        // At least the last token is decoded again for its logits, unless they were kept.
         let limit = prompt.len() - 1;
         let shared = |slot: &Slot| match grid {
             None if wait => common_prefix(slot.planned(), &prompt[..limit]),
@@ -73,7 +76,7 @@ impl Decoder<'_> {
         let target = if free(&source) {
             source
         } else {
-            // The least useful cache is given up.
+            // The shortest cache is dropped.
             match (0..self.slots.len()).filter(free).min_by_key(|&n| self.slots[n].cached.len()) {
                 Some(n) => n,
                 None => return Ok(None),

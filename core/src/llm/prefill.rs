@@ -1,14 +1,17 @@
-//! Prompts read in the same pieces whatever stands in the cache.
+//! Prefill in fixed chunks, independent of the cache's contents.
 //!
-//! llama.cpp's kernels round differently for different numbers of tokens in one call (on a 4-bit model by up to a third in a
-//! token's log-probability), so what a prompt leaves in the KV cache depends on how it was split. A prompt with a
-//! [`super::Request::boundary`] is split at fixed places, and only whole pieces of an earlier prompt are taken over: the answer is
-//! then that of an empty cache.
+//! llama.cpp's kernels round differently for different numbers of tokens in one call. On a 4-bit
+//! model a token's log-probability changes by up to a third. The KV state of a prompt therefore
+//! depends on its split into calls. A prompt with a [`super::Request::boundary`] is split at fixed
+//! places, and only whole chunks of an earlier prompt are reused. The output then equals that of an
+//! empty cache.
 
-/// Most tokens of a piece. What a piece has lost at a changed history is read again; smaller pieces read a little slower.
+/// Maximum number of tokens of a prefill chunk. A chunk with a changed history is prefilled again;
+/// smaller chunks prefill a little slower.
 pub(super) const PIECE: usize = 64;
 
-/// Where a prompt is split: every so many tokens, at the boundary, and from there every so many again.
+/// Chunk boundaries of a prompt: every `piece` tokens up to the prefix length `boundary`, at
+/// `boundary`, and every `piece` tokens from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PrefillChunks {
     pub(super) boundary: usize,
@@ -16,35 +19,38 @@ pub(super) struct PrefillChunks {
 }
 
 impl PrefillChunks {
-    /// The last split at or before `at`.
+    /// Returns the last split at or before `at`.
     fn before(self, at: usize) -> usize {
         let begin = if at < self.boundary { 0 } else { self.boundary };
         begin + (at - begin) / self.piece * self.piece
     }
 
-    /// The first split behind `at`.
+    /// Returns the first split after `at`.
     pub(super) fn after(self, at: usize) -> usize {
         let next = self.before(at) + self.piece;
         if at < self.boundary { next.min(self.boundary) } else { next }
     }
 }
 
-/// What a cache holds of a prompt that was read in pieces.
+/// Part of a cache that was prefilled in chunks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Read {
     pub(super) grid: Option<PrefillChunks>,
-    /// How many of the cache's tokens were read so. What stands behind them was not, or was written.
+    /// Number of cached tokens that were prefilled in chunks. Later tokens were prefilled otherwise
+    /// or generated.
     pub(super) tokens: usize,
-    /// The logits behind the last of them, if that was the prompt's last: the same prompt needs no reading then.
+    /// Logits after the last of these tokens, if it is the prompt's last. The same prompt then
+    /// needs no prefill.
     pub(super) logits: Option<Vec<f32>>,
 }
 
 impl Read {
-    /// How many tokens of a prompt that is split by `grid` and has `common` tokens in common with what was read need not be read.
+    /// Returns the number of tokens that need no prefill, for a prompt split by `grid` that shares
+    /// `common` tokens with the cached one.
     pub(super) fn usable(&self, grid: PrefillChunks, common: usize) -> usize {
         match self.grid {
             Some(old) if old == grid => grid.before(common),
-            // In front of both boundaries both are split alike.
+            // Before the smaller prefix length, both prompts are split alike.
             Some(old) if old.piece == grid.piece => {
                 common.min(old.boundary).min(grid.boundary) / grid.piece * grid.piece
             }
@@ -52,7 +58,7 @@ impl Read {
         }
     }
 
-    /// Only the first `keep` tokens of the cache are left.
+    /// Keeps only the first `keep` tokens.
     pub(super) fn truncate(&mut self, keep: usize) {
         if keep < self.tokens {
             self.tokens = keep;
@@ -90,7 +96,8 @@ mod tests {
         assert_eq!(read.usable(grid(150), 230), 214);
         assert_eq!(read.usable(grid(150), 149), 128);
         assert_eq!(read.usable(grid(150), 150), 150);
-        // Another history: the piece in front of a boundary is a whole one for neither.
+        // With another prefix length, the chunk before either boundary is not a whole chunk of the
+        // other split.
         assert_eq!(read.usable(grid(180), 170), 128);
         assert_eq!(read.usable(grid(100), 100), 64);
         assert_eq!(read.usable(PrefillChunks { boundary: 150, piece: 32 }, 230), 0);

@@ -1,4 +1,4 @@
-//! Answers on a scale, 1 to 5 stars: what a model makes of each is corrected, and the median is taken.
+//! Ratings of 1 to 5 stars: the model's logits are calibrated, and the median is taken.
 
 use llama_cpp_2::token::{data::LlamaTokenData, data_array::LlamaTokenDataArray};
 
@@ -7,25 +7,26 @@ use super::Token;
 /// Number of ratings: 1 to 5 stars.
 pub const STARS: usize = 5;
 
-/// How a model's logits of the ratings are corrected: bias-corrected temperature scaling (Alexandari et al., arXiv 1901.06852).
-/// The adapter file stores it; `locket align ratings` fits it.
+/// Calibration of the logits of the ratings: bias-corrected temperature scaling (Alexandari et al.,
+/// arXiv 1901.06852). The adapter file stores it; `locket align ratings` fits it.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Calibration {
-    /// What the logits are multiplied by, above 0.
+    /// Factor of the logits, above 0.
     pub scale: f64,
-    /// What is added to them then, from 1 to 5 stars.
+    /// Biases added to the scaled logits, from 1 to 5 stars.
     pub bias: [f64; STARS],
 }
 
 impl Default for Calibration {
-    /// No correction.
+    /// Returns a calibration without correction.
     fn default() -> Self {
         Self { scale: 1.0, bias: [0.0; STARS] }
     }
 }
 
 impl Calibration {
-    /// The probability of each rating, of which the model's `logits` (or log-probabilities) are these.
+    /// Returns the calibrated probability of each rating, given the model's `logits` (or
+    /// log-probabilities).
     pub fn probabilities(&self, logits: &[f64; STARS]) -> [f64; STARS] {
         let mut out = [0.0; STARS];
         (0..STARS).for_each(|n| out[n] = self.scale * logits[n] + self.bias[n]);
@@ -35,14 +36,15 @@ impl Calibration {
         out.map(|p| p / sum)
     }
 
-    /// Scale and biases, as a file keeps them.
+    /// Returns the scale and the biases, as a file stores them.
     pub fn numbers(&self) -> [f32; STARS + 1] {
         let mut out = [self.scale as f32; STARS + 1];
         out[1..].iter_mut().zip(self.bias).for_each(|(to, bias)| *to = bias as f32);
         out
     }
 
-    /// From what [`Calibration::numbers`] gives; none if they make no sense.
+    /// Creates a calibration from the numbers of [`Calibration::numbers`]. Returns `None` if they
+    /// are invalid: the scale must be above 0, and no absolute value above 100.
     pub fn of_numbers(numbers: &[f32]) -> Option<Self> {
         const MOST: f32 = 100.0;
         let (&scale, bias) = numbers.split_first()?;
@@ -52,7 +54,7 @@ impl Calibration {
     }
 }
 
-/// The place of the median: of all ratings the one with the least expected absolute error.
+/// Returns the index of the median rating: the rating with the smallest expected absolute error.
 pub fn median(probabilities: &[f64; STARS]) -> usize {
     let mut below = 0.0;
     let half = |p: &f64| {
@@ -62,17 +64,18 @@ pub fn median(probabilities: &[f64; STARS]) -> usize {
     probabilities.iter().position(half).unwrap_or(STARS - 1)
 }
 
-/// The tokens that stand for 1 to 5 stars, and the correction.
+/// Tokens for 1 to 5 stars, and their calibration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stars {
-    /// From 1 to 5 stars.
+    /// Tokens, from 1 to 5 stars.
     pub tokens: [Token; STARS],
-    /// How their logits are corrected.
+    /// Calibration of their logits.
     pub calibration: Calibration,
 }
 
 impl Stars {
-    /// Puts the ratings' corrected log-probabilities into `few`; of these only the median's, if that is what to take.
+    /// Writes the ratings' calibrated log-probabilities to `few`, largest first. With `the_median`,
+    /// only the median rating is written.
     pub(super) fn weigh(&self, logits: &[f32], the_median: bool, few: &mut LlamaTokenDataArray) {
         let raw = self.tokens.map(|token| logits.get(token.0 as usize).copied().unwrap_or(f32::MIN).into());
         let probabilities = self.calibration.probabilities(&raw);
@@ -106,7 +109,7 @@ mod tests {
     fn the_median_is_the_middle_of_what_is_likely() {
         assert_eq!(median(&[0.1, 0.2, 0.3, 0.2, 0.2]), 2);
         assert_eq!(median(&[0.6, 0.0, 0.0, 0.0, 0.4]), 0);
-        // The likeliest would be further off in the mean.
+        // The most likely rating has a larger expected error than the median.
         assert_eq!(median(&[0.0, 0.0, 0.3, 0.3, 0.4]), 3);
         assert_eq!(median(&[0.0; STARS]), STARS - 1);
     }

@@ -1,36 +1,36 @@
-//! What a decoder is asked and what it answers.
+//! Requests to a decoder, and its completions.
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use super::{Contrast, NoRepeat, Stars, Token};
 
-/// How the next token is chosen.
+/// Sampling parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// 0 is greedy: always the likeliest token.
+    /// Temperature; 0 is greedy: always the most likely token.
     pub temperature: f32,
-    /// Only the likeliest tokens that together have this probability (1 = all).
+    /// Keeps only the most likely tokens that together have this probability (1 = all).
     pub top_p: f32,
-    /// Only this many of the likeliest tokens, at most 256.
+    /// Keeps only this many of the most likely tokens, at most 256.
     pub top_k: usize,
-    /// Logits of tokens among the last [`Sampling::REPEAT_WINDOW`] are divided (if positive) or multiplied (if
-    /// negative) by this; 1 is off.
+    /// Repetition penalty. Logits of tokens among the last [`Sampling::REPEAT_WINDOW`] are divided
+    /// (if positive) or multiplied (if negative) by it; 1 turns it off.
     pub repeat_penalty: f32,
-    /// Seed of the random choice; the same request with the same seed gives the same text.
+    /// Seed of the random choice. The same request with the same seed gives the same text.
     pub seed: u32,
 }
 
 impl Sampling {
-    /// Number of generated tokens that [`Sampling::repeat_penalty`] looks back on.
+    /// Number of generated tokens that [`Sampling::repeat_penalty`] covers.
     pub const REPEAT_WINDOW: i32 = 64;
 
-    /// Always the likeliest token, with a mild penalty against loops.
+    /// Greedy decoding with a mild penalty against loops.
     pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: 64, repeat_penalty: 1.1, seed: 0 };
 
-    /// Varied text, as synthetic interactions want it.
+    /// Varied text, for synthetic interactions.
     pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
 
-    /// The same with another seed.
+    /// Returns the same parameters with another seed.
     #[must_use]
     pub fn with_seed(mut self, seed: u32) -> Self {
         self.seed = seed;
@@ -38,56 +38,60 @@ impl Sampling {
     }
 }
 
-/// How many words a phase may have. White space separates words.
+/// Limits on the number of words of a phase. White space separates words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WordLimit {
-    /// From this many words on the phase ends with its sentence.
+    /// Number of words from which the phase ends at the end of a sentence.
     pub enough: usize,
-    /// At this many words it ends in any case, as at [`Phase::max_tokens`].
+    /// Maximum number of words. The phase ends when an additional word begins, as at
+    /// [`Phase::max_tokens`].
     pub most: usize,
 }
 
-/// What happens where the likeliest token would break [`Phase::no_repeat`].
+/// Handling of a token that would break [`Phase::no_repeat`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnRepeat {
-    /// Another token is chosen, if there is one among the candidates.
+    /// The sampler chooses another token, if one is among the candidates.
     #[default]
     Avoid,
-    /// The phase ends in front of the run, with [`Stop::Repeated`].
+    /// The phase ends before the run, with [`Stop::Repeated`].
     End,
 }
 
-/// One stretch of text that the model writes.
+/// One section of generated text, with its own parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phase {
-    /// Given text in front of it, appended to what stands before.
+    /// Fixed text before the phase, appended to the preceding tokens.
     pub lead: String,
-    /// A GBNF grammar (rule `root`) that the stretch must follow.
+    /// GBNF grammar (rule `root`) of the phase's text.
     pub grammar: Option<String>,
-    /// The stretch ends before any of these strings.
+    /// Stop strings: the phase ends before any of them.
     pub stop: Vec<String>,
-    /// Fewest tokens: before, none that ends the stretch (of the model's own, or with a whole stop string in it) is chosen, unless no
-    /// other is among the candidates.
+    /// Minimum number of tokens. Until then, tokens that end the phase are excluded, unless no
+    /// other candidate remains. These are end-of-generation tokens, and tokens with a whole stop
+    /// string in them.
     pub min_new_tokens: usize,
-    /// What it must not repeat.
+    /// No-repeat n-gram constraint.
     pub no_repeat: Option<Arc<NoRepeat>>,
-    /// What happens where the next token would repeat.
+    /// Handling of a token that would repeat.
     pub on_repeat: OnRepeat,
-    /// The text in front of the phase that belongs to it: the constraint counts on from there.
+    /// Earlier text that belongs to the phase. The no-repeat constraint and the word limit count
+    /// from its beginning.
     pub before: String,
-    /// Upper bound for its words.
+    /// Limits on the number of words.
     pub words: Option<WordLimit>,
-    /// What ratings are, if it is one that is written: where one of their tokens can follow, their corrected logits decide, and
-    /// without a temperature the median is taken, not the likeliest.
+    /// Rating tokens, if the phase writes a rating. Where one of these tokens can follow, their
+    /// calibrated logits decide. With temperature 0 the sampler takes the median rating instead of
+    /// the most likely one.
     pub stars: Option<Stars>,
-    /// Most tokens.
+    /// Maximum number of tokens.
     pub max_tokens: usize,
-    /// How tokens are chosen.
+    /// Sampling parameters.
     pub sampling: Sampling,
 }
 
 impl Phase {
-    /// Up to so many tokens, and nothing else asked of them.
+    /// Creates a phase of up to `max_tokens` tokens without any other constraint.
     pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
         let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
         let (no_repeat, on_repeat, words, stars) = (None, OnRepeat::default(), None, None);
@@ -107,82 +111,87 @@ impl Phase {
     }
 }
 
-/// A prompt and the phases to write after it.
+/// A prompt and the phases to generate after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// The prompt's tokens, see [`super::Model::prompt_tokens`].
+    /// Tokens of the prompt, see [`super::Model::prompt_tokens`].
     pub prompt: Vec<Token>,
-    /// At least one.
+    /// Phases; at least one.
     pub phases: Vec<Phase>,
-    /// When to stop: the phase in progress ends there with [`Stop::Deadline`], and later ones are not begun.
+    /// Deadline: the phase in progress ends with [`Stop::Deadline`], and later phases do not begin.
     pub deadline: Option<Instant>,
-    /// Where the beginning that later prompts have in common with this one ends, in tokens. With it a decoder of one sequence
-    /// writes what it would with an empty cache: it splits the prompt at fixed places, at the boundary among them, and takes
-    /// over whole pieces only. Without it every token in common is taken over, and the model's numbers can differ slightly
-    /// with what was.
+    /// Prefix length: number of leading tokens that later prompts share with this one. With it, a
+    /// decoder of one sequence generates the same text as with an empty cache. It splits the prompt
+    /// at fixed places, including this one, and reuses only whole prefill chunks. Without it, all
+    /// tokens in common are reused, and the logits can differ slightly from those of an empty
+    /// cache.
     pub boundary: Option<usize>,
-    /// What the text is written against, but for phases with a grammar. It takes a second sequence of the decoder
+    /// Contrast prompt; phases with a grammar ignore it. It takes a second sequence of the decoder
     /// ([`super::DecoderOptions::contrast`]).
     pub contrast: Option<Contrast>,
 }
 
-/// Why a phase ended.
+/// Reason that a phase ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// The model ended its text, or the grammar was complete.
+    /// The model ended its text, the grammar was complete, or a sentence ended after
+    /// `WordLimit::enough` words.
     End,
-    /// One of the stop strings came.
+    /// The text reached a stop string.
     Matched,
-    /// [`Phase::max_tokens`] were written.
+    /// The text reached [`Phase::max_tokens`] or `WordLimit::most`.
     Length,
-    /// [`Request::deadline`] came.
+    /// [`Request::deadline`] passed.
     Deadline,
-    /// It would have repeated what it must not, see [`OnRepeat::End`].
+    /// The next token would have broken [`Phase::no_repeat`], see [`OnRepeat::End`].
     Repeated,
 }
 
-/// What was written in one phase.
+/// Output of one phase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PhaseOutput {
-    /// The text, without the lead and the stop string.
+    /// Text, without the lead and the stop string.
     pub text: String,
     /// Number of tokens.
     pub tokens: usize,
     /// Sum of the natural log-probabilities of the tokens under the unconstrained model.
     pub log_prob: f64,
-    /// Why it ended.
+    /// Reason that the phase ended.
     pub stop: Stop,
-    /// Of a phase that ended with [`Stop::Repeated`] the number of the text that it would have repeated, in the order of
-    /// [`NoRepeat::add`]; none of a detail.
+    /// Number of the text that would have been repeated, in the order of [`NoRepeat::add`]. `None`
+    /// unless the phase ended with [`Stop::Repeated`], and `None` if it would have copied a detail.
     pub source: Option<usize>,
 }
 
-/// The answer to one request: one output per phase, fewer if its deadline came.
+/// Completion of a request: one output per phase, fewer if its deadline passed or a phase ended
+/// with [`Stop::Repeated`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// In the order of [`Request::phases`].
+    /// Outputs, in the order of [`Request::phases`].
     pub phases: Vec<PhaseOutput>,
 }
 
-/// Where a decoder's requests come from and where their answers go, see [`super::Decoder::run_feed`].
+/// A source of requests that also receives their completions, see [`super::Decoder::run_feed`].
 pub trait RequestSource {
-    /// The next request, if there is one now. Asked whenever a sequence is free.
+    /// Returns the next request, if there is one now. Called whenever a sequence is free.
     fn next(&mut self) -> Option<Request>;
 
-    /// The answer to the `number`-th request that was given, counted from 0. May lead to more requests.
+    /// Receives the completion of the `number`-th request, counted from 0. It may lead to more
+    /// requests.
     fn done(&mut self, number: usize, completion: Completion);
 }
 
-/// A piece of text as it is written.
+/// A chunk of text during generation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event<'a> {
-    /// Which request.
+    /// Number of the request.
     pub request: usize,
-    /// Which of its phases.
+    /// Number of the phase in the request.
     pub phase: usize,
-    /// The new text; whole characters. Concatenated, the pieces of a phase are its text.
+    /// New text, in whole characters. The concatenated chunks of a phase are its text. Empty if the
+    /// event only offers a chance to cancel.
     pub piece: &'a str,
 }
 
-/// Where events of a running call go; a break cancels it between two tokens.
+/// Callback for the events of a running call; a break cancels the call between two tokens.
 pub type OnEvent<'f> = &'f mut dyn FnMut(Event<'_>) -> ControlFlow<()>;

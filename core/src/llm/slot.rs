@@ -1,4 +1,4 @@
-//! One sequence of a decoder: what stands in its KV cache, and the request that it is writing.
+//! One sequence of a decoder: the contents of its KV cache, and its request in progress.
 
 use std::time::Instant;
 
@@ -12,18 +12,18 @@ use super::{
     writing::Writing,
 };
 
-/// A piece of work in progress.
+/// Work in progress.
 pub(super) struct Job {
-    /// Its number among those that the source gave.
+    /// Number of the work, in the order of the source.
     pub(super) number: usize,
     pub(super) kind: Kind,
 }
 
-/// What a sequence is doing.
+/// Kind of work of a sequence.
 pub(super) enum Kind {
     Write(Box<Writer>),
     Score(Scorer),
-    /// Another prompt, going on with what the sequence of this number writes.
+    /// Contrast branch of the sequence with this number.
     ContrastBranch(usize),
 }
 
@@ -35,13 +35,13 @@ pub(super) struct Writer {
     written: Writing,
     done: Vec<PhaseOutput>,
     deadline: Option<Instant>,
-    /// Where the prompt is read that this is written against.
+    /// Contrast branch of the text.
     pub(super) beside: Option<ContrastBranch>,
-    /// The logits of both together, kept for their room.
+    /// Buffer for the contrasted logits, kept to reuse its memory.
     weighed: Vec<f32>,
 }
 
-/// A continuation in the course of being scored.
+/// A continuation whose tokens are being scored.
 pub(super) struct Scorer {
     continuation: Vec<Token>,
     scores: Vec<f64>,
@@ -54,37 +54,38 @@ pub(super) struct Slot {
     pub(super) cached: Vec<Token>,
     /// Tokens to decode next.
     pub(super) pending: Vec<Token>,
-    /// From which of them on logits are wanted.
+    /// Index in `pending` of the first token with logits.
     pub(super) wanted: usize,
-    /// How many tokens the prompt has, if it is read in pieces; else 0.
+    /// Number of tokens of the prompt if it is prefilled in chunks; else 0.
     pub(super) end: usize,
-    /// What the cache holds of a prompt read in pieces.
+    /// Part of the cache that was prefilled in chunks.
     pub(super) read: Read,
-    /// Logits that wait for another prompt's.
+    /// Logits held until those of the other prompt exist.
     pub(super) held: Option<Vec<f32>>,
-    /// What it is doing.
+    /// Work in progress, if any.
     pub(super) job: Option<Job>,
 }
 
 impl Slot {
-    /// What the cache will hold once everything pending is decoded.
+    /// Returns the tokens of the cache once everything pending is decoded.
     pub(super) fn planned(&self) -> impl Iterator<Item = &Token> {
         self.cached.iter().chain(&self.pending)
     }
 
-    /// Whether the cache and the logits behind it are those of `prompt`.
+    /// Whether the chunked cache and its logits are those of `prompt`, and the slot is free.
     pub(super) fn has_read(&self, prompt: &[Token], grid: PrefillChunks) -> bool {
         let Read { grid: read, tokens, logits } = &self.read;
         self.job.is_none() && logits.is_some() && *read == Some(grid) && self.cached.get(..*tokens) == Some(prompt)
     }
 
-    /// How many tokens of `prompt`, split by `grid`, need not be read once this slot has read what it is reading.
+    /// Returns the number of tokens of `prompt`, split by `grid`, that need no prefill once this
+    /// slot has prefilled its own prompt.
     pub(super) fn usable(&self, prompt: &[Token], grid: PrefillChunks) -> usize {
         let reads = if self.job.is_some() { self.end } else { 0 };
         self.read.usable(grid, common_prefix(self.planned().take(reads.max(self.read.tokens)), prompt))
     }
 
-    /// Begins a prompt of `end` tokens, of which `planned` stand in the cache.
+    /// Begins a prompt of `end` tokens; the first `planned` of them are in the cache.
     pub(super) fn begin(&mut self, grid: Option<PrefillChunks>, planned: usize, end: usize) {
         self.read.truncate(planned);
         if grid.is_some() {
@@ -94,12 +95,12 @@ impl Slot {
         self.end = if grid.is_some() { end } else { 0 };
     }
 
-    /// Whether the cache holds nothing but (part of) a prompt that is read in pieces.
+    /// Whether the cache holds only (part of) a prompt that is prefilled in chunks.
     pub(super) fn reading(&self) -> bool {
         self.cached.len() <= self.end
     }
 
-    /// Most tokens of the next call.
+    /// Returns the maximum number of tokens of the next call.
     pub(super) fn piece(&self) -> usize {
         match self.read.grid {
             Some(grid) if self.cached.len() < self.end => grid.after(self.cached.len()) - self.cached.len(),
@@ -107,19 +108,19 @@ impl Slot {
         }
     }
 
-    /// Gives up all but the first `keep` tokens.
+    /// Drops all but the first `keep` tokens.
     pub(super) fn truncate(&mut self, keep: usize) {
         self.cached.truncate(keep);
         self.read.truncate(keep);
     }
 
-    /// Gives up its work; what was decoded stays reusable.
+    /// Drops the work; decoded tokens stay reusable.
     pub(super) fn stop(&mut self) {
         (self.job, self.held) = (None, None);
         self.pending.clear();
     }
 
-    /// Whether it goes on with another sequence's text.
+    /// Whether the slot is a contrast branch.
     pub(super) fn beside(&self) -> bool {
         self.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::ContrastBranch(_)))
     }
@@ -141,14 +142,14 @@ impl Job {
 }
 
 impl Scorer {
-    /// Takes the logits in front of the next token.
+    /// Records the log-probability of the next token, given the logits before it.
     pub(super) fn step(&mut self, logits: &[f32]) {
         if let Some(&token) = self.continuation.get(self.scores.len()) {
             self.scores.push(log_prob(logits, token));
         }
     }
 
-    /// The scores, if every token has one.
+    /// Returns the scores once every token has one.
     pub(super) fn finish(&mut self) -> Option<Vec<f64>> {
         (self.scores.len() == self.continuation.len()).then(|| std::mem::take(&mut self.scores))
     }
@@ -165,7 +166,7 @@ impl Writer {
         Ok(this)
     }
 
-    /// Takes note of the text in front of the phase.
+    /// Passes the text before the phase to the no-repeat constraint.
     fn begin(&mut self) {
         let Some(Phase { no_repeat: Some(constraint), before, .. }) = self.phases.get(self.current) else { return };
         self.written.follower.push(constraint, before);
@@ -176,8 +177,9 @@ impl Writer {
         self.current
     }
 
-    /// Chooses the next token by `logits`, and by those of the prompt that it is written `against`; passes on the text that
-    /// is certain, and returns the tokens to decode next: none if the request is finished.
+    /// Chooses the next token from `logits` and, if given, the contrast branch's logits `against`.
+    /// Emits the text that can no longer change. Returns the tokens to decode next; none if the
+    /// request is finished.
     pub(super) fn step(
         &mut self,
         model: &Model,
@@ -206,7 +208,7 @@ impl Writer {
             drop(risks);
             self.written.cut(run, phase.no_repeat.as_deref());
             self.end_phase(Stop::Repeated, emit);
-            // What follows would go on from a text that is not finished.
+            // Later phases would continue from an unfinished text.
             self.current = self.phases.len();
             return Ok(Vec::new());
         }
@@ -232,7 +234,8 @@ impl Writer {
         self.end_phase(stop, emit);
         let Some(next) = self.phases.get(self.current) else { return Ok(Vec::new()) };
         self.chooser = Sampler::new(model, next)?;
-        // A stopped token is not kept: the next lead takes its place. A token cut off by length is.
+        // The next lead replaces the token that ended the phase. A token cut off by a length limit
+        // is kept.
         let mut tokens = if stop == Stop::Length { vec![token] } else { Vec::new() };
         tokens.extend(model.tokens(&next.lead));
         Ok(tokens)
@@ -246,12 +249,12 @@ impl Writer {
         self.begin();
     }
 
-    /// Whether its deadline has come.
+    /// Whether the deadline has passed.
     pub(super) fn late(&self) -> bool {
         self.deadline.is_some_and(|d| Instant::now() >= d)
     }
 
-    /// Ends the text where it is.
+    /// Ends the phase in progress with the text so far.
     pub(super) fn expire(&mut self, emit: &mut dyn FnMut(usize, &str)) {
         if !self.written.tokens.is_empty() {
             self.end_phase(Stop::Deadline, emit);
@@ -263,14 +266,14 @@ impl Writer {
     }
 }
 
-/// What a token stands for; unfinished characters are replaced.
+/// Returns the text of a token; incomplete characters are replaced.
 fn spelling(model: &Model, token: Token) -> String {
     let mut spelled = Vec::new();
     model.spell(token, &mut spelled);
     String::from_utf8_lossy(&spelled).into_owned()
 }
 
-/// Whether a token's text has one of these strings in it.
+/// Whether a token's text contains one of these strings.
 fn spells_any(model: &Model, token: Token, strings: &[String]) -> bool {
     let mut spelled = Vec::new();
     model.spell(token, &mut spelled);

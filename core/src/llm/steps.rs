@@ -1,4 +1,5 @@
-//! The decoder's loop: requests into free sequences, one batch, then a step of every sequence that has logits.
+//! Main loop of the decoder: start requests in free sequences, decode one batch, then advance every
+//! sequence that has logits.
 
 use std::ops::{ControlFlow, Range};
 
@@ -11,12 +12,12 @@ use super::{
     slot::{Job, Kind},
 };
 
-/// What a sequence can be given to do.
+/// Work for a sequence.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
-    /// Text to write.
+    /// Text to generate.
     Write(Request),
-    /// A continuation to score after a prompt.
+    /// A prompt, and a continuation to score after it.
     Score(Vec<Token>, Vec<Token>),
 }
 
@@ -28,7 +29,7 @@ impl Work {
         }
     }
 
-    /// The prompt that a text is written against.
+    /// Returns the contrast prompt of a text.
     pub(super) fn contrast(&self) -> Option<&Contrast> {
         match self {
             Self::Write(request) => request.contrast.as_ref(),
@@ -36,28 +37,28 @@ impl Work {
         }
     }
 
-    /// Where the prompt is split, if it is to be read in the same pieces always.
+    /// Returns the chunk boundaries of the prompt, if it is prefilled in fixed chunks.
     pub(super) fn grid(&self, piece: usize) -> Option<PrefillChunks> {
         let Self::Write(Request { boundary, .. }) = self else { return None };
         boundary.map(|boundary| PrefillChunks { boundary, piece })
     }
 }
 
-/// What came of it.
+/// Result of finished work.
 pub(super) enum Outcome {
     Written(Completion),
     Scored(Vec<f64>),
 }
 
-/// Where a decoder's work comes from and where what came of it goes.
+/// A source of work that also receives the results.
 pub(super) trait WorkSource {
-    /// The next piece of work, if there is one now. Asked whenever a sequence is free.
+    /// Returns the next work, if there is any now. Called whenever a sequence is free.
     fn next(&mut self) -> Option<Work>;
-    /// What came of the `number`-th piece of work that was given. May lead to more.
+    /// Receives the result of the `number`-th work, counted from 0. It may lead to more work.
     fn done(&mut self, number: usize, outcome: Outcome);
 }
 
-/// Work that is all known beforehand.
+/// A source of work that is complete beforehand.
 pub(super) struct List<I> {
     work: I,
     outcomes: Vec<Option<Outcome>>,
@@ -68,7 +69,7 @@ impl<I: Iterator<Item = Work>> List<I> {
         Self { work, outcomes: Vec::new() }
     }
 
-    /// What came of all of it, in order.
+    /// Returns all results, in order.
     pub(super) fn all<T>(self, read: impl Fn(Outcome) -> Option<T>) -> Result<Vec<T>, LlmError> {
         let all: Option<Vec<T>> = self.outcomes.into_iter().map(|o| o.and_then(&read)).collect();
         all.ok_or(LlmError::Request("a request was not finished"))
@@ -87,24 +88,27 @@ impl<I: Iterator<Item = Work>> WorkSource for List<I> {
     }
 }
 
-/// Most rows of logits in one batch for sequences that score: each row takes the vocabulary once more.
+/// Maximum number of rows of logits in one batch for sequences that score. Each row takes one float
+/// per token of the vocabulary.
 const SCORED_ROWS: usize = 16;
 
-/// So many tokens llama.cpp's attention looks at together, leaving out what none of them sees.
+/// Number of tokens that llama.cpp's attention processes together, skipping the cells that none of
+/// them attends to.
 const TILE: usize = 64;
 
-/// The row of logits that a slot keeps behind a prompt.
+/// Row number of the logits that a slot keeps after a prompt.
 pub(super) const KEPT: i32 = -1;
 
 /// A sequence and its rows of logits in the batch, for its last tokens in the cache.
 pub(super) type Rows = (usize, Range<i32>);
 
 impl Decoder<'_> {
-    /// Runs everything that `supply` gives, as many at a time as there are sequences. The decoder stays usable after every error.
+    /// Runs the work of `supply`, as many at a time as there are sequences. The decoder stays
+    /// usable after every error.
     pub(super) fn work(&mut self, supply: &mut dyn WorkSource, on_event: OnEvent<'_>) -> Result<(), LlmError> {
         self.read_last = false;
         let result = self.steps(supply, on_event);
-        // Whatever happened, no slot keeps half a request; tokens that were decoded stay reusable.
+        // Even after an error, no slot keeps half a request. Decoded tokens stay reusable.
         for n in 0..self.slots.len() {
             self.slots[n].stop();
         }
@@ -130,7 +134,7 @@ impl Decoder<'_> {
                 return Ok(());
             }
             if self.finish_late(supply, on_event) {
-                // Sequences have become free.
+                // Some sequences are free now.
                 continue;
             }
             let rows = match self.kept_logits() {
@@ -138,7 +142,7 @@ impl Decoder<'_> {
                 None => self.decode_pending()?,
             };
             if rows.is_empty() {
-                // Within a long prompt too there is a chance to stop, and for others to go first.
+                // A long prompt too can be cancelled, or yield to other work.
                 let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
                 if on_event(Event { request, phase: 0, piece: "" }).is_break() {
                     return Err(LlmError::Cancelled);
@@ -158,7 +162,8 @@ impl Decoder<'_> {
         }
     }
 
-    /// Steps one sequence with its row of logits, or all of its rows if it scores; returns the outcome of finished work.
+    /// Advances one sequence by its row of logits, or by all of its rows if it scores. Returns the
+    /// result of finished work.
     fn advance(&mut self, turn: &Turn, job: &mut Job, on_event: OnEvent<'_>) -> Result<Option<Outcome>, LlmError> {
         let (n, number) = (turn.slot, job.number);
         let writer = match &mut job.kind {
@@ -182,7 +187,7 @@ impl Decoder<'_> {
             }
         })?;
         self.usage.written += 1;
-        // A chance to stop also where a token brought no text.
+        // Allows cancellation even if a token added no text.
         if go_on.is_continue() && !next.is_empty() {
             go_on = on_event(Event { request: number, phase: writer.phase(), piece: "" });
         }
@@ -202,7 +207,7 @@ impl Decoder<'_> {
         Ok(None)
     }
 
-    /// Ends every text whose deadline has come; whether there were any.
+    /// Ends every text with a passed deadline. Returns whether there were any.
     fn finish_late(&mut self, supply: &mut dyn WorkSource, on_event: OnEvent<'_>) -> bool {
         let mut any = false;
         for n in 0..self.slots.len() {
@@ -211,7 +216,7 @@ impl Decoder<'_> {
             self.slots[n].stop();
             self.free_beside(&job);
             let Job { number, kind: Kind::Write(mut writer) } = job else { continue };
-            // It has ended: there is nothing left to stop.
+            // The text has ended, so a break has no effect.
             writer.expire(&mut |phase, piece| {
                 let _ = on_event(Event { request: number, phase, piece });
             });
@@ -221,7 +226,7 @@ impl Decoder<'_> {
         any
     }
 
-    /// Gives up what stands in a sequence's cache behind its first `keep` tokens.
+    /// Drops the tokens after the first `keep` from a sequence's cache.
     pub(super) fn drop_behind(&mut self, n: usize, keep: usize) -> Result<(), LlmError> {
         if keep < self.slots[n].cached.len() {
             let from = Some(keep as u32);
@@ -231,7 +236,8 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Decodes up to one batch of what is pending. Returns the rows of logits of every slot that has any.
+    /// Decodes up to one batch of pending tokens. Returns the rows of logits of every slot that has
+    /// any.
     fn decode_pending(&mut self) -> Result<Vec<Rows>, LlmError> {
         self.batch.clear();
         let mut rows = Vec::new();
@@ -239,15 +245,17 @@ impl Decoder<'_> {
         let mut room = self.options.batch();
         let mut order: Vec<usize> =
             (0..self.slots.len()).filter(|&n| self.may_go(n) && !self.slots[n].pending.is_empty()).collect();
-        // Texts and prompts take turns: in a batch of both attention would look through the cells of all sequences for every token of the
-        // prompt. In small batches it goes token by token, and both together are faster.
+        // Decode and prefill take turns. In a mixed batch, attention scans the cells of all
+        // sequences for every token of the prompt. Small batches are processed token by token, and
+        // there both together are faster.
         let reads = |n: &usize| self.slots[*n].wanted > 0;
         if room >= TILE && order.iter().any(|n| reads(n) != self.read_last) {
             order.retain(|n| reads(n) != self.read_last);
         }
         self.read_last = order.first().is_some_and(reads);
-        // Slots that wait for a token go first: prefill must not hold up running texts. A text goes before the prompt beside it, whichever slots
-        // they have: the order in the cache changes how sums are rounded.
+        // Slots that need one token go first: prefill must not hold up running texts. A text goes
+        // before its contrast branch, regardless of their slots, because the order in the cache
+        // changes the rounding of sums.
         order.sort_by_key(|&n| (self.slots[n].wanted > 0, self.slots[n].beside()));
         let mut scored = SCORED_ROWS;
         for n in order {
@@ -284,7 +292,7 @@ impl Decoder<'_> {
         Ok(rows)
     }
 
-    /// The rows of the slots that need not read their prompt, if there are any.
+    /// Returns the rows of the slots that need no prefill, if there are any.
     fn kept_logits(&self) -> Option<Vec<Rows>> {
         let kept = |n: &usize| {
             let slot = &self.slots[*n];
@@ -298,7 +306,7 @@ impl Decoder<'_> {
         match self.compute() {
             Ok(()) => Ok(()),
             Err(DecodeError::NoKvCacheSlot) => {
-                // Caches of idle slots are only kept while there is room.
+                // Idle slots keep their caches only while there is room.
                 for n in (0..self.slots.len()).filter(|&n| self.slots[n].job.is_none()).collect::<Vec<_>>() {
                     let _ = self.context.kv_cache_seq_rm(n as i32, None, None);
                     self.slots[n].truncate(0);

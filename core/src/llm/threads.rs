@@ -1,9 +1,10 @@
-//! Number of threads that decode: all that were asked for on an idle processor, fewer beside other programs.
+//! Number of decoding threads: the maximum on an idle system, fewer while other programs are busy.
 //!
-//! Threads that compute one graph wait for each other some hundred times, and llama.cpp lets them spin. Where another program
-//! takes the processor of one of them, the others burn theirs: two threads beside two busy programs can take ten times as long
-//! as one. So before a text begins threads that do nothing else try how many processors are free, and while it is decoded the
-//! time that the process got is compared with the time that its threads could have used.
+//! Threads that compute one graph wait for each other some hundred times, and llama.cpp lets them
+//! spin. If another program takes the CPU of one thread, the others waste theirs. Two threads next
+//! to two busy programs can take ten times as long as one. Probe threads therefore measure the
+//! number of free CPUs before a text begins. During decoding, the process's CPU time is compared
+//! with the CPU time that its threads could have used.
 
 use std::time::{Duration, Instant};
 
@@ -12,27 +13,31 @@ use llama_cpp_2::DecodeError;
 use super::Decoder;
 use crate::sys::{self, Moment, Spent};
 
-/// Processor time that each thread takes to try whether there is a processor for it.
+/// CPU time that each probe thread uses to test whether a CPU is free for it.
 const PROBE: Duration = Duration::from_millis(3);
-/// After this long without a call the processors are tried again.
+/// Time without a call after which the CPUs are probed again.
 const BREAK: Duration = Duration::from_millis(100);
-/// Shortest span to judge by: a kernel counts the time of other threads at its clock's tick (1 to 10 ms).
+/// Minimum time to judge by: a kernel counts the time of other threads at its clock's tick (1 to 10
+/// ms).
 const WINDOW: Duration = Duration::from_millis(100);
-/// Processors, of those that threads could have used, that may go to others without a change.
+/// Number of CPUs that other programs may take from the threads without a change.
 const LOST: f64 = 0.35;
-/// Processors that may be missing for a span to count as undisturbed.
+/// Number of missing CPUs up to which a span counts as undisturbed.
 const NOISE: f64 = 0.1;
-/// Time of decoding without disturbance before more threads are tried; doubles up to [`PATIENCE_MAX`] with every try that fails.
+/// Undisturbed decoding time before more threads are tried. It doubles up to [`PATIENCE_MAX`] with
+/// every failed probe.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PATIENCE_MAX: Duration = Duration::from_secs(16);
 
-/// Upper bound for the threads of one decoder: the processors that this process may run on, and llama.cpp's own limit.
+/// Returns the maximum number of threads of one decoder: the CPUs available to this process, and at
+/// most llama.cpp's own limit.
 pub(super) fn limit() -> usize {
     const GGML_MAX_N_THREADS: usize = 512;
     std::thread::available_parallelism().map_or(1, |n| n.get()).min(GGML_MAX_N_THREADS)
 }
 
-/// Processors that are free now, of so many: what threads get that use all they can. None where the system does not say.
+/// Measures the number of free CPUs with `threads` spinning threads. Returns `None` if the system
+/// does not report thread time.
 fn free_processors(threads: usize) -> Option<f64> {
     let spin = |begun: Instant| {
         let before = sys::thread_time()?;
@@ -42,7 +47,7 @@ fn free_processors(threads: usize) -> Option<f64> {
         Some(PROBE.as_secs_f64() / begun.elapsed().as_secs_f64())
     };
     std::thread::scope(|scope| {
-        // The time until a thread begins counts.
+        // The time until a thread starts counts too.
         let begin = |_| {
             let begun = Instant::now();
             std::thread::Builder::new().spawn_scoped(scope, move || spin(begun))
@@ -53,16 +58,16 @@ fn free_processors(threads: usize) -> Option<f64> {
     })
 }
 
-/// The choice of the number of threads for one decoder.
+/// Controller of the number of threads of one decoder.
 #[derive(Debug)]
 pub(super) struct Pace {
     most: usize,
     now: usize,
-    /// When the last call ended.
+    /// End of the last call.
     last: Option<Instant>,
-    /// What calls have spent since the last judgement.
+    /// Time spent in calls since the last decision.
     spent: Spent,
-    /// Time without disturbance on fewer threads than `most`.
+    /// Undisturbed time on fewer threads than `most`.
     quiet: Duration,
     patience: Duration,
 }
@@ -72,22 +77,22 @@ impl Pace {
         Self { most, now: most, last: None, spent: Spent::default(), quiet: Duration::ZERO, patience: PATIENCE }
     }
 
-    /// Upper bound of the threads.
+    /// Returns the maximum number of threads.
     pub(super) fn most(&self) -> usize {
         self.most
     }
 
-    /// Threads for the next call.
+    /// Returns the number of threads for the next call.
     pub(super) fn now(&self) -> usize {
         self.now
     }
 
-    /// Whether the processors are to be tried before the next call.
+    /// Whether the CPUs must be probed before the next call.
     fn due(&self) -> bool {
         self.most > 1 && (self.last.is_none_or(|last| last.elapsed() > BREAK) || self.quiet >= self.patience)
     }
 
-    /// Takes note of how many processors were free when they were tried.
+    /// Updates the number of threads from a probe that found `free` free CPUs.
     fn tried(&mut self, free: f64) {
         let fewer = self.most as f64 - free > LOST;
         if self.quiet >= self.patience {
@@ -97,11 +102,11 @@ impl Pace {
         (self.quiet, self.spent) = (Duration::ZERO, Spent::default());
     }
 
-    /// Takes note of what a call with [`Pace::now`] threads has spent.
+    /// Updates the number of threads from the time spent in a call with [`Pace::now`] threads.
     fn note(&mut self, call: Spent) {
         self.last = Some(Instant::now());
         if call.faults > 0 {
-            // It waited for the disk, not for the processor.
+            // The call waited for the disk rather than for a CPU.
             return;
         }
         self.spent.add(call);
@@ -110,7 +115,7 @@ impl Pace {
         }
         let Spent { wall, process, caller, .. } = std::mem::take(&mut self.spent);
         let share = |time: Duration| time.as_secs_f64() / wall.as_secs_f64();
-        // The second catches a loss that the app's other threads hide in the first.
+        // The second term detects a loss that the app's other threads hide in the first.
         let got = share(process).min(self.now as f64 * share(caller));
         let missing = self.now as f64 - got;
         if self.now > 1 && missing > LOST {
@@ -123,7 +128,7 @@ impl Pace {
 }
 
 impl Decoder<'_> {
-    /// Has llama.cpp compute the batch, on as many threads as there are processors free.
+    /// Computes the batch in llama.cpp, with as many threads as there are free CPUs.
     pub(super) fn compute(&mut self) -> Result<(), DecodeError> {
         if self.pace.due()
             && let Some(free) = free_processors(self.pace.most())
@@ -152,17 +157,19 @@ impl Decoder<'_> {
 mod tests {
     use super::*;
 
-    /// A call of 20 ms in which the process got `processors`, its calling thread `caller` of one.
+    /// Returns a call of 20 ms: the process got `processors` CPUs, and its calling thread the share
+    /// `caller` of one.
     fn call(processors: f64, caller: f64) -> Spent {
         let wall = Duration::from_millis(20);
         Spent { wall, process: wall.mul_f64(processors), caller: wall.mul_f64(caller), faults: 0 }
     }
 
-    /// The threads after `calls` on a processor that gives `free` processors to this process, and how often it was tried.
+    /// Returns the number of threads after `calls` calls with `free` CPUs, and the number of
+    /// probes.
     fn after(pace: &mut Pace, calls: usize, free: f64) -> (usize, usize) {
         let mut tried = 0;
         for _ in 0..calls {
-            // However long the test itself takes, there is no break.
+            // Prevents a break, even if the test itself is slow.
             pace.last = Some(Instant::now() + Duration::from_secs(3600));
             if pace.due() {
                 pace.tried(free.min(pace.most as f64));
@@ -179,7 +186,7 @@ mod tests {
         for most in [1, 2, 8] {
             let mut pace = Pace::new(most);
             for turn in 0..500 {
-                // A clock that counts in ticks sees now less, now more.
+                // A clock that counts in ticks reads alternately too little and too much.
                 let error = if turn % 2 == 0 { 0.2 } else { -0.2 };
                 pace.note(call(most as f64 - error, 1.0));
                 assert_eq!(pace.now(), most);
@@ -194,7 +201,7 @@ mod tests {
         assert_eq!(after(&mut pace, 6, 0.4).0, 1);
         let mut pace = Pace::new(2);
         assert_eq!(after(&mut pace, 6, 1.0).0, 1);
-        // The caller lost half its time; the app's other threads hide it.
+        // The caller lost half its time; the app's other threads hide the loss.
         let mut pace = Pace::new(2);
         (0..6).for_each(|_| pace.note(call(2.0, 0.5)));
         assert_eq!(pace.now(), 1);
@@ -218,7 +225,7 @@ mod tests {
 
     #[test]
     fn tries_that_fail_become_rare() {
-        // One busy program on two processors: a thread alone is undisturbed. 200 seconds.
+        // One busy program on two CPUs: a single thread is undisturbed. 200 seconds.
         let (threads, tried) = after(&mut Pace::new(2), 10_000, 1.5);
         assert_eq!(threads, 1);
         assert!((10..25).contains(&tried), "{tried}");

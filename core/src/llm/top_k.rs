@@ -1,8 +1,9 @@
-//! From a row of logits to the next token.
+//! Sampler: chooses the next token from a row of logits.
 //!
-//! A vocabulary has up to 262,144 tokens (Gemma), and most costs here are scans over it. So the few
-//! best candidates are selected once, and penalties, grammar and random choice work on those; a grammar that
-//! accepts none of them is asked about more and more, because asking about all of them costs as much as several tokens.
+//! A vocabulary has up to 262,144 tokens (Gemma), and most costs here are scans over it. The best
+//! candidates are therefore selected once; penalties, grammar and random choice work on those. If a
+//! grammar accepts none of them, the set of candidates grows step by step. Checking all tokens at
+//! once costs as much as generating several tokens.
 
 use std::sync::Arc;
 
@@ -13,12 +14,12 @@ use llama_cpp_2::{
 
 use super::{LlmError, Model, Phase, Sampling, Stars, Token, unwritable::Unwritable};
 
-/// Most candidates that sampling looks at.
+/// Maximum number of candidates for sampling.
 const MAX_CANDIDATES: usize = 256;
-/// How many times more candidates a grammar is asked about that accepted none.
+/// Growth factor of the candidates if a grammar accepts none of them.
 const WIDER: usize = 16;
 
-/// The state of sampling in one phase.
+/// State of the sampler in one phase.
 pub(super) struct Sampler {
     chain: LlamaSampler,
     grammar: Option<LlamaSampler>,
@@ -26,7 +27,7 @@ pub(super) struct Sampler {
     stars: Option<Stars>,
     unwritable: Arc<Unwritable>,
     greedy: bool,
-    /// The candidates of the token in progress, kept for their room.
+    /// Candidates for the current token, kept to reuse their memory.
     few: LlamaTokenDataArray,
 }
 
@@ -57,8 +58,8 @@ impl Sampler {
         Ok(Self { chain, grammar, keep, stars: phase.stars, unwritable: model.unwritable(), greedy, few })
     }
 
-    /// Chooses from `logits` (one per token of the vocabulary) and takes note of the choice: nothing that is `shunned`, if there is
-    /// anything else.
+    /// Chooses a token from `logits` (one per token of the vocabulary) and updates the sampler's
+    /// state. Tokens that are `shunned` are excluded, unless no other candidate remains.
     pub(super) fn choose(&mut self, logits: &[f32], shunned: impl Fn(Token) -> bool) -> Result<Token, LlmError> {
         let few = &mut self.few;
         few.data.clear();
@@ -66,7 +67,7 @@ impl Sampler {
             stars.weigh(logits, self.greedy, few);
             allow(&mut self.grammar, &self.unwritable, few);
         }
-        // What is no rating, or stands in front of one.
+        // The phase writes no rating, or no rating can follow here.
         if few.data.is_empty() {
             let mut asked = self.keep;
             candidates(logits, asked, few);
@@ -91,7 +92,7 @@ impl Sampler {
     }
 }
 
-/// Leaves what may be written and what the grammar accepts.
+/// Keeps the candidates that may be written and that the grammar accepts.
 fn allow(grammar: &mut Option<LlamaSampler>, unwritable: &Unwritable, few: &mut LlamaTokenDataArray) {
     few.data.retain(|c| !unwritable.contains(c.id()));
     if let Some(grammar) = grammar {
@@ -100,7 +101,7 @@ fn allow(grammar: &mut Option<LlamaSampler>, unwritable: &Unwritable, few: &mut 
     }
 }
 
-/// Puts the `keep` tokens with the largest logits into `few`, largest first.
+/// Writes the `keep` tokens with the largest logits to `few`, largest first.
 fn candidates(logits: &[f32], keep: usize, few: &mut LlamaTokenDataArray) {
     let best = &mut few.data;
     best.clear();
@@ -108,8 +109,8 @@ fn candidates(logits: &[f32], keep: usize, few: &mut LlamaTokenDataArray) {
     few.sorted = true;
     let larger_first =
         |a: &LlamaTokenData, b: &LlamaTokenData| b.logit().total_cmp(&a.logit()).then(a.id().0.cmp(&b.id().0));
-    // Candidates collect above a rising threshold and are cut back whenever there are twice as many as wanted. Whole blocks
-    // without any are the rule, and are passed over with vector instructions.
+    // Candidates above a rising threshold are collected, and cut back to `keep` once there are more
+    // than twice as many. Most blocks have no candidate; vector instructions skip them.
     const BLOCK: usize = 64;
     let mut threshold = f32::NEG_INFINITY;
     for (block, logits) in logits.chunks(BLOCK).enumerate() {
@@ -131,9 +132,10 @@ fn candidates(logits: &[f32], keep: usize, few: &mut LlamaTokenDataArray) {
     best.truncate(keep);
 }
 
-/// The natural log-probability of `token` under a softmax over `logits`.
+/// Returns the natural log-probability of `token` under a softmax over `logits`.
 pub(super) fn log_prob(logits: &[f32], token: Token) -> f64 {
-    // What lies further below the largest adds less than 262,144 e^-27 < 1e-6 in all; most of the vocabulary does.
+    // Logits further below the largest add less than 262,144 e^-27 < 1e-6 in total. Most of the
+    // vocabulary is there.
     const FAR: f32 = 27.0;
     const BLOCK: usize = 64;
     let largest = |logits: &[f32]| {

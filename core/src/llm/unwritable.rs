@@ -1,15 +1,15 @@
-//! Tokens that are never written: control tokens, unused ones, and markup that a vocabulary keeps as one token.
+//! Tokens that are never generated: control tokens, unused tokens, and markup stored as one token.
 
 use llama_cpp_2::{model::LlamaModel, token_type::LlamaTokenAttr};
 
 use super::Token;
 
-/// Which tokens of a vocabulary are never chosen.
+/// Set of tokens of a vocabulary that are never chosen.
 #[derive(Debug, Default)]
 pub(super) struct Unwritable(Vec<bool>);
 
 impl Unwritable {
-    /// Reads the vocabulary of a model.
+    /// Collects the set from a model's vocabulary.
     pub(super) fn of(model: &LlamaModel) -> Self {
         let vocab = model.vocab();
         let unwritable = |id: i32| {
@@ -17,7 +17,7 @@ impl Unwritable {
             let kinds = vocab.attr(token).0;
             let control = kinds.intersects(LlamaTokenAttr::Control | LlamaTokenAttr::Unused | LlamaTokenAttr::Unknown);
             if control || !kinds.contains(LlamaTokenAttr::UserDefined) {
-                // One of the control tokens ends a text.
+                // End-of-generation tokens are control tokens, but must stay available.
                 return control && !vocab.is_eog(token);
             }
             let mut spelled = Vec::new();
@@ -33,7 +33,7 @@ impl Unwritable {
     }
 }
 
-/// Whether all of a token is a tag: `<start_of_image>`, `[multimodal]`, `<table>`.
+/// Whether the whole token is a tag: `<start_of_image>`, `[multimodal]`, `<table>`.
 fn is_markup(spelled: &str) -> bool {
     let tag = |open, close| spelled.len() > 2 && spelled.starts_with(open) && spelled.ends_with(close);
     tag('<', '>') || tag('[', ']')

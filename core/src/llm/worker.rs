@@ -1,10 +1,11 @@
-//! The threads that own the model, for any number of callers.
+//! Threads that own the model and serve any number of callers.
 //!
-//! A model in memory is large and decodes one batch at a time, so callers queue. Each [`Priority`] has a queue, a thread and a
-//! decoder; one of the two threads has the turn to decode. The background leaves it between two tokens when a call of the
-//! foreground arrives, and each leaves it while its priority is paused, so that the other goes on. The first call loads the
-//! model. The foreground keeps its decoder for as long as calls want the same kind, and what is to be released goes as soon as
-//! its call in progress has ended; the next call loads again.
+//! A model is large in memory and decodes one batch at a time, so callers queue. Each [`Priority`]
+//! has a queue, a thread and a decoder; one of the two threads at a time has the turn to decode.
+//! The background thread yields the turn between two tokens when a foreground call arrives. Each
+//! thread yields it while its priority is paused, so that the other can continue. The first call
+//! loads the model. The foreground thread keeps its decoder as long as calls use the same options.
+//! Memory is trimmed as soon as the call in progress has ended; the next call loads again.
 
 mod queue;
 
@@ -25,39 +26,39 @@ use super::{
 };
 use queue::{Loaded, Next, PATIENCE, Shared, Work};
 
-/// How much memory is to be given back, the least first.
+/// Level of memory to trim, the smallest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemoryLevel {
-    /// What is kept of earlier prompts, so that the next need not be read again.
+    /// Cached KV state of earlier prompts, which avoids a new prefill.
     Sessions,
-    /// The decoder too: keys, values and intermediate results.
+    /// The decoder too: KV cache and intermediate results.
     Kv,
     /// The model too.
     Model,
 }
 
-/// What the thread tells a caller.
+/// A message from the thread to a caller.
 enum Message<T> {
     Piece { request: usize, phase: usize, piece: String },
     Done(T),
 }
 
-/// The callers' side.
+/// Handle of the callers.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What a thread does.
+/// Main function of a thread.
 type Serve = fn(&Shared, &Source);
 
 impl Worker {
-    /// A worker that has its model already.
+    /// Starts a worker with a loaded model.
     pub(crate) fn with_model(model: Model) -> Result<Self, LlmError> {
         Self::start(model.source().clone(), Some(model))
     }
 
-    /// A worker that loads the model when it is first needed.
+    /// Starts a worker that loads the model at the first call.
     pub(crate) fn lazy(source: Source) -> Result<Self, LlmError> {
         Self::start(source, None)
     }
@@ -67,7 +68,7 @@ impl Worker {
         if let Some(model) = model {
             shared.put(model, false);
         }
-        // Whatever fails here, dropping the worker ends the threads that run.
+        // If an error occurs here, dropping the worker ends the running threads.
         let mut worker = Self { shared, threads: Vec::new() };
         let served: [(&str, Serve); 2] = [("locket", serve_foreground), ("locket-bg", serve_background)];
         for (name, serve) in served {
@@ -78,7 +79,8 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Gives memory back, without waiting: after the call in progress, before the next.
+    /// Requests a trim of memory, without waiting. It runs after the call in progress and before
+    /// the next one.
     pub(crate) fn release(&self, level: MemoryLevel) {
         let mut queue = self.shared.queue();
         queue.release = queue.release.max(Some(level));
@@ -86,25 +88,26 @@ impl Worker {
         self.shared.wake.notify_all();
     }
 
-    /// Sets what may decode now, and how. A paused call stops between two tokens and can be cancelled.
+    /// Sets the limits of the host. A paused call stops between two tokens and can be cancelled.
     pub(crate) fn set(&self, control: Control) {
         self.shared.queue().control = control;
         self.shared.wake.notify_all();
     }
 
-    /// Whether the model is in memory, and whether a decoder is.
+    /// Returns whether the model is in memory, and whether the foreground's decoder is.
     pub(crate) fn loaded(&self) -> (bool, bool) {
         let queue = self.shared.queue();
         (queue.model.strong_count() > 0, queue.decoder)
     }
 
-    /// What the model runs on, once it was loaded.
+    /// Returns the placement of the model, after the first load.
     pub(crate) fn placement(&self) -> Option<Placement> {
         self.shared.queue().placement.clone()
     }
 
-    /// Runs `work` on the thread with a decoder opened like `options`, after everything of its priority that was asked before.
-    /// `on_event` is called here, also while the call waits, and may stop it.
+    /// Runs `work` on the thread, with a decoder opened with `options`, after all earlier calls of
+    /// its priority. `on_event` runs on the caller's thread, also while the call waits, and may
+    /// cancel the call.
     pub(crate) fn call<T, E>(
         &self,
         priority: Priority,
@@ -119,7 +122,7 @@ impl Worker {
         self.call_with(priority, move |_| options, on_event, work)
     }
 
-    /// The same where how the decoder is opened depends on the model.
+    /// As `Worker::call`, with options that depend on the model.
     pub(crate) fn call_with<T, E>(
         &self,
         priority: Priority,
@@ -131,7 +134,7 @@ impl Worker {
         T: Send + 'static,
         E: From<LlmError> + Send + 'static,
     {
-        /// How far the thread may run ahead of the caller, in pieces of text.
+        /// Maximum lead of the thread over the caller, in chunks of text.
         const AHEAD: usize = 16;
         let (to_caller, messages) = mpsc::sync_channel(AHEAD);
         let stopped = Arc::new(AtomicBool::new(false));
@@ -151,12 +154,12 @@ impl Worker {
                     })
                 };
                 guarded(run).unwrap_or_else(|e| {
-                    // Nobody knows what state it is in.
+                    // The decoder's state is undefined after a panic.
                     *decoder = None;
                     Err(e.into())
                 })
             });
-            // A caller that has gone does not want it.
+            // A caller that has gone ignores the result.
             let _ = to_caller.send(Message::Done(result));
         });
         let mut queue = self.shared.queue();
@@ -177,7 +180,7 @@ impl Worker {
                 }
             };
             if answer.is_break() {
-                // The thread notices before its next token, or when the call's turn comes.
+                // The thread checks the flag before its next token, or when the call's turn comes.
                 stopped.store(true, Ordering::Relaxed);
                 return Err(LlmError::Cancelled.into());
             }
@@ -195,7 +198,7 @@ impl Drop for Worker {
     }
 }
 
-/// Passes an event on to its caller, who may have stopped the call.
+/// Passes an event to its caller; breaks if the caller cancelled the call.
 fn forward<T>(to: &SyncSender<Message<T>>, event: Event<'_>, stopped: &AtomicBool) -> ControlFlow<()> {
     if stopped.load(Ordering::Relaxed) {
         return ControlFlow::Break(());
@@ -210,14 +213,15 @@ fn forward<T>(to: &SyncSender<Message<T>>, event: Event<'_>, stopped: &AtomicBoo
     }
 }
 
-/// The decoder in `kept` if it is of this kind, else a new one in its place.
+/// Returns the decoder in `kept` if it has these options, else opens a new one in its place.
 fn opened<'a, 'm>(
     model: &'m Model,
     kept: &'a mut Option<Decoder<'m>>,
     options: DecoderOptions,
 ) -> Result<&'a mut Decoder<'m>, LlmError> {
     if kept.as_ref().is_none_or(|d| d.options() != options) {
-        // First the old one goes: both may not fit. What it has read is kept if only the threads change.
+        // The old decoder is dropped first, because both may not fit. Its prefilled prefix is kept
+        // if only the number of threads changes.
         let threads = options.threads;
         let old = kept.take().filter(|d| DecoderOptions { threads, ..d.options() } == options);
         let read = old.and_then(|mut d| d.export_read());
@@ -230,10 +234,10 @@ fn opened<'a, 'm>(
     kept.as_mut().ok_or(LlmError::Request("there is no decoder"))
 }
 
-/// Turns a panic into an error: callers of other languages cannot catch one.
+/// Turns a panic into an error: callers in other languages cannot catch one.
 ///
 /// # Errors
-/// [`LlmError::Failed`] with what the panic said.
+/// [`LlmError::Failed`] with the panic's message.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, LlmError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let what = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
@@ -241,7 +245,7 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, LlmError> {
     })
 }
 
-/// The foreground's thread: calls, and memory to give back, until the worker is dropped.
+/// Main loop of the foreground thread: runs calls and trims memory until the worker is dropped.
 fn serve_foreground(shared: &Shared, source: &Source) {
     let mut next = None;
     loop {
@@ -261,7 +265,8 @@ fn serve_foreground(shared: &Shared, source: &Source) {
     }
 }
 
-/// Calls of the foreground on one model, with a decoder that is kept between them. Returns what has to be done without.
+/// Runs foreground calls on one model, with a decoder kept between them. Returns the next action
+/// that needs the decoder dropped.
 fn keep_decoder(shared: &Shared, model: &Arc<Model>, first: Work) -> Option<Next> {
     let mut kept = None;
     let mut job = first;
@@ -279,7 +284,8 @@ fn keep_decoder(shared: &Shared, model: &Arc<Model>, first: Work) -> Option<Next
     }
 }
 
-/// The background's thread: calls, each with a decoder of its own, until the worker is dropped.
+/// Main loop of the background thread: runs each call with its own decoder until the worker is
+/// dropped.
 fn serve_background(shared: &Shared, source: &Source) {
     while let Some(job) = shared.next_background() {
         match shared.model(source) {
@@ -293,7 +299,7 @@ fn serve_background(shared: &Shared, source: &Source) {
 }
 
 impl Shared {
-    /// Runs a call, which has the turn.
+    /// Runs a call that has the turn.
     fn run<'m>(&self, priority: Priority, model: &'m Model, decoder: &mut Option<Decoder<'m>>, job: Work) {
         let mut between = |stopped: &AtomicBool| self.between(priority, stopped);
         let conditions = self.queue().control.conditions;
@@ -301,7 +307,7 @@ impl Shared {
         self.ended(priority);
     }
 
-    /// Takes a loaded model into use.
+    /// Stores a loaded model for this and later calls.
     fn put(&self, model: Model, kept_from_gpu: bool) -> Arc<Model> {
         let model = Arc::new(model);
         let mut queue = self.queue();
@@ -312,13 +318,14 @@ impl Shared {
         model
     }
 
-    /// The model in memory if it runs where it may now, else loaded anew. One that is in use elsewhere stays until that call ends.
+    /// Returns the model in memory if its placement is allowed now, else loads it again. A model in
+    /// use by another call stays in memory until that call ends.
     fn model(&self, source: &Source) -> Result<Arc<Model>, LlmError> {
         let (current, denied) = {
             let queue = self.queue();
             (queue.current(), queue.control.gpu_denied)
         };
-        // First the old one goes: both may not fit.
+        // The old model is dropped first, because both may not fit.
         self.resident().clone_from(&current);
         if let Some(model) = current {
             return Ok(model);
@@ -331,7 +338,7 @@ impl Shared {
         Ok(self.put(model, kept_from_gpu))
     }
 
-    /// Whether calls that begin now take this model.
+    /// Whether new calls use this model.
     fn is_current(&self, model: &Arc<Model>) -> bool {
         self.queue().current().is_some_and(|current| Arc::ptr_eq(&current, model))
     }

@@ -1,28 +1,32 @@
-//! The text of a phase in progress: what was passed on, and what is held back because it may be the beginning of a stop string or of a
-//! repetition.
+//! Text of a phase in progress: the emitted part, and the part held back.
+//!
+//! Text is held back if it may begin a stop string or a repetition.
 
 use super::{NoRepeat, Token, WordLimit, follower::Follower, request::Stop};
 use crate::text;
 
-/// The phase in progress.
+/// Output of the phase in progress.
 #[derive(Default)]
 pub(super) struct Writing {
-    /// Bytes not yet passed on: an unfinished character, or what may become a stop string.
+    /// Bytes not emitted yet: an incomplete character, or the possible beginning of a stop string
+    /// or a repetition.
     pub(super) held: Vec<u8>,
     pub(super) text: String,
     pub(super) tokens: Vec<Token>,
     pub(super) log_prob: f64,
-    /// How far the text follows those that it must not repeat, and how many of the bytes in `held` it knows.
+    /// Follower of the no-repeat constraint. The next field is the number of bytes in `held` that
+    /// it has received.
     pub(super) follower: Follower,
     pub(super) known: usize,
-    /// The text that would have been repeated.
+    /// Number of the text that would have been repeated.
     pub(super) source: Option<usize>,
-    /// Bytes of the follower's text that stood there before.
+    /// Number of bytes of the follower's text that precede the phase.
     pub(super) before: usize,
 }
 
 impl Writing {
-    /// Passes on what is whole characters and cannot become a stop string; true if a stop string came.
+    /// Emits whole characters that cannot become part of a stop string or a repetition. Returns
+    /// true if a stop string was found.
     pub(super) fn release(&mut self, stops: &[String], mut emit: impl FnMut(&str)) -> bool {
         let whole = self.whole();
         let text = String::from_utf8_lossy(&self.held[..whole]).into_owned();
@@ -37,7 +41,7 @@ impl Writing {
         first.is_some()
     }
 
-    /// Tells the follower the whole characters that it does not know yet.
+    /// Passes the whole characters in `held` that are new to the follower.
     pub(super) fn follow(&mut self, constraint: &NoRepeat) {
         let whole = self.whole();
         let piece = String::from_utf8_lossy(&self.held[self.known..whole]).into_owned();
@@ -45,12 +49,13 @@ impl Writing {
         self.known = whole;
     }
 
-    /// How many bytes of `held` are whole characters.
+    /// Returns the number of bytes of `held` that are whole characters.
     pub(super) fn whole(&mut self) -> usize {
         match std::str::from_utf8(&self.held) {
             Ok(s) => s.len(),
             Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            // Bytes that will never be a character (a byte-level vocabulary allows them): pass on a replacement.
+            // Invalid bytes never become a character (a byte-level vocabulary allows them). They
+            // are replaced.
             Err(_) => {
                 self.held = String::from_utf8_lossy(&self.held).into_owned().into_bytes();
                 self.held.len()
@@ -58,23 +63,24 @@ impl Writing {
         }
     }
 
-    /// Of the bytes in `held` those that cannot be the beginning of a repetition; all of them where nothing is followed.
+    /// Returns the number of bytes in `held` that cannot begin a repetition; `usize::MAX` if the
+    /// follower has received none of them.
     pub(super) fn clear(&self) -> usize {
         if self.known == 0 { usize::MAX } else { self.follower.clear().saturating_sub(self.before + self.text.len()) }
     }
 
-    /// Gives up the run at the end, or the unit in progress.
+    /// Drops the run at the end if `run` is set, else the unit in progress.
     pub(super) fn cut(&mut self, run: bool, constraint: Option<&NoRepeat>) {
         let end = if run { self.follower.clear() } else { self.follower.complete_bytes() };
         self.source = constraint.filter(|_| run).and_then(|constraint| self.follower.source(constraint));
         self.held.truncate(end.saturating_sub(self.before + self.text.len()));
     }
 
-    /// Why the text ends here, if it has as many words as it may have.
+    /// Returns the reason to end the text here, if it has reached a word limit.
     pub(super) fn reaches(&self, limit: WordLimit, before: &str) -> Option<Stop> {
         let written = format!("{before}{}{}", self.text, String::from_utf8_lossy(&self.held));
         let count = text::word_count(&written);
-        // A word is over when the next one begins.
+        // A word is complete when the next one begins.
         if count > limit.most {
             return Some(Stop::Length);
         }
@@ -92,7 +98,7 @@ impl Writing {
     }
 }
 
-/// Length of the longest end of `text` that is the beginning of a stop string.
+/// Returns the length of the longest suffix of `text` that begins a stop string, in bytes.
 fn undecided(text: &str, stops: &[String]) -> usize {
     let longest = stops.iter().map(String::len).max().unwrap_or(0);
     (1..longest.min(text.len() + 1))

@@ -1,20 +1,20 @@
 //! Signed differences between two packs, so that an app updates its pack by megabytes.
 //!
 //! ```text
-//! offset  size  what
+//! offset  size  content
 //!      0     8  magic "LOCKDELT"
-//!      8     4  version (u32, little-endian like everything here)
+//!      8     4  version (u32, little-endian like all numbers here)
 //!     12     4  number of stretches n
 //!     16    40  the old pack: length u64, SHA-256
 //!     56    40  the new pack: length u64, SHA-256
-//!     96    32  SHA-256 of everything behind the signature
-//!    128    64  Ed25519 signature (RFC 8032) of the bytes in front of it
-//!    192  32*n  stretches: begin and end in the old pack, length in the new pack, length here, u64 each
+//!     96    32  SHA-256 of all bytes after the signature
+//!    128    64  Ed25519 signature (RFC 8032) of the bytes before it
+//!    192  32*n  stretches: begin and end in the old pack, length in the new one, length here (u64)
 //!    ...        for each stretch a Zstandard frame, with the old pack's stretch as its prefix
 //! ```
 //!
-//! A stretch is a section with the padding behind it, so that both ends need the memory of one section and the like is compared with
-//! the like.
+//! A stretch is a section with the padding after it. Building and applying a delta therefore need
+//! the memory of one section only, and each section is compared with its old version.
 
 use std::{
     io::{self, Read, Write},
@@ -34,20 +34,21 @@ use crate::{
 
 pub const MAGIC: &[u8; 8] = b"LOCKDELT";
 pub const VERSION: u32 = 1;
-/// What is signed, and where the signature ends.
+/// Length of the signed bytes, and offset of the signature.
 pub const SIGNED: usize = 128;
 pub const HEADER: usize = SIGNED + 64;
 pub const STRETCH: usize = 32;
-/// A section table is never longer; a hostile file must not ask for more.
+/// Maximum number of stretches: a section table is never longer. Limits the allocation for a
+/// hostile file.
 const MOST_STRETCHES: usize = format::SECTIONS + 1;
-/// Copied at a time; whoever waits is asked in between.
+/// Number of bytes copied between two cancellation checks.
 const CHUNK: usize = 1 << 20;
 
-/// Why a delta was refused. The old pack is as it was.
+/// The reason why a delta was refused. The old pack is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
-    /// The output must not be replaced.
+    /// The output path must not be replaced.
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The caller cancelled.
@@ -56,36 +57,36 @@ pub enum DeltaError {
     /// The file cannot be read or written.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is not a delta, or of another version.
+    /// The file is not a delta, or its version differs.
     #[error("not a delta of packs, or one of another version: make it with `locket pack diff`")]
     NotADelta,
-    /// The bytes given as a public key are none.
+    /// The given bytes are not a valid public key.
     #[error("this is not a public key: give the 32 bytes that `locket pack keys` printed")]
     Key,
-    /// The signature is not by the holder of this key.
+    /// The signature was not made with this key.
     #[error("the delta's signature is not by this key: it was changed, or made by somebody else")]
     Signature,
-    /// The contents are not those that were signed. Fetch it again.
+    /// The contents differ from the signed ones. Fetch the delta again.
     #[error("the delta is damaged: {0}; fetch it again")]
     Damaged(&'static str),
-    /// It is meant for another pack than this one.
+    /// The delta was made from another pack.
     #[error("the delta is for another pack: this one is {have}, it is for {want}")]
     OtherPack {
-        /// SHA-256 of the pack at hand.
+        /// SHA-256 of the given pack.
         have: String,
         /// SHA-256 of the pack that the delta was made from.
         want: String,
     },
 }
 
-/// What a delta does.
+/// The result of an applied delta.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct DeltaReport {
     /// Length of the old pack.
@@ -98,12 +99,12 @@ pub struct DeltaReport {
     pub new_sha256: String,
 }
 
-/// One stretch of both packs.
+/// One stretch in both packs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
     pub old: Range<u64>,
     pub new_len: u64,
-    /// Length of its frame.
+    /// Length of its frame in the delta.
     pub here: u64,
 }
 
@@ -128,12 +129,16 @@ pub fn digest(bytes: &Mapped) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// Puts at `out` (which may be `pack` itself) what the delta makes of `pack`, if it was signed by the holder of the public key `key`
-/// and made from this very pack. The file at `out` is the old one or the whole new one at every moment. A [`super::Pack`] that is open goes on
-/// reading the old one.
+/// Applies a delta to `pack` and writes the new pack to `out`, which may be `pack` itself.
+///
+/// The delta must be signed with the private key of the public key `key`, and made from exactly
+/// this pack. At every moment the file at `out` is the old one or the complete new one. An open
+/// [`super::Pack`] continues to read the old one.
 ///
 /// # Errors
-/// [`DeltaError`]; [`DeltaError::Output`] if `out` is the delta or no regular file; [`DeltaError::Cancelled`] if `alive`, which is asked after every megabyte, says so. Nothing has changed then.
+/// [`DeltaError`]; [`DeltaError::Output`] if `out` is the delta or not a regular file;
+/// [`DeltaError::Cancelled`] if `alive`, called at least once per megabyte, returns a break. On an
+/// error no file has changed.
 pub fn apply(
     pack: &Path,
     delta: &Path,
@@ -194,7 +199,7 @@ pub fn apply(
 }
 
 impl Header {
-    /// The header, once the signature and everything that it covers hold.
+    /// Reads the header and checks the signature and all signed contents.
     fn read(bytes: &[u8], key: &[u8; 32]) -> Result<Self, DeltaError> {
         let key = VerifyingKey::from_bytes(key).map_err(|_| DeltaError::Key)?;
         if bytes.len() < HEADER || &bytes[..8] != MAGIC || bytes[8..12] != VERSION.to_le_bytes() {
@@ -212,7 +217,7 @@ impl Header {
         Ok(header)
     }
 
-    /// The stretches, which must lie within both files. A signed file may still be a faulty one.
+    /// Returns the stretches, which must lie within both files: a signed file may still be faulty.
     fn stretches(&self, bytes: &[u8]) -> Result<Vec<Stretch>, DeltaError> {
         let wrong = DeltaError::Damaged("its stretches lie outside the files");
         if self.stretches > MOST_STRETCHES || bytes.len() < HEADER + self.stretches * STRETCH {
@@ -242,7 +247,7 @@ fn digest_at(bytes: &[u8], at: usize) -> [u8; 32] {
     bytes[at..at + 32].try_into().unwrap_or_default()
 }
 
-/// Logarithm of the window that reaches over `bytes`: at least zstd's least.
+/// Returns the base-2 logarithm of a window over `bytes`, within zstd's range of 10 to 31.
 pub fn window(bytes: u64) -> u32 {
     (u64::BITS - bytes.leading_zeros()).clamp(10, 31)
 }

@@ -1,9 +1,9 @@
 //! The bytes of a pack file, and the checks that make them safe to map.
 //!
 //! ```text
-//! offset  size  what
+//! offset  size  content
 //!      0     8  magic "LOCKPACK"
-//!      8     4  version (u32, little-endian like everything here)
+//!      8     4  version (u32, little-endian like all numbers here)
 //!     12     4  number of sections n
 //!     16     8  length of the whole file
 //!     24     4  CRC-32 of the section table
@@ -20,22 +20,24 @@ use std::{
 use super::PackError;
 use crate::{output, sys::Mapped};
 
-/// Version of the layout. Policy: any change of meaning of an existing section increments it; a reader
-/// accepts exactly its own version, since a pack ships together with the app that reads it.
+/// Version of the layout.
+///
+/// Policy: any change of meaning of an existing section increments it. A reader accepts exactly its
+/// own version, since a pack ships together with the app that reads it.
 pub const VERSION: u32 = 2;
 pub const MAGIC: &[u8; 8] = b"LOCKPACK";
 const HEADER: usize = 32;
 const ENTRY: usize = 24;
 const ALIGN: u64 = 64;
-/// Checksums keep damage out, not intent: a fuzzer must get past them.
+/// Whether to verify checksums. They detect damage, not attacks, and would stop a fuzzer.
 const CHECKSUMS: bool = !cfg!(fuzzing);
-/// Bytes checked at a time, so that checking needs little memory.
+/// Bytes checked at a time, to bound the resident memory.
 const CHUNK: usize = 8 << 20;
 
 #[cfg(target_endian = "big")]
 compile_error!("packs are little-endian and mapped as they are");
 
-/// What a section holds. Numbers are part of the format and never reused.
+/// The content of a section. Numbers are part of the format and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Section {
@@ -53,7 +55,7 @@ pub enum Section {
     /// User-item matrix R as CSR: row starts `u32[users + 1]`, columns `u32[edges]`.
     UserStarts = 9,
     UserItems = 10,
-    /// Its transpose.
+    /// The transpose of R as CSR: row starts `u32[items + 1]`, columns `u32[edges]`.
     ItemStarts = 11,
     ItemUsers = 12,
     /// First text of each item, `u32[items + 1]`.
@@ -74,38 +76,39 @@ pub enum Section {
     ContentStarts = 21,
     ContentTerms = 22,
     ContentWeights = 23,
-    /// Pruned co-interaction neighbours: row starts `u32[items + 1]`, targets `u32`, weights `u16` in 1/65535 of the row's
-    /// scale, scales `f32[items]`.
+    /// Pruned co-interaction neighbours: row starts `u32[items + 1]`, targets `u32`, weights `u16`
+    /// in 1/65535 of the row's scale, scales `f32[items]`.
     PeopleStarts = 24,
     PeopleTargets = 25,
     PeopleWeights = 26,
     PeopleScales = 27,
-    /// Content neighbours, same form.
+    /// Content neighbours, in the same form.
     AlikeStarts = 28,
     AlikeTargets = 29,
     AlikeWeights = 30,
     AlikeScales = 31,
-    /// Item vectors: `i8[items * dimension]`, scales as history item and as candidate, `f32[items]` each.
+    /// Item vectors: `i8[items * dimension]`, scales as history item and as candidate, `f32[items]`
+    /// each.
     FactorRows = 32,
     FactorSources = 33,
     FactorTargets = 34,
-    /// ln(1 + people / 30), `f32[items]`.
+    /// ln(1 + users / 30), `f32[items]`.
     Popularity = 35,
     /// Number of each item's category, 0 for none, `u32[items]`; empty if no item has one.
     CategoryNumbers = 36,
-    /// ln(1 + people / 30) over people with at least two items, `f32[items]`.
+    /// ln(1 + users / 30) over users with at least two items, `f32[items]`.
     Returning = 37,
 }
 
 pub const SECTIONS: usize = 37;
 
-/// Starts, targets, weights and scales of the two kinds of item edges.
+/// Sections of the two kinds of item edges: starts, targets, weights and scales.
 pub const PEOPLE: [Section; 4] =
     [Section::PeopleStarts, Section::PeopleTargets, Section::PeopleWeights, Section::PeopleScales];
 pub const ALIKE: [Section; 4] =
     [Section::AlikeStarts, Section::AlikeTargets, Section::AlikeWeights, Section::AlikeScales];
 
-/// Writes sections one after the other, then the header.
+/// A writer of pack files: sections one after the other, then the header.
 pub struct PackWriter {
     out: BufWriter<tempfile::NamedTempFile>,
     table: Vec<(u32, u32, u64, u64)>,
@@ -114,7 +117,7 @@ pub struct PackWriter {
 }
 
 impl PackWriter {
-    /// Starts a file beside `path`, so that it can be renamed onto it at the end.
+    /// Starts a scratch file next to `path`, to be renamed to it at the end.
     pub fn create(path: &Path) -> std::io::Result<Self> {
         let mut out = BufWriter::new(output::scratch(path)?);
         let at = (HEADER + ENTRY * SECTIONS) as u64;
@@ -132,7 +135,7 @@ impl PackWriter {
         Ok(())
     }
 
-    /// Appends to the section begun last.
+    /// Appends bytes to the current section.
     pub fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.out.write_all(bytes)?;
         self.crc.update(bytes);
@@ -144,13 +147,13 @@ impl PackWriter {
         Ok(())
     }
 
-    /// A whole section at once.
+    /// Writes a whole section.
     pub fn section<T: bytemuck::NoUninit>(&mut self, section: Section, values: &[T]) -> std::io::Result<()> {
         self.begin(section)?;
         self.put(bytemuck::cast_slice(values))
     }
 
-    /// Writes the header. Returns the file, which [`keep`] puts in its place, and its length.
+    /// Writes the header. Returns the file, to be put in place by `output::keep`, and its length.
     pub fn finish(mut self) -> std::io::Result<(tempfile::NamedTempFile, u64)> {
         let mut table = Vec::with_capacity(ENTRY * SECTIONS);
         for (id, crc, offset, len) in &self.table {
@@ -172,7 +175,8 @@ impl PackWriter {
     }
 }
 
-/// Where each section lies, after magic, version, length and every checksum were checked.
+/// Checks magic, version, length and every checksum. Returns the (start, end) of each section by
+/// id.
 pub fn check(bytes: &Mapped) -> Result<[(usize, usize); SECTIONS + 1], PackError> {
     let u32_at = |at: usize| bytes[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or_default();
     let u64_at = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();

@@ -1,18 +1,19 @@
-//! Which words are written in lower case, so that a capital letter in mid-sentence tells a proper name.
+//! The lower-case words of a pack's texts. Other words with a capital letter in mid-sentence are
+//! proper names.
 
 use std::collections::HashSet;
 
 use super::{ItemId, Pack, hash};
 use crate::text;
 
-/// Most texts that are read.
+/// Approximate maximum number of sampled texts.
 const SAMPLE: usize = 4000;
 
-/// Words that a pack's texts write in lower case.
+/// Words in lower case in a pack's texts, as hashes.
 pub(crate) struct Lexicon(HashSet<u64>);
 
 impl Lexicon {
-    /// From texts that lie evenly in the pack.
+    /// Builds the lexicon from a sample of texts spread evenly over the pack.
     pub(super) fn of(pack: &Pack) -> Self {
         let each = SAMPLE.div_ceil(pack.items().max(1));
         let step = pack.items().div_ceil(SAMPLE).max(1);
@@ -25,7 +26,7 @@ impl Lexicon {
         Self(lower)
     }
 
-    /// Whether a lower-cased word is written so.
+    /// Returns whether the sampled texts contain this lower-case word.
     pub(crate) fn contains(&self, word: &str) -> bool {
         self.0.contains(&hash(word))
     }

@@ -1,10 +1,11 @@
 //! The population artifact that ships with an app: catalogue, interaction graph, public texts.
 //!
 //! # Overview of types
-//! - [`Pack`] is the read-only view: the file is memory-mapped, every section checked on opening, and
-//!   matrices are sprs views straight over the mapped bytes.
+//! - [`Pack`] is the read-only view. The file is memory-mapped, every section is checked on
+//!   opening, and matrices are sprs views directly over the mapped bytes.
 //!
-//! Authors are kept as 64-bit hashes, enough to never show a person their own text as a neighbour's.
+//! Authors are kept as 64-bit hashes. These suffice to exclude a user's own texts from retrieved
+//! texts.
 
 #[doc(hidden)]
 pub mod delta;
@@ -24,32 +25,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{graph::Mixture, hash::hash};
 
-/// What can be wrong with a pack.
+/// Errors of packs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
     /// The file cannot be read or written.
     #[error("cannot {action} the pack {path}: {source}", path = path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file does not begin as a pack does. Build one with `locket pack build`.
+    /// The file does not begin with a pack's magic. Build a pack with `locket pack build`.
     #[error("not a pack: the file does not begin with LOCKPACK")]
     NotAPack,
     /// The pack was built for another version of Locket. Build it again.
     #[error("pack version {0}, this build reads {version}: build the pack again", version = format::VERSION)]
     Version(u32),
-    /// The file is shorter or longer than it says. Copy it again.
+    /// The length of the file differs from the length in its header. Copy it again.
     #[error("the pack is truncated: {have} bytes of {want}; copy it again")]
     Truncated {
-        /// Bytes there are.
+        /// Actual length in bytes.
         have: u64,
-        /// Bytes the header names.
+        /// Length in bytes according to the header.
         want: u64,
     },
     /// The file's contents contradict each other. Copy or build it again.
@@ -57,18 +58,19 @@ pub enum PackError {
     Damaged(String),
 }
 
-/// What a pack says about itself.
+/// Metadata of a pack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Meta {
     /// Number of items in the catalogue.
     pub items: usize,
-    /// Number of people in the graph.
+    /// Number of users in the interaction graph.
     pub users: usize,
-    /// Number of distinct (person, item) edges.
+    /// Number of distinct (user, item) edges.
     pub edges: usize,
     /// Number of public texts.
     pub texts: usize,
-    /// Number of texts that words were counted in; more than [`Meta::texts`] where some found no room.
+    /// Number of texts in the term counts; larger than [`Meta::texts`] if some texts were not
+    /// stored.
     #[serde(default)]
     pub documents: usize,
     /// Number of terms in the vocabulary.
@@ -83,15 +85,16 @@ pub struct Meta {
     pub people_edges: usize,
     /// Number of content edges between items.
     pub content_edges: usize,
-    /// How much each kind of evidence counts, learned from the pack's own people.
+    /// Weight of each kind of evidence, learned from the pack's own users.
     pub mixture: Mixture,
-    /// Number of held-out interactions that it was learned from; 0 means the default.
+    /// Number of held-out interactions that the weights were learned from; 0 means the default
+    /// weights.
     pub learned_from: usize,
-    /// Version of the Locket that built it.
+    /// Version of Locket that built the pack.
     pub built_by: String,
 }
 
-/// The key under which a pack knows an author.
+/// Returns the key of an author in a pack.
 pub fn author_key(user: &str) -> u64 {
     hash(user)
 }

@@ -21,23 +21,23 @@ use crate::{
 /// An item's number in its pack, `0..items`.
 pub type ItemId = u32;
 
-/// A text by somebody about an item.
+/// A public text about an item.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PublicText<'a> {
-    /// Key of its author, see [`super::author_key`].
+    /// Key of the text's author, see [`super::author_key`].
     pub author: u64,
-    /// 1 to 5, or none.
+    /// The rating, 1 to 5, if there is one.
     pub stars: Option<u8>,
-    /// Its headline, possibly empty.
+    /// The title, possibly empty.
     pub title: &'a str,
     /// The text, on one line.
     pub text: &'a str,
 }
 
-/// From this many bytes on a pack does not stay resident.
+/// Size in bytes above which the item edges of a pack do not stay resident.
 const LARGE: usize = 64 << 20;
 
-/// An open pack. Cheap to open: the file is mapped, checked once, and paged in as it is used.
+/// An open pack. Opening is cheap: the file is mapped, checked once, and paged in on use.
 pub struct Pack {
     path: PathBuf,
     bytes: Mapped,
@@ -50,8 +50,10 @@ impl Pack {
     /// Opens and checks a pack: magic, version, length, the checksum of every section, and that all
     /// indices stay inside their arrays.
     ///
+    /// Only the targets of item edges are checked later, on use.
+    ///
     /// # Errors
-    /// Every variant of [`PackError`] but `Empty` and `TooMany`.
+    /// Every variant of [`PackError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PackError> {
         let path = path.as_ref().to_path_buf();
         let io = |source| PackError::Io { action: "open", path: path.clone(), source };
@@ -133,7 +135,7 @@ impl Pack {
             check_csr(shape, self.u32s(a), self.u32s(b))?;
             self.release(b);
         }
-        // Targets are checked where they are used: looking at all of them would read the largest sections whole.
+        // Targets are checked on use: a check here would read the largest sections completely.
         for (starts, edges) in [(Section::PeopleStarts, m.people_edges), (Section::AlikeStarts, m.content_edges)] {
             let starts = self.u32s(starts);
             let whole = starts.len() == m.items + 1 && starts[0] == 0 && starts[m.items] as usize == edges;
@@ -161,8 +163,8 @@ impl Pack {
         self.bytes.release(start..end);
     }
 
-    /// Gives back the memory of item edges, of which a query touches a few here and there: the system maps many pages around
-    /// each. Small packs keep theirs.
+    /// Releases the memory of item edges in large packs. A query touches few edges, but the system
+    /// maps many pages around each.
     pub(crate) fn release_edges(&self) {
         if self.bytes.len() > LARGE {
             PEOPLE.into_iter().chain(ALIKE).for_each(|section| self.release(section));
@@ -174,8 +176,9 @@ impl Pack {
         &self.bytes[start..end]
     }
 
-    // Sections are 64-byte aligned inside a page-aligned mapping: the only cast that can fail is a length
-    // that is no multiple of the element, which then reads as empty and fails the length check.
+    // Sections are 64-byte aligned inside a page-aligned mapping. A cast therefore fails only if
+    // the length is not a multiple of the element size; the slice is then empty and fails the
+    // length check.
     fn u32s(&self, section: Section) -> &[u32] {
         bytemuck::try_cast_slice(self.raw(section)).unwrap_or_default()
     }
@@ -195,52 +198,54 @@ impl Pack {
     fn string(&self, ends: Section, bytes: Section, n: usize) -> &str {
         let ends = self.u64s(ends);
         let span = ends[n] as usize..ends[n + 1] as usize;
-        // Checked on opening; a file changed under us must not become undefined behaviour.
+        // Checked on opening. A file that changes while it is mapped must not cause undefined
+        // behaviour.
         std::str::from_utf8(&self.raw(bytes)[span]).unwrap_or_default()
     }
 
-    /// Where the pack lies.
+    /// Returns the path of the pack file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its own facts.
+    /// Returns the metadata.
     pub fn meta(&self) -> &Meta {
         &self.meta
     }
 
-    /// Length of the file in bytes.
+    /// Returns the length of the file in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Number of items in the catalogue.
+    /// Returns the number of items in the catalogue.
     pub fn items(&self) -> usize {
         self.meta.items
     }
 
-    /// The number of the item with this id.
+    /// Returns the number of the item with this id.
     pub fn find(&self, id: &str) -> Option<ItemId> {
         let order = self.u32s(Section::ItemOrder);
         order.binary_search_by(|&n| self.item(n).cmp(id)).ok().map(|at| order[at])
     }
 
-    /// An item's id. Panics if `item` is not below [`Pack::items`], like all accessors by number.
+    /// Returns an item's id. Panics if `item` is not below [`Pack::items`], like all accessors by
+    /// number.
     pub fn item(&self, item: ItemId) -> &str {
         self.string(Section::ItemIdEnds, Section::ItemIds, item as usize)
     }
 
-    /// An item's own name, if the catalogue has one.
+    /// Returns an item's name, if the catalogue has one.
     pub fn item_title(&self, item: ItemId) -> Option<&str> {
         Some(self.string(Section::ItemTitleEnds, Section::ItemTitles, item as usize)).filter(|t| !t.is_empty())
     }
 
-    /// An item's category, if the catalogue has one.
+    /// Returns an item's category, if the catalogue has one.
     pub fn category(&self, item: ItemId) -> Option<&str> {
         Some(self.string(Section::ItemCategoryEnds, Section::ItemCategories, item as usize)).filter(|t| !t.is_empty())
     }
 
-    /// All public texts about an item.
+    /// Returns all public texts about an item.
     pub fn texts(&self, item: ItemId) -> impl ExactSizeIterator<Item = PublicText<'_>> {
         let starts = self.u32s(Section::TextStarts);
         (starts[item as usize]..starts[item as usize + 1]).map(|n| self.text(n as usize))
@@ -255,28 +260,28 @@ impl Pack {
         }
     }
 
-    /// The items of each user: CSR structure of R, shape (users, items), all values 1.
+    /// Returns the items of each user: CSR structure of R, shape (users, items), all values 1.
     pub fn user_items(&self) -> (&[u32], &[u32]) {
         (self.u32s(Section::UserStarts), self.u32s(Section::UserItems))
     }
 
-    /// The users of each item: CSR structure of R transposed, shape (items, users).
+    /// Returns the users of each item: CSR structure of R transposed, shape (items, users).
     pub fn item_users(&self) -> (&[u32], &[u32]) {
         (self.u32s(Section::ItemStarts), self.u32s(Section::ItemUsers))
     }
 
-    /// Number of people in the graph who met `item`.
+    /// Returns the number of users of `item` in the graph.
     pub fn people(&self, item: ItemId) -> usize {
         self.users_of(item).len()
     }
 
-    /// Of those, the number who met another item too.
+    /// Returns the number of users of `item` with at least one other item.
     pub fn returning_people(&self, item: ItemId) -> usize {
         let (starts, _) = self.user_items();
         self.users_of(item).iter().filter(|&&u| starts[u as usize + 1] - starts[u as usize] > 1).count()
     }
 
-    /// Number of people who met both items.
+    /// Returns the number of users of both items.
     pub fn common_users(&self, a: ItemId, b: ItemId) -> usize {
         let (a, b) = (self.users_of(a), self.users_of(b));
         a.iter().filter(|u| b.binary_search(u).is_ok()).count()
@@ -287,7 +292,7 @@ impl Pack {
         &users[starts[item as usize] as usize..starts[item as usize + 1] as usize]
     }
 
-    /// The tables of the link predictor.
+    /// Returns the tables of the link predictor.
     pub(crate) fn tables(&self) -> Tables<'_> {
         let edges = |[starts, targets, weights, scales]: [Section; 4]| EdgesView {
             starts: self.u32s(starts),
@@ -310,7 +315,8 @@ impl Pack {
         }
     }
 
-    /// The content matrix C: TF-IDF, shape (items, terms), rows of Euclidean length 1 (or empty).
+    /// Returns the content matrix C: TF-IDF, shape (items, terms), rows of Euclidean length 1 (or
+    /// empty).
     pub fn content(&self) -> CsMatViewI<'_, f32, u32> {
         CsMatViewI::new(
             (self.meta.items, self.meta.terms),
@@ -320,12 +326,12 @@ impl Pack {
         )
     }
 
-    /// A term of the vocabulary.
+    /// Returns a term of the vocabulary.
     pub fn term(&self, n: u32) -> &str {
         self.string(Section::TermEnds, Section::Terms, n as usize)
     }
 
-    /// Number of public texts that contain `term`.
+    /// Returns the number of public texts that contain `term`.
     pub fn documents(&self, term: &str) -> u32 {
         self.find_term(term).map_or(0, |n| self.u32s(Section::TermDocuments)[n as usize])
     }
@@ -343,17 +349,19 @@ impl Pack {
         None
     }
 
-    /// The weight of a term: its inverse document frequency, 0 or more.
+    /// Returns the weight of a term: its inverse document frequency, 0 or more.
     pub fn idf(&self, term: &str) -> f32 {
         idf(self.meta.texts, self.documents(term))
     }
 
-    /// How the pack's texts write words. Made on first use from a sample of them.
+    /// Returns the lexicon of lower-case words, built on first use from a sample of the pack's
+    /// texts.
     pub(crate) fn lexicon(&self) -> &Lexicon {
         self.lexicon.get_or_init(|| Lexicon::of(self))
     }
 
-    /// Any text as a row of the content matrix: sorted (term, weight), Euclidean length 1 or empty.
+    /// Returns a text as a row of the content matrix: sorted (term, weight), Euclidean length 1 or
+    /// empty.
     pub fn content_of(&self, text: &str) -> Vec<(u32, f32)> {
         let mut found: Vec<u32> = terms(text).filter_map(|t| self.find_term(&t)).collect();
         found.sort_unstable();

@@ -1,8 +1,8 @@
-//! Reasoning paths: the short structured plan that stands before a text.
+//! Reasoning paths: the short structured plan that precedes a text.
 //!
-//! A path says how the author feels about the item, in which tone, how much they will write, and the
-//! points to make. On paper it is one line, `4 stars, warm, short: soft fabric, runs small`, which a
-//! grammar enforces while a model writes it and which costs about 15 tokens.
+//! A path holds the author's rating of the item, the tone, the length, and the points to make. It
+//! is one line of about 15 tokens, such as `4 stars, warm, short: soft fabric, runs small`. A
+//! grammar enforces the format during decoding.
 
 use std::{fmt, str::FromStr};
 
@@ -15,7 +15,7 @@ use self::points::key_phrases;
 pub use self::sentiment::sentiment;
 use crate::text;
 
-/// How a text sounds.
+/// The tone of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tone {
@@ -32,7 +32,7 @@ pub enum Tone {
     Angry,
 }
 
-/// How much is written.
+/// The length of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Length {
@@ -43,7 +43,7 @@ pub enum Length {
     Short,
     /// Up to 100 words.
     Medium,
-    /// More.
+    /// More than 100 words.
     Long,
 }
 
@@ -57,24 +57,24 @@ const TONES: [(Tone, &str); 5] = [
 const LENGTHS: [(Length, &str); 4] =
     [(Length::Brief, "brief"), (Length::Short, "short"), (Length::Medium, "medium"), (Length::Long, "long")];
 
-/// Most points of a path.
+/// Maximum number of points of a path.
 pub const MAX_POINTS: usize = 3;
 
 /// The plan for one text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReasoningPath {
-    /// Stars, 1 to 5.
+    /// Rating in stars, 1 to 5.
     pub stance: u8,
-    /// How it sounds.
+    /// The tone.
     pub tone: Tone,
-    /// How much is written.
+    /// The length.
     pub length: Length,
-    /// What it mentions, at most [`MAX_POINTS`], each a few lower-case words of any script.
+    /// The points to mention, at most [`MAX_POINTS`], each a few lower-case words of any script.
     pub points: Vec<String>,
 }
 
-/// Letters of points, lower-case where the block has cases apart, with their marks. Scripts without spaces are
-/// [`text::UNSPACED`].
+/// Letters of points with their combining marks, lower case in scripts with two cases. Scripts
+/// without spaces are in [`text::UNSPACED`].
 const LETTERS: [(char, char); 24] = [
     ('a', 'z'),
     // Latin, its extensions and combining marks.
@@ -106,17 +106,18 @@ const LETTERS: [(char, char); 24] = [
     ('\u{1100}', '\u{11ff}'),
     ('\u{ac00}', '\u{d7a3}'),
 ];
-/// Most letters of a word.
+/// Maximum number of letters of a word.
 const WORD_LETTERS: usize = 15;
-/// Most letters of a point in a script without spaces.
+/// Maximum number of letters of a point in a script without spaces.
 const UNSPACED_LETTERS: usize = 8;
 
-/// The inside of a GBNF character class.
+/// Returns the inside of a GBNF character class.
 fn class(ranges: &[(char, char)]) -> String {
     ranges.iter().map(|&(first, last)| format!("\\U{:08X}-\\U{:08X}", first as u32, last as u32)).collect()
 }
 
-/// The grammar of a path's line (GBNF), from the space behind `Plan:` to the line's end; of any length, or of the given one.
+/// Returns the grammar of a path's line (GBNF), from the space after `Plan:` to the line's end, for
+/// any length or for the given one.
 pub fn grammar(length: Option<Length>) -> String {
     let letters = class(&LETTERS);
     let any = |words: Vec<&str>| words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | ");
@@ -141,7 +142,7 @@ impl fmt::Display for ReasoningPath {
     }
 }
 
-/// The beginnings of all paths: every stance, tone and length.
+/// Returns the beginnings of all paths: every combination of stars, tone and length.
 pub(crate) fn beginnings() -> impl Iterator<Item = String> {
     let lengths = |stance, tone| LENGTHS.iter().map(move |l| (stance, tone, l.0));
     let all = (1..=5).flat_map(move |stance| TONES.iter().flat_map(move |t| lengths(stance, t.0)));
@@ -172,13 +173,13 @@ impl FromStr for ReasoningPath {
 }
 
 impl Length {
-    /// The length of a text of this many words.
+    /// Returns the length of a text with this many words.
     pub fn of_words(words: usize) -> Self {
         let longest_first = [Self::Long, Self::Medium, Self::Short];
         longest_first.into_iter().find(|length| words >= length.least_words()).unwrap_or(Self::Brief)
     }
 
-    /// The most words of a text of this length, if there is a bound.
+    /// Returns the maximum number of words of this length, if there is one.
     pub(crate) fn most_words(self) -> Option<usize> {
         match self {
             Self::Brief => Some(12),
@@ -188,7 +189,7 @@ impl Length {
         }
     }
 
-    /// The fewest words of a text of this length.
+    /// Returns the minimum number of words of this length.
     pub(crate) fn least_words(self) -> usize {
         match self {
             Self::Brief => 1,
@@ -200,11 +201,13 @@ impl Length {
 }
 
 impl ReasoningPath {
-    /// Returns the path that a text seems to follow: the rating as given in `stars` or told by its words, the length
-    /// from its number of words, the points by RAKE.
+    /// Returns the path that fits a text.
+    ///
+    /// The rating comes from `stars`, else from the words of the text; the length from the number
+    /// of words; the points from RAKE.
     pub fn of(title: Option<&str>, text: &str, stars: Option<u8>) -> Self {
         let all = format!("{}. {text}", title.unwrap_or_default());
-        // Words that nobody listed do not tell.
+        // A text without known sentiment counts as neutral.
         let stance = stars.unwrap_or(match sentiment(&all).unwrap_or(0) {
             s if s >= 2 => 5,
             1 => 4,

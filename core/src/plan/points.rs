@@ -3,9 +3,12 @@
 use super::{LETTERS, MAX_POINTS, UNSPACED_LETTERS, WORD_LETTERS};
 use crate::text;
 
-/// Up to [`MAX_POINTS`] key phrases in the order of the text, by RAKE (Rose et al. 2010): runs of words
-/// between stop words and punctuation, scored by the sum of degree/frequency of their words. In scripts without spaces each
-/// stretch between punctuation is a phrase, cut to [`UNSPACED_LETTERS`].
+/// Returns up to [`MAX_POINTS`] key phrases in the order of the text, found by RAKE (Rose et al.
+/// 2010).
+///
+/// A phrase is a run of words between stop words and punctuation. Its score is the sum of
+/// degree/frequency of its words. In scripts without spaces each run between punctuation marks is a
+/// phrase, cut to [`UNSPACED_LETTERS`].
 pub(super) fn key_phrases(all: &str) -> Vec<String> {
     let lower = all.to_lowercase();
     let mut phrases: Vec<Vec<&str>> = Vec::new();
@@ -42,7 +45,7 @@ pub(super) fn key_phrases(all: &str) -> Vec<String> {
     best.into_iter().map(|b| b.1).collect()
 }
 
-/// Whether the grammar takes this as a word of a point.
+/// Whether the grammar accepts this as a word of a point.
 pub(super) fn is_word(word: &str) -> bool {
     let is_letter = |c: char| LETTERS.iter().any(|&(first, last)| (first..=last).contains(&c)) && !c.is_numeric();
     let inner = |c: char| is_letter(c) || matches!(c, '-' | '\'');
@@ -51,7 +54,7 @@ pub(super) fn is_word(word: &str) -> bool {
         && word.chars().count() <= WORD_LETTERS
 }
 
-/// A word in parts: with spaces, or without.
+/// Splits a word where the script changes between spaced and unspaced.
 fn scripts(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut within) = (0, None);
@@ -67,7 +70,8 @@ fn scripts(word: &str) -> Vec<&str> {
     parts
 }
 
-/// The beginning of a stretch without spaces, at most [`UNSPACED_LETTERS`] long, its last letter with all its marks.
+/// Returns the beginning of a run without spaces, at most [`UNSPACED_LETTERS`] long, with all
+/// combining marks of its last letter.
 fn beginning(stretch: &str) -> &str {
     let mut ends = stretch.char_indices().filter(|&(_, c)| !text::is_mark(c)).map(|(at, _)| at);
     let most = stretch.char_indices().nth(UNSPACED_LETTERS).map_or(stretch.len(), |(at, _)| at);

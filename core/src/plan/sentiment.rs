@@ -1,9 +1,9 @@
-//! Whether the words of an English text tell of liking or disliking.
+//! Sentiment of English texts by word lists.
 
 use crate::text;
 
-/// Words for liking minus words for disliking, each turned round by a negation just before it; `None` if too few words are
-/// English for the list to tell.
+/// Returns the number of positive words minus the number of negative words. A negation in the three
+/// words before a word inverts it. Returns `None` if too few words are English for the lists.
 pub fn sentiment(text: &str) -> Option<i32> {
     let words: Vec<String> = text::words(text).collect();
     let listed = |word: &str| GOOD.contains(&word) || BAD.contains(&word);
@@ -21,7 +21,8 @@ pub fn sentiment(text: &str) -> Option<i32> {
     Some(values.sum())
 }
 
-/// One in so many words of a text must be a stop word or listed for it to be English: of English reviews more than half are.
+/// A text counts as English if at least one in this many words is a stop word or in the lists. In
+/// English reviews it is more than half.
 const LEAST_KNOWN: usize = 5;
 
 const GOOD: &[&str] = &[

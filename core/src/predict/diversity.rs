@@ -1,12 +1,14 @@
-//! Predictions that are not all alike: maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
+//! Diversified predictions by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
 use crate::graph::Tables;
 
-/// Candidates looked at per prediction wanted.
+/// Candidates considered per requested prediction.
 pub(super) const POOL: usize = 10;
 
-/// Chooses `k` of `pool` (best first) one by one, each the best by (1 - diversity) relevance - diversity x its greatest
-/// likeness to those chosen. Relevance is the score scaled to 0..1 over the pool.
+/// Selects `k` items of `pool` (best first) one by one.
+///
+/// Each maximises (1 - diversity) relevance - diversity x its greatest similarity to the selected
+/// items. Relevance is the score scaled to 0..1 over the pool.
 pub(super) fn choose(tables: &Tables<'_>, pool: &[(u32, f32)], k: usize, diversity: f32) -> Vec<(u32, f32)> {
     let (Some(top), Some(bottom)) = (pool.first(), pool.last()) else { return Vec::new() };
     let range = (top.1 - bottom.1).max(f32::MIN_POSITIVE);
@@ -15,7 +17,7 @@ pub(super) fn choose(tables: &Tables<'_>, pool: &[(u32, f32)], k: usize, diversi
     let mut chosen: Vec<(u32, f32)> = Vec::new();
     while chosen.len() < k && !rest.is_empty() {
         let value = |c: &(u32, f32, f32)| (1.0 - diversity) * (c.1 - bottom.1) / range - diversity * c.2;
-        // The first of equals: the pool is in order.
+        // Ties go to the first, because the pool is sorted.
         let at = (1..rest.len()).fold(0, |best, n| if value(&rest[n]) > value(&rest[best]) { n } else { best });
         let (item, score, _) = rest.remove(at);
         chosen.push((item, score));

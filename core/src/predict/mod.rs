@@ -1,7 +1,7 @@
-//! Link prediction: ranks the items that a person is likely to meet next, and explains each score.
+//! Link prediction: ranks a user's likely next items, and explains each score.
 //!
-//! [`Predictor`] folds one person into the pack's graph without any table of users. Every score is
-//! a sum over (history item, kind of evidence), so explanations ([`EvidencePath`]) are exact.
+//! [`Predictor`] folds one user into the pack's graph without a table of users. Every score is a
+//! sum over (history item, kind of evidence), so explanations ([`EvidencePath`]) are exact.
 
 mod diversity;
 
@@ -13,22 +13,24 @@ use crate::{
     pack::{ItemId, Pack},
 };
 
-/// Who asks, and for what.
+/// The input of a prediction: a user's history and the options of ranking.
 #[derive(Debug, Clone)]
 pub struct Query<'a> {
-    /// What the person met, with a weight each: 1 is usual, less for what is uncertain, negative for what speaks against
-    /// its like. Repeated items add up.
+    /// The user's items with their weights: usually 1, less for uncertain evidence, negative for a
+    /// dislike. Repeated items add up.
     pub history: Vec<(ItemId, f32)>,
-    /// An item that the person is about to write on: its neighbourhood counts too, itself is excluded.
+    /// The item that the user is about to write about. Its neighbours gain score; the item itself
+    /// is excluded.
     pub target: Option<ItemId>,
-    /// Words about the target (its name, others' texts on it), for its content edges.
+    /// Text about the target (its name, other users' texts about it), for its content edges.
     pub target_text: Option<&'a str>,
-    /// Items that must not be predicted.
+    /// Items to exclude from the predictions.
     pub exclude: Vec<ItemId>,
-    /// Factor on the weight of popularity: 1 as learned, 0 for the person's own taste alone, negative for rare finds.
+    /// Factor on the weight of popularity: 1 is the learned weight, 0 ignores popularity, negative
+    /// favours rare items.
     pub popularity: f32,
-    /// How much likeness among the predictions is avoided, 0 (not) to 1 (maximal marginal relevance, Carbonell and
-    /// Goldstein, SIGIR 1998, with lambda = 1 - diversity).
+    /// Strength of diversification, from 0 (none) to 1. Maximal marginal relevance (Carbonell and
+    /// Goldstein, SIGIR 1998) with lambda = 1 - diversity.
     pub diversity: f32,
 }
 
@@ -45,47 +47,49 @@ impl Default for Query<'_> {
     }
 }
 
-/// A kind of evidence, with what a person would want to know of it.
+/// A kind of evidence, with details for an explanation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
-    /// This many people met both items.
+    /// Number of users of both items.
     People(usize),
-    /// People with similar taste met it, linked through other items.
+    /// Latent factors: users with similar taste met it, linked through other items.
     Taste,
-    /// Alike in these words, the strongest first.
+    /// Common words of both items, the strongest first.
     Content(Vec<String>),
-    /// Both of this category.
+    /// The common category of both items.
     Category(String),
-    /// This many people met the item.
+    /// Number of users of the item.
     Popularity(usize),
-    /// This many people met the item and others too.
+    /// Number of users of the item with at least one other item.
     Returning(usize),
 }
 
-/// One reason for a prediction.
+/// One piece of evidence for a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidencePath {
-    /// The history (or target) item it starts from; none for popularity.
+    /// The history (or target) item; `None` for popularity.
     pub from: Option<ItemId>,
-    /// What links them.
+    /// The link between that item and the prediction.
     pub via: Via,
-    /// Its part of the score; negative if it speaks against. The amounts of a prediction add up to its score.
+    /// Contribution to the score, negative for counter-evidence. The amounts of a prediction add up
+    /// to its score.
     pub amount: f32,
-    /// The same as a part of 1.
+    /// The amount as a fraction of the score.
     pub share: f32,
 }
 
-/// An item that the person would likely meet next.
+/// A likely next item of the user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Prediction {
     /// The item.
     pub item: ItemId,
-    /// Higher is likelier; comparable within one query only.
+    /// The score: higher is likelier. Comparable within one query only.
     pub score: f32,
 }
 
-/// Ranks a pack's items for one person at a time. Costs nothing to make.
+/// A ranker of a pack's items for one user at a time. It only borrows the pack, so construction is
+/// free.
 pub struct Predictor<'a> {
     pack: &'a Pack,
     tables: Tables<'a>,
@@ -103,17 +107,17 @@ enum Kind {
 }
 
 impl<'a> Predictor<'a> {
-    /// A predictor over `pack` with the weights learned for it.
+    /// Creates a predictor over `pack` with the pack's learned weights.
     pub fn new(pack: &'a Pack) -> Self {
         Self::with_mixture(pack, pack.meta().mixture)
     }
 
-    /// A predictor with these weights.
+    /// Creates a predictor with these weights.
     pub fn with_mixture(pack: &'a Pack, mixture: Mixture) -> Self {
         Self { pack, tables: pack.tables(), mixture }
     }
 
-    /// The score of every item, excluded ones too. Shape: (items).
+    /// Returns the score of every item, excluded ones too. Shape: (items).
     pub fn scores(&self, query: &Query<'_>) -> Array1<f32> {
         self.score_all(query).into()
     }
@@ -126,7 +130,8 @@ impl<'a> Predictor<'a> {
             let mut words = Array1::<f32>::zeros(content.cols());
             row.iter().for_each(|&(term, weight)| words[term as usize] = weight);
             scores.iter_mut().zip(&content * &words).for_each(|(score, cosine)| *score += strength * cosine);
-            // The target's own edges must not speak: they may rest on the very text that is to be written.
+            // Removes the target's own content edges: the text to be generated may be among their
+            // sources.
             for (item, cosine) in query.target.into_iter().flat_map(|t| self.tables.content.row(t)) {
                 if let Some(score) = scores.get_mut(item as usize) {
                     *score -= strength * cosine;
@@ -136,8 +141,10 @@ impl<'a> Predictor<'a> {
         scores
     }
 
-    /// The `k` likeliest items that the person has not met, best first; fewer if there are fewer. Ties go to the
-    /// lower item number, so the result does not depend on the machine.
+    /// Returns the `k` likeliest items that the user has not met, best first; fewer if there are
+    /// fewer.
+    ///
+    /// Ties go to the lower item number, so the result does not depend on the machine.
     pub fn predict(&self, query: &Query<'_>, k: usize) -> Vec<Prediction> {
         let mut scores = self.score_all(query);
         let met = query.history.iter().map(|h| h.0).chain(query.exclude.iter().copied()).chain(query.target);
@@ -156,8 +163,10 @@ impl<'a> Predictor<'a> {
         chosen.into_iter().map(|(item, score)| Prediction { item, score }).collect()
     }
 
-    /// Why `item` has its score: all parts, the largest first. The amounts add up to the score (up to rounding), the
-    /// shares to 1; an item with score 0 has no shares.
+    /// Returns the evidence for the score of `item`, the largest amount first.
+    ///
+    /// The amounts add up to the score (up to rounding), the shares to 1. An item with score 0 has
+    /// shares of 0.
     pub fn explain(&self, query: &Query<'_>, item: ItemId) -> Vec<EvidencePath> {
         if item as usize >= self.tables.items() {
             return Vec::new();
@@ -192,7 +201,7 @@ impl<'a> Predictor<'a> {
             parts.push((Some(seed), Kind::People, weight * mixture.people * self.tables.people.get(seed, item)));
             parts.push((Some(seed), Kind::Taste, weight * mixture.taste * self.tables.factors.get(seed, item)));
             parts.push((Some(seed), Kind::Category, weight * mixture.category * self.tables.same_category(seed, item)));
-            // Where words are given for the target, they speak in its place.
+            // Given words for the target replace its content edges.
             if words.is_none() || query.target != Some(seed) {
                 parts.push((Some(seed), Kind::Content, weight * mixture.content * self.tables.content.get(seed, item)));
             }
@@ -220,8 +229,10 @@ impl<'a> Predictor<'a> {
         Mixture { popularity, returning: self.mixture.returning * query.popularity, ..self.mixture }
     }
 
-    /// History and target, those that the pack knows; sorted, so that the order of interactions changes no bit of a score,
-    /// repeated items added up.
+    /// Returns the weights of the history and the target, without unknown items.
+    ///
+    /// Repeated items are added up. Sorting makes the scores independent of the order of
+    /// interactions, bit for bit.
     fn seeds(&self, query: &Query<'_>) -> Vec<(ItemId, f32)> {
         let mut seeds: Vec<(ItemId, f32)> = query.history.clone();
         seeds.extend(query.target.map(|t| (t, 1.0)));
@@ -235,7 +246,7 @@ impl<'a> Predictor<'a> {
         seeds
     }
 
-    /// The content row of the words given for the target, and what a cosine with it counts.
+    /// Returns the content row of the target's text, and the weight of a cosine with it.
     fn target_content(
         &self,
         query: &Query<'_>,
@@ -247,7 +258,7 @@ impl<'a> Predictor<'a> {
         Some((row, weight * mixture.content / divisor(seeds, mixture.averaging)))
     }
 
-    /// Terms that a content row shares with an item, with their parts of the cosine.
+    /// Returns the terms that a content row shares with an item, with their parts of the cosine.
     fn shared(&self, row: &[(u32, f32)], item: ItemId) -> Vec<(u32, f32)> {
         let content = self.pack.content();
         let Some(other) = content.outer_view(item as usize) else { return Vec::new() };

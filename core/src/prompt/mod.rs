@@ -1,9 +1,9 @@
-//! Every prompt template, in one place.
+//! All prompt templates.
 //!
-//! A prompt is a list of blocks, one text each, in the format that the model is to continue, so that a base model
-//! (which only continues text) learns it from the blocks themselves. The order is fixed: the person's
-//! history first, a prefix that stays the same from call to call and whose KV state can be kept, then other people's
-//! texts on the item, then the block to complete.
+//! A prompt is a list of blocks with one text each, in the format that the model continues. A base
+//! model, which only continues text, learns the format from the blocks. The order is fixed. The
+//! user's history comes first: a prefix that stays the same between calls, so that its KV state can
+//! be kept. Other users' texts on the item follow, then the block to complete.
 
 use crate::{
     history::{Interaction, Record},
@@ -13,7 +13,7 @@ use crate::{
     text,
 };
 
-/// What is to be written.
+/// The kind of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Task {
     /// A text, given its title.
@@ -27,7 +27,7 @@ pub enum Task {
     Synthetic,
 }
 
-/// A text that stands in a prompt as an example.
+/// An example text in a prompt.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Example {
     /// The item's name, if known.
@@ -38,7 +38,7 @@ pub struct Example {
     pub text: String,
     /// Stars, if given.
     pub stars: Option<u8>,
-    /// Whether nobody wrote it.
+    /// Whether the text is synthetic.
     pub synthetic: bool,
 }
 
@@ -56,7 +56,7 @@ impl From<&Record> for Example {
 }
 
 impl Example {
-    /// A public text about an item of this name.
+    /// Creates an example from a public text about an item of this name.
     pub fn public(text: &PublicText<'_>, item_title: Option<&str>) -> Self {
         Self {
             item_title: item_title.map(str::to_owned),
@@ -72,53 +72,55 @@ impl Example {
     }
 }
 
-/// What the person asks for.
+/// The request of the user.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ask {
     /// The item's name, if known.
     pub item_title: Option<String>,
-    /// The title, for the tasks that have one given.
+    /// The title, for tasks that take one.
     pub title: Option<String>,
-    /// The text, for the tasks that have one given.
+    /// The text, for tasks that take one.
     pub text: Option<String>,
-    /// How much to write of a text behind a plan, if not as much as the person does usually.
+    /// Requested length of a planned text. The default is the user's usual length.
     pub length: Option<Length>,
 }
 
-/// Everything a prompt is made of, and what the choice of one of several texts looks at.
+/// All inputs of a prompt and of reranking.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PromptInputs {
-    /// What is to be written.
+    /// The kind of output.
     pub task: Task,
     /// Whether a reasoning path comes first.
     pub reasoning: bool,
-    /// The person's own texts, the most telling last.
+    /// The user's history, the most relevant text last.
     pub history: Vec<Example>,
-    /// Other people's texts, the best first.
+    /// Other users' texts, the best first.
     pub neighbours: Vec<Example>,
     /// The request.
     pub ask: Ask,
-    /// Other people's texts about anything, which stand in no prompt: what the person's style is told from.
+    /// Other users' texts about any item, never part of a prompt. Reranking compares the user's
+    /// style with theirs.
     pub impostors: Vec<String>,
-    /// Other people's titles and texts on the item, whether the prompt shows them or not: nothing that is written may repeat them.
+    /// Other users' titles and texts on the item, in the prompt or not. No output may repeat them.
     pub reserved: Vec<String>,
-    /// Lower-cased proper names in other people's texts.
+    /// Lower-case proper names in other users' texts.
     pub names: Vec<String>,
 }
 
-/// Longest excerpt of an example's text and title, in words.
+/// Maximum excerpt of an example's text, title and item name, in words.
 #[doc(hidden)]
 pub const TEXT_WORDS: usize = 60;
 const TITLE_WORDS: usize = 14;
 const ITEM_WORDS: usize = 14;
-/// Longest text that a title or rating is asked for, in words.
+/// Maximum length of the given text and title in a request, in words.
 const ASKED_WORDS: usize = 160;
 
 const HISTORY: &str = "Earlier reviews by this author:\n\n";
 const OTHERS: &str = "Reviews of this item by other people:\n\n";
 const NEXT: &str = "The next review by this author:\n\n";
 const FORM: &str = "Reviews of other items, each with its plan:\n\n";
-/// Show the form of a path where nothing else does: title, text, stars. Two stances, so that neither is copied.
+/// Examples of a path's format for prompts without other examples: title, text, stars. Two opposite
+/// ratings, so that the model copies neither.
 const FORMS: [(&str, &str, u8); 2] = [
     ("Stopped after a week", "The motor stopped after a week and nobody answers the phone. I want my money back.", 1),
     (
@@ -129,13 +131,13 @@ const FORMS: [(&str, &str, u8); 2] = [
 ];
 
 impl PromptInputs {
-    /// The prompt within `budget` tokens. Examples that do not fit are left out: the nearest neighbour and the
-    /// latest history are kept longest. The request itself is always whole.
+    /// Returns the prompt within `budget` tokens. Examples that do not fit are dropped: the best
+    /// retrieved text and the latest history stay longest. The request itself is always complete.
     pub fn compose(&self, model: &Model, budget: usize) -> Prompt {
         self.compose_with(budget, |s| model.tokens(s).len())
     }
 
-    /// [`PromptInputs::compose`] with any measure of length, for tests.
+    /// Returns the prompt as [`PromptInputs::compose`] does, with any measure of length, for tests.
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
         let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
@@ -143,7 +145,8 @@ impl PromptInputs {
             if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
         let fixed = count(&form) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
         let mut left = budget.saturating_sub(fixed);
-        // Alternately one neighbour (best first) and one own text (latest first).
+        // Alternates between a retrieved text (best first) and a text of the history (latest
+        // first).
         let (mut take_n, mut take_h) = (0, 0);
         let (mut full_n, mut full_h) = (false, false);
         while !(full_n && full_h) {
@@ -168,7 +171,7 @@ impl PromptInputs {
         }
         if take_n > 0 {
             body.push_str(OTHERS);
-            // The best neighbour stands nearest to the request.
+            // The best retrieved text is nearest to the request.
             neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
         }
         body.push_str(&form);
@@ -179,8 +182,8 @@ impl PromptInputs {
         Prompt { body, lead: self.lead(0).to_owned() }
     }
 
-    /// How many bytes of a composed body are the person's history and the heading behind it: the part that stays from one
-    /// request to the next.
+    /// Returns the number of bytes of a composed body that stay the same between requests: the
+    /// user's history and the heading after it.
     pub(crate) fn stable_bytes(body: &str) -> usize {
         if !body.starts_with(HISTORY) {
             return 0;
@@ -189,12 +192,12 @@ impl PromptInputs {
         [OTHERS, NEXT].into_iter().filter_map(end).min().unwrap_or(0)
     }
 
-    /// Nothing yet, to be planned first.
+    /// Returns empty inputs for `task` with a plan.
     fn planned(task: Task) -> Self {
         Self { task, reasoning: true, ..Self::default() }
     }
 
-    /// Examples of the form alone, for a reasoned text without any other.
+    /// Returns examples of the format alone, for planned texts without other examples.
     fn form(&self) -> String {
         FORMS.iter().fold(FORM.to_owned(), |form, (title, text, stars)| {
             let (title, text, stars) = (Some((*title).into()), (*text).into(), Some(*stars));
@@ -202,7 +205,7 @@ impl PromptInputs {
         })
     }
 
-    /// The label of the first or second thing to write.
+    /// Returns the label of the `n`-th output.
     pub fn lead(&self, n: usize) -> &'static str {
         let last = match self.task {
             Task::Text => "Review:",
@@ -213,17 +216,17 @@ impl PromptInputs {
         if self.reasoning && n == 0 { "Plan:" } else { last }
     }
 
-    /// The texts that the person really wrote.
+    /// Returns the user's own texts, without synthetic ones.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Example> {
         self.history.iter().filter(|e| !e.synthetic)
     }
 
-    /// How many things are written: the plan counts.
+    /// Returns the number of outputs, the plan included.
     pub(crate) fn phases(&self) -> usize {
         usize::from(self.reasoning) + if self.task == Task::Synthetic { 2 } else { 1 }
     }
 
-    /// The lines that are given with the request.
+    /// Returns the given lines of the request.
     fn asked(&self) -> String {
         let mut out = String::new();
         item_line(&mut out, self.ask.item_title.as_deref());
@@ -241,7 +244,7 @@ impl PromptInputs {
         out
     }
 
-    /// An example in the order in which the request is made and answered.
+    /// Returns an example as a block, with its fields in the order of the request and its answer.
     fn block(&self, e: &Example) -> String {
         let mut out = String::new();
         item_line(&mut out, e.item_title.as_deref());
@@ -269,8 +272,8 @@ fn item_line(out: &mut String, title: Option<&str>) {
     line(out, "Item", title, ITEM_WORDS);
 }
 
-/// `label: value` on one line, nothing for an empty value. Values are data: none can start a line of its own, or look like
-/// a label or a marker of a template.
+/// Appends `label: value` as one line, or nothing for an empty value. Values are data: no value can
+/// start a line, or look like a label or a template marker.
 fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
     let value = text::quoted(value.unwrap_or_default(), words);
     if !value.is_empty() {
@@ -278,7 +281,7 @@ fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
     }
 }
 
-/// What prompts say by themselves, and all beginnings of plans.
+/// Returns the fixed texts of all prompts, and the beginnings of all plans.
 #[doc(hidden)]
 pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
@@ -289,7 +292,7 @@ pub fn scaffolding() -> impl Iterator<Item = String> {
     forms.into_iter().chain(fixed).chain(plans).chain(ratings)
 }
 
-/// A text as prompts show it, with its plan and rating, and whole, however long.
+/// Returns a text as a prompt shows it, with its plan and rating, followed by the complete text.
 #[doc(hidden)]
 pub fn shown(e: &Example) -> String {
     let mut out = PromptInputs::planned(Task::Rating).block(e);

@@ -1,4 +1,4 @@
-//! Changing the key of a store, and forgetting records: both write everything that stays anew.
+//! Changing a store's key, and forgetting records: both encrypt the remaining records again.
 
 use std::collections::HashSet;
 
@@ -6,9 +6,11 @@ use super::{Step, Store, StoreError, generation, onward, records::Numbered};
 use crate::crypto::Key;
 
 impl Store {
-    /// Changes the host's key to `new`: everything is encrypted anew under a fresh key of the store's own, and the old key
-    /// file and data are destroyed. The moment of change is one rename. If the process ends before this returns, the
-    /// store opens with the old key or with the new one, whole.
+    /// Changes the host's key to `new`.
+    ///
+    /// All records are encrypted again under a fresh key of the store's own, and the old key file
+    /// and data are destroyed. The change is one atomic rename. If the process ends before this
+    /// returns, the store opens with either the old key or the new one, complete.
     ///
     /// # Errors
     /// [`StoreError::Io`]; the store then still has the old key. [`StoreError::ReadOnly`].
@@ -23,7 +25,8 @@ impl Store {
         generation::replace(&self.dir, &mut now, new, &records, next_id, step)
     }
 
-    /// Removes the record with this id for good; `false` if there is none. See [`Store::forget_all`].
+    /// Removes the record with this id permanently; returns `false` if there is none. See
+    /// [`Store::forget_all`].
     ///
     /// # Errors
     /// As [`Store::forget_all`].
@@ -35,10 +38,12 @@ impl Store {
         }
     }
 
-    /// Removes the records with these ids for good: all of them, or none. The rest is encrypted anew under a fresh key, the old
-    /// key and data are destroyed, and so are the sessions and what an augmentation had begun. Synthetic records were written
-    /// from real ones, so they go with a real record. If the process ends before this returns, the store is as it was or
-    /// without the records.
+    /// Removes the records with these ids permanently: all of them, or none.
+    ///
+    /// The remaining records are encrypted again under a fresh key. The old key and data are
+    /// destroyed, with the sessions and the checkpoint of an augmentation. Synthetic records derive
+    /// from real ones, so all of them go with any real record. If the process ends before this
+    /// returns, the store is either unchanged or without the records.
     ///
     /// # Errors
     /// [`StoreError::NoRecord`], [`StoreError::ReadOnly`], [`StoreError::Io`].
@@ -56,7 +61,7 @@ impl Store {
     }
 }
 
-/// The records that stay when those with these ids are forgotten.
+/// Returns the remaining records after the records with these ids are forgotten.
 pub(super) fn without(records: Numbered, ids: &[u64]) -> Result<Numbered, StoreError> {
     let here: HashSet<u64> = records.iter().map(|r| r.0).collect();
     if let Some(&id) = ids.iter().find(|id| !here.contains(id)) {

@@ -1,5 +1,7 @@
-//! Power cuts, simulated: redb on a disk that stops at any write and then keeps some of what was not synced, torn and in
-//! any order. After each cut exactly the committed records must be there.
+//! Simulated power cuts: redb on a disk that stops at any write.
+//!
+//! The disk then keeps any part of the unsynced writes, torn and in any order. After each cut
+//! exactly the committed records must be there.
 
 use std::{
     fmt, io,
@@ -12,7 +14,7 @@ use redb::{Builder, Database, StorageBackend};
 use super::{change::without, keyfile::KeyFile, records::Records, *};
 use crate::history::{Interaction, Origin};
 
-/// The same sequence from the same seed.
+/// A random generator: seed and counter. Equal seeds give equal sequences.
 struct Random(u64, u64);
 
 impl Random {
@@ -45,20 +47,20 @@ impl Change {
 
 #[derive(Default)]
 struct Disk {
-    /// What a loss of power cannot take.
+    /// Bytes that survive a power cut.
     durable: Vec<u8>,
-    /// What reads see.
+    /// Bytes visible to reads.
     seen: Vec<u8>,
-    /// What came since the last sync.
+    /// Changes since the last sync.
     pending: Vec<Change>,
     changes: u64,
-    /// The change at which the power goes.
+    /// Number of the change at which the power fails.
     cut: Option<u64>,
-    /// Says that it synced and did not.
+    /// Reports a sync without syncing.
     lies: bool,
 }
 
-/// A handle on a disk, for redb to own.
+/// A handle on a disk, owned by redb.
 #[derive(Clone)]
 struct Handle(Arc<Mutex<Disk>>);
 
@@ -73,7 +75,7 @@ impl Handle {
         Self(Arc::new(Mutex::new(Disk { seen: image.clone(), durable: image, cut, ..Disk::default() })))
     }
 
-    /// An empty file on the same machine: one power cut for both.
+    /// An empty file on the same machine: one power cut stops both.
     fn beside(&self) -> Self {
         let disk = self.disk();
         let (changes, cut) = (disk.changes, disk.cut);
@@ -89,7 +91,7 @@ impl Handle {
         Builder::new().create_with_backend(self.clone())
     }
 
-    /// The disk, as long as it has power.
+    /// Returns the disk, or an error after the power cut.
     fn alive(&self) -> io::Result<MutexGuard<'_, Disk>> {
         let disk = self.disk();
         if disk.cut.is_some_and(|cut| disk.changes >= cut) { Err(io::Error::other("no power")) } else { Ok(disk) }
@@ -98,20 +100,21 @@ impl Handle {
     fn change(&self, change: Change) -> io::Result<()> {
         let mut disk = self.disk();
         disk.changes += 1;
-        // The one in progress may still reach the disk, or a part of it.
+        // The change in progress may still reach the disk, completely or partly.
         change.apply(&mut disk.seen, usize::MAX);
         disk.pending.push(change);
         drop(disk);
         self.alive().map(drop)
     }
 
-    /// What is on the disk when the power comes back: of what was not synced, any part, torn, in any order.
+    /// Returns the disk's bytes after a power cut: any part of the unsynced changes, torn, in any
+    /// order.
     fn after_power_loss(&self, random: &mut Random) -> Vec<u8> {
         let disk = self.disk();
         let mut image = disk.durable.clone();
         let mut order: Vec<usize> = (0..disk.pending.len()).collect();
         match random.below(4) {
-            // Nothing, everything, the beginning, or a shuffled choice.
+            // No change, all changes, the first ones, or a shuffled selection.
             0 => order.clear(),
             1 => {}
             2 => order.truncate(random.below(order.len() as u64 + 1) as usize),
@@ -169,13 +172,13 @@ impl StorageBackend for Handle {
 enum Op {
     Append(Vec<Record>),
     Replace(Vec<Record>),
-    /// One of the records, if there are any: the rest is written to a file of its own.
+    /// Forgets one record, if there are any; the others are written to a new file.
     Forget(usize),
     Reopen,
 }
 
 fn record(random: &mut Random, synthetic: bool) -> Record {
-    // Some of several pages, most of a few lines.
+    // One record in eight has up to several pages, the others a few lines.
     let length = if random.below(8) == 0 { random.below(12_000) } else { random.below(600) };
     let text: String = (0..=length).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
     let origin = match synthetic {
@@ -201,7 +204,7 @@ fn operations(random: &mut Random) -> Vec<Op> {
     ops
 }
 
-/// What the reference says after an operation.
+/// Applies an operation to the reference model.
 fn apply(model: &mut Vec<Record>, op: &Op) {
     match op {
         Op::Append(records) => model.extend(records.iter().cloned()),
@@ -219,7 +222,7 @@ fn apply(model: &mut Vec<Record>, op: &Op) {
     }
 }
 
-/// Forgets a record as a store does; the new file counts once it is written whole.
+/// Forgets a record as a store does. The new file replaces the old one when it is complete.
 fn forget(store: &Records, n: usize, disk: &mut Handle, file: &mut KeyFile) -> Result<Option<Records>, StoreError> {
     let (records, next_id) = store.read_with_next()?;
     let Some((id, _)) = records.get(n % records.len().max(1)) else { return Ok(None) };
@@ -231,7 +234,7 @@ fn forget(store: &Records, n: usize, disk: &mut Handle, file: &mut KeyFile) -> R
     Ok(Some(made))
 }
 
-/// Runs the operations until one fails; the number that succeeded.
+/// Runs the operations until one fails, and returns the number of successes.
 fn run(mut store: Records, disk: &mut Handle, file: &mut KeyFile, ops: &[Op]) -> usize {
     let dir = Path::new("simulated");
     for (n, op) in ops.iter().enumerate() {
@@ -261,7 +264,7 @@ fn run(mut store: Records, disk: &mut Handle, file: &mut KeyFile, ops: &[Op]) ->
     ops.len()
 }
 
-/// How many power cuts a test run simulates: LOCKET_CRASHES, or enough to notice.
+/// Number of simulated power cuts per test run: LOCKET_CRASHES, or 12,000.
 fn wanted() -> u64 {
     std::env::var("LOCKET_CRASHES").ok().and_then(|n| n.parse().ok()).unwrap_or(12_000)
 }
@@ -275,7 +278,7 @@ fn after_any_power_cut_exactly_the_committed_records_are_there() {
     for seed in 0.. {
         let mut random = Random(seed, 0);
         let ops = operations(&mut random);
-        // A store that was made and synced is where every sequence begins.
+        // Every sequence starts from a new store after a sync.
         let disk = Handle::new(Vec::new(), None);
         drop(Records::create(disk.database().unwrap(), cipher(&file), dir).unwrap());
         let start = disk.disk().durable.clone();
@@ -298,13 +301,14 @@ fn after_any_power_cut_exactly_the_committed_records_are_there() {
             let found = Records::open(again.database().unwrap(), cipher(&file), dir).unwrap();
             let records: Vec<Record> = found.read().unwrap().into_iter().map(|(_, r)| r).collect();
             if records != model {
-                // The operation that was cut off may have become durable just before: then whole.
+                // The interrupted operation may have become durable just before the cut, but only
+                // as a whole.
                 let op = ops.get(finished).unwrap_or_else(|| panic!("seed {seed}, cut {cut}: records were lost"));
                 apply(&mut model, op);
                 assert!(records == model, "seed {seed}, cut {cut} in operation {finished}: {op:?}");
                 unfinished_kept += 1;
             }
-            // And the store goes on.
+            // The store accepts further records.
             let more = record(&mut random, false);
             found.append(std::slice::from_ref(&more)).unwrap();
             assert_eq!(found.read().unwrap().last().map(|r| r.1.clone()), Some(more));
@@ -319,7 +323,7 @@ fn after_any_power_cut_exactly_the_committed_records_are_there() {
     );
 }
 
-/// A disk that fails a write and then works again: the operation fails, the store is as before.
+/// A disk that fails one write and then recovers: the operation fails, the store is unchanged.
 #[test]
 fn a_failed_write_leaves_what_was() {
     let dir = Path::new("simulated");
@@ -338,7 +342,7 @@ fn a_failed_write_leaves_what_was() {
     assert_eq!(store.read().unwrap().into_iter().map(|r| r.1).collect::<Vec<_>>(), [first]);
 }
 
-/// The simulation does lose what was not synced: on a disk that lies about it, committed records are gone.
+/// Checks the simulation itself: a disk that does not sync loses committed records.
 #[test]
 fn a_lying_disk_is_noticed() {
     let dir = Path::new("simulated");

@@ -1,4 +1,4 @@
-//! Deleting a store for good.
+//! Permanent deletion of a store.
 
 use std::{
     fs::{self, File},
@@ -10,8 +10,10 @@ use std::{
 use super::{Step, Store, StoreError, files, keyfile, migrate, onward};
 
 impl Store {
-    /// Destroys the key, which makes everything unreadable at once, then removes the store's own files, and the directory if
-    /// nothing else is in it. An erasure that is interrupted is finished by the next opening.
+    /// Erases the store: destroys the key, then removes the store's files.
+    ///
+    /// Without the key all data is unreadable at once. The directory goes too if it holds no other
+    /// files. The next opening finishes an interrupted erasure.
     ///
     /// # Errors
     /// [`StoreError::Io`] if a file cannot be removed; [`StoreError::ReadOnly`].
@@ -26,7 +28,8 @@ impl Store {
         erase(&dir, lock, step)
     }
 
-    /// As [`Store::erase`], without the key: for a store that is damaged or whose key is lost. Nothing to do if there is none.
+    /// As [`Store::erase`], without the key: for a damaged store or a lost key. Does nothing if
+    /// there is no store.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`StoreError::Io`], [`StoreError::ReadOnly`].
@@ -54,12 +57,12 @@ fn erase(dir: &Path, lock: Option<File>, step: Step<'_>) -> Result<(), StoreErro
     };
     work().map_err(|source| StoreError::Io { action: "erase", path: dir.to_path_buf(), source })?;
     drop(lock);
-    // A directory with other files in it is the app's own and stays.
+    // A directory with other files belongs to the app and stays.
     let _ = fs::remove_dir(dir);
     Ok(())
 }
 
-/// Removes what nobody can read any more, the overwritten key file last.
+/// Removes the files that are unreadable without the key, and the overwritten key file last.
 pub(super) fn remove_rest(dir: &Path) -> io::Result<()> {
     files::remove_sessions(dir)?;
     files::remove_data(dir, |_| true)?;

@@ -1,4 +1,4 @@
-//! Everything a store holds, for its owner, and the way back.
+//! Export of a store's records for the user, and import.
 
 use std::collections::HashSet;
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError};
 use crate::{codec, history::Record};
 
-/// Everything a store holds, as JSON for its owner.
+/// The content of a store, as JSON for the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Export {
     /// Always `"locket-export"`.
     pub format: String,
-    /// The version of this shape, 1.
+    /// Version of the format, 1.
     pub version: u32,
     /// All records, oldest first.
     pub records: Vec<Record>,
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Imported {
-    /// Number of records that are new in the store.
+    /// Number of added records.
     pub added: usize,
-    /// Number of records that were there already, and were not added again.
+    /// Number of records that the store already held. They were not added again.
     pub known: usize,
 }
 
 impl Store {
-    /// Everything, for its owner.
+    /// Returns all records, for the user.
     ///
     /// # Errors
     /// As [`Store::records`].
@@ -36,17 +36,19 @@ impl Store {
         Ok(Export { format: "locket-export".into(), version: 1, records: self.records()? })
     }
 
-    /// Appends the records of an export that are not here yet (same interaction and origin); all or nothing. A record that is
-    /// new here is added as often as the export holds it, so that an export fills an empty store with what it was made of.
+    /// Appends the records of an export that the store does not hold yet: all of them, or none.
+    ///
+    /// Two records are equal if interaction and origin are. A missing record is added as often as
+    /// the export contains it, so that an export restores its store into an empty one.
     ///
     /// # Errors
-    /// [`StoreError::Export`] if it is another format or version; as [`Store::append`].
+    /// [`StoreError::Export`] for another format or version; as [`Store::append`].
     pub fn import(&self, export: &Export) -> Result<Imported, StoreError> {
         if export.format != "locket-export" || export.version != 1 {
             return Err(StoreError::Export(format!("{} {}", export.format, export.version)));
         }
         let records = self.usable(&export.records)?;
-        // Nothing is recorded between looking and adding.
+        // The write lock prevents other records between the comparison and the append.
         let now = self.now_mut();
         let here = Self::entries_of(&now)?;
         let here: HashSet<Vec<u8>> = here.iter().map(|entry| identity(&entry.record)).collect::<Result<_, _>>()?;
@@ -64,7 +66,7 @@ impl Store {
     }
 }
 
-/// Equal bytes for equal records.
+/// Returns equal bytes for equal records.
 fn identity(record: &Record) -> Result<Vec<u8>, StoreError> {
     codec::encode(record).map_err(|source| StoreError::Record { id: 0, source })
 }

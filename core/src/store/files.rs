@@ -1,7 +1,7 @@
-//! The names in a store's directory, and its lock.
+//! The file names in a store's directory, and its lock.
 //!
-//! Only names that are exactly the store's own are ever removed: a copy beside it, under whatever name a person or a
-//! synchronising service gave it, stays.
+//! Only files with exactly the store's own names are ever removed. A copy in the directory, renamed
+//! by a user or by a synchronisation service, stays.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -16,36 +16,37 @@ use super::StoreError;
 pub(super) const LOCK: &str = "locket.lock";
 pub(super) const SESSIONS: &str = "sessions";
 const DATA: (&str, &str) = ("locket-", ".redb");
-/// How the name of a data file ends while no key file names it.
+/// Suffix of a data file until the key file names it.
 const PART: &str = ".part";
-/// How often a waiting call looks whether the lock is free.
+/// Polling interval of callers that wait for the lock.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Name of the data file of a generation.
+/// Returns the name of a generation's data file.
 pub(super) fn data_name(generation: u64) -> String {
     format!("{}{generation}{}", DATA.0, DATA.1)
 }
 
-/// Its name while it is written.
+/// Returns its name while it is written.
 pub(super) fn part_name(generation: u64) -> String {
     data_name(generation) + PART
 }
 
-/// What a name in the directory stands for.
+/// A data file, as parsed from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Own {
     /// The data file of a generation.
     Data(u64),
-    /// One that was not finished, or not yet renamed.
+    /// The data file of a generation, incomplete or not yet renamed.
     Part(u64),
 }
 
 impl Own {
-    /// `None` for any name that [`data_name`] and [`part_name`] do not give.
+    /// Parses a name. Returns `None` for any name that [`data_name`] and [`part_name`] do not
+    /// return.
     pub(super) fn of(name: &str) -> Option<Self> {
         let (whole, part) = name.strip_suffix(PART).map_or((name, false), |whole| (whole, true));
         let generation = whole.strip_prefix(DATA.0)?.strip_suffix(DATA.1)?.parse().ok()?;
-        // Neither "+1" nor "01".
+        // Rejects "+1" and "01".
         (data_name(generation) == whole).then_some(if part { Self::Part(generation) } else { Self::Data(generation) })
     }
 
@@ -57,7 +58,7 @@ impl Own {
     }
 }
 
-/// The data files in `dir`, finished or not, the lowest generation first.
+/// Returns the data files in `dir`, complete or not. Complete ones are in order of generation.
 pub(super) fn data_files(dir: &Path) -> io::Result<Vec<Own>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -67,18 +68,18 @@ pub(super) fn data_files(dir: &Path) -> io::Result<Vec<Own>> {
     Ok(found)
 }
 
-/// The first finished data file in `dir`.
+/// Returns the first complete data file in `dir`.
 pub(super) fn finished_data(dir: &Path) -> io::Result<Option<Own>> {
     Ok(data_files(dir)?.into_iter().find(|own| matches!(own, Own::Data(_))))
 }
 
-/// Removes those data files.
+/// Removes the data files selected by `which`.
 pub(super) fn remove_data(dir: &Path, which: impl Fn(Own) -> bool) -> io::Result<()> {
     data_files(dir)?.into_iter().filter(|&own| which(own)).try_for_each(|own| remove(&dir.join(own.name())))
 }
 
-/// Whether the sessions' directory may hold a file of this name: a sealed session, an unfinished augmentation, or one of them
-/// while it is written.
+/// Returns whether a file of the sessions directory belongs to the store, by its name: a sealed
+/// session, the checkpoint of an augmentation, or a scratch file of either.
 pub(crate) fn is_session(name: &str) -> bool {
     let session = |stem: &str| stem.len() == 32 && stem.bytes().all(|b| b.is_ascii_hexdigit());
     let scratch = |rest: &str| rest.len() == 6 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -87,7 +88,7 @@ pub(crate) fn is_session(name: &str) -> bool {
         || name.strip_prefix(".tmp").is_some_and(scratch)
 }
 
-/// Removes all sessions, and their directory if nothing else is in it.
+/// Removes all sessions, and their directory if it holds no other files.
 pub(super) fn remove_sessions(dir: &Path) -> io::Result<()> {
     let sessions = dir.join(SESSIONS);
     let entries = match fs::read_dir(&sessions) {
@@ -104,12 +105,12 @@ pub(super) fn remove_sessions(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file; nothing to do if there is none.
+/// Removes a file; does nothing if there is none.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path).or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
-/// Makes the directory, for its owner alone where the system knows owners.
+/// Creates the directory; on Unix only its owner has access.
 pub(super) fn create_private(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
@@ -117,8 +118,10 @@ pub(super) fn create_private(dir: &Path) -> io::Result<()> {
     builder.recursive(true).create(dir)
 }
 
-/// How long a call waits for a lock: for each holder anew, which shows in the lock file's time of change, so that many calls at
-/// once all have their turn.
+/// The waiting time of a call for a lock.
+///
+/// It starts again with each holder, so that many concurrent calls all have their turn. A new
+/// holder shows in the lock file's modification time.
 struct Patience {
     wait: Duration,
     holder: Option<SystemTime>,
@@ -127,14 +130,14 @@ struct Patience {
 }
 
 impl Patience {
-    /// Turns of others that a call waits for at most, each as long as `wait`.
+    /// Maximum total waiting time, in multiples of `wait`.
     const TURNS: u32 = 30;
 
     fn new(wait: Duration) -> Self {
         Self { wait, holder: None, until: after(wait), end: after(wait.saturating_mul(Self::TURNS)) }
     }
 
-    /// Whether to look again; pauses before.
+    /// Pauses, then returns whether to try again.
     fn wait_for(&mut self, lock: Option<&File>) -> bool {
         let holder = lock.and_then(|lock| lock.metadata().ok()?.modified().ok());
         if holder != self.holder {
@@ -149,11 +152,12 @@ impl Patience {
 
 fn after(wait: Duration) -> Instant {
     let now = Instant::now();
-    // Longer than a century is as good as that.
+    // On overflow a century is long enough.
     now.checked_add(wait).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
 }
 
-/// Takes the store's lock, waiting for each holder as long as `wait`, and makes the directory if it is missing.
+/// Takes the store's lock, and creates the directory if it is missing. `wait` limits the waiting
+/// time for each holder.
 pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, StoreError> {
     let io = |action| move |source| StoreError::Io { action, path: dir.to_path_buf(), source };
     let mut patience = Patience::new(wait);
@@ -161,17 +165,17 @@ pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, StoreError> {
     loop {
         create_private(dir).map_err(io("create"))?;
         let lock = match File::options().create(true).truncate(false).write(true).open(&path) {
-            // Whoever erased the store has just removed the directory.
+            // An erasure has just removed the directory.
             Err(e) if e.kind() == io::ErrorKind::NotFound && patience.wait_for(None) => continue,
             opened => opened.map_err(io("lock"))?,
         };
         match lock.try_lock() {
             Ok(()) if same_file(&lock, &path) => {
-                // Tells those who wait that it is another's turn.
+                // Signals a new holder to waiting calls.
                 let _ = lock.set_modified(SystemTime::now());
                 return Ok(lock);
             }
-            // A file that is gone locks nothing.
+            // The file was removed meanwhile, so its lock has no effect.
             Ok(()) => {}
             Err(TryLockError::WouldBlock) if patience.wait_for(Some(&lock)) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_path_buf())),
@@ -180,7 +184,8 @@ pub(super) fn lock(dir: &Path, wait: Duration) -> Result<File, StoreError> {
     }
 }
 
-/// As [`lock`] where nothing can be written: beside other readers, and without a lock if there is no file to lock.
+/// As [`lock`], for read-only storage: shared with other readers. Returns `None` without a lock
+/// file.
 pub(super) fn shared_lock(dir: &Path, wait: Duration) -> Result<Option<File>, StoreError> {
     let mut patience = Patience::new(wait);
     let Ok(lock) = File::open(dir.join(LOCK)) else { return Ok(None) };
@@ -189,13 +194,13 @@ pub(super) fn shared_lock(dir: &Path, wait: Duration) -> Result<Option<File>, St
             Ok(()) => return Ok(Some(lock)),
             Err(TryLockError::WouldBlock) if patience.wait_for(Some(&lock)) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked(dir.to_path_buf())),
-            // Storage that knows no locks, which nobody writes.
+            // Storage without locks, and without writers.
             Err(TryLockError::Error(_)) => return Ok(None),
         }
     }
 }
 
-/// Whether `path` still names the open file.
+/// Returns whether `path` still names the open file.
 fn same_file(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -205,7 +210,7 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
     #[cfg(not(unix))]
     {
-        // A file that is open is not removed there.
+        // Other systems do not remove an open file.
         let _ = (file, path);
         true
     }
@@ -221,7 +226,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let mut patience = Patience::new(hour);
         assert!(patience.wait_for(Some(&file)));
-        // This holder's time is over; the next one's begins.
+        // The waiting time for this holder ends; another one starts with the next holder.
         patience.until = Instant::now();
         assert!(!patience.wait_for(Some(&file)));
         file.set_modified(SystemTime::UNIX_EPOCH).unwrap();

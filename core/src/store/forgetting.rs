@@ -18,7 +18,7 @@ fn synthetic(item: &str) -> Record {
     Record { interaction: Interaction::new(item, "made up"), origin }
 }
 
-/// Ids and items.
+/// Returns ids and item ids.
 fn listed(store: &Store) -> Vec<(u64, String)> {
     store.entries().unwrap().into_iter().map(|e| (e.id, e.record.interaction.item)).collect()
 }
@@ -34,7 +34,7 @@ fn a_forgotten_record_is_gone_with_all_that_was_made_of_it() {
     store.append_all(&[real("a"), real("b"), synthetic("s"), real("c")]).unwrap();
     let caches = store.caches();
     assert!(caches.keep("unfinished", b"sealed"));
-    // A second name shows what becomes of the old key's bytes.
+    // A hard link shows the old key file's bytes after the change.
     let link = dir.path().join("link");
     fs::hard_link(dir.path().join(keyfile::NAME), &link).unwrap();
 
@@ -48,13 +48,13 @@ fn a_forgotten_record_is_gone_with_all_that_was_made_of_it() {
     names.sort();
     assert_eq!(names, ["locket-2.redb", "locket.key", "locket.lock"]);
 
-    // What began before keeps nothing of it, what begins now does.
+    // A cache is not kept under the old lease, but under the new one.
     assert!(!caches.keep("unfinished", b"sealed"));
     assert!(!caches.lease.holds() && !dir.path().join(files::SESSIONS).exists());
     assert!(!store.replace_synthetic_under(&caches.lease, &[synthetic("of b")]).unwrap());
     assert!(store.replace_synthetic_under(&store.caches().lease, &[synthetic("of a")]).unwrap());
 
-    // Ids are not used again, and the same key opens it.
+    // Ids are not reused, and the same key opens the store.
     drop(store);
     let store = Store::open(dir.path(), &KEY).unwrap();
     assert_eq!(store.append(&real("d")).unwrap(), 5);
@@ -71,7 +71,7 @@ fn several_are_forgotten_or_none() {
     let refused = store.forget_all(&[0, 9]).unwrap_err();
     assert!(matches!(refused, StoreError::NoRecord(9)) && refused.to_string().contains("the id 9"));
     assert_eq!(store.len().unwrap(), 4);
-    // A synthetic one goes alone.
+    // A synthetic record can be forgotten alone.
     assert!(store.forget(2).unwrap());
     assert_eq!(listed(&store), named(&[(0, "a"), (1, "b"), (3, "t")]));
     store.forget_all(&[1, 0, 1]).unwrap();
@@ -103,7 +103,7 @@ fn forgetting_can_be_cut_off_at_any_step() {
             let names = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name());
             assert_eq!(names.count(), 3, "key, data and lock: {stop}");
         }
-        // It goes on from there.
+        // The store remains usable.
         if stop < 3 {
             assert!(store.forget(1).unwrap());
         }
@@ -121,7 +121,7 @@ fn what_is_there_is_not_imported_again() {
     let store = Store::open(dir.path().join("a"), &KEY).unwrap();
     let mut seconds = real("timed");
     seconds.interaction.time = Some(1_700_000_000);
-    // The same text twice is the person's right.
+    // A user may record the same text twice.
     store.append_all(&[real("a"), real("a"), synthetic("s"), seconds.clone()]).unwrap();
     let export = store.export().unwrap();
     assert_eq!(store.import(&export).unwrap(), Imported { added: 0, known: 4 });
@@ -131,7 +131,8 @@ fn what_is_there_is_not_imported_again() {
     assert_eq!(other.import(&export).unwrap(), Imported { added: 0, known: 4 });
     assert_eq!(other.export().unwrap(), export);
 
-    // A time in other units is the same time, the origin makes a difference, and one defect keeps everything out.
+    // A time in other units is equal, another origin is not, and one defect rejects the whole
+    // import.
     let made_up = Record { interaction: real("a").interaction, ..synthetic("s") };
     let records = vec![seconds, made_up, real("new")];
     let more = Export { records, ..export.clone() };

@@ -1,9 +1,10 @@
-//! Generations: a store's whole content under a key of its own. Making a store, changing its key and forgetting a record all write
-//! a new one.
+//! Generations: a store's whole content under a key of its own. Creating a store, changing its key
+//! and forgetting a record each write a new one.
 //!
-//! The data file is written under a scratch name and synced. Then the key file that names the new generation replaces the old
-//! one, which is the moment of change: one rename. Then the data file gets its name, and the old one goes. Whatever step is
-//! the last, the key file decides, and the next opening finishes the rest.
+//! The data file is written under a scratch name and synced. Then the key file of the new
+//! generation replaces the old one with one rename, the moment of change. Then the data file gets
+//! its name, and the old one is removed. If this is interrupted, the key file decides, and the next
+//! opening finishes the remaining steps.
 
 use std::{fs, io, path::Path};
 
@@ -18,14 +19,14 @@ use super::{
 };
 use crate::crypto::Key;
 
-/// A generation that was written, and whether its place will last through a loss of power.
+/// A written generation, and whether its place survives a power cut.
 pub(super) struct Made {
     pub(super) file: KeyFile,
     pub(super) records: Records,
     pub(super) lasting: io::Result<()>,
 }
 
-/// Writes `content` as a generation of its own under a fresh key, wrapped by `host`, and makes it the store.
+/// Writes `content` as a new generation under a fresh key, wrapped by `host`, and makes it current.
 pub(super) fn write(
     dir: &Path,
     generation: u64,
@@ -53,7 +54,7 @@ pub(super) fn write(
     Ok(Made { file, records, lasting })
 }
 
-/// Opens the data file that `file` names, and gives it its name if that was all that was missing.
+/// Opens the data file of `file`'s generation, and finishes its rename if that was interrupted.
 pub(super) fn open(dir: &Path, file: &KeyFile) -> Result<Records, StoreError> {
     let io = |source| StoreError::Io { action: "open", path: dir.to_path_buf(), source };
     let (part, whole) = (dir.join(part_name(file.generation)), dir.join(data_name(file.generation)));
@@ -67,8 +68,9 @@ pub(super) fn open(dir: &Path, file: &KeyFile) -> Result<Records, StoreError> {
     Records::open(db, cipher(file), dir)
 }
 
-/// As [`open`] where nothing can be written: what the data file holds now, in memory. That works also if a process was ended
-/// while it wrote to the file, which redb would have to repair.
+/// As [`open`], for read-only storage: from a copy of the data file in memory.
+///
+/// This works even if a process died while it wrote to the file, which redb would have to repair.
 pub(super) fn open_copy(dir: &Path, file: &KeyFile) -> Result<Records, StoreError> {
     let io = |source| StoreError::Io { action: "read", path: dir.to_path_buf(), source };
     let found = [data_name(file.generation), part_name(file.generation)].map(|name| fs::read(dir.join(name)));
@@ -89,7 +91,8 @@ fn missing(dir: &Path) -> StoreError {
     StoreError::Damaged { path: dir.to_path_buf(), what: "its data file is missing" }
 }
 
-/// Removes what an interruption left: unfinished files, and generations before the one that is the store.
+/// Removes the remains of an interruption: incomplete files, and generations before the current
+/// one.
 pub(super) fn clean(dir: &Path, file: &KeyFile, records: &Records) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { action: "clean", path: dir.to_path_buf(), source };
     let left = |own: Own| match own {
@@ -98,13 +101,14 @@ pub(super) fn clean(dir: &Path, file: &KeyFile, records: &Records) -> Result<(),
     };
     files::remove(&dir.join(keyfile::NEW)).map_err(io)?;
     if files::data_files(dir).map_err(io)?.into_iter().any(left) {
-        // Sessions may be of an earlier generation's key.
+        // Sessions may be sealed under an earlier generation's key.
         files::remove_sessions(dir).and_then(|()| files::remove_data(dir, left)).map_err(io)?;
     }
     if migrate::found(dir) { migrate::remove_taken(dir, &records.read()?) } else { Ok(()) }
 }
 
-/// Writes the generation after `now` and destroys `now`'s: its key, then its data and what derives from them.
+/// Writes the next generation and destroys the current one: its key, then its data and derived
+/// files.
 pub(super) fn replace(
     dir: &Path,
     now: &mut Now,
@@ -117,11 +121,11 @@ pub(super) fn replace(
     let old = now.generation;
     let free = |generation: &u64| !dir.join(data_name(*generation)).exists();
     let generation = (old + 1..).find(free).unwrap_or(u64::MAX);
-    // What began under the old generation keeps nothing any more.
+    // Work from the old generation keeps no caches from here on.
     now.renew_lease();
     let Made { file, records, lasting } = write(dir, generation, host, content, next_id, step)?;
     now.take(&file, records, host);
-    // Before the change lasts, the old files may be needed once more.
+    // Until the change is durable, a power cut may bring the old files back into use.
     lasting
         .and_then(|()| step("cleaning"))
         .and_then(|()| files::remove_sessions(dir))

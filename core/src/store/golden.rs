@@ -1,4 +1,4 @@
-//! Files of every released layout and export open in this build.
+//! Tests that files of every released layout and export open in this build.
 
 use super::{
     tests::{KEY, contains, open_by_steps, raw},
@@ -9,7 +9,7 @@ use crate::{
     plan::ReasoningPath,
 };
 
-/// Puts a released store's files into `dir`.
+/// Decompresses a golden file to `to`.
 fn unpack_golden(name: &str, to: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
     let packed = File::open(root.join(name)).unwrap();
@@ -35,7 +35,8 @@ fn golden_records() -> Vec<Record> {
     ]
 }
 
-/// Layout 1, in the clear, is taken over at whatever step that was cut off before, and its file is gone.
+/// A plain-text store of layout 1 is migrated after an interruption at any step, and its file
+/// removed.
 #[test]
 fn a_store_of_layout_1_is_taken_over() {
     for stop in 0..6 {
@@ -64,7 +65,7 @@ fn a_store_of_layout_2_is_read() {
     assert_eq!(Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap(), golden_records());
 }
 
-/// An export of version 1, as its owner may have kept it, goes into any later store.
+/// An export of version 1 can be imported into any later store.
 #[test]
 fn an_export_of_version_1_is_imported() {
     let text = include_str!("../../../tests/golden/export-v1.json");
@@ -94,7 +95,7 @@ fn write_golden() {
     }
 }
 
-/// Seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
+/// Writes seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.
 #[test]
 #[ignore = "writes seeds for the fuzzer"]
 fn write_seeds() {

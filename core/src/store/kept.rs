@@ -1,5 +1,6 @@
-//! Tests that opening takes nothing away: key files that were moved, copies beside, read-only storage, other processes; and of the
-//! order of the history.
+//! Tests that opening a store removes no other data, and tests of the order of the history.
+//!
+//! Cases: moved key files, copies in the directory, read-only storage, other processes.
 
 use std::{sync::mpsc, thread};
 
@@ -10,7 +11,7 @@ fn real(item: &str, time: Option<i64>) -> Record {
     Record::real(Interaction { time, ..Interaction::new(item, "A text.") })
 }
 
-/// Names and bytes of all files.
+/// Returns names and bytes of all files.
 fn files_in(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let file = |e: fs::DirEntry| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap());
     let mut all: Vec<_> = fs::read_dir(dir).unwrap().map(|e| file(e.unwrap())).collect();
@@ -33,7 +34,7 @@ fn a_data_file_without_its_key_file_stays() {
     assert!(files_in(&store) == before);
     fs::rename(&aside, store.join(keyfile::NAME)).unwrap();
     assert_eq!(Store::open(&store, &KEY).unwrap().len().unwrap(), 1);
-    // The other way out.
+    // The alternative: erasing the store without its key.
     fs::remove_file(store.join(keyfile::NAME)).unwrap();
     Store::erase_unopened(&store).unwrap();
     assert!(!store.exists());
@@ -73,13 +74,13 @@ fn files_of_others_stay() {
     let store = Store::open(dir.path(), &KEY).unwrap();
     assert_eq!(store.len().unwrap(), 1);
     all_there(&[]);
-    // A data file's exact name is the store's own.
+    // A file with a data file's exact name counts as the store's own.
     store.erase().unwrap();
     all_there(&["locket-7.redb"]);
     assert!(!dir.path().join(keyfile::NAME).exists() && !dir.path().join("locket-7.redb").exists());
 }
 
-/// A store in the clear beside a newer one goes only if all of it was taken over.
+/// A plain-text store next to a newer one is removed only if all its records were migrated.
 #[test]
 fn an_unencrypted_store_that_was_not_taken_over_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +96,8 @@ fn an_unencrypted_store_that_was_not_taken_over_stays() {
     assert!(!path.exists());
 }
 
-/// Another process may have been ended while it wrote: redb would repair the file, which is not possible there.
+/// Another process may have died while it wrote. redb would repair the file, which is not possible
+/// on read-only storage.
 #[test]
 fn a_store_that_cannot_be_written_is_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +129,7 @@ fn a_store_that_cannot_be_written_is_read() {
     assert!(!read.caches().keep("unfinished", b"sealed"));
     assert!(files_in(&copy) == before);
     assert!(matches!(open(&Key::new([9; 32])), Err(StoreError::WrongKey(_))));
-    // Nobody writes to it meanwhile.
+    // A reader's lock excludes writers.
     assert!(matches!(Store::open(&copy, &KEY), Err(StoreError::Locked(_))));
     drop(read);
     let writing = Store::open(&copy, &KEY).unwrap();
@@ -136,7 +138,7 @@ fn a_store_that_cannot_be_written_is_read() {
     fs::remove_file(copy.join(files::LOCK)).unwrap();
     assert_eq!(open(&KEY).unwrap().len().unwrap(), 2);
     assert!(!copy.join(files::LOCK).exists());
-    // One that would have to be taken over first says so.
+    // A plain-text store cannot be migrated on read-only storage.
     fs::remove_file(copy.join(keyfile::NAME)).unwrap();
     fs::write(copy.join("locket.redb"), "").unwrap();
     assert!(matches!(open(&KEY), Err(StoreError::ReadOnly(_))));
@@ -156,7 +158,7 @@ fn an_opener_waits_for_another_even_if_that_one_erases() {
             Store::open_within(waiting, &KEY, Duration::from_secs(3600)).unwrap()
         });
         told.recv().unwrap();
-        // Long enough to be waited for, most times.
+        // Long enough for the other thread to wait, usually.
         thread::sleep(Duration::from_millis(50));
         if erases {
             held.erase().unwrap()
@@ -165,7 +167,7 @@ fn an_opener_waits_for_another_even_if_that_one_erases() {
         }
         let store = waiter.join().unwrap();
         assert_eq!(store.is_empty().unwrap(), erases);
-        // The lock that it holds is the one that others see.
+        // The new holder's lock is effective for others.
         assert!(matches!(Store::open(&path, &KEY), Err(StoreError::Locked(_))));
     }
 }
@@ -179,7 +181,7 @@ fn records_stand_in_the_order_of_their_times() {
     store.append(&real("after the second", None)).unwrap();
     store.append(&real("first", Some(ms / 1000 - 60))).unwrap();
     assert!(store.append(&real("never", Some(-3))).is_err());
-    // As earlier versions kept them.
+    // Times as earlier versions stored them.
     let old = [real("old, in seconds", Some(ms / 1000 - 3600)), real("old, negative", Some(-7))];
     store.now().records.append(&old).unwrap();
     let records = store.records().unwrap();

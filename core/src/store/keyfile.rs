@@ -1,8 +1,8 @@
 //! The key file: the store's own random key, wrapped by the host's key.
 //!
-//! The file decides which data file is the store. It is written under another name, synced and renamed, so at any time it is
-//! the old one or the new one, whole; changing keys is renaming it. Destroying its 124 bytes makes the data unreadable
-//! for everybody, also for who holds the host's key.
+//! The file determines the store's data file. It is written under another name, synced and renamed,
+//! so at any time it is the old file or the new one, complete. A key change is one rename.
+//! Destroying its 124 bytes makes the data unreadable, even with the host's key.
 //!
 //! ```text
 //! 0   magic "LOCKETK", version 1            8
@@ -22,36 +22,36 @@ use std::{
 use super::StoreError;
 use crate::crypto::{self, Key};
 
-/// Its name in the store's directory.
+/// Name of the key file in the store's directory.
 pub(super) const NAME: &str = "locket.key";
-/// Its name while it is written.
+/// Name of the key file while it is written.
 pub(super) const NEW: &str = "locket.key.new";
-/// The beginning of a key file that was overwritten in order to erase the store. What then is left of the store goes at the next
-/// chance.
+/// First bytes of a key file that was overwritten by an erasure. The next opening removes the rest
+/// of the store.
 const ERASED: &[u8; 14] = b"locket: erased";
 const MAGIC: &[u8; 7] = b"LOCKETK";
 const VERSION: u8 = 1;
 const LENGTH: usize = 124;
 const WRAPPED: std::ops::Range<usize> = 48..120;
 
-/// What the key file says.
+/// The content of the key file.
 #[derive(Clone)]
 pub(super) struct KeyFile {
     /// The number of the data file.
     pub(super) generation: u64,
-    /// Random, public: makes subkeys of different stores differ.
+    /// Random and public: makes subkeys of different stores differ.
     pub(super) salt: [u8; 16],
     /// The store's own key.
     pub(super) key: Key,
 }
 
 impl KeyFile {
-    /// A fresh key for a data file.
+    /// Generates a fresh key for a data file.
     pub(super) fn generate(generation: u64) -> Result<Self, StoreError> {
         Ok(Self { generation, salt: crypto::random()?, key: Key::generate()? })
     }
 
-    /// The file's bytes, wrapped by `host`.
+    /// Returns the file's bytes, with the key wrapped by `host`.
     pub(super) fn wrap(&self, host: &Key) -> Result<Vec<u8>, StoreError> {
         let mut out = Vec::with_capacity(LENGTH);
         out.extend_from_slice(MAGIC);
@@ -65,7 +65,7 @@ impl KeyFile {
         Ok(out)
     }
 
-    /// Reads the file's bytes with `host`.
+    /// Parses the file's bytes and unwraps the key with `host`.
     pub(super) fn unwrap(bytes: &[u8], host: &Key, dir: &Path) -> Result<Self, StoreError> {
         let damaged = |what| StoreError::Damaged { path: dir.to_path_buf(), what };
         if bytes.len() >= 8 && bytes.starts_with(MAGIC) && bytes[7] > VERSION {
@@ -91,33 +91,35 @@ impl KeyFile {
         Ok(Self { generation: u64::from_le_bytes(generation), salt, key: Key::try_from(&key[..])? })
     }
 
-    /// Puts the file in place: whole or not at all. When this returns `Ok` the change has happened; the inner result says
-    /// whether it will last through a loss of power. Only then is the file that it replaced overwritten.
+    /// Puts the file in place atomically. `Ok` means that the change has happened.
+    ///
+    /// The inner result is `Ok` if the change also survives a power cut. Only then is the replaced
+    /// file overwritten.
     pub(super) fn put(&self, host: &Key, dir: &Path) -> Result<io::Result<()>, StoreError> {
         let io = |source| StoreError::Io { action: "write the key of", path: dir.to_path_buf(), source };
         let (new, place) = (dir.join(NEW), dir.join(NAME));
         let mut file = File::create(&new).map_err(io)?;
         file.write_all(&self.wrap(host)?).and_then(|()| file.sync_all()).map_err(io)?;
-        // The name goes, the handle stays.
+        // The rename removes this name; the handle stays valid.
         let old = OpenOptions::new().write(true).open(&place).ok();
         fs::rename(&new, &place).map_err(io)?;
         let lasting = sync_dir(dir);
         if let (Ok(()), Some(old)) = (&lasting, old) {
-            // The change stands; that the old bytes could not be wiped does not undo it.
+            // The change is complete; a failure to wipe the old bytes does not undo it.
             let _ = wipe(old);
         }
         Ok(lasting)
     }
 }
 
-/// Tells a wrong key from a damaged file; says nothing else about the key.
+/// Distinguishes a wrong key from a damaged file; reveals nothing else about the key.
 fn check_value(host: &Key, salt: &[u8]) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&host.derive(salt, "locket key file: check").as_bytes()[..16]);
     out
 }
 
-/// Overwrites a file in place, as far as the storage below allows that.
+/// Overwrites a file in place, as far as the storage allows it.
 pub(super) fn wipe(mut file: File) -> io::Result<()> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
@@ -125,12 +127,13 @@ pub(super) fn wipe(mut file: File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Whether these are the bytes of a key file whose store is being erased.
+/// Returns whether these are the bytes of an erased store's key file.
 pub(super) fn is_erased(bytes: &[u8]) -> bool {
     bytes.starts_with(ERASED)
 }
 
-/// Overwrites the key file in place, under its name, so that an interrupted erasure is told from a key file that was moved.
+/// Overwrites the key file in place, under its name, to distinguish an interrupted erasure from a
+/// moved key file.
 pub(super) fn erase(dir: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().write(true).open(dir.join(NAME)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -143,7 +146,7 @@ pub(super) fn erase(dir: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Overwrites and removes a file; nothing to do if there is none.
+/// Overwrites and removes a file; does nothing if there is none.
 pub(super) fn destroy(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).open(path) {
         Ok(file) => {
@@ -155,8 +158,8 @@ pub(super) fn destroy(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes renames and removals in `dir` last.
+/// Makes renames and removals in `dir` durable.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    // Windows has no handle on a directory that could be synced; NTFS journals names itself.
+    // Windows cannot sync a directory handle; NTFS journals names itself.
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

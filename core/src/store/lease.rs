@@ -1,4 +1,4 @@
-//! The right to keep caches that derive from the records of a store.
+//! The permission to keep caches that derive from the records of a store.
 
 use std::{
     path::PathBuf,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{crypto::Key, output};
 
-/// Where caches lie, the key that seals them, and the right to keep them.
+/// The directory of caches, the key that seals them, and the lease on them.
 #[derive(Clone)]
 pub(crate) struct Caches {
     pub(crate) dir: PathBuf,
@@ -16,14 +16,14 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Puts a cache file in place, whole or not at all, if the lease holds. Returns whether it did.
+    /// Writes a cache file atomically if the lease holds. Returns whether it did.
     pub(crate) fn keep(&self, name: &str, sealed: &[u8]) -> bool {
         self.lease.keep(|| output::replace_cache(&self.dir.join(name), sealed).ok()).is_some()
     }
 }
 
-/// Held by sessions and unfinished augmentations; ends when a record is forgotten, so that a call that began before keeps
-/// nothing of it.
+/// The permission of sessions and checkpoints to write files. It ends when a record is forgotten,
+/// so that calls from before write no files derived from it.
 #[derive(Clone)]
 pub(crate) struct Lease(Arc<RwLock<bool>>);
 
@@ -32,18 +32,18 @@ impl Lease {
         Self(Arc::new(RwLock::new(held)))
     }
 
-    /// Whether it still holds.
+    /// Returns whether the lease still holds.
     pub(crate) fn holds(&self) -> bool {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the work if the lease holds, and not beside its end.
+    /// Runs `work` if the lease holds. The lease cannot end meanwhile.
     pub(crate) fn keep<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if *held { work() } else { None }
     }
 
-    /// Ends it, once nothing is being kept.
+    /// Ends the lease, after any running `Lease::keep`.
     pub(super) fn end(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = false;
     }

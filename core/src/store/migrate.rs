@@ -1,4 +1,4 @@
-//! Taking over a store of layout 1: one redb file in the clear, records under increasing ids.
+//! Migration of a store of layout 1: one plain-text redb file, records under increasing ids.
 
 use std::{io, path::Path};
 
@@ -11,12 +11,12 @@ const FILE: &str = "locket.redb";
 const RECORDS: TableDefinition<u64, &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
-/// Whether `dir` holds such a store.
+/// Returns whether `dir` holds a store of layout 1.
 pub(super) fn found(dir: &Path) -> bool {
     dir.join(FILE).exists()
 }
 
-/// Its records; none if there is no such store.
+/// Returns its records; empty if there is no such store.
 pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
     if !found(dir) {
         return Ok(Vec::new());
@@ -25,7 +25,7 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
     let txn = db.begin_read()?;
     let table = match txn.open_table(RECORDS) {
         Ok(table) => table,
-        // It was never opened to its end, so nothing was recorded.
+        // Its creation was interrupted, so it holds no records.
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         Err(e) => return Err(e.into()),
     };
@@ -42,8 +42,8 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
     Ok(records)
 }
 
-/// Overwrites and removes its file once everything in it stands in the new store, whose records `taken` are. A file that holds
-/// something else was put there by somebody, and stays.
+/// Overwrites and removes its file once all its records are among `taken`, the new store's records.
+/// A file with other records stays.
 pub(super) fn remove_taken(dir: &Path, taken: &Numbered) -> Result<(), StoreError> {
     let Ok(left) = read(dir) else { return Ok(()) };
     if left.iter().all(|record| taken.iter().any(|(_, t)| t == record)) {

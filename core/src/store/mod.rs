@@ -1,9 +1,10 @@
-//! One person's own interactions on disk, encrypted.
+//! One user's interactions on disk, encrypted.
 //!
-//! A store is a directory: the key file (`keyfile`), one data file (`records`: redb with sealed values) and a lock. The host gives a
-//! 32-byte [`Key`], which wraps the store's own random key; nothing derived from the person is written in the clear. A
-//! commit that returned survives a crash, one that did not leaves no trace. What an attacker with the files learns
-//! stands in docs/src/security.md.
+//! A store is a directory with the key file (`keyfile`), one data file (`records`: redb with sealed
+//! values) and a lock. The host passes a 32-byte [`Key`], which wraps the store's own random key.
+//! No data derived from the user is written in plain text. A commit survives a crash once it has
+//! returned; an interrupted one has no effect or its full effect. docs/src/security.md lists the
+//! information that the files reveal to an attacker.
 
 mod change;
 mod erase;
@@ -39,33 +40,34 @@ use generation::Made;
 use keyfile::KeyFile;
 use records::{Cipher, Numbered, Records};
 
-/// The layout of the data file. Policy: a newer layout is refused by name, an older one is migrated.
-/// Layout 1 was one redb file in the clear.
+/// The layout of the data file. Policy: a newer layout is refused by name, an older one is
+/// migrated. Layout 1 was one plain-text redb file.
 const LAYOUT: u64 = 2;
 
-/// A place where work on files can be stopped, as if the process had ended there. Outside of tests nothing stops.
+/// A callback between two steps of work on files. Tests return an error from it to simulate the end
+/// of the process; otherwise it does nothing.
 type Step<'f> = &'f mut dyn FnMut(&'static str) -> io::Result<()>;
 
 fn onward(_: &'static str) -> io::Result<()> {
     Ok(())
 }
 
-/// One person's store.
+/// One user's store.
 pub struct Store {
     dir: PathBuf,
     now: RwLock<Now>,
-    /// Held as long as the store is open. None on read-only storage without a lock file.
+    /// Held as long as the store is open. `None` on read-only storage without a lock file.
     lock: Option<File>,
     writable: bool,
 }
 
-/// What a change of keys or a forgotten record replaces.
+/// The state that a key change or a forgotten record replaces.
 struct Now {
     generation: u64,
     records: Records,
     /// Wraps the key of the next generation.
     host: Key,
-    /// Seals caches beside the records.
+    /// Seals the caches.
     caches: Key,
     lease: Lease,
 }
@@ -76,26 +78,29 @@ impl Now {
         self.host = host.clone();
     }
 
-    /// Ends what the caches of this state may keep, and begins anew.
+    /// Ends the current lease of caches, and starts a new one.
     fn renew_lease(&mut self) {
         std::mem::replace(&mut self.lease, Lease::new(true)).end();
     }
 }
 
 impl Store {
-    /// Opens the store in `dir` with the host's `key`, creating both if they are missing. An older, unencrypted store there is
-    /// taken over, and its file is overwritten and removed. Other files in `dir` are left alone. A store that cannot be written
-    /// where it lies can be read.
+    /// Opens the store in `dir` with the host's `key`, creating both directory and store if
+    /// missing.
+    ///
+    /// An older, unencrypted store in `dir` is migrated, and its file is overwritten and removed.
+    /// Other files in `dir` stay unchanged. Without write access the store is opened read-only.
     ///
     /// # Errors
-    /// [`StoreError::WrongKey`], [`StoreError::Locked`] if it is open elsewhere, [`StoreError::KeyFileMissing`],
-    /// [`StoreError::Layout`] if a newer Locket wrote it, [`StoreError::Damaged`], [`StoreError::Io`].
+    /// [`StoreError::WrongKey`], [`StoreError::Locked`] if it is open elsewhere,
+    /// [`StoreError::KeyFileMissing`], [`StoreError::Layout`] if a newer Locket wrote it,
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn open(dir: impl AsRef<Path>, key: &Key) -> Result<Self, StoreError> {
         Self::open_within(dir, key, Duration::ZERO)
     }
 
-    /// As [`Store::open`]; waits as long as `wait` for whoever has the store open. Where several have it in turn, it waits for
-    /// each, up to 30 times as long.
+    /// As [`Store::open`]; waits up to `wait` while the store is open elsewhere. The time starts
+    /// again with each new holder, up to 30 times `wait` in total.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -134,19 +139,19 @@ impl Store {
             Err(source) => return Err(io("read the key of")(source)),
         };
         step("cleaning").map_err(io("clean"))?;
-        // What cannot be cleaned can still be read.
+        // Without write access the store is still readable.
         generation::clean(dir, &file, &records).or_else(|e| if e.is_read_only() { Ok(()) } else { Err(e) })?;
         Ok(Self::with(dir, &file, records, key, Some(lock), true))
     }
 
-    /// Opens it for reading where writing failed with `because`.
+    /// Opens the store read-only, after writing failed with `because`.
     fn open_read_only(dir: &Path, key: &Key, lock: Option<File>, because: StoreError) -> Result<Self, StoreError> {
         if !because.is_read_only() {
             return Err(because);
         }
         let bytes = match fs::read(dir.join(keyfile::NAME)) {
             Ok(bytes) => bytes,
-            // It would have to be taken over first.
+            // A store of layout 1 would have to be migrated first.
             Err(_) if migrate::found(dir) => return Err(StoreError::ReadOnly(dir.to_path_buf())),
             Err(_) => return Err(because),
         };
@@ -161,7 +166,7 @@ impl Store {
         Self { dir: dir.to_path_buf(), now: RwLock::new(now), lock, writable }
     }
 
-    /// Whether `dir` already holds a store, or its data file without its key file.
+    /// Returns whether `dir` holds a store, or a data file without its key file.
     pub fn exists(dir: impl AsRef<Path>) -> bool {
         let dir = dir.as_ref();
         dir.join(keyfile::NAME).exists()
@@ -177,33 +182,35 @@ impl Store {
         self.now.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error where nothing can be written.
+    /// Returns an error if the store is read-only.
     pub(crate) fn need_writable(&self) -> Result<(), StoreError> {
         if self.writable { Ok(()) } else { Err(StoreError::ReadOnly(self.dir.clone())) }
     }
 
-    /// The place for caches that derive from the records.
+    /// Returns the place for caches that derive from the records.
     pub(crate) fn caches(&self) -> Caches {
         let now = self.now();
         Caches { dir: self.dir.join(files::SESSIONS), key: now.caches.clone(), lease: now.lease.clone() }
     }
 
-    /// Where the store lives.
+    /// Returns the store's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Appends one record and returns its id. When this returns, the record is on disk. A time in another unit is converted
-    /// to milliseconds ([`crate::history::Interaction::milliseconds`]).
+    /// Appends one record and returns its id. The record is on disk when this returns.
+    ///
+    /// A time in another unit is converted to milliseconds
+    /// ([`crate::history::Interaction::milliseconds`]).
     ///
     /// # Errors
-    /// [`StoreError::Interaction`] if it has no item, no text, more than a megabyte, a rating outside 1 to 5, or a negative
-    /// time; [`StoreError::ReadOnly`].
+    /// [`StoreError::Interaction`] if it has no item, no text and title, more than a megabyte, a
+    /// rating outside 1 to 5, or a negative time; [`StoreError::ReadOnly`].
     pub fn append(&self, record: &Record) -> Result<u64, StoreError> {
         Ok(self.append_all(std::slice::from_ref(record))?[0])
     }
 
-    /// Appends all `records` in one transaction: all of them are kept, or none.
+    /// Appends `records` in one transaction, all of them or none, and returns their ids.
     ///
     /// # Errors
     /// As [`Store::append`].
@@ -212,7 +219,7 @@ impl Store {
         self.now().records.append(&records)
     }
 
-    /// The records as they can be kept.
+    /// Checks the records and normalizes their times.
     fn usable(&self, records: &[Record]) -> Result<Vec<Record>, StoreError> {
         self.need_writable()?;
         if let Some(defect) = records.iter().find_map(|r| r.interaction.defect()) {
@@ -223,11 +230,12 @@ impl Store {
         Ok(records)
     }
 
-    /// All records, oldest first: in the order of their times. A record without a time stands behind the one that was
-    /// recorded before it.
+    /// Returns all records sorted by time, oldest first. A record without a time comes after the
+    /// one that was recorded before it.
     ///
     /// # Errors
-    /// [`StoreError::Forged`], [`StoreError::Damaged`], [`StoreError::Record`] if something cannot be read.
+    /// [`StoreError::Forged`], [`StoreError::Damaged`], [`StoreError::Record`] if data cannot be
+    /// read.
     pub fn records(&self) -> Result<Vec<Record>, StoreError> {
         Ok(self.entries()?.into_iter().map(|entry| entry.record).collect())
     }
@@ -242,7 +250,7 @@ impl Store {
 
     fn entries_of(now: &Now) -> Result<Vec<Entry>, StoreError> {
         let entry = |(id, mut record): (u64, Record)| {
-            // Earlier versions took any number.
+            // Earlier versions stored times unchecked.
             record.interaction.normalize_time();
             Entry { id, record }
         };
@@ -251,7 +259,7 @@ impl Store {
         Ok(entries)
     }
 
-    /// Number of records.
+    /// Returns the number of records.
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Forged`].
@@ -259,7 +267,7 @@ impl Store {
         self.now().records.len()
     }
 
-    /// Whether nothing is recorded.
+    /// Returns whether the store has no records.
     ///
     /// # Errors
     /// As [`Store::len`].
@@ -275,8 +283,8 @@ impl Store {
         self.replace_synthetic_in(&self.now(), synthetic)
     }
 
-    /// As [`Store::replace_synthetic`], unless a record was forgotten since `lease` was given: then it returns `false`, and
-    /// nothing is kept.
+    /// As [`Store::replace_synthetic`], if `lease` still holds. Returns `false` without a change if
+    /// a record was forgotten since.
     pub(crate) fn replace_synthetic_under(&self, lease: &Lease, synthetic: &[Record]) -> Result<bool, StoreError> {
         let now = self.now();
         if !lease.holds() {
@@ -294,7 +302,7 @@ impl Store {
     }
 }
 
-/// Makes a store in `dir`, of what an older one there holds.
+/// Creates a store in `dir`, with the records of an older one there.
 fn create(dir: &Path, key: &Key, step: Step<'_>) -> Result<(KeyFile, Records), StoreError> {
     let old: Numbered = (0..).zip(migrate::read(dir)?).collect();
     let Made { file, records, lasting } = generation::write(dir, 1, key, &old, old.len() as u64, step)?;
@@ -320,11 +328,11 @@ fn database_error(e: redb::DatabaseError, dir: &Path) -> StoreError {
     }
 }
 
-/// Decodes what a sealed segment could hold; what decodes must encode to bytes that mean the same.
+/// Decodes a segment's plain bytes; decoded records must encode and decode again without loss.
 #[cfg(fuzzing)]
 pub fn fuzz_records(bytes: &[u8]) {
     if let Ok(found) = records::unpack(bytes) {
-        // As bytes: a rating that is not a number equals nothing, not even itself.
+        // Compares bytes: a NaN rating is not equal to itself.
         let again = records::pack(&found).expect("decoded records encode");
         let twice = records::unpack(&again).and_then(|found| records::pack(&found)).expect("encoded records decode");
         assert!(again == twice);

@@ -1,9 +1,10 @@
-//! The data file: records in sealed segments of equal size inside a redb database.
+//! The data file: records in sealed segments inside a redb database.
 //!
-//! Two tables: `meta` (layout in the clear, a sealed root) and `segments` (number -> sealed bytes). A segment holds as many
-//! records as fit, padded to a multiple of 4 kB, so neither their number nor their lengths show. The root counts
-//! records and holds a digest over the nonce and tag of every segment: none can be dropped, repeated or taken from
-//! an earlier state of the file without the others. redb's copy-on-write trees make a commit whole or absent.
+//! It has two tables: `meta` (layout in plain text, a sealed root) and `segments` (number -> sealed
+//! bytes). A segment holds as many records as fit into a page, padded to a multiple of 4 KiB. This
+//! hides the number of records and their exact lengths. The root counts records and holds a digest
+//! over the nonce and tag of every segment. A single segment can therefore not be dropped, repeated
+//! or rolled back; only the whole file can. redb's copy-on-write trees make a commit atomic.
 
 use std::path::{Path, PathBuf};
 
@@ -20,24 +21,26 @@ use crate::{
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const SEGMENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("segments");
-/// A sealed segment is this much shorter than whole pages, so that redb's leaf around it fills them.
+/// Bytes of redb's leaf around a sealed segment, which together fill whole pages.
 const LEAF: usize = 96;
 const PAGE: usize = 4096;
-/// What stands around the plain bytes of a segment in its pages.
+/// Bytes around the plain text of a segment in its pages.
 const AROUND: usize = LEAF + NONCE + TAG;
-/// Bytes of records that a segment of one page holds: less the length in front and what codec puts around a list.
+/// Bytes of records in a segment of one page: without the length prefix and the codec's list
+/// overhead.
 const ROOM: usize = PAGE - AROUND - 4 - 8;
-/// Largest encoded record, in bytes.
+/// Maximum length of an encoded record, in bytes.
 const MAX_RECORD: usize = 1 << 20;
 
-/// The subkey under which the data file's values are sealed, bound to the store by its salt.
+/// The subkey that seals the data file's values, and the salt that binds them to the store.
 pub(super) struct Cipher {
     pub(super) key: Key,
     pub(super) salt: [u8; 16],
 }
 
 impl Cipher {
-    /// Where a value stands: in which store, in which table, under which number.
+    /// Returns the place of a value: store, table and number. It is the associated data of its
+    /// seal.
     fn place(&self, table: u8, number: u64) -> Vec<u8> {
         [b"locket data", &self.salt[..], &[table], &number.to_le_bytes()].concat()
     }
@@ -54,7 +57,7 @@ impl Cipher {
 const ROOT_TABLE: u8 = 0;
 const SEGMENT_TABLE: u8 = 1;
 
-/// What binds the segments together. Encoded in 56 bytes, whatever it counts.
+/// The root, which binds the segments together. Always 56 bytes when encoded.
 #[derive(Clone, Default, PartialEq)]
 struct Root {
     next_id: u64,
@@ -76,7 +79,7 @@ impl Root {
     }
 }
 
-/// Records with their ids, in the order of recording.
+/// Records with their ids, in recording order.
 pub(super) type Numbered = Vec<(u64, Record)>;
 
 /// The data file of one store.
@@ -87,7 +90,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Makes `db`, which is empty, the data file of a store.
+    /// Initializes the empty database `db` as the data file of a store.
     pub(super) fn create(db: Database, cipher: Cipher, dir: &Path) -> Result<Self, StoreError> {
         let this = Self { dir: dir.to_path_buf(), db, cipher };
         let txn = this.db.begin_write()?;
@@ -102,7 +105,7 @@ impl Records {
         Ok(this)
     }
 
-    /// Opens a data file and looks at its root.
+    /// Opens a data file and checks its layout and root.
     pub(super) fn open(db: Database, cipher: Cipher, dir: &Path) -> Result<Self, StoreError> {
         let this = Self { dir: dir.to_path_buf(), db, cipher };
         let meta = this.db.begin_read()?.open_table(META)?;
@@ -125,17 +128,17 @@ impl Records {
         Root::decode(&self.cipher.open(ROOT_TABLE, 0, sealed.value())?).ok_or_else(|| self.damaged("its root is none"))
     }
 
-    /// Number of records.
+    /// Returns the number of records.
     pub(super) fn len(&self) -> Result<u64, StoreError> {
         Ok(self.root(&self.db.begin_read()?.open_table(META)?)?.records)
     }
 
-    /// All records.
+    /// Returns all records.
     pub(super) fn read(&self) -> Result<Numbered, StoreError> {
         Ok(self.read_with_next()?.0)
     }
 
-    /// All records, and the id that the next one gets.
+    /// Returns all records, and the id of the next one.
     pub(super) fn read_with_next(&self) -> Result<(Numbered, u64), StoreError> {
         let txn = self.db.begin_read()?;
         let root = self.root(&txn.open_table(META)?)?;
@@ -157,7 +160,7 @@ impl Records {
             .map_err(|source| StoreError::Record { id: number, source })
     }
 
-    /// The digest over all segments, which must be the root's.
+    /// Checks the number and the digest of all segments against the root.
     fn check(&self, root: &Root, segments: &impl ReadableTable<u64, &'static [u8]>) -> Result<(), StoreError> {
         if digest(segments)? == (root.segments, root.digest) {
             Ok(())
@@ -166,7 +169,7 @@ impl Records {
         }
     }
 
-    /// Puts `records` behind the last one in one transaction and returns their ids.
+    /// Appends `records` in one transaction and returns their ids.
     pub(super) fn append(&self, records: &[Record]) -> Result<Vec<u64>, StoreError> {
         self.change(|root, segments| {
             let last = root.segments.checked_sub(1);
@@ -176,7 +179,8 @@ impl Records {
         })
     }
 
-    /// Replaces all records by `kept`, ids and all, and `added` in one transaction.
+    /// Keeps the records that `keep` accepts, with their ids, and appends `added`, in one
+    /// transaction. Returns the ids of `added`.
     pub(super) fn replace(&self, keep: impl Fn(&Record) -> bool, added: &[Record]) -> Result<Vec<u64>, StoreError> {
         self.change(|root, segments| {
             let mut kept = Vec::new();
@@ -188,7 +192,7 @@ impl Records {
         })
     }
 
-    /// Takes `records` with the ids that they have elsewhere, in the place of all that is here.
+    /// Replaces all records by `records` with their ids, and sets the next id.
     pub(super) fn fill(&self, records: &Numbered, next_id: u64) -> Result<(), StoreError> {
         self.change(|root, segments| {
             (root.segments, root.records, root.next_id) = (0, records.len() as u64, next_id);
@@ -196,7 +200,7 @@ impl Records {
         })
     }
 
-    /// One write transaction that ends with a new root.
+    /// Runs `work` in one write transaction that ends with a new root.
     fn change<T>(
         &self,
         work: impl FnOnce(&mut Root, &mut Table<'_, u64, &'static [u8]>) -> Result<T, StoreError>,
@@ -206,7 +210,7 @@ impl Records {
             let mut meta = txn.open_table(META)?;
             let mut segments = txn.open_table(SEGMENTS)?;
             let mut root = self.root(&meta)?;
-            // What was moved or dropped must not be sealed anew as if it were right.
+            // Without this check, moved or dropped segments would get a valid new root.
             self.check(&root, &segments)?;
             let done = work(&mut root, &mut segments)?;
             segments.retain(|number, _| number < root.segments)?;
@@ -263,7 +267,7 @@ impl Records {
     }
 }
 
-/// The records, encoded and padded so that the sealed segment fills whole pages.
+/// Encodes the records, padded so that the sealed segment fills whole pages.
 pub(super) fn pack(records: &Numbered) -> Result<Zeroizing<Vec<u8>>, codec::CodecError> {
     let encoded = Zeroizing::new(codec::encode(records)?);
     let length = (encoded.len() + 4 + AROUND).next_multiple_of(PAGE) - AROUND;
@@ -281,7 +285,8 @@ pub(super) fn unpack(plain: &[u8]) -> Result<Numbered, codec::CodecError> {
     codec::decode(encoded)
 }
 
-/// The number of segments, numbered from 0 without gaps, and a digest over their nonces and tags.
+/// Returns the number of segments and a digest over their nonces and tags. Segment numbers must run
+/// from 0 without gaps.
 fn digest(segments: &impl ReadableTable<u64, &'static [u8]>) -> Result<(u64, [u8; 32]), StoreError> {
     let (mut sum, mut count) = (Sha256::new(), 0);
     for entry in segments.iter()? {

@@ -1,4 +1,4 @@
-//! The store on a real directory.
+//! Tests of a store on a real directory.
 
 use super::*;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 
 pub(super) const KEY: Key = Key::new([7; 32]);
 
-/// Opens the store of [`KEY`], stopping where `step` says.
+/// Opens the store of [`KEY`], stopped where `step` returns an error.
 pub(super) fn open_by_steps(dir: &Path, step: Step<'_>) -> Result<Store, StoreError> {
     Store::open_locked(dir, &KEY, files::lock(dir, Duration::ZERO)?, step)
 }
@@ -79,7 +79,7 @@ fn a_file_that_is_no_database_is_an_error() {
     }
 }
 
-/// Everything in a directory, as raw bytes.
+/// Returns the bytes of all files in a directory.
 pub(super) fn raw(dir: &Path) -> Vec<u8> {
     let files = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
     files.flat_map(|f| fs::read(f).unwrap()).collect()
@@ -116,13 +116,13 @@ fn nothing_is_readable_in_the_files_and_erasing_leaves_not_even_the_key() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     let records = filled(&path);
-    // That the search finds what is there is shown by an export beside.
+    // The search in the export shows that it finds these strings in plain text.
     let export = serde_json::to_vec(&records).unwrap();
     for secret in SECRETS {
         assert!(!contains(&raw(&path), secret), "{secret} lies open");
         assert!(contains(&export, secret));
     }
-    // A second name for the key file: what it shows afterwards is what the storage holds.
+    // A hard link to the key file shows the bytes on the storage after the erasure.
     let link = dir.path().join("link");
     fs::hard_link(path.join(keyfile::NAME), &link).unwrap();
     let before = fs::read(&link).unwrap();
@@ -148,7 +148,7 @@ fn a_wrong_key_is_its_own_error_and_touches_nothing() {
     }
     assert!(raw(dir.path()) == before);
     assert_eq!(Store::open(dir.path(), &KEY).unwrap().records().unwrap(), records);
-    // Without the key it can still be erased.
+    // Erasing works without the key.
     Store::erase_unopened(dir.path()).unwrap();
     assert!(!dir.path().exists());
 }
@@ -164,7 +164,7 @@ fn every_changed_byte_of_the_key_file_is_noticed() {
         wrong[at] ^= 0x10;
         fs::write(&path, &wrong).unwrap();
         assert!(Store::open(dir.path(), &KEY).is_err(), "byte {at}");
-        // Also by who can make the checksum fit.
+        // The change is noticed even with a matching checksum.
         if at < 120 {
             let crc = crc32fast::hash(&wrong[..120]).to_le_bytes();
             wrong[120..].copy_from_slice(&crc);
@@ -198,7 +198,8 @@ fn parts_of_another_place_or_time_do_not_pass() {
     };
     let old = segments(&path);
     assert_eq!(old.len(), 3);
-    // A fourth record shares the last segment or opens another; the third segment's earlier state is kept aside.
+    // A fourth record shares the last segment or starts another. `old` holds the earlier third
+    // segment.
     Store::open(dir.path(), &KEY).unwrap().append(&real("3", "short")).unwrap();
     let new = segments(&path);
     let whole = fs::read(&path).unwrap();
@@ -216,7 +217,7 @@ fn parts_of_another_place_or_time_do_not_pass() {
         txn.commit().unwrap();
         drop(db);
         let store = Store::open(dir.path(), &KEY).unwrap();
-        // Neither read nor sealed anew.
+        // A forged store neither reads nor appends.
         (store.records().is_ok(), store.append(&real("4", "more")).is_ok())
     };
     assert_eq!(forge(new.clone()), (true, true));
@@ -231,7 +232,7 @@ fn parts_of_another_place_or_time_do_not_pass() {
     assert_eq!(forge(earlier), (false, false));
 }
 
-/// As many files of the same lengths for one record as for a dozen: their number does not show.
+/// One record and a dozen take the same size: it does not reveal their number.
 #[test]
 fn the_number_of_records_does_not_show_in_the_sizes() {
     let dir = tempfile::tempdir().unwrap();
@@ -245,7 +246,7 @@ fn the_number_of_records_does_not_show_in_the_sizes() {
     assert_eq!(size("one", 1), size("dozen", 12));
 }
 
-/// Stops the work at each of its steps, as a kill would, and opens the store again.
+/// Stops the key change at each of its steps, as a kill would, and opens the store again.
 #[test]
 fn a_change_of_keys_can_be_cut_off_at_any_step() {
     let mut steps_seen = 0;
@@ -297,7 +298,7 @@ fn making_and_erasing_can_be_cut_off_at_any_step() {
         });
         assert_eq!(stopped.is_err(), stop < 3);
         let found = Store::open(&path, &KEY).unwrap().records().unwrap();
-        // All of it before the key is gone, nothing of it after.
+        // All records before the key is destroyed, none after.
         assert_eq!(found, if stop == 0 { records } else { Vec::new() }, "{stop}");
     }
 }

@@ -1,9 +1,11 @@
-//! Escapes in JSON that stand for no character.
+//! Repair of unpaired surrogate escapes in JSON.
 
 use std::borrow::Cow;
 
-/// JSON in which every escaped half of a surrogate pair (`\ud83d` alone) is `\ufffd`: such a half stands for no character, and a
-/// parser refuses it. Programs that cut texts after a number of UTF-16 units write them.
+/// Replaces every escape of an unpaired surrogate (`\ud83d` alone) by `\ufffd`.
+///
+/// An unpaired surrogate is no character, and a JSON parser rejects it. Programs write one if they
+/// cut a text after a number of UTF-16 units.
 pub fn mended(json: &str) -> Cow<'_, str> {
     let unit = |at: usize| {
         let digits = json.get(at..)?.strip_prefix("\\u")?.get(..4)?;
@@ -23,7 +25,7 @@ pub fn mended(json: &str) -> Cow<'_, str> {
                     copied = next + 6;
                     6
                 }
-                // The character behind it is escaped, a backslash too.
+                // Skips the escaped character, which may be a backslash too.
                 _ => 1 + json[next + 1..].chars().next().map_or(0, char::len_utf8),
             };
     }

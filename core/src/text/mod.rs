@@ -1,4 +1,4 @@
-//! Small text helpers shared by retrieval, prompts, gates and metrics.
+//! Text helpers shared by retrieval, prompts, gates and metrics.
 
 pub mod escapes;
 
@@ -7,26 +7,30 @@ use std::sync::LazyLock;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Lower-cased words of a text in any script, the tokens of retrieval, gates and packs: the words of Unicode's UAX #29, split
-/// further at whatever is neither a letter, a digit nor a combining mark. In scripts without spaces each character is a word,
-/// and each run of Katakana. The Spark job has the same rule as a regular expression.
+/// Returns the lower-case words of a text in any script: the tokens of retrieval, gates and packs.
+///
+/// Words follow Unicode's UAX #29. They are split further at characters that are neither letters,
+/// digits nor combining marks. In scripts without spaces each character is a word, and so is each
+/// run of Katakana. The Spark job has the same rule as a regular expression.
 pub fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     word_spans(text).map(|(_, word)| word.to_lowercase())
 }
 
-/// The same words as they stand in the text, each with the byte at which it begins.
+/// Returns the same words as written in the text, each with the byte offset of its beginning.
 pub fn word_spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let parts = text.unicode_words().flat_map(|word| word.split(|c: char| !c.is_alphanumeric() && !is_mark(c)));
     let words = parts.map(|word| word.trim_start_matches(is_mark)).filter(|word| !word.is_empty());
     words.map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
-/// Whether a character belongs to the letter before it: a combining mark, or a half-width Katakana sound mark.
+/// Whether a character belongs to the letter before it: a combining mark, or a half-width Katakana
+/// sound mark.
 pub fn is_mark(c: char) -> bool {
     c >= '\u{300}' && (c.general_category_group() == GeneralCategoryGroup::Mark || matches!(c, '\u{ff9e}' | '\u{ff9f}'))
 }
 
-/// Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Hiragana, Katakana and Han.
+/// Ranges of scripts without spaces between words: Thai, Lao, Myanmar, Khmer, Hiragana, Katakana
+/// and Han.
 pub(crate) const UNSPACED: [(char, char); 19] = [
     ('\u{e01}', '\u{e3a}'),
     ('\u{e40}', '\u{e4e}'),
@@ -49,8 +53,8 @@ pub(crate) const UNSPACED: [(char, char); 19] = [
     ('\u{20000}', '\u{3ffff}'),
 ];
 
-/// Whether a character is a letter of a script that puts no spaces between words: Han, Hiragana, Katakana, Thai, Lao, Khmer or
-/// Myanmar.
+/// Whether a character is a letter of a script without spaces between words: Han, Hiragana,
+/// Katakana, Thai, Lao, Khmer or Myanmar.
 pub fn is_unspaced(c: char) -> bool {
     c >= UNSPACED[0].0
         && UNSPACED.iter().any(|&(first, last)| (first..=last).contains(&c))
@@ -58,8 +62,8 @@ pub fn is_unspaced(c: char) -> bool {
         && !is_mark(c)
 }
 
-/// `text` on one line: runs of white space and control characters become one space, HTML line breaks
-/// too (product reviews are full of them).
+/// Returns `text` on one line. Runs of white space and control characters become one space, and so
+/// do HTML line breaks, which are common in product reviews.
 pub fn one_line(text: &str) -> String {
     let text = text.replace("<br />", " ").replace("<br/>", " ").replace("<br>", " ");
     let mut out = String::with_capacity(text.len());
@@ -72,10 +76,12 @@ pub fn one_line(text: &str) -> String {
     out
 }
 
-/// Longest value in a prompt, in characters for each of its words: a text without spaces is clipped too.
+/// Maximum number of characters of a prompt value for each of its words, which also limits texts
+/// without spaces.
 const CHARS_PER_WORD: usize = 12;
 
-/// The first `max` words of `text` as [`word_count`] counts them, on one line, and no more characters than such words have.
+/// Returns the first `max` words of `text`, as [`word_count`] counts them, on one line, with at
+/// most 12 characters per word.
 pub fn clip_words(text: &str, max: usize) -> String {
     let line = one_line(text);
     let chars = line.char_indices().nth(max.saturating_mul(CHARS_PER_WORD));
@@ -95,7 +101,7 @@ pub fn clip_words(text: &str, max: usize) -> String {
     line[..end].to_owned()
 }
 
-/// What frames prompts: chat templates' own markers, and the labels of ours.
+/// Framing of prompts: the markers of chat templates, and the labels of Locket's own templates.
 const MARKERS: [&str; 20] = [
     "<|",
     "|>",
@@ -120,13 +126,14 @@ const MARKERS: [&str; 20] = [
 ];
 const LABELS: [&str; 8] = ["Item", "Title", "Plan", "Review", "Rating", "author", "people", "plan"];
 
-/// `text` as data within a prompt: clipped like [`clip_words`], without characters that do not show (they hide words from
-/// people and turn lines around), and with every marker of a template or label of a prompt broken up.
+/// Returns `text` as data for a prompt. It is clipped like [`clip_words`], and has no invisible
+/// characters, which hide words from readers or reverse lines. Every template marker and prompt
+/// label is broken up.
 pub fn quoted(text: &str, max: usize) -> String {
     let mut out: String = clip_words(text, max).chars().filter(|c| !is_invisible(*c)).collect();
-    // Breaking one up can leave another: `<|<|`.
+    // Breaking one marker can leave another: `<|<|`.
     while let Some(marker) = MARKERS.iter().find(|m| out.contains(**m)) {
-        // A space behind the first character.
+        // Inserts a space after the first character.
         let first = marker.chars().next().map_or(0, char::len_utf8);
         out = out.replace(marker, &format!("{} {}", &marker[..first], &marker[first..]));
     }
@@ -138,14 +145,16 @@ pub fn quoted(text: &str, max: usize) -> String {
     out
 }
 
-/// Format characters that change how text around them is shown or read: zero-width spaces, byte order marks, direction
-/// overrides, tags. Joiners stay: Persian and emoji need them.
+/// Whether a character is an invisible format character that changes the display or reading of the
+/// text around it: a zero-width space, byte order mark, direction override or tag. Joiners are
+/// allowed: Persian and emoji need them.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether nothing of `text` shows: it is empty, or holds nothing but white space, control characters and characters without a shape.
+/// Whether `text` displays nothing: it holds only white space, control characters and characters
+/// without a shape, or is empty.
 pub fn is_blank(text: &str) -> bool {
     let shapeless = |c| {
         matches!(c, '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -154,23 +163,24 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control() || is_invisible(c) || shapeless(c))
 }
 
-/// Two lower-case hexadecimal digits a byte.
+/// Returns two lower-case hexadecimal digits per byte.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Number of words: white-space separated ones, and in scripts without spaces two for every three letters.
+/// Returns the number of words: the parts between white space, and two words for every three
+/// letters in scripts without spaces.
 pub fn word_count(text: &str) -> usize {
     let mut count = Count::default();
     text.split_whitespace().for_each(|token| _ = count.token(token));
     count.words()
 }
 
-/// Words so far.
+/// Counter of the words so far.
 #[derive(Default)]
 struct Count {
     spaced: usize,
-    /// Letters of scripts without spaces.
+    /// Number of letters in scripts without spaces.
     letters: usize,
 }
 
@@ -179,7 +189,8 @@ impl Count {
         self.spaced + (2 * self.letters).div_ceil(3)
     }
 
-    /// Counts what stands between two spaces. Returns the end of each of its words or letters, with the words up to there.
+    /// Counts the words of a token between two spaces. Returns the end of each word or letter, with
+    /// the number of words up to there.
     fn token(&mut self, token: &str) -> Vec<(usize, usize)> {
         if !token.contains(is_unspaced) {
             self.spaced += 1;
@@ -210,9 +221,10 @@ impl Count {
     }
 }
 
-/// What ends a sentence only where white space follows: `2.5` does not end one.
+/// Sentence ends that need white space after them: `2.5` does not end a sentence.
 const ENDS_BEFORE_SPACE: [char; 3] = ['.', '!', '?'];
-/// What ends a sentence anywhere, in CJK, Indic, Arabic, Urdu, Armenian, Ethiopic, Khmer and Myanmar texts.
+/// Sentence ends anywhere, in CJK, Indic, Arabic, Urdu, Armenian, Ethiopic, Khmer and Myanmar
+/// texts.
 const ENDS: [char; 13] = [
     '\u{3002}', '\u{ff01}', '\u{ff1f}', '\u{ff61}', '\u{964}', '\u{965}', '\u{61f}', '\u{6d4}', '\u{589}', '\u{1362}',
     '\u{17d4}', '\u{104a}', '\u{104b}',
@@ -222,7 +234,8 @@ fn ends_sentence(c: char) -> bool {
     ENDS_BEFORE_SPACE.contains(&c) || ENDS.contains(&c)
 }
 
-/// `text` up to its last sentence end, a full stop, exclamation or question mark of any script; all of it if there is none.
+/// Returns `text` up to its last sentence end: a full stop, exclamation or question mark of any
+/// script. Returns all of it if there is none.
 pub fn whole_sentences(text: &str) -> &str {
     match text.char_indices().rfind(|&(_, c)| ends_sentence(c)) {
         Some((end, c)) => &text[..end + c.len_utf8()],
@@ -230,12 +243,13 @@ pub fn whole_sentences(text: &str) -> &str {
     }
 }
 
-/// `text` up to its first sentence end, with white space behind it if it is a `.`, `!` or `?`; all of it if there is none.
+/// Returns `text` up to its first sentence end, or all of it if there is none. A `.`, `!` or `?`
+/// ends a sentence only before white space.
 pub fn first_sentence(text: &str) -> &str {
     let end = text.char_indices().find_map(|(at, c)| {
         let rest = &text[at + c.len_utf8()..];
         if ENDS.contains(&c) {
-            // `?!` is one end.
+            // `?!` is one sentence end.
             return Some(text.len() - rest.trim_start_matches(ends_sentence).len());
         }
         (ENDS_BEFORE_SPACE.contains(&c) && rest.starts_with(char::is_whitespace)).then(|| text.len() - rest.len())
@@ -243,12 +257,12 @@ pub fn first_sentence(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// English words that carry no topic, for term statistics and points.
+/// Whether `word` is an English word without a topic, for term statistics and points.
 pub fn is_stopword(word: &str) -> bool {
     STOPWORDS.binary_search(&word).is_ok()
 }
 
-/// Sorted, so that it can be searched by halves. The Spark job reads the same file.
+/// Sorted for binary search. The Spark job reads the same file.
 static STOPWORDS: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("stopwords.txt").lines().collect());
 
 #[cfg(test)]

@@ -3,11 +3,13 @@ import BackgroundTasks
 import Foundation
 import LocketCore
 
-/// Writes synthetic texts while the device charges and nobody uses it. When the system wants the device back, the call is
-/// stopped; the next task goes on where it was. A `DeviceWatcher` on the same `Locket` lets it run while texts wait, and keeps it
-/// off the GPU.
+/// A background task that generates synthetic texts while the device is charging and idle.
 ///
-/// The identifier stands in the app's Info.plist under `BGTaskSchedulerPermittedIdentifiers`.
+/// The system stops the task when it needs the device. The next task continues where the stopped
+/// one ended. With a `DeviceWatcher` on the same `Locket`, it runs while foreground calls are
+/// paused, and off the GPU.
+///
+/// List the identifier in the app's Info.plist under `BGTaskSchedulerPermittedIdentifiers`.
 public struct BackgroundAugmentation: Sendable {
     private let identifier: String
     private let request: AugmentRequest
@@ -17,7 +19,7 @@ public struct BackgroundAugmentation: Sendable {
         self.request = request
     }
 
-    /// To be called before the app has finished launching.
+    /// Registers the task. Call it before the app finishes launching.
     public func register(_ locket: @escaping @Sendable () async throws -> Locket) {
         let request = self.request
         BGTaskScheduler.shared.register(forTaskWithIdentifier: identifier, using: nil) { task in
@@ -30,7 +32,8 @@ public struct BackgroundAugmentation: Sendable {
         }
     }
 
-    /// Asks the system for a task, charging, in some hours.
+    /// Schedules a task that starts after `hours` hours at the earliest, while the device is
+    /// charging.
     public func schedule(hours: Double = 24) throws {
         let wish = BGProcessingTaskRequest(identifier: identifier)
         wish.requiresExternalPower = true
@@ -40,7 +43,8 @@ public struct BackgroundAugmentation: Sendable {
     }
 }
 
-/// The system's task may be completed from any thread, but its class does not say so.
+/// A wrapper that makes the system's task `Sendable`: any thread may complete it, but its class
+/// lacks the conformance.
 private struct Handed: @unchecked Sendable {
     let background: BGTask
 

@@ -3,9 +3,12 @@ import Foundation
 import LocketCore
 import UIKit
 
-/// Tells an engine how the device is, as long as it lives: gives memory back when the system warns and takes fewer threads on a
-/// warm device. While the app is in the background texts wait, and no call uses the GPU, for which the system would end the app;
-/// `BackgroundAugmentation` goes on, on the processor.
+/// An observer that reports the device's memory, temperature and power to an engine for as long as
+/// it lives.
+///
+/// It releases memory when the system warns. The engine uses fewer threads on a warm device. While
+/// the app is in the background, foreground calls are paused and no call uses the GPU: the system
+/// would terminate the app for it. `BackgroundAugmentation` continues on the CPU.
 @MainActor
 public final class DeviceWatcher {
     private let locket: Locket
@@ -21,7 +24,7 @@ public final class DeviceWatcher {
         on(Notification.Name.NSProcessInfoPowerStateDidChange) { $0.tell() }
         on(UIDevice.batteryStateDidChangeNotification) { $0.tell() }
         tell()
-        // A background task may have launched the app.
+        // The system may have launched the app for a background task.
         if UIApplication.shared.applicationState == .background { leave() }
     }
 
@@ -63,7 +66,9 @@ public final class DeviceWatcher {
     }
 }
 
-/// Observers that end with their owner. A class of its own: the watcher's `deinit` may not touch what the main actor guards.
+/// A list of observers that are removed with their owner.
+///
+/// It is a separate class, since the watcher's `deinit` may not access state of the main actor.
 private final class Observers {
     private var all: [any NSObjectProtocol] = []
 

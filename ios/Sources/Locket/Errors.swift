@@ -1,7 +1,7 @@
 import Foundation
 import LocketCore
 
-/// What went wrong, in words, without the case's name.
+/// The error's message, without the name of its case.
 extension LocketError: LocalizedError {
     public var errorDescription: String? {
         switch self {

@@ -2,7 +2,9 @@ import Foundation
 import LocketCore
 import Security
 
-/// The store's key in the Keychain: on this device only, never in a backup or on another device of the same account.
+/// The store's key in the Keychain.
+///
+/// The item stays on this device: backups and the account's other devices never receive it.
 public struct KeychainKey: Sendable {
     private let service: String
 
@@ -10,7 +12,9 @@ public struct KeychainKey: Sendable {
         self.service = service
     }
 
-    /// The key of 32 bytes; made on first use. Readable once the device was unlocked after it started, so that background
+    /// Returns the key of 32 bytes and creates it on the first call.
+    ///
+    /// The key is readable after the first unlock since the device started, so that background
     /// tasks work.
     public func get() throws -> Data {
         var query = self.query
@@ -27,7 +31,7 @@ public struct KeychainKey: Sendable {
         }
     }
 
-    /// Forgets the key. Whatever was encrypted with it is lost: to be called after `Locket.erase`.
+    /// Deletes the key. All data encrypted with it is lost, so call `Locket.erase` first.
     public func delete() throws {
         let status = SecItemDelete(query as CFDictionary)
         guard status == errSecSuccess || status == errSecItemNotFound else { throw KeychainError(status: status) }
@@ -43,14 +47,14 @@ public struct KeychainKey: Sendable {
         item[kSecValueData as String] = key
         item[kSecAttrAccessible as String] = kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly
         let status = SecItemAdd(item as CFDictionary, nil)
-        // Somebody else was faster.
+        // A concurrent call has added the key already.
         if status == errSecDuplicateItem { return try get() }
         guard status == errSecSuccess else { throw KeychainError(status: status) }
         return key
     }
 }
 
-/// What the Keychain answered.
+/// An error status of the Keychain.
 public struct KeychainError: LocalizedError {
     public let status: OSStatus
 

@@ -1,56 +1,63 @@
 import Foundation
 @_exported import LocketCore
 
-/// One person's Locket: what they wrote, what they would meet next, and new text in their voice, all on this device.
+/// The on-device engine for one user: their history, predictions of their next items, and text
+/// generation in their style.
 ///
-/// Safe from any actor. Cancelling the task of a call stops it between two tokens. Keep one per store, for as long as the app
-/// runs.
+/// It is safe to use from any actor. Cancelling the task of a call stops the call between two
+/// tokens. Keep one instance per store for the lifetime of the app.
 public final class Locket: Sendable {
     private let engine: any EngineProtocol
 
-    /// A Locket on an engine, the real one or `Engine.fake` in tests.
+    /// Creates a Locket with an engine: the real one, or `Engine.fake` in tests.
     public init(engine: any EngineProtocol) {
         self.engine = engine
     }
 
-    /// Opens the person's store with its key of 32 bytes, making it if there is none.
+    /// Opens the user's store with its key of 32 bytes. Creates the store if it does not exist.
     public static func open(_ config: EngineConfig, key: Data) async throws -> Locket {
         Locket(engine: try await Engine.open(config: config, key: key))
     }
 
-    /// Deletes everything that a store holds, without its key: for a store whose key is lost. To be called while no `Locket` has
-    /// it open.
+    /// Deletes all data of a store without its key, for a store with a lost key.
+    ///
+    /// No `Locket` may have the store open.
     public static func erase(storeDir: String) async throws {
         try await eraseStore(storeDir: storeDir)
     }
 
-    /// Keeps a text that the person wrote. When this returns, it is on disk.
+    /// Stores a text by the user. The text is on disk when this returns.
     public func record(_ interaction: Interaction) async throws {
         try await engine.record(interaction: interaction)
     }
 
-    /// Everything recorded, real and synthetic, oldest first, by their times.
+    /// Returns all records, real and synthetic, oldest first by their times.
     public func history() async throws -> [Record] {
         try await engine.history()
     }
 
-    /// Removes the record with this id (`Record.id`) for good, and the synthetic texts that rest on it. Returns whether there
-    /// was one.
+    /// Permanently deletes the record with this id (`Record.id`).
+    ///
+    /// Deleting a text by the user also deletes all synthetic texts, since they were generated from
+    /// it. Returns whether the record existed.
     public func forget(id: UInt64) async throws -> Bool {
         try await engine.forget(id: id)
     }
 
-    /// The items that the person would likely meet next, best first.
+    /// Returns the items that the user is most likely to interact with next, best first.
     public func predict(_ request: PredictRequest = PredictRequest()) async throws -> [Prediction] {
         try await engine.predict(request: request)
     }
 
-    /// Writes while it is iterated: first token for token, then once `finished`. Whoever stops iterating stops the writing.
+    /// Returns a sequence that generates text while it is iterated: one `token` per chunk, then one
+    /// `finished`.
+    ///
+    /// Leaving the loop stops the generation.
     public func stream(_ request: GenerateRequest) -> WritingStream {
         WritingStream(engine: engine, request: request)
     }
 
-    /// Writes a text, a title or a rating and returns it whole.
+    /// Generates a text, a title or a rating and returns the complete result.
     public func write(_ request: GenerateRequest) async throws -> Written {
         let engine = self.engine
         return try await stoppable { cancellation in
@@ -58,8 +65,9 @@ public final class Locket: Sendable {
         }
     }
 
-    /// Writes synthetic texts for the items predicted next, in the background: `write` goes first meanwhile. A call that was
-    /// stopped is continued by the next one.
+    /// Generates synthetic texts for the predicted items, in the background.
+    ///
+    /// Calls of `write` take precedence. If a call is stopped, the next call continues it.
     public func augment(
         _ request: AugmentRequest = AugmentRequest(),
         onPiece: (@Sendable (_ item: Int, _ text: String) -> Void)? = nil
@@ -71,7 +79,9 @@ public final class Locket: Sendable {
         }
     }
 
-    /// Loads what a text like `request` will need, so that it begins at once: call it when the field gets the focus.
+    /// Loads the data that a text like `request` needs, so that generation starts at once.
+    ///
+    /// Call it when the input field gets the focus.
     public func prewarm(_ request: GenerateRequest) async throws {
         let engine = self.engine
         try await stoppable { cancellation in
@@ -79,67 +89,73 @@ public final class Locket: Sendable {
         }
     }
 
-    /// Whether a text can be written here, and if not, why. Loads nothing.
+    /// Returns whether text generation is available, and the reason if it is not. Loads nothing.
     public func availability() async -> Availability {
         await engine.availability()
     }
 
-    /// What the model runs on, and what of it is in memory.
+    /// Returns the devices that the model runs on and which of its parts are in memory.
     public func backend() async throws -> Backend {
         try await engine.backend()
     }
 
-    /// Takes a model from the next call on.
+    /// Sets the model for all later calls.
     public func useModel(_ model: ModelConfig) async throws {
         try await engine.useModel(model: model)
     }
 
-    /// Everything the store holds, for its owner: JSON.
+    /// Returns all data in the store as JSON, for its owner.
     public func export() async throws -> String {
         try await engine.export()
     }
 
-    /// Keeps what an export holds and the store does not. Returns the number of new records.
+    /// Adds the records of an export that the store lacks. Returns the number of new records.
     public func importExport(_ json: String) async throws -> UInt64 {
         try await engine.importExport(json: json)
     }
 
-    /// Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards.
+    /// Stops every call and deletes all stored data of the user. Later calls fail.
     public func erase() async throws {
         try await engine.erase()
     }
 
-    /// Stops every call, closes the store and gives all memory back.
+    /// Stops every call, closes the store and releases all memory.
     public func close() async {
         await engine.shutdown()
     }
 
-    /// Gives memory back, without waiting.
+    /// Releases memory. Returns without waiting.
     public func releaseMemory(_ level: MemoryLevel) {
         engine.releaseMemory(level: level)
     }
 
-    /// Stops decoding between two tokens until `resume`; with a priority only its calls, and the others go on.
+    /// Pauses decoding between two tokens until `resume`.
+    ///
+    /// With a priority, only calls of that priority pause.
     public func pause(_ priority: Priority? = nil) {
         engine.pause(priority: priority)
     }
 
-    /// Goes on after `pause`; with a priority only its calls.
+    /// Resumes decoding after `pause`. With a priority, only calls of that priority resume.
     public func resume(_ priority: Priority? = nil) {
         engine.resume(priority: priority)
     }
 
-    /// Whether calls that begin later may use a GPU: the system ends apps that use it in the background.
+    /// Sets whether calls that start later may use a GPU.
+    ///
+    /// The system terminates apps that use it in the background.
     public func allowGpu(_ allowed: Bool) {
         engine.allowGpu(allowed: allowed)
     }
 
-    /// Sets how the device is.
+    /// Sets the device's thermal state and power source.
     public func setConditions(thermal: Thermal, power: Power) {
         engine.setConditions(thermal: thermal, power: power)
     }
 
-    /// Swift does not tell a foreign call that its task was cancelled; the handle does.
+    /// Runs a call with a handle that cancels it.
+    ///
+    /// Swift does not pass a task's cancellation on to a foreign call.
     private func stoppable<T: Sendable>(
         _ call: @Sendable (Cancellation) async throws -> T
     ) async throws -> T {

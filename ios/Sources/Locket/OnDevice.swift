@@ -3,8 +3,10 @@ import Foundation
 import LocketCore
 
 extension Locket {
-    /// Opens the person's store in the app's private files, with a key from the Keychain. The files are encrypted by the system
-    /// too until the device is first unlocked, and no backup takes them: without the key nobody could read them.
+    /// Opens the user's store in the app's private files with a key from the Keychain.
+    ///
+    /// The system also encrypts the files until the device is first unlocked. Backups exclude them,
+    /// since they are unreadable without the key.
     public static func onDevice(
         model: ModelConfig? = nil,
         pack: URL? = nil,
@@ -15,8 +17,10 @@ extension Locket {
         return try await open(config, key: KeychainKey().get())
     }
 
-    /// Copies a model (out of the bundle, or one that was downloaded) to where the engine can map it, and checks it. The file is
-    /// there whole and right or not at all.
+    /// Copies a model, from the bundle or downloaded, to a location where the engine can memory-map
+    /// it, and verifies its checksum.
+    ///
+    /// The file is complete and correct, or absent.
     public static func importModel(from source: URL, sha256: String) async throws -> URL {
         try await importModel(from: source, sha256: sha256, into: privateFolder("locket/models"))
     }
@@ -26,14 +30,14 @@ extension Locket {
         return try await Task.detached(priority: .utility) {
             let files = FileManager.default
             if files.fileExists(atPath: target.path), try digest(target) == sha256.lowercased() { return target }
-            // A name of its own: two imports at once do not meet.
+            // A unique name keeps concurrent imports apart.
             let part = folder.appendingPathComponent("\(UUID().uuidString).part")
-            // Nothing is there any more once it was moved.
+            // Removes nothing after the move.
             defer { try? files.removeItem(at: part) }
             try files.copyItem(at: source, to: part)
             let actual = try digest(part)
             guard actual == sha256.lowercased() else { throw ChecksumError(expected: sha256, actual: actual) }
-            // In one step, whether there is a file of this name or not.
+            // Atomic, whether or not a file of this name exists.
             guard rename(part.path, target.path) == 0 else {
                 throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
@@ -68,7 +72,7 @@ private func digest(_ file: URL) throws -> String {
     return sum.finalize().map { String(format: "%02x", $0) }.joined()
 }
 
-/// A file that was copied is not the one that it should be.
+/// The checksum of a copied file differs from the expected one.
 public struct ChecksumError: LocalizedError {
     public let expected: String
     public let actual: String

@@ -1,15 +1,15 @@
 import Foundation
 import LocketCore
 
-/// What a stream brings.
+/// An element of a stream.
 public enum Writing: Sendable {
-    /// A new piece of text, whole characters.
+    /// The next chunk of text. It holds whole characters.
     case token(phase: Phase, text: String)
-    /// The last: everything that was written.
+    /// The last element: the complete result.
     case finished(Written)
 }
 
-/// What a piece belongs to.
+/// The part of the output that a chunk belongs to.
 public enum Phase: Sendable {
     case plan, text, title, rating
 }
@@ -22,16 +22,20 @@ extension GenerateRequest {
         case .title: wanted = .title
         case .rating: wanted = .rating
         }
-        // A length that is asked for is planned.
+        // A text with a requested length has a plan.
         let planned = reasoning || (task == .text && length != nil)
         return planned ? [.plan, wanted] : [wanted]
     }
 }
 
-/// A text while it is written. Each iteration writes it once, from the first element that is asked for. Tokens that were written
-/// since the last one come as one, so that a slow screen holds up nothing and nothing piles up.
+/// An asynchronous sequence of the chunks of a text that is being generated.
 ///
-/// Leaving the loop stops the writing. In a cancelled task the iteration ends with `CancellationError`.
+/// Each iteration generates the text once, starting at the first requested element. Chunks
+/// generated since the last element are merged into one, so a slow reader neither blocks the engine
+/// nor lets chunks accumulate.
+///
+/// Leaving the loop stops the generation. In a cancelled task, the iteration ends with
+/// `CancellationError`.
 public struct WritingStream: AsyncSequence, Sendable {
     public typealias Element = Writing
 
@@ -82,7 +86,7 @@ public struct WritingStream: AsyncSequence, Sendable {
     }
 }
 
-/// One call of `Engine.generate`. It is stopped when nobody waits for it any more.
+/// One call of `Engine.generate`. The call stops when its iterator releases it.
 private final class Writer: Sendable {
     let pieces: Pieces
     private let cancellation = Cancellation()
@@ -116,7 +120,8 @@ private final class Writer: Sendable {
     }
 }
 
-/// What was written and not yet asked for: at most one token of each phase, and the end.
+/// The chunks that the reader has not requested yet, merged where neighbours share a phase, and the
+/// end.
 private final class Pieces: @unchecked Sendable {
     private let lock = NSLock()
     private var waiting: [(phase: Phase, text: String)] = []
@@ -139,7 +144,7 @@ private final class Pieces: @unchecked Sendable {
         deliver()
     }
 
-    /// The next token, or the end. One caller at a time.
+    /// Returns the next chunk or the end. Only one caller at a time may wait.
     func next() async throws -> Writing {
         try await withCheckedThrowingContinuation { continuation in
             lock.withLock { reader = continuation }

@@ -73,7 +73,7 @@ final class LocketTests: XCTestCase {
         for try await writing in fake(wordMs: 1).stream(GenerateRequest(item: "x", task: .text)) {
             guard case .token(_, let piece) = writing else { continue }
             tokens.append(piece)
-            // All that is left is written before the next one is asked for.
+            // The engine writes the rest before the next request.
             if tokens.count == 1 { try await Task.sleep(nanoseconds: 500_000_000) }
         }
         XCTAssertEqual(tokens.joined(), "Slow, and worth it.")
@@ -143,7 +143,7 @@ final class LocketTests: XCTestCase {
         defer { try? files.removeItem(at: source) }
         try Data("abc".utf8).write(to: source)
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        // Where there is none yet, where there is a right one, and where there is a wrong one.
+        // Target file absent, correct, and incorrect.
         for before in [nil, "abc", "cut off"] {
             let target = folder.appendingPathComponent(source.lastPathComponent)
             if let before { try Data(before.utf8).write(to: target) }
@@ -168,7 +168,7 @@ final class LocketTests: XCTestCase {
     }
 }
 
-/// A fake engine that counts the texts that are asked of it.
+/// A fake engine that counts its calls, finished and failed ones included.
 private final class Counting: Engine, @unchecked Sendable {
     private let inner: Engine
     private let lock = NSLock()

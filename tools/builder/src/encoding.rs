@@ -1,47 +1,47 @@
-//! The encodings of text files: UTF-8 and UTF-16 are read, every other one is named.
+//! Text file encodings: reads UTF-8 and UTF-16, and names any other encoding in an error.
 //!
-//! UTF-8 may begin with a byte-order mark, and UTF-16 must. Damage within UTF-16 (half of a surrogate pair) becomes U+FFFD, as the
-//! Encoding Standard demands.
+//! UTF-8 may begin with a byte-order mark, and UTF-16 must. Malformed UTF-16 (an unpaired
+//! surrogate) becomes U+FFFD, as the Encoding Standard requires.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, Encoding, UTF_16BE, UTF_16LE};
 
-/// Why the bytes of a file are not read as text.
+/// Reason why the bytes of a file are not read as text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodingError {
-    /// They begin as those of another format do.
+    /// The bytes begin with the signature of another format.
     #[error("it is {what}, and UTF-8 is needed: {remedy}")]
     Format {
-        /// What they look like.
+        /// The format that the bytes look like.
         what: &'static str,
-        /// What to do.
+        /// Advice to the user.
         remedy: &'static str,
     },
-    /// They are not UTF-8.
+    /// The bytes are not UTF-8.
     #[error(
         "it is not UTF-8 (byte {byte:#04x} at {at}) and looks like {guess}: convert it, for example with `iconv -f {guess} -t UTF-8`"
     )]
     NotUtf8 {
-        /// Where, counted from 0.
+        /// Offset of the first invalid byte, from 0.
         at: usize,
-        /// The byte there.
+        /// The byte at that offset.
         byte: u8,
-        /// The likeliest encoding, as the Encoding Standard names it.
+        /// Most likely encoding, as the Encoding Standard names it.
         guess: &'static str,
     },
 }
 
-/// Bytes that are looked at to tell an encoding.
+/// Number of bytes that encoding detection reads.
 const HEAD: u64 = 4;
 
-/// How a file is read.
+/// Encoding of a file.
 enum Form {
-    /// As UTF-8, after this many bytes.
+    /// UTF-8, after a byte-order mark of this many bytes.
     Utf8(usize),
-    /// As one of the two forms of UTF-16, after its mark.
+    /// One of the two byte orders of UTF-16, after its byte-order mark.
     Utf16(&'static Encoding),
 }
 
@@ -67,10 +67,10 @@ impl Form {
     }
 }
 
-/// `bytes` as text.
+/// Decodes `bytes` as text.
 ///
 /// # Errors
-/// [`EncodingError`] names what they are instead.
+/// [`EncodingError`] names the format or encoding if it is not supported.
 pub fn text(mut bytes: Vec<u8>) -> Result<String, EncodingError> {
     match Form::of(&bytes[..bytes.len().min(HEAD as usize)])? {
         Form::Utf16(encoding) => Ok(encoding.decode_with_bom_removal(&bytes).0.into_owned()),
@@ -82,7 +82,7 @@ pub fn text(mut bytes: Vec<u8>) -> Result<String, EncodingError> {
     }
 }
 
-/// `bytes` as they are, if they are UTF-8.
+/// Returns `bytes` as a string if they are UTF-8.
 pub fn as_utf8(bytes: &[u8]) -> Result<&str, EncodingError> {
     std::str::from_utf8(bytes).map_err(|e| {
         let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
@@ -92,10 +92,11 @@ pub fn as_utf8(bytes: &[u8]) -> Result<&str, EncodingError> {
     })
 }
 
-/// A reader of the same text in UTF-8, without a byte-order mark. UTF-8 itself passes unchecked.
+/// A reader that yields the same text as UTF-8, without a byte-order mark. UTF-8 input passes
+/// through unchecked.
 ///
 /// # Errors
-/// [`EncodingError`] within an [`io::Error`], if the beginning tells that it is something else.
+/// [`EncodingError`] within an [`io::Error`], if the first bytes belong to another format.
 pub fn utf8(mut reader: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
     let mut head = Vec::new();
     reader.by_ref().take(HEAD).read_to_end(&mut head)?;
@@ -118,11 +119,11 @@ pub fn utf8(mut reader: impl BufRead + Send + 'static) -> io::Result<Box<dyn Buf
     })
 }
 
-/// UTF-16, read as UTF-8.
+/// A reader that converts UTF-16 to UTF-8.
 struct Utf16<R> {
     reader: R,
     decoder: Decoder,
-    /// What was decoded; from `from` to `to` nobody has read it yet.
+    /// Decoded bytes; those from `from` to `to` are not read yet.
     out: Vec<u8>,
     from: usize,
     to: usize,
@@ -149,10 +150,10 @@ impl<R: BufRead> Read for Utf16<R> {
 mod tests {
     use super::*;
 
-    /// Both ways to read a file give the same.
+    /// Reads `bytes` as a whole and as a stream, and checks that both give the same result.
     fn read(bytes: &[u8]) -> Result<String, EncodingError> {
         let whole = text(bytes.to_vec());
-        // A buffer that ends within characters.
+        // The buffer ends in the middle of characters.
         let streamed = utf8(BufReader::with_capacity(3, Cursor::new(bytes.to_vec()))).and_then(io::read_to_string);
         match (&whole, streamed) {
             (Ok(text), Ok(streamed)) => assert_eq!(*text, streamed),

@@ -10,13 +10,13 @@ use crate::profile::ProfileError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A profile file cannot be read, or a line is no profile.
+    /// A profile file cannot be read, or a line is not a profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// The profiles do not make a pack.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The engine's error.
+    /// An error of the engine.
     #[error(transparent)]
     Engine(#[from] locket::Error),
 }
@@ -28,25 +28,25 @@ pub enum BuildError {
     /// More than 2^32 items, users, edges or texts.
     #[error("too many {0} for one pack: more than {max}", max = u32::MAX)]
     TooMany(&'static str),
-    /// No profile was read, or filters left out every item.
+    /// No profile was read, or the filters dropped every item.
     #[error("no interactions in the profile files, or none left by the filters: nothing to build a pack from")]
     Empty,
-    /// A part that a cluster made is missing or does not fit the others. Make the parts again.
+    /// A part from the cluster is missing or does not fit the others. Make the parts again.
     #[error("the parts do not make a pack: {path}: {what}", path = path.display())]
     Parts {
-        /// The part.
+        /// Path of the part.
         path: PathBuf,
-        /// What is wrong.
+        /// Description of the problem.
         what: String,
     },
-    /// Without any text the pack is longer than it may be.
+    /// The pack exceeds its size limit even without texts.
     #[error(
         "the pack takes {least} bytes without any text, more than the {most} allowed: keep fewer items (people-per-item, categories)"
     )]
     TooLarge {
-        /// Its length without texts.
+        /// Length without texts, in bytes.
         least: u64,
-        /// The limit.
+        /// Size limit, in bytes.
         most: u64,
     },
 }

@@ -2,12 +2,12 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`profile`] | people as JSON lines, the input of every build |
+//! | [`profile`] | users as JSON lines, the input of every build |
 //! | [`mod@encoding`] | text files in UTF-8 and UTF-16 |
 //! | [`gguf`] | writes metadata into model and adapter files |
-//! | [`pack`] | profiles, or the parts from a cluster, to a pack file; signed deltas |
+//! | [`pack`] | builds a pack file from profiles or from the parts of a cluster; signed deltas |
 //! | [`graph`] | closed-form fit of item neighbours, item vectors and evidence weights |
-//! | [`trim`](mod@trim) | a model with the tokens of one population |
+//! | [`trim`](mod@trim) | removes from a model the tokens that one population does not need |
 
 pub mod encoding;
 mod error;

@@ -1,6 +1,6 @@
-//! People as JSON lines, plain or zstd-compressed: what packs are built from and evaluations run on.
+//! User profiles as JSON lines, plain or zstd-compressed: the input of pack builds and evaluations.
 //!
-//! One line is one person: `{"user", "history": [interaction...], "target": interaction}`; see
+//! One line is one user: `{"user", "history": [interaction...], "target": interaction}`; see
 //! [`Interaction`] for the keys. Files are read line by line and never held in memory whole.
 
 use std::{borrow::Cow, path::PathBuf};
@@ -18,28 +18,28 @@ use locket::{
     internals::text::{self, escapes},
 };
 
-/// One person: what they wrote before, and the latest text, which evaluations hold out.
+/// One user: earlier interactions, and the latest one, which evaluations hold out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// The person's id, unique over all files of a pack.
+    /// User id, unique over all files of a pack.
     pub user: String,
     /// Earlier interactions, oldest first.
     #[serde(default)]
     pub history: Vec<Interaction>,
-    /// The interaction to predict or to write.
+    /// The interaction to predict or to generate.
     pub target: Interaction,
 }
 
 impl Profile {
-    /// All interactions with whether each is the target.
+    /// Returns all interactions, each with a flag that is true for the target.
     pub fn interactions(&self) -> impl Iterator<Item = (&Interaction, bool)> {
         self.history.iter().map(|i| (i, false)).chain(std::iter::once((&self.target, true)))
     }
 
-    /// The profile in one line of JSON. Half of a surrogate pair, which stands for no character, is read as U+FFFD.
+    /// Parses a profile from one line of JSON. An unpaired surrogate becomes U+FFFD.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// A description of the defect.
     pub fn from_json(line: &[u8]) -> Result<Self, String> {
         let profile: Self = match serde_json::from_slice(line) {
             Ok(profile) => profile,
@@ -51,13 +51,13 @@ impl Profile {
         profile.defect().map_or(Ok(profile.in_milliseconds()), Err)
     }
 
-    /// The same with all times in milliseconds, see [`Interaction::milliseconds`].
+    /// Converts all times to milliseconds, see [`Interaction::milliseconds`].
     fn in_milliseconds(mut self) -> Self {
         self.history.iter_mut().chain([&mut self.target]).for_each(Interaction::normalize_time);
         self
     }
 
-    /// What is wrong with it, if anything.
+    /// Describes the first defect, if any.
     fn defect(&self) -> Option<String> {
         if text::is_blank(&self.user) {
             return Some("the user id is empty".into());
@@ -69,46 +69,48 @@ impl Profile {
     }
 }
 
-/// What can be wrong with a profile file.
+/// Errors of profile files.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
     /// The file is missing, unreadable or not valid zstd.
     #[error("cannot read {path}: {source}", path = path.display())]
     Io {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         source: std::io::Error,
     },
     /// A line is not a profile. Fix the line, or skip bad lines (`--skip-bad`).
     #[error("{path}:{line}: not a profile: {what}", path = path.display())]
     Line {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The line's number, from 1.
+        /// Line number, from 1.
         line: usize,
-        /// What the parser found.
+        /// Description of the defect.
         what: String,
     },
 }
 
-/// Longest line that is read, in bytes: more is an error and not an allocation.
+/// Maximum line length in bytes. A longer line is an error, so it cannot exhaust memory.
 pub const MAX_LINE: u64 = 64 << 20;
 
-/// A stream of profiles from one file. An item that is [`ProfileError::Line`] does not end the stream;
+/// A stream of profiles from one file. [`ProfileError::Line`] does not end the stream;
 /// [`ProfileError::Io`] does.
 pub struct Profiles(Lines);
 
 impl Profiles {
-    /// Opens `path`: UTF-8, or UTF-16 with a byte-order mark; a name that ends in `.zst` is decompressed while it is read.
+    /// Opens `path`: UTF-8, or UTF-16 with a byte-order mark. A file whose name ends in `.zst` is
+    /// decompressed as it is read.
     ///
     /// # Errors
-    /// [`ProfileError::Io`] if the file cannot be opened, or begins as no text does.
+    /// [`ProfileError::Io`] if the file cannot be opened, or if its first bytes belong to another
+    /// format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ProfileError> {
         Ok(Self(Lines::open(path.as_ref())?))
     }
 
-    /// All profiles of several files, each opened when its turn comes.
+    /// Returns all profiles of several files, and opens each file when the stream reaches it.
     pub fn of_all(files: &[PathBuf]) -> impl Iterator<Item = Result<Profile, ProfileError>> {
         files.iter().flat_map(|file| {
             let (open, failed) = match Self::open(file) {
@@ -132,11 +134,12 @@ impl Iterator for Profiles {
     }
 }
 
-/// The lines of a text file, as bytes with their ends. UTF-16 arrives as UTF-8, through zstd if the name ends in `.zst`.
+/// The lines of a text file, as bytes with their line ends. UTF-16 is converted to UTF-8, and a
+/// file whose name ends in `.zst` is decompressed.
 pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
-    /// The number of the line that was read last, from 1.
+    /// Number of the line read last, from 1.
     number: usize,
     done: bool,
 }
@@ -158,7 +161,8 @@ impl Lines {
         Ok(Self { path: path.to_path_buf(), reader, number: 0, done: false })
     }
 
-    /// The same as text. A line that is none does not end them.
+    /// Converts the lines to strings. A line that is not UTF-8 gives an error and does not end the
+    /// stream.
     pub fn texts(mut self) -> impl Iterator<Item = Result<String, ProfileError>> {
         std::iter::from_fn(move || {
             let line = self.next()?;
@@ -169,7 +173,7 @@ impl Lines {
         })
     }
 
-    /// The error for the line that was read last.
+    /// Returns the error for the line read last.
     fn bad(&self, what: String) -> ProfileError {
         ProfileError::Line { path: self.path.clone(), line: self.number, what }
     }
@@ -242,7 +246,7 @@ mod tests {
         assert!(matches!(Profiles::open(&path).err(), Some(ProfileError::Io { .. })));
     }
 
-    /// Everybody of a file with these bytes, through zstd as well.
+    /// Returns the user ids in a file with these bytes, and checks that zstd gives the same.
     fn users(bytes: &[u8]) -> Vec<Result<String, String>> {
         let dir = tempfile::tempdir().unwrap();
         let (plain, packed) = (dir.path().join("p.jsonl"), dir.path().join("p.jsonl.zst"));

@@ -1,4 +1,4 @@
-//! Deltas between packs: what they make, what they refuse, and what an interruption leaves.
+//! Deltas between packs: application, rejection, and interruption.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -16,7 +16,7 @@ fn go_on() -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// The sample's pack of its first `people` people.
+/// Builds a pack of the sample's first `people` users.
 fn build(dir: &Path, name: &str, people: usize) -> PathBuf {
     let all = fs::read_to_string(locket_tests::sample()).unwrap();
     let (profiles, out) = (dir.join("some.jsonl"), dir.join(name));
@@ -25,7 +25,7 @@ fn build(dir: &Path, name: &str, people: usize) -> PathBuf {
     out
 }
 
-/// An old pack, a new one, and the delta between them.
+/// Builds an old pack, a new one, and the delta between them.
 fn update(dir: &Path) -> [PathBuf; 3] {
     let (old, new, delta) = (build(dir, "old.pack", 28), build(dir, "new.pack", 30), dir.join("update.delta"));
     locket_builder::pack::diff(&old, &new, &SECRET, &delta, go_on).unwrap();
@@ -48,9 +48,9 @@ fn a_delta_makes_the_new_pack_byte_for_byte() {
     assert_eq!(fs::read(&old).unwrap(), fs::read(&new).unwrap());
     assert_eq!(report.delta_bytes, fs::metadata(&delta).unwrap().len());
     assert!(report.delta_bytes < report.new_bytes / 2, "{report:?}");
-    // Whoever has the old one open goes on reading it.
+    // A pack that was opened before the update still reads the old file.
     assert_eq!((read(), open.meta().users, Pack::open(&old).unwrap().meta().users), (before, 28, 30));
-    // A second time it is for another pack.
+    // The second application fails: the delta is for another pack.
     assert!(matches!(apply(&old, &delta, &key, &old), Err(DeltaError::OtherPack { .. })));
 }
 
@@ -102,7 +102,8 @@ fn only_the_right_key_and_the_right_pack() {
     let before = fs::read(&old).unwrap();
     let other = locket_builder::pack::public_key(&[8; 32]);
     assert!(matches!(apply(&old, &delta, &other, &old), Err(DeltaError::Signature)));
-    // Not a point of the curve, and the weak one that verifies anything by a lax verifier.
+    // An invalid key: not a point of the curve, or a weak key that a lax verifier accepts for any
+    // message.
     let weak = std::array::from_fn(|n| u8::from(n == 0));
     assert!(matches!(apply(&old, &delta, &weak, &old), Err(DeltaError::Signature | DeltaError::Key)));
     let key = locket_builder::pack::public_key(&SECRET);
@@ -117,7 +118,7 @@ fn only_the_right_key_and_the_right_pack() {
     ));
 }
 
-/// Stopped at every place where it can be: the old pack is whole, and nothing else is left in the folder.
+/// Stops at every possible place: the old pack stays whole, and the folder holds no other new file.
 #[test]
 fn an_interruption_leaves_the_old_pack() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What is left out of a pack: people who asked, what is rare, what is too much.
+//! Filters of a pack: removal of users on request, rare items, and limits.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -29,7 +29,7 @@ fn people() -> Vec<Profile> {
     Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).collect()
 }
 
-/// Profiles in a file: (person, item, text) each, in this order.
+/// Writes profiles to a file: one (user, item, text) each, in this order.
 fn write(dir: &Path, said: &[(&str, &str, &str)]) -> PathBuf {
     let path = dir.join("said.jsonl");
     let line = |(n, &(user, item, text)): (usize, &(&str, &str, &str))| {
@@ -68,7 +68,7 @@ fn texts_lose_personal_data_and_sellers_answers() {
     let cleaned = Cleaned { mails: 1, markup: 3, answers: 1, ..Cleaned::default() };
     assert_eq!(report.dropped, Dropped { cleaned, ..Dropped::default() });
     assert_eq!(pack.texts(0).map(|t| t.text.to_owned()).collect::<Vec<_>>(), ["A good lamp. It's bright.", "Plain."]);
-    // They met the item all the same.
+    // The edges to the item stay.
     assert_eq!((report.meta.texts, report.meta.edges), (2, 3));
     assert_eq!(pack.documents("example"), 0);
 }
@@ -104,7 +104,7 @@ fn what_hardly_anybody_met_is_not_in_the_catalogue() {
         let met: HashSet<&String> = all.iter().filter(|a| a.0 == *item).map(|a| &a.1).collect();
         assert_eq!(pack.find(item).is_some(), met.len() >= least, "{item} {}", met.len());
         rare += usize::from(met.len() < least);
-        // What stays keeps its own texts.
+        // Kept items keep their own texts.
         for text in pack.find(item).map(|n| pack.texts(n)).into_iter().flatten() {
             assert!(people().iter().any(|p| p.interactions().any(|(i, _)| i.item == *item && i.text == text.text)));
         }
@@ -151,7 +151,7 @@ fn of_one_item_those_stay_that_differ() {
         assert_eq!(report.dropped.texts_per_item, 5 - most);
         pack.texts(0).map(|t| t.text.to_owned()).collect::<Vec<_>>()
     };
-    // The latest first, then the one that says something else, though it is the oldest.
+    // The latest text first, then the one with different content, although it is the oldest.
     assert_eq!(kept(1), [twin]);
     assert_eq!(kept(2), [other, twin]);
     assert_eq!(kept(5).len(), 5);
@@ -165,7 +165,8 @@ fn a_pack_fits_into_its_size() {
     let (pack, report) = sample(dir.path(), Filters { max_bytes: Some(most), ..Filters::default() });
     assert!(report.bytes <= most && report.bytes > most - 1_000, "{} {most}", report.bytes);
     assert_eq!(report.dropped.texts_for_size + report.meta.texts, 187);
-    // What words weigh was learned from all of them, and no item lost its last text while another had two to give.
+    // Term statistics come from all texts, and no item loses its last text while another has two to
+    // drop.
     assert_eq!(report.meta.documents, 187);
     let counts: Vec<usize> = (0..pack.items() as u32).map(|n| pack.texts(n).len()).collect();
     assert!(counts.iter().all(|&n| n > 0), "{counts:?}");

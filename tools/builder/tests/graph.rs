@@ -131,14 +131,16 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
         let planned = material(Task::Text, true, &own);
         let on_item = ranked.iter().filter(|n| Some(n.item) == pack.find(target.item));
         assert_eq!(shown(&planned), on_item.take(4).map(|n| n.text.text).collect::<Vec<_>>());
-        // Of an item that nobody wrote about the person's own texts say more than others' on other items.
+        // For an item without texts, the user's own texts are more useful than other users' texts
+        // on other items.
         let nowhere = Target { item: "unknown item", item_title: Some("garden shears"), ..target };
         let beside = |task, own: &[Example]| grounding.material(task, true, own.to_vec(), &nowhere, 4).neighbours.len();
         assert_eq!([beside(Task::Text, &own), beside(Task::Text, &[]), beside(Task::Rating, &own)], [0, 4, 4]);
-        // What was invented is not how the person writes.
+        // Synthetic interactions do not count as the user's style.
         let invented = Example { synthetic: true, ..Example::from(&people[0].target) };
         assert_eq!(shown(&material(Task::Text, true, &[&[invented][..], &own].concat())), shown(&planned));
-        // With a plan and without; texts that are given are answered by their words.
+        // The neighbours are the same with and without a plan; for a rating of a given text they do
+        // not depend on the history.
         assert!(material(Task::Text, false, &own).neighbours == planned.neighbours);
         assert_eq!(shown(&material(Task::Rating, true, &own)), shown(&material(Task::Rating, true, &[])));
         let texts =

@@ -28,7 +28,7 @@ fn pack_of(edges: &[(u32, u32)]) -> (tempfile::TempDir, Pack) {
     (dir, Pack::open(&out).unwrap())
 }
 
-/// Scores by item id: numbers differ between packs.
+/// Returns scores by item id: item numbers differ between packs.
 fn scores(pack: &Pack, history: &[(u32, f32)]) -> BTreeMap<String, f32> {
     let known = |&(item, weight): &(u32, f32)| Some((pack.find(&format!("item {item}"))?, weight));
     let query = Query { history: history.iter().filter_map(known).collect(), ..Query::default() };
@@ -47,8 +47,8 @@ fn histories() -> impl Strategy<Value = Vec<(u32, f32)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Neither the order in which edges came, nor the numbers that items and people got by it, nor an edge told twice, nor
-    /// the order of a history changes a score.
+    /// Scores do not depend on the order of edges, the numbers of items and users, a repeated edge,
+    /// or the order of a history.
     #[test]
     fn order_and_numbering_do_not_matter(edges in graphs(), history in histories(), turn in 0usize..80) {
         let mut other = edges.clone();
@@ -61,12 +61,13 @@ proptest! {
         let (a, b) = (scores(&first, &history), scores(&second, &turned));
         prop_assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
         for (item, score) in &a {
-            // Where singular values are equal any basis of their space will do, and each one rounds to 8 bits differently.
+            // Where singular values are equal, any basis of their space is valid, and each one
+            // rounds to 8 bits differently.
             prop_assert!((score - b[item]).abs() <= 2e-2 * score.abs().max(1.0), "{}: {} and {}", item, score, b[item]);
         }
     }
 
-    /// What the reasons amount to is the score; their shares are parts of one.
+    /// The amounts of all reasons sum to the score; their shares sum to 1.
     #[test]
     fn explanations_add_up(edges in graphs(), history in histories(), target in proptest::option::of(0u32..14)) {
         let (_dir, pack) = pack_of(&edges);
@@ -86,7 +87,7 @@ proptest! {
         }
     }
 
-    /// Predictions are distinct, unmet, not excluded, and as many as there can be.
+    /// Predictions are distinct, unmet, not excluded, and as many as possible.
     #[test]
     fn predictions_are_what_is_left(edges in graphs(), met in proptest::collection::vec(0u32..14, 0..14), diversity in 0f32..1.0) {
         let (_dir, pack) = pack_of(&edges);
@@ -162,7 +163,7 @@ fn a_dislike_speaks_against_its_like() {
 
 #[test]
 fn controls_steer() {
-    // Items 0..6 are met together by many; 7 and 8 with item 0 by two people only.
+    // Items 0 to 6 are met together by 40 users; items 7 and 8 with item 0 by one user each.
     let crowd = (0..40).flat_map(|u| (0..7).map(move |i| (u, i)));
     let edges: Vec<(u32, u32)> = crowd.chain([(50, 0), (50, 7), (51, 0), (51, 8)]).collect();
     let (_dir, pack) = pack_of(&edges);
@@ -179,7 +180,8 @@ fn controls_steer() {
     assert!(people(&ask(1.0, 0.95)) < people(&ask(1.0, 0.0)), "the alike crowd gives way to others");
 }
 
-/// A text counts the moment it is recorded, and another pack over the same store keeps what was recorded.
+/// A text counts as soon as it is recorded, and records persist when another pack is used with the
+/// same store.
 #[test]
 fn records_count_at_once_and_outlive_the_pack() {
     let dir = tempfile::tempdir().unwrap();

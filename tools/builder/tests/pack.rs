@@ -1,4 +1,4 @@
-//! Packs: building, holding out, and refusing what is not whole.
+//! Packs: building, holding out, and rejecting damaged files.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -66,7 +66,7 @@ fn held_out_targets_leave_the_graph_and_stay_readable() {
         Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
     let kettle = pack.find(&marta.target.item).unwrap();
     assert!(pack.texts(kettle).any(|t| t.text == marta.target.text));
-    // Her words about it ("grandmother") may not be in the item's content.
+    // Words from her own text ("grandmother") may not be in the item's content.
     let content = pack.content();
     let row = content.outer_view(kettle as usize).unwrap();
     assert!(row.iter().all(|(term, _)| pack.term(term as u32) != "grandmother"));
@@ -93,7 +93,8 @@ fn damage_is_found_wherever_it_is() {
     let mut newer = whole.clone();
     newer[8] = 99;
     assert!(matches!(open(&newer), Some(PackError::Version(99))));
-    // One flipped bit anywhere, header, table or section, is an error (padding between sections excepted).
+    // One flipped bit anywhere, header, table or section, is an error (padding between sections
+    // excepted).
     let mut unnoticed = 0;
     for at in (0..whole.len()).step_by(97) {
         let mut flipped = whole.clone();
@@ -129,6 +130,6 @@ fn bad_lines_stop_the_build_or_are_listed() {
             ControlFlow::Break(())
         });
     assert!(matches!(stopped, Err(Error::Engine(locket::Error::Cancelled))));
-    // Nothing but the two files: scratch files are gone.
+    // Only the two files remain: scratch files are gone.
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
 }

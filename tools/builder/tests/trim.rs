@@ -1,4 +1,4 @@
-//! Models with fewer tokens: they read and write what they were made for as before.
+//! Models with fewer tokens: texts within their vocabulary are read and generated as before.
 #![allow(clippy::unwrap_used)]
 
 use std::{fs, ops::ControlFlow, path::Path};
@@ -30,19 +30,19 @@ fn trimmed(model: &Model, out: &Path) -> Result<Report, Error> {
     trim(model, &[locket_tests::sample()], out, &mut go)
 }
 
-/// What each token stands for.
+/// Returns the text of each token.
 fn vocabulary(path: &Path) -> Vec<Vec<u8>> {
     let bytes = fs::read(path).unwrap();
     let gguf = gguf::parse(&bytes).unwrap();
     gguf.array("tokenizer.ggml.tokens").unwrap().unwrap().texts().unwrap().map(<[u8]>::to_vec).collect()
 }
 
-/// A text as the tokens spell it.
+/// Returns the token texts that a text is split into.
 fn split(model: &Model, vocabulary: &[Vec<u8>], text: &str) -> Vec<Vec<u8>> {
     model.tokens(text).iter().map(|t| vocabulary[t.0 as usize].clone()).collect()
 }
 
-/// Whether texts of the sample are split into the same tokens.
+/// Checks that texts of the sample are split into the same tokens.
 fn reads_the_sample_as(whole: (&Model, &[Vec<u8>]), cut: (&Model, &[Vec<u8>])) {
     for profile in Profiles::of_all(&[locket_tests::sample()]) {
         for (interaction, _) in profile.unwrap().interactions() {
@@ -53,13 +53,14 @@ fn reads_the_sample_as(whole: (&Model, &[Vec<u8>]), cut: (&Model, &[Vec<u8>])) {
     }
 }
 
-/// What no text of the sample is made of.
+/// Texts with characters outside the sample.
 const FOREIGN: [&str; 2] = ["Quixotic zymurgy in Łódź: 漢字 🙂 \u{1}", "a  b\n\n\n\tc"];
 
 /// Punctuation of several scripts.
 const MARKS: &str = "。、，！？「」《》…—«»¿¡؟،।॥՞";
 
-/// What a list of byte-level tokens stands for: each character is a byte, those that print themselves, the others from U+0100 on.
+/// Decodes byte-level tokens: each character is a byte. Printable bytes stand for themselves, the
+/// others are mapped from U+0100 on.
 fn joined_bytes(pieces: &[Vec<u8>]) -> String {
     let prints = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..);
     let hidden: Vec<u8> = (0..=255).filter(|byte| !prints(byte)).collect();
@@ -68,7 +69,7 @@ fn joined_bytes(pieces: &[Vec<u8>]) -> String {
     String::from_utf8(bytes.collect()).unwrap()
 }
 
-/// What a list of tokens stands for.
+/// Decodes tokens, including byte tokens.
 fn joined(pieces: &[Vec<u8>]) -> String {
     let byte = |piece: &[u8]| {
         let digits = piece.strip_prefix(b"<0x")?.strip_suffix(b">")?;
@@ -78,17 +79,18 @@ fn joined(pieces: &[Vec<u8>]) -> String {
     String::from_utf8(bytes.collect()).unwrap().replace('▁', " ")
 }
 
-/// How much likelier each of `next` is than the first, behind `text`.
+/// Returns the log-probability of each of `next` after `text`, relative to the first.
 fn likelier(model: &Model, text: &str, next: &[&str]) -> Vec<f64> {
     let options = DecoderOptions { context: 256, sequences: 1, threads: 1, ..DecoderOptions::default() };
     let prompt = model.prompt_tokens(&Prompt { body: text.into(), lead: String::new() });
-    // A decoder for each: a prompt that is read in another way is rounded in another way.
+    // A new decoder for each word: a prompt that is prefilled in another way rounds differently.
     let score = |word: &&str| model.decoder(options).unwrap().score(&prompt, &model.tokens(word)[..1]).unwrap()[0];
     let scores: Vec<f64> = next.iter().map(score).collect();
     scores.iter().map(|score| score - scores[0]).collect()
 }
 
-/// Whether both say the same of `next` behind `text`, but for rounding.
+/// Checks that both models give the same relative log-probabilities of `next` after `text`, up to
+/// rounding.
 fn weighs_as(whole: &Model, cut: &Model, text: &str, next: &[&str]) {
     let (before, after) = (likelier(whole, text, next), likelier(cut, text, next));
     for (word, (before, after)) in next.iter().zip(before.iter().zip(&after)) {
@@ -122,12 +124,12 @@ fn the_default_model_reads_and_weighs_as_before() {
 
     let (all, left) = (vocabulary(&path), vocabulary(&small));
     reads_the_sample_as((&whole, &all), (&cut, &left));
-    // Sentences end as they did in every script.
+    // Sentence marks of every script stay.
     for mark in MARKS.chars().map(String::from) {
         assert!(left.contains(&mark.clone().into_bytes()) || !all.contains(&mark.clone().into_bytes()), "{mark}");
     }
     assert!(left.contains(&"。".as_bytes().to_vec()) && !left.contains(&"\u{3099}".as_bytes().to_vec()));
-    // What it was not made for, in smaller pieces.
+    // Texts outside the vocabulary are split into smaller tokens.
     for foreign in FOREIGN {
         let pieces = split(&cut, &left, foreign);
         assert_eq!(joined(&pieces), foreign);
@@ -136,10 +138,11 @@ fn the_default_model_reads_and_weighs_as_before() {
 
     let text = "Title: Honest wood\nReview: Solid board, no smell of";
     weighs_as(&whole, &cut, text, &[" glue", " the", " tea", " it", ".", "\n"]);
-    // No further than ten: the sample has no eleven, and whether the whole model writes one depends on how a processor rounds.
+    // At most ten: the sample has no eleven, so beyond ten the output depends on the CPU's
+    // rounding.
     assert_eq!(write(&cut, "one two three four", 6), write(&whole, "one two three four", 6));
 
-    // Cut again: it still knows where it came from at first, and nothing more is left out.
+    // Trimmed again: the origin stays the same, and no more tokens are removed.
     let again = dir.path().join("again.gguf");
     assert_eq!(trimmed(&cut, &again).unwrap().tokens, [report.tokens[1]; 2]);
     assert!(fs::read(&again).unwrap() == fs::read(&small).unwrap());
@@ -163,7 +166,7 @@ fn a_chat_model_with_merges_reads_and_weighs_as_before() {
         assert!(pieces.len() > split(&whole, &all, foreign).len());
     }
     assert!(whole.has_chat_template() && cut.has_chat_template());
-    // What the chat template puts around a request.
+    // The tokens of the chat template.
     let frame = |model: &Model, vocabulary: &[Vec<u8>]| -> Vec<Vec<u8>> {
         let tokens = model.prompt_tokens(&Prompt { body: String::new(), lead: String::new() });
         tokens.iter().map(|t| vocabulary[t.0 as usize].clone()).collect()
@@ -171,7 +174,7 @@ fn a_chat_model_with_merges_reads_and_weighs_as_before() {
     assert!(joined_bytes(&frame(&whole, &all)).contains("assistant"));
     assert_eq!(frame(&cut, &left), frame(&whole, &all));
     weighs_as(&whole, &cut, "The handle gets", &[" hot", " the", " tea", " it", ".", " warm"]);
-    // Cut again: nothing more is left out.
+    // Trimmed again: no more tokens are removed.
     let again = dir.path().join("again.gguf");
     assert_eq!(trimmed(&cut, &again).unwrap().tokens, [report.tokens[1]; 2]);
     assert!(fs::read(&again).unwrap() == fs::read(&small).unwrap());
@@ -194,7 +197,7 @@ fn a_model_with_an_output_of_its_own() {
     assert_eq!(gguf.u32("llama.vocab_size").unwrap(), Some(report.tokens[1] as u32));
     let special = |name: &str| gguf.u32(&format!("tokenizer.ggml.{name}_token_id")).unwrap().unwrap() as usize;
     assert_eq!((special("unknown"), special("bos"), special("eos")), (0, 1, 2));
-    // A token that stands for text and for an end stays for the end's sake.
+    // A token that stands for text and for an end stays because of the end.
     assert_eq!(left[special("eot")], all[353]);
     weighs_as(&whole, &cut, "The tea", &["a", "t", " ", "\n", "."]);
 }

@@ -19,7 +19,8 @@ pub enum Command {
 Example:
   locket align examples --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --out examples.jsonl")]
     Examples(Args),
-    /// Write synthetic interactions for a part of the examples, to be mixed into them with --synthetic
+    /// Generate synthetic interactions for a share of the examples, for `align examples
+    /// --synthetic`
     #[command(after_help = "\
 Example:
   locket align synthesize --profiles amazon.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1000 --out synthetic.jsonl
@@ -28,17 +29,18 @@ Both take the same --seed. A call that was stopped goes on when it is called aga
     Synthesize {
         #[command(flatten)]
         args: Args,
-        /// LoRA adapter (GGUF) of the round before
+        /// LoRA adapter (GGUF) of the previous round
         #[arg(long)]
         adapter: Option<PathBuf>,
-        /// Synthetic interactions for each example
+        /// Number of synthetic interactions per example
         #[arg(short = 'n', long, default_value_t = 2)]
         each: usize,
-        /// How many of a hundred examples get any
+        /// Percentage of examples with synthetic interactions
         #[arg(long, default_value_t = 50)]
         share: u64,
     },
-    /// The same with golden paths: plans that the model itself would make and that lead to the true text
+    /// Turn profiles into training examples with golden paths: plans that the model itself would
+    /// make and that lead to the true text
     #[command(after_help = "\
 Example:
   locket align paths --profiles amazon.jsonl.zst --model gemma-3-270m --adapter round1.gguf -n 4 --limit 1000 --out golden.jsonl
@@ -46,20 +48,21 @@ A search that was stopped goes on when it is called again with the same --out.")
     Paths {
         #[command(flatten)]
         args: Args,
-        /// LoRA adapter (GGUF) of the round before
+        /// LoRA adapter (GGUF) of the previous round
         #[arg(long)]
         adapter: Option<PathBuf>,
-        /// Paths sampled for each example
+        /// Number of paths sampled per example
         #[arg(short, long, default_value_t = 4)]
         n: usize,
-        /// Let paths compete that were made in sight of the true text
+        /// Also consider paths made with access to the true text
         #[arg(long)]
         rationalised: bool,
-        /// What makes a path golden
+        /// Criterion for golden paths
         #[arg(long, value_enum, default_value_t = JudgeArg::Likelihood)]
         judge: JudgeArg,
     },
-    /// Correct how an adapter rates: a scale and five biases, fitted on people's ratings and kept in its file
+    /// Calibrate an adapter's ratings: a scale and five biases, fitted on users' ratings and stored
+    /// in its file
     #[command(after_help = "\
 Example:
   locket align ratings --profiles amazon.jsonl.zst hotel.jsonl.zst --model gemma-3-270m --adapter round1.gguf --limit 1500 --out round1-rated.gguf
@@ -72,30 +75,30 @@ again with the same --out: what it has read is kept beside it until it is done."
 pub struct RatingsArgs {
     #[command(flatten)]
     source: Source,
-    /// LoRA adapter (GGUF) to correct; what it says of ratings already has no influence
+    /// LoRA adapter (GGUF) to correct; an earlier correction in it has no influence
     #[arg(long)]
     adapter: PathBuf,
 }
 
-/// What every one of them reads, and what it writes.
+/// Inputs and output of every `align` command.
 #[derive(clap::Args)]
 pub struct Source {
     /// Profile files
     #[arg(long, required = true, num_args = 1..)]
     profiles: Vec<PathBuf>,
-    /// The model that is fitted: its vocabulary decides the tokens
+    /// The model to fit; its vocabulary determines the tokens
     #[arg(long)]
     model: String,
-    /// Part of the people that is left out for validation (`locket eval generation --validation`)
+    /// Fraction of the users held out for validation (`locket eval generation --validation`)
     #[arg(long, default_value_t = 0.2)]
     validation: f64,
-    /// Most examples per person
+    /// Maximum number of examples per user
     #[arg(long, default_value_t = 6)]
     per_person: usize,
-    /// Most examples in all, drawn by the seed
+    /// Maximum number of examples in total, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
-    /// Seed of every draw
+    /// Seed of all random draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The file to write: examples as one JSON object per line, or a corrected adapter
@@ -107,28 +110,30 @@ pub struct Source {
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Examples of the people left out instead: for a loss that no text learnt by heart lowers (`train.py --validation`)
+    /// Make examples of the held-out users instead, for a loss that memorized texts do not lower
+    /// (`train.py --validation`)
     #[arg(long)]
     left_out: bool,
-    /// How many of a hundred examples are of each task: text, title, rating, synthetic
+    /// Relative shares of the tasks text, title, rating and synthetic
     #[arg(long, value_parser = shares, default_value = "58,14,10,18")]
     tasks: [u64; 4],
-    /// How many of a hundred examples plan first
+    /// Percentage of examples that plan first
     #[arg(long, default_value_t = 70)]
     planned: u64,
-    /// Most texts of other people in a prompt: with fewer, more examples are read in the same time
+    /// Maximum number of retrieved texts per prompt; with fewer, training covers more examples in
+    /// the same time
     #[arg(long, default_value_t = 4)]
     neighbours: usize,
-    /// File of `locket align synthesize`: synthetic interactions for some of the examples
+    /// File made by `locket align synthesize`: synthetic interactions for some of the examples
     #[arg(long)]
     synthetic: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum JudgeArg {
-    /// How likely the true text is behind it
+    /// Likelihood of the true text after the path
     Likelihood,
-    /// ROUGE-1 + METEOR of what the model writes behind it
+    /// ROUGE-1 + METEOR of the text that the model generates after the path
     Overlap,
 }
 
@@ -236,13 +241,13 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The model; a first round begins with the bare one.
+/// Loads the model with `adapter`, or without any adapter if it is `None`, as in a first round.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
     open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
 }
 
 impl Source {
-    /// The files that are read, beside the model's.
+    /// Returns the profile files.
     fn inputs(&self) -> impl Iterator<Item = Option<&Path>> {
         self.profiles.iter().map(|file| Some(file.as_path()))
     }

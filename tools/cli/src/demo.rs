@@ -1,4 +1,4 @@
-//! `locket demo`: the whole way on the shipped sample.
+//! `locket demo`: the whole workflow on the shipped sample.
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -23,15 +23,15 @@ pub struct Args {
     /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// Whose text to write: a user of the sample
+    /// User of the sample to generate a text for
     #[arg(long, default_value = "marta")]
     person: String,
-    /// Predicted items to write about
+    /// Number of predicted items to write about
     #[arg(short, default_value_t = 3)]
     k: usize,
 }
 
-/// Texts among which the last one is chosen.
+/// Number of candidates for the last text.
 const CANDIDATES: usize = 4;
 
 /// The shipped sample.
@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let file = dir.path().join("sample.jsonl");
     std::fs::write(&file, SAMPLE)?;
     let pack = dir.path().join("sample.pack");
-    // The person's next text is what the demo writes, so it must not be in the graph.
+    // The demo generates the user's next text, so the graph must not contain it.
     build(
         std::slice::from_ref(&file),
         &pack,
@@ -117,7 +117,7 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints one phase of a text while it is written.
+/// Prints one phase of a text while it is generated.
 fn streamed(engine: &Engine, request: &GenerateRequest, phase: usize) -> anyhow::Result<Written> {
     let mut shown = Stream::default();
     let begun = shown.put("  ");

@@ -1,4 +1,4 @@
-//! Files of the command's own, and texts that come from files.
+//! Checks of output files, and texts from files.
 
 use std::{
     fs::File,
@@ -13,16 +13,17 @@ use locket_builder::encoding;
 
 use crate::ui;
 
-/// Longest text from `--text-file`, in bytes.
+/// Maximum length of a text from `--text-file`, in bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// Refuses an output before any work is done: no file that could be replaced, or one of these inputs.
+/// Rejects an output before any work is done, unless it is a new or replaceable file and none of
+/// `inputs`.
 pub fn check_output<'a>(out: &Path, inputs: impl IntoIterator<Item = Option<&'a Path>>) -> anyhow::Result<()> {
     output::target(out, inputs.into_iter().flatten())?;
     Ok(())
 }
 
-/// A whole text file, in UTF-8 or UTF-16.
+/// Reads a whole text file, in UTF-8 or UTF-16.
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
     let failed = || format!("cannot read {}", path.display());
     let bytes = std::fs::read(path).with_context(failed)?;
@@ -41,7 +42,7 @@ pub struct TextArgs {
 }
 
 impl TextArgs {
-    /// The text, if one was given. A file's last line break is not part of it.
+    /// Returns the text, if one was given. A file's last line break is not part of it.
     pub fn read(&self) -> anyhow::Result<Option<String>> {
         let Some(path) = &self.text_file else { return Ok(self.text.clone()) };
         let (name, mut reader): (String, Box<dyn Read>) = match path == Path::new("-") {
@@ -65,7 +66,7 @@ impl TextArgs {
     }
 }
 
-/// Reads a value that may begin with a hyphen, but not the option that was meant to follow one.
+/// Parses a value that may begin with a hyphen. Rejects an option in the place of the value.
 pub fn words(value: &str) -> Result<String, String> {
     let name = value.strip_prefix("--").unwrap_or_default();
     match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
@@ -75,7 +76,7 @@ pub fn words(value: &str) -> Result<String, String> {
     }
 }
 
-/// Returns the SHA-256 of a file, with a bar over its bytes.
+/// Returns the SHA-256 of a file, and advances `bar` by its bytes.
 pub fn sha256(path: &Path, bar: &ProgressBar) -> anyhow::Result<String> {
     let mut progress = |bytes| {
         bar.inc(bytes);

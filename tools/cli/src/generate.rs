@@ -40,7 +40,7 @@ enum LengthArg {
     Short,
     /// Up to 100 words
     Medium,
-    /// More
+    /// More than 100 words
     Long,
 }
 
@@ -55,10 +55,10 @@ impl From<LengthArg> for Length {
     }
 }
 
-/// What an engine is made of.
+/// The parts of an engine.
 #[derive(clap::Args)]
 struct Parts {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     store: PathBuf,
     /// The population pack
@@ -70,7 +70,8 @@ struct Parts {
     /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// The person's user id in the pack, if their texts are in it: they are not shown to them as others'
+    /// The user's id in the pack, if the pack may contain their texts: the engine never treats
+    /// these as other users' texts
     #[arg(long)]
     user: Option<String>,
 }
@@ -80,19 +81,20 @@ struct Parts {
 pub struct AugmentArgs {
     #[command(flatten)]
     parts: Parts,
-    /// How many predicted items to write about
+    /// Number of predicted items to write about
     #[arg(short, default_value_t = 4)]
     k: usize,
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Texts per item, of which the best is kept
+    /// Number of candidate texts per item; the best one is kept
     #[arg(long, default_value_t = 1)]
     candidates: usize,
-    /// Stop after this many seconds; what is finished then is kept, and the same command goes on with the rest
+    /// Stop after this many seconds; finished texts are kept, and the same command continues with
+    /// the rest
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
-    /// Write at most this many tokens; what is left then, the same command goes on with
+    /// Generate at most this many tokens; the same command continues with the rest
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
 }
@@ -108,13 +110,13 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
-    /// The item to write on
+    /// Id of the item to write about
     #[arg(long)]
     item: String,
-    /// The item's name, if the pack does not know it
+    /// The item's name, for an item without a name in the pack
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     item_title: Option<String>,
-    /// What to write
+    /// Output to generate
     #[arg(long, value_enum)]
     task: TaskArg,
     /// The title, for the tasks text and rating
@@ -123,13 +125,13 @@ pub struct Args {
     // The text, for the tasks title and rating.
     #[command(flatten)]
     text: TextArgs,
-    /// Print the text while it is written
+    /// Print the text while it is generated
     #[arg(long)]
     stream: bool,
-    /// Plan first, and say what the plan was; texts are no better for it
+    /// Generate a plan first, and show it; a plan does not improve the text
     #[arg(long)]
     reasoning: bool,
-    /// How much to plan for in a text; default: as much as you write usually, without a plan
+    /// Length to plan for in a text; default: the user's usual length, without a plan
     #[arg(long, value_enum)]
     length: Option<LengthArg>,
     /// Sampling temperature; 0 always takes the likeliest token
@@ -138,18 +140,19 @@ pub struct Args {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like you; it is not streamed then
+    /// Number of candidate texts; the chosen one agrees most with the others and matches the user's
+    /// style best; more than one is not streamed
     #[arg(long, default_value_t = 1)]
     candidates: usize,
-    /// How much more a text is to be yours than what would be written without your texts; 0 takes less time
+    /// Weight of contrastive decoding against a prompt without the user's texts; 0 takes less time
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
-    /// End the text after this many seconds, with its last whole sentence
+    /// End the text after this many seconds, at its last whole sentence
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
 }
 
-/// An engine with everything.
+/// Opens an engine with a store, a pack and a model.
 fn open(parts: &Parts) -> anyhow::Result<Engine> {
     let model = open::load_model(&parts.model, parts.adapter.as_deref())?;
     let engine = open::open_store(&parts.store)?.with_pack(open::open_pack(&parts.pack)?).with_model(model)?;
@@ -187,7 +190,7 @@ pub fn augment_with_progress(engine: &Engine, options: &AugmentOptions) -> anyho
     }
 }
 
-/// What was written, and what was refused and why.
+/// Prints the kept texts, and the rejected ones with their reasons.
 pub fn show(done: &Augmented) -> anyhow::Result<()> {
     for record in &done.kept {
         let i = &record.interaction;
@@ -226,7 +229,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
     }
     request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
-    // Of several texts none is worth looking at before one was chosen.
+    // Several candidates are not streamed: the best one is known only at the end.
     let streaming = args.stream && !json && args.candidates <= 1;
     let last = usize::from(request.planned());
     let plan_shown = std::io::stderr().is_terminal();
@@ -261,7 +264,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes with a spinner that counts what is heard of the work.
+/// Generates with a spinner that counts events.
 pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Written, locket::Error> {
     let spinner = ui::spinner("writing, steps:");
     let written = engine.generate_with(request, &mut |_| {
@@ -272,7 +275,7 @@ pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Writte
     written
 }
 
-/// Break if one of them is.
+/// Returns a break if either argument is one.
 pub fn both(one: ControlFlow<()>, other: ControlFlow<()>) -> ControlFlow<()> {
     if one.is_break() { one } else { other }
 }

@@ -19,7 +19,7 @@ Examples:
   locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5
   locket record --store me --item mug:1 --text-file review.txt")]
 pub struct RecordArgs {
-    /// The person's store directory; created if missing
+    /// The user's store directory; created if missing
     #[arg(long)]
     store: PathBuf,
     /// The item's id
@@ -40,7 +40,7 @@ pub struct RecordArgs {
 
 #[derive(clap::Args)]
 pub struct StoreArgs {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     pub store: PathBuf,
 }
@@ -48,7 +48,7 @@ pub struct StoreArgs {
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  locket history --store me && locket forget --store me --id 3")]
 pub struct ForgetArgs {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     store: PathBuf,
     /// The record's id, as `locket history` shows it; may be given several times
@@ -58,10 +58,10 @@ pub struct ForgetArgs {
 
 #[derive(clap::Args)]
 pub struct EraseArgs {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     store: PathBuf,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -69,10 +69,10 @@ pub struct EraseArgs {
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  locket export --store me > me.json && locket import --store copy --from me.json")]
 pub struct ImportArgs {
-    /// The person's store directory; created if missing
+    /// The user's store directory; created if missing
     #[arg(long)]
     store: PathBuf,
-    /// What `locket export` printed
+    /// File with the output of `locket export`
     #[arg(long)]
     from: PathBuf,
 }
@@ -84,10 +84,10 @@ Example:
 
 If it is interrupted, the store opens with the old key or with the new one, whole.")]
 pub struct RekeyArgs {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     store: PathBuf,
-    /// File with the new key; made if missing
+    /// File with the new key; created if missing
     #[arg(long)]
     new_key_file: PathBuf,
 }
@@ -178,7 +178,7 @@ pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {
 
 pub fn erase(args: &EraseArgs, json: bool) -> anyhow::Result<()> {
     open::need_store(&args.store)?;
-    // Erasing must work also where nothing can be read any more.
+    // Erasing must also work for a store that can no longer be read.
     let opened = key::read().and_then(|key| Ok(Store::open_within(&args.store, &key, ui::wait())?));
     if let Some(StoreError::Locked(_)) = opened.as_ref().err().and_then(|e| e.downcast_ref()) {
         return opened.map(drop);

@@ -1,4 +1,4 @@
-//! The key of stores, in a file of the user's own: a command line has no Keystore.
+//! The key of stores, in a file of the user's own, because a command line has no Keystore.
 
 use std::{
     fs,
@@ -12,12 +12,13 @@ use locket::Key;
 
 static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
 
-/// Takes this file instead of the default one.
+/// Sets the key file, in place of the default one.
 pub fn set_file(file: Option<PathBuf>) {
     let _ = FILE.set(file);
 }
 
-/// `--key-file`, else a file in the user's data directory: not beside the stores that it opens.
+/// Returns `--key-file`, else a file in the user's data directory, apart from the stores that it
+/// opens.
 fn file() -> anyhow::Result<PathBuf> {
     if let Some(Some(file)) = FILE.get() {
         return Ok(file.clone());
@@ -29,19 +30,19 @@ fn file() -> anyhow::Result<PathBuf> {
         .context("no place for the key: give --key-file, or set HOME")
 }
 
-/// The key of a store that is there.
+/// Reads the key of an existing store.
 pub fn read() -> anyhow::Result<Key> {
     let file = file()?;
     read_from(&file)?
         .with_context(|| format!("no key at {}: --key-file names the file with the store's key", file.display()))
 }
 
-/// The key for a store that may be new: made if neither is there yet.
+/// Returns the key for a store that may be new: created if neither the store nor the key exists.
 pub fn for_store(dir: &Path) -> anyhow::Result<Key> {
     if locket::Store::exists(dir) { read() } else { make_at(&file()?) }
 }
 
-/// The key in this file: made if there is none.
+/// Returns the key in this file, created if missing.
 pub fn make_at(file: &Path) -> anyhow::Result<Key> {
     if let Some(key) = read_from(file)? {
         return Ok(key);
@@ -50,7 +51,8 @@ pub fn make_at(file: &Path) -> anyhow::Result<Key> {
     let dir = file.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(dir).with_context(failed)?;
     let key = Key::generate()?;
-    // Readable by its owner alone, and in place whole: another process may be making one at this moment.
+    // Readable by its owner only, and put in place whole: another process may be creating the file
+    // at the same time.
     let mut new = tempfile::NamedTempFile::new_in(dir).with_context(failed)?;
     writeln!(new, "{}", locket::internals::text::hex(key.as_bytes()))
         .and_then(|()| new.as_file().sync_all())
@@ -79,7 +81,7 @@ fn read_from(file: &Path) -> anyhow::Result<Option<Key>> {
     Ok(Some(Key::try_from(&bytes[..])?))
 }
 
-/// The 32 bytes that 64 hexadecimal digits stand for.
+/// Parses 64 hexadecimal digits into 32 bytes.
 pub fn bytes(digits: &str) -> Option<[u8; 32]> {
     let digits = digits.trim();
     let one = |n: usize| u8::from_str_radix(digits.get(2 * n..2 * n + 2)?, 16).ok();
@@ -87,7 +89,7 @@ pub fn bytes(digits: &str) -> Option<[u8; 32]> {
     all.filter(|_| digits.len() == 64)?.try_into().ok()
 }
 
-/// The key that signs, from a file that must be there.
+/// Reads the signing key from a file that must exist.
 pub fn signing(file: &Path) -> anyhow::Result<Key> {
     read_from(file)?.with_context(|| format!("no key at {}: make one with `locket pack keys`", file.display()))
 }

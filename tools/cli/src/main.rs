@@ -1,5 +1,5 @@
 //! The command `locket`: the engine from a shell. One file per subcommand.
-// `println!` panics where nobody reads.
+// `println!` panics if standard output is closed.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod align;
@@ -23,7 +23,7 @@ use locket::Gpu;
 
 use crate::output::note;
 
-/// Text in one person's voice, written on this machine, offline.
+/// Text in the user's style, generated on this machine, offline.
 #[derive(Parser)]
 #[command(
     name = "locket",
@@ -42,16 +42,19 @@ struct Cli {
     /// Print one JSON object on stdout; progress stays on stderr
     #[arg(long, global = true)]
     json: bool,
-    /// Most threads for the model; 0 takes as many as there are processors, and more than that are never taken
+    /// Maximum number of threads for the model, never more than there are processors; 0 uses one
+    /// per processor
     #[arg(long, global = true, default_value_t = 0, env = "LOCKET_THREADS")]
     threads: usize,
-    /// File with the key of stores: 64 hexadecimal digits. Made on first use; whoever has it and a store can read it
+    /// File with the key of stores: 64 hexadecimal digits. Created on first use; anyone with this
+    /// file and a store can read the store
     #[arg(long, global = true, env = "LOCKET_KEY_FILE", value_name = "FILE")]
     key_file: Option<std::path::PathBuf>,
-    /// Seconds to wait for a store that another command has open; where several have it in turn, for each of them
+    /// Seconds to wait for a store that another command has open; if several commands have it in
+    /// turn, for each of them
     #[arg(long, global = true, default_value = "2", env = "LOCKET_WAIT", value_name = "SECONDS", value_parser = ui::parse_wait)]
     wait: std::time::Duration,
-    /// How much of a model goes to a GPU: auto, off, or a number of layers
+    /// Part of the model that runs on a GPU: auto, off, or a number of layers
     #[arg(long, global = true, default_value = "auto", env = "LOCKET_GPU", value_parser = ui::parse_gpu)]
     gpu: Gpu,
     #[command(subcommand)]
@@ -60,33 +63,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build or look into a population pack
+    /// Build, update or inspect a population pack
     #[command(subcommand)]
     Pack(pack::Command),
-    /// Get and check models
+    /// Get, trim and check models
     #[command(subcommand)]
     Model(model::Command),
-    /// Keep a text that the person wrote
+    /// Store a text by the user
     Record(history::RecordArgs),
-    /// Show what is kept of the person
+    /// Show the user's records
     History(history::StoreArgs),
-    /// Delete single records for good
+    /// Delete single records permanently
     Forget(history::ForgetArgs),
-    /// Predict the items that the person would meet next
+    /// Predict the items that the user is likely to interact with next
     Predict(predict::Args),
-    /// Write synthetic interactions for predicted items
+    /// Generate synthetic interactions for predicted items
     Augment(generate::AugmentArgs),
-    /// Write a text, a title or a rating in the person's voice
+    /// Generate a text, a title or a rating in the user's style
     Generate(generate::Args),
-    /// Print everything that is kept of the person, as JSON
+    /// Print the whole content of the user's store as JSON
     Export(history::StoreArgs),
-    /// Keep what an export holds and the store does not
+    /// Add the records of an export that the store does not have yet
     Import(history::ImportArgs),
-    /// Change the key of a store: everything is encrypted anew
+    /// Change the key of a store and encrypt all data again
     Rekey(history::RekeyArgs),
-    /// Delete everything that is kept of the person
+    /// Delete the whole content of the user's store
     Erase(history::EraseArgs),
-    /// Prepare what a model is fitted on
+    /// Prepare the training data of a model
     #[command(subcommand)]
     Align(align::Command),
     /// Measure quality
@@ -94,12 +97,13 @@ enum Command {
     Eval(eval::Command),
     /// Measure speed and memory of a model on this machine
     Bench(bench::Args),
-    /// The whole way on the shipped sample: history, predictions, synthetic texts, text
+    /// Run the whole workflow on the shipped sample: history, predictions, synthetic texts, text
     Demo(demo::Args),
 }
 
 impl Command {
-    /// What has happened by the time that the command prints its report, and stays so if the report cannot be printed.
+    /// Returns the change that is complete when the command prints its report, and that persists if
+    /// the report cannot be printed.
     fn done(&self) -> Option<&'static str> {
         Some(match self {
             Self::Pack(pack::Command::Inspect { .. })
@@ -155,7 +159,7 @@ fn main() -> std::process::ExitCode {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(e) if output::reader_left(&e) => std::process::ExitCode::SUCCESS,
         Err(e) => {
-            // One line: the outermost message, then what caused it.
+            // One line: the outermost message, then its causes.
             let chain: Vec<String> = e.chain().map(ToString::to_string).collect();
             let mut line = String::new();
             for part in chain.iter().filter(|p| !p.is_empty()) {

@@ -1,4 +1,4 @@
-//! The models that are known by name: models/manifest.toml, compiled in.
+//! The models with a name: models/manifest.toml, compiled in.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ struct Manifest {
     model: Vec<Entry>,
 }
 
-/// One model.
+/// One model of the manifest.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Entry {
     pub name: String,
@@ -29,11 +29,11 @@ pub struct Entry {
     pub about: String,
     pub card: String,
     pub part: Vec<Part>,
-    /// What the model is aligned with unless another adapter is asked for.
+    /// The adapter that the model is loaded with by default.
     pub adapter: Option<Adapter>,
 }
 
-/// An adapter that comes with the command.
+/// An adapter that ships with the command.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Adapter {
     pub file: String,
@@ -41,9 +41,11 @@ pub struct Adapter {
 }
 
 impl Adapter {
-    /// Its file in the first of `dirs` that has it or takes it, else in a private folder that [`tidy`] removes.
+    /// Returns the path of its file in the first of `dirs` that has it or accepts it, else in a
+    /// private folder that [`tidy`] removes.
     fn place(&self, dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
-        // The name carries the contents' hash, so that another version's file is never taken for it.
+        // The name contains a hash of the contents, so that different versions have different
+        // files.
         let name = format!("{}-{}", &self.sha256[..8], self.file);
         let has = |dir: &PathBuf| std::fs::read(dir.join(&name)).is_ok_and(|bytes| bytes == ALIGNED);
         let takes = |dir: &&PathBuf| {
@@ -66,10 +68,10 @@ impl Adapter {
     }
 }
 
-/// A private folder with the adapter, for this run alone.
+/// A private folder with the adapter, for this run only.
 static SCRATCH: Mutex<Option<TempDir>> = Mutex::new(None);
 
-/// Removes what was put aside for this run. To be called before the process ends.
+/// Removes the private folder of this run. Call it before the process ends.
 pub fn tidy() {
     *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
@@ -77,8 +79,10 @@ pub fn tidy() {
 /// The adapter of the default model.
 const ALIGNED: &[u8] = include_bytes!("../../../models/gemma-3-270m-locket.gguf");
 
-/// The adapter to load with the model `name`, whose file is `path`: the one that was asked for, none at all for `none`, else the one that
-/// comes with a known model. A file is known by its checksum, or by the checksum of what it was trimmed from. Any other has none.
+/// Returns the adapter to load with the model `name` and its file `path`. `asked` has priority, and
+/// `none` means no adapter. Otherwise a known model gets its own adapter. A file is known by its
+/// checksum, or by the checksum of the file that it was trimmed from. Any other file has no
+/// adapter.
 pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
     match asked {
         Some(path) if path == Path::new("none") => return Ok(None),
@@ -100,15 +104,15 @@ pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<
     adapter.place(&adapter_dirs()?).map(Some)
 }
 
-/// Which of the known models a file is, or was trimmed from.
+/// Returns the index of the known model that a file is, or was trimmed from.
 fn by_contents(path: &Path, known: &[Entry]) -> anyhow::Result<Option<usize>> {
-    // What is wrong with the file is said when it is loaded.
+    // Loading the file reports its errors.
     let Ok(facts) = gguf::check_model(path) else { return Ok(None) };
     if let Some(from) = facts.trimmed_from {
         return Ok(known.iter().position(|e| e.sha256 == from));
     }
     let bytes = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
-    // Few files are as long as a known one, and only those are read.
+    // Few files have the length of a known one, and only those are read.
     if !known.iter().any(|e| e.bytes == bytes) {
         return Ok(None);
     }
@@ -116,14 +120,15 @@ fn by_contents(path: &Path, known: &[Entry]) -> anyhow::Result<Option<usize>> {
     Ok(known.iter().position(|e| e.bytes == bytes && e.sha256 == sum))
 }
 
-/// Where adapters lie: beside the pulled models, else in the user's cache.
+/// Returns the folders for adapters, in order: the folder of the pulled models, then one in the
+/// user's cache.
 fn adapter_dirs() -> anyhow::Result<Vec<PathBuf>> {
     let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let cache = env("XDG_CACHE_HOME").or_else(|| env("HOME").map(|d| d.join(".cache")));
     Ok([Some(models_dir()?), cache.map(|d| d.join("locket/adapters"))].into_iter().flatten().collect())
 }
 
-/// A piece of a model file inside a Python package.
+/// A part of a model file inside a Python package.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Part {
     pub package: String,
@@ -132,13 +137,13 @@ pub struct Part {
     pub sha256: String,
 }
 
-/// All known models.
+/// Returns all known models.
 pub fn entries() -> anyhow::Result<Vec<Entry>> {
     let text = include_str!("../../../models/manifest.toml");
     Ok(toml::from_str::<Manifest>(text).context("models/manifest.toml")?.model)
 }
 
-/// The known model of this name.
+/// Returns the known model with this name.
 pub fn find(name: &str) -> anyhow::Result<Entry> {
     let all = entries()?;
     let names: Vec<String> = all.iter().map(|e| e.name.clone()).collect();
@@ -147,7 +152,7 @@ pub fn find(name: &str) -> anyhow::Result<Entry> {
         .with_context(|| format!("no model named {name} is known; there are: {}", names.join(", ")))
 }
 
-/// The file of a model given by name or path.
+/// Returns the file of a model, given by name or path.
 pub fn resolve(name: &str) -> anyhow::Result<PathBuf> {
     let is_path = name.contains(std::path::MAIN_SEPARATOR) || name.ends_with(".gguf");
     if is_path || Path::new(name).exists() {
@@ -159,7 +164,7 @@ pub fn resolve(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Where pulled models lie: `$LOCKET_MODELS`, else the user's cache directory.
+/// Returns the folder of pulled models: `$LOCKET_MODELS`, else the user's cache directory.
 pub fn models_dir() -> anyhow::Result<PathBuf> {
     let env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     env("LOCKET_MODELS")
@@ -181,7 +186,7 @@ mod tests {
         let path = adapter.place(&new).unwrap();
         let sum = |path: &Path| sha256(path, &ProgressBar::hidden()).unwrap();
         assert_eq!(sum(&path), adapter.sha256);
-        // A file that was cut off or damaged is put there again.
+        // A truncated or damaged file is replaced.
         for wrong in [&b"GGUF"[..], &vec![0; ALIGNED.len()]] {
             std::fs::write(&path, wrong).unwrap();
             assert_eq!(adapter.place(&new).unwrap(), path);
@@ -193,7 +198,7 @@ mod tests {
     fn the_adapter_lies_elsewhere_where_the_models_cannot_be_written() {
         let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        // No folder can be made under a file, whoever asks.
+        // No folder can be created below a file, not even by root.
         std::fs::write(dir.path().join("file"), "").unwrap();
         let (never, cache) = (dir.path().join("file/models"), dir.path().join("cache"));
         let path = adapter.place(&[never.clone(), cache.clone()]).unwrap();

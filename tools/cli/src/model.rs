@@ -26,7 +26,7 @@ use crate::{
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Show the models that are known, and which are here
+    /// Show the known models, and whether each is on this machine
     List,
     /// Get a model: checked, resumed after an interruption, and put in place whole
     #[command(after_help = "\
@@ -39,11 +39,12 @@ A pull that was interrupted keeps the parts that it has.")]
     Pull {
         /// The model's name
         name: String,
-        /// Take this file instead of fetching
+        /// Take this file instead of downloading
         #[arg(long)]
         from: Option<PathBuf>,
     },
-    /// Write a smaller model for one population: the same weights, with the tokens alone that its texts need
+    /// Write a smaller model for one population: the same weights, with only the tokens that its
+    /// texts need
     #[command(after_help = "\
 Example:
   locket model trim --model gemma-3-270m --profiles reviews.jsonl.zst --out reviews-270m.gguf
@@ -155,13 +156,14 @@ fn verify(file: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Puts the model in place and returns its path. Does nothing if it is there and whole.
+/// Puts the model in place and returns its path. Does nothing if the complete file is already
+/// there.
 pub fn pull(entry: &Entry, from: Option<&Path>) -> anyhow::Result<PathBuf> {
     let dir = models_dir()?;
     let target = dir.join(&entry.file);
     let partial = dir.join(format!(".{}.partial", entry.name));
     if is_whole(&target, entry.bytes, &entry.sha256, &ProgressBar::hidden())? {
-        // What is left of another pull may lie in a folder that cannot be written.
+        // The remains of another pull may be in a folder without write permission.
         let _ = fs::remove_dir_all(&partial);
         return Ok(target);
     }
@@ -180,7 +182,7 @@ pub fn pull(entry: &Entry, from: Option<&Path>) -> anyhow::Result<PathBuf> {
     Ok(target)
 }
 
-/// The file of a part: the one that an earlier pull left, if it is whole, else fetched.
+/// Returns the file of a part: the one from an earlier pull if it is complete, else a new download.
 fn part_file(partial: &Path, part: &Part, bar: &ProgressBar) -> anyhow::Result<PathBuf> {
     let path = partial.join(&part.package);
     let before = bar.position();
@@ -209,7 +211,8 @@ fn part_file(partial: &Path, part: &Part, bar: &ProgressBar) -> anyhow::Result<P
     Ok(path)
 }
 
-/// Runs a child to its end; Ctrl-C ends it too. Its own words become the error.
+/// Runs a child process to its end; Ctrl-C ends it, too. Its last line on standard error becomes
+/// the error.
 fn run_child(mut command: Process, what: &str, mut tick: impl FnMut()) -> anyhow::Result<()> {
     let mut child: Child = command
         .stdin(Stdio::null())
@@ -238,7 +241,7 @@ fn run_child(mut command: Process, what: &str, mut tick: impl FnMut()) -> anyhow
     Ok(())
 }
 
-/// Joins the pieces into a file beside `target`, checks it, and renames it.
+/// Joins the parts into a file beside `target`, checks it, and renames it.
 fn join(pieces: &[PathBuf], target: &Path, entry: &Entry, bar: &ProgressBar) -> anyhow::Result<()> {
     let target = &output::target(target, [])?;
     let dir = target.parent().unwrap_or(Path::new("."));

@@ -8,7 +8,7 @@ use locket::{Engine, Gpu, LoadOptions, Model, Pack};
 
 use crate::{key, manifest, output::note, ui};
 
-/// Loads a model by manifest name or path, with a bar while it takes.
+/// Loads a model by manifest name or path, with a progress bar.
 pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let path = manifest::resolve(name)?;
     let bar = if std::io::stderr().is_terminal() { ui::bar(100, "loading model") } else { ProgressBar::hidden() };
@@ -35,13 +35,13 @@ pub fn open_pack(path: &Path) -> anyhow::Result<Pack> {
     Pack::open(path).with_context(|| format!("{}", path.display()))
 }
 
-/// Opens a store that must exist: reading commands do not create one by a typing error.
+/// Opens a store that must exist, so that a typing error in a reading command does not create one.
 pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
     need_store(dir)?;
     Ok(Engine::open_within(dir, &key::read()?, ui::wait())?.with_threads(ui::threads()))
 }
 
-/// Says how to begin a store where there is none.
+/// Returns an error with the command that creates a store, unless there is one in `dir`.
 pub fn need_store(dir: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(
         locket::Store::exists(dir),

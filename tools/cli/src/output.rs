@@ -1,7 +1,8 @@
-//! Standard output and standard error: nobody may be reading, and a disk may be full. Neither is a reason to panic.
+//! Standard output and standard error: a closed pipe or a full disk must not cause a panic.
 //!
-//! A reader that went away (`locket history | head`) has what it wanted: the command ends quietly, with success. Any other failure
-//! to print is an error with one line. What is told on standard error is lost where it cannot be printed.
+//! If the reader of standard output has gone (`locket history | head`), the command ends quietly,
+//! with success. Any other failure to print is an error with one line. Messages on standard error
+//! are dropped if they cannot be printed.
 
 use std::{
     fmt,
@@ -21,7 +22,7 @@ macro_rules! note {
 
 pub(crate) use {note, say};
 
-/// Standard output cannot be written.
+/// The error of a failed write to standard output.
 #[derive(Debug)]
 pub struct Unwritten(io::Error);
 
@@ -33,33 +34,33 @@ impl fmt::Display for Unwritten {
 
 impl std::error::Error for Unwritten {}
 
-/// What [`say!`] does.
+/// The function of [`say!`].
 pub fn line(what: fmt::Arguments<'_>) -> anyhow::Result<()> {
     put(format_args!("{what}\n"))
 }
 
-/// Prints without a line's end, at once.
+/// Prints without a line end and flushes.
 fn put(what: fmt::Arguments<'_>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     Ok(out.write_fmt(what).and_then(|()| out.flush()).map_err(Unwritten)?)
 }
 
-/// What [`note!`] does.
+/// The function of [`note!`].
 pub fn note_line(what: fmt::Arguments<'_>) {
     note_part(format_args!("{what}\n"));
 }
 
-/// Prints on standard error without a line's end.
+/// Prints on standard error without a line end.
 pub fn note_part(what: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(what);
 }
 
-/// Whether an error is no more than a reader of standard output that went away.
+/// Whether the error is only that the reader of standard output has gone.
 pub fn reader_left(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Unwritten>().is_some_and(|unwritten| unwritten.0.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Prints help, a version or an error of usage. Returns the exit status.
+/// Prints help, a version or a usage error. Returns the exit status.
 pub fn usage(error: &clap::Error) -> u8 {
     let printed = error.print().and_then(|()| io::stdout().flush());
     match printed {
@@ -71,12 +72,12 @@ pub fn usage(error: &clap::Error) -> u8 {
     }
 }
 
-/// A text that is printed while it is written.
+/// A text that is printed while it is generated.
 #[derive(Default)]
 pub struct Stream(Option<anyhow::Error>);
 
 impl Stream {
-    /// Prints a piece. Breaks when nobody can read it.
+    /// Prints a chunk. Breaks if it cannot be printed.
     pub fn put(&mut self, piece: &str) -> ControlFlow<()> {
         match put(format_args!("{piece}")) {
             Ok(()) => ControlFlow::Continue(()),
@@ -87,7 +88,8 @@ impl Stream {
         }
     }
 
-    /// What the writing came to: a break that [`Stream::put`] asked for is an error of the output.
+    /// Returns the result of the generation. If [`Stream::put`] broke it off, returns the output's
+    /// error.
     pub fn end<T>(self, written: Result<T, locket::Error>) -> anyhow::Result<T> {
         match self.0 {
             Some(e) => Err(e),

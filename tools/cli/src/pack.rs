@@ -20,19 +20,20 @@ use crate::{
 
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Build a pack from profiles (JSON lines, plain or .zst); public texts lose personal data, markup and sellers' answers
+    /// Build a pack from profiles (JSON lines, plain or .zst); public texts lose personal data,
+    /// markup and sellers' answers
     #[command(after_help = "\
 Examples:
   locket pack build --profiles reviews.jsonl.zst --out shop.pack
   locket pack build --profiles reviews.jsonl.zst --remove asked.txt --people-per-item 5 --max-bytes 40MB --out shop.pack")]
     Build {
-        /// Profile files, one person a line: {"user", "history": [..], "target": {..}}
+        /// Profile files, one user per line: {"user", "history": [..], "target": {..}}
         #[arg(long, required_unless_present = "edges", num_args = 1..)]
         profiles: Vec<PathBuf>,
-        /// Who met what, without texts: one person a line, `user item item ...`
+        /// Edges without texts, one user per line: `user item item ...`
         #[arg(long, conflicts_with_all = ["profiles", "holdout_targets", "skip_bad"])]
         edges: Option<PathBuf>,
-        /// Keep every person's target out of the graph (for evaluations); texts stay retrievable
+        /// Keep every user's target out of the graph (for evaluations); texts stay retrievable
         #[arg(long)]
         holdout_targets: bool,
         /// Count and list malformed lines instead of stopping at the first
@@ -44,87 +45,88 @@ Examples:
         #[command(flatten)]
         filters: FilterArgs,
     },
-    /// Make a key that signs deltas, or show the public half of one that is there
+    /// Make a key that signs deltas, or show the public half of an existing one
     #[command(
         after_help = "Example:\n  locket pack keys --signing-key release.key\n\nThe app carries the public key that this prints."
     )]
     Keys {
-        /// The file of the secret key
+        /// File of the secret key
         #[arg(long = "signing-key")]
         file: PathBuf,
     },
-    /// Write what turns one pack into another, signed
+    /// Write a signed delta that turns one pack into another
     #[command(
         after_help = "Example:\n  locket pack diff old.pack new.pack --signing-key release.key --out update.delta"
     )]
     Diff {
-        /// The pack that devices have
+        /// The pack on the devices
         old: PathBuf,
-        /// The pack that they are to have
+        /// The pack to update to
         new: PathBuf,
-        /// The file of the secret key (`locket pack keys`)
+        /// File of the secret key (`locket pack keys`)
         #[arg(long)]
         signing_key: PathBuf,
         /// The delta file to write
         #[arg(long)]
         out: PathBuf,
     },
-    /// Bring a pack up to date with a signed delta; the old pack stays whole until the new one is
+    /// Update a pack with a signed delta; the old pack stays whole until the new one is complete
     #[command(after_help = "Example:\n  locket pack apply shop.pack update.delta --public-key 7b0c...")]
     Apply {
-        /// The pack to bring up to date
+        /// The pack to update
         pack: PathBuf,
         /// The delta file
         delta: PathBuf,
         /// The public key, 64 hexadecimal digits
         #[arg(long)]
         public_key: String,
-        /// Where the new pack goes, if the old one is to stay
+        /// Path of the new pack, if the old one is to stay
         #[arg(long)]
         out: Option<PathBuf>,
     },
-    /// Make a pack of the parts that a cluster made (tools/spark)
+    /// Make a pack from the parts that a cluster made (tools/spark)
     #[command(after_help = "Example:\n  locket pack assemble parts --max-bytes 40MB --out shop.pack")]
     Assemble {
         /// The folder of the parts
         parts: PathBuf,
-        /// Leave out the texts that add least, until the pack is this small: bytes, or with KB, MB, GB
+        /// Leave out the texts that add least, until the pack is at most this size: bytes, or with
+        /// KB, MB, GB
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_bytes: Option<u64>,
         /// The pack file to write
         #[arg(long)]
         out: PathBuf,
     },
-    /// Check a pack and show what is in it
+    /// Check a pack and show its content
     Inspect {
         /// The pack file
         pack: PathBuf,
     },
 }
 
-/// What to leave out
+/// Filters of a pack's content
 #[derive(clap::Args)]
 #[command(next_help_heading = "What to leave out")]
 pub struct FilterArgs {
-    /// Everything of these people: their ids, one a line
+    /// All data of these users: a file with their ids, one per line
     #[arg(long, value_name = "FILE")]
     remove: Option<PathBuf>,
-    /// All items but those of this category; may be repeated
+    /// All items outside this category; may be repeated
     #[arg(long = "category", value_name = "NAME")]
     categories: Vec<String>,
-    /// Items that fewer people met, and all their texts
+    /// Items with fewer than N users, and all their texts
     #[arg(long, default_value_t = 1, value_name = "N")]
     people_per_item: usize,
-    /// The texts of items that fewer people wrote about
+    /// The texts on items with fewer than N authors
     #[arg(long, default_value_t = 1, value_name = "N")]
     authors_per_item: usize,
     /// Texts beyond the latest N of one author
     #[arg(long, value_name = "N")]
     texts_per_author: Option<usize>,
-    /// Texts beyond N of one item; short, late ones that differ from each other stay
+    /// Texts beyond N on one item; short, recent ones that differ from each other stay
     #[arg(long, value_name = "N")]
     texts_per_item: Option<usize>,
-    /// Texts that add least, until the pack is this small: bytes, or with KB, MB, GB
+    /// Texts that add least, until the pack is at most this size: bytes, or with KB, MB, GB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_bytes: Option<u64>,
 }
@@ -148,7 +150,7 @@ impl FilterArgs {
     }
 }
 
-/// Reads a size.
+/// Parses a size in bytes, with an optional unit.
 fn size(value: &str) -> Result<u64, String> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match value[digits.len()..].to_ascii_uppercase().as_str() {

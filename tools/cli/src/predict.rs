@@ -16,13 +16,13 @@ use crate::{
     after_help = "Example:\n  locket predict --store me --pack shop.pack -k 5 --explain\n  locket predict --store me --pack shop.pack --popularity 0 --diversity 0.3"
 )]
 pub struct Args {
-    /// The person's store directory
+    /// The user's store directory
     #[arg(long)]
     store: PathBuf,
     /// The population pack
     #[arg(long)]
     pack: PathBuf,
-    /// How many items
+    /// Number of items
     #[arg(short, default_value_t = 10)]
     k: usize,
     /// Show why each item is predicted
@@ -31,13 +31,14 @@ pub struct Args {
     /// Never predict these items (ids)
     #[arg(long, num_args = 1.., value_name = "ID")]
     exclude: Vec<String>,
-    /// Factor on the weight of popularity: 1 as learned, 0 for your own taste alone, negative for rare finds
+    /// Factor on the weight of popularity: 1 is the learned weight, 0 ranks by the user's taste
+    /// alone, negative prefers rare items
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     popularity: f32,
-    /// How much likeness among the predictions is avoided, 0 to 1
+    /// Weight of diversity among the predictions, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     diversity: f32,
-    /// Weight of synthetic interactions beside real ones, 0 to 1
+    /// Weight of synthetic interactions relative to real ones, 0 to 1
     #[arg(long, default_value_t = 0.0)]
     synthetic_weight: f32,
 }
@@ -61,7 +62,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     show(&engine, &predicted)
 }
 
-/// One line per prediction, and one per reason under it.
+/// Prints one line per prediction, followed by one line per reason.
 pub fn show(engine: &Engine, predicted: &[Predicted]) -> anyhow::Result<()> {
     let name = |id: &str| {
         let pack = engine.pack()?;

@@ -16,29 +16,29 @@ use crate::output::say;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// Notes the global option `--threads`.
+/// Stores the global option `--threads`.
 pub fn set_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
-/// The global option `--threads`.
+/// Returns the global option `--threads`.
 pub fn threads() -> usize {
     THREADS.load(Ordering::Relaxed)
 }
 
 static WAIT: Mutex<Duration> = Mutex::new(Duration::ZERO);
 
-/// Notes the global option `--wait`.
+/// Stores the global option `--wait`.
 pub fn set_wait(wait: Duration) {
     *WAIT.lock().unwrap_or_else(PoisonError::into_inner) = wait;
 }
 
-/// How long to wait for a store that another command has open.
+/// Returns the time to wait for a store that another command has open.
 pub fn wait() -> Duration {
     *WAIT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the value of `--wait`.
+/// Parses the value of `--wait`.
 pub fn parse_wait(value: &str) -> Result<Duration, String> {
     let seconds = value.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
     seconds.filter(|wait| *wait <= Duration::from_secs(86_400)).ok_or("a number of seconds, 0 to 86400".into())
@@ -46,17 +46,17 @@ pub fn parse_wait(value: &str) -> Result<Duration, String> {
 
 static GPU: Mutex<Gpu> = Mutex::new(Gpu::Auto);
 
-/// Notes the global option `--gpu`.
+/// Stores the global option `--gpu`.
 pub fn set_gpu(gpu: Gpu) {
     *GPU.lock().unwrap_or_else(PoisonError::into_inner) = gpu;
 }
 
-/// The global option `--gpu`.
+/// Returns the global option `--gpu`.
 pub fn gpu() -> Gpu {
     *GPU.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the value of `--gpu`.
+/// Parses the value of `--gpu`.
 pub fn parse_gpu(value: &str) -> Result<Gpu, String> {
     match value {
         "auto" => Ok(Gpu::Auto),
@@ -67,7 +67,8 @@ pub fn parse_gpu(value: &str) -> Result<Gpu, String> {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// The first Ctrl-C asks running work to stop at the next step; the second ends the process.
+/// Installs the Ctrl-C handler. The first Ctrl-C stops running work at its next step; the second
+/// ends the process.
 pub fn on_ctrl_c() {
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -81,12 +82,12 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Break once Ctrl-C was pressed.
+/// Returns a break once Ctrl-C was pressed.
 pub fn alive() -> ControlFlow<()> {
     if interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-/// A bar over `total` steps on stderr; invisible where stderr is no terminal.
+/// Returns a bar over `total` steps on stderr, invisible if stderr is no terminal.
 pub fn bar(total: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(total);
     let style = ProgressStyle::with_template("{msg} [{bar:32}] {human_pos}/{human_len} {elapsed}, {eta} left")
@@ -97,7 +98,7 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
-/// What moves such a bar, told how much is done of how much, and stops the work on Ctrl-C.
+/// Returns a progress callback of (steps done, total steps) that moves `bar` and breaks on Ctrl-C.
 pub fn moving(bar: &ProgressBar) -> impl FnMut(usize, usize) -> ControlFlow<()> {
     |done, all| {
         bar.set_length(all as u64);
@@ -106,7 +107,7 @@ pub fn moving(bar: &ProgressBar) -> impl FnMut(usize, usize) -> ControlFlow<()> 
     }
 }
 
-/// A bar over bytes.
+/// Returns a bar over `total` bytes.
 pub fn byte_bar(total: u64, what: &str) -> ProgressBar {
     let bar = bar(total, what);
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec}") {
@@ -115,7 +116,7 @@ pub fn byte_bar(total: u64, what: &str) -> ProgressBar {
     bar
 }
 
-/// A spinner with a count that nobody knows the end of.
+/// Returns a spinner with a count, for work of unknown length.
 pub fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} {elapsed}") {

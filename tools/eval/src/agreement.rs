@@ -1,4 +1,4 @@
-//! Whether two packs predict the same: what two builders of one population must show.
+//! Compares the predictions of two packs, to test two builders of one population.
 
 use std::{collections::HashSet, ops::ControlFlow};
 
@@ -12,23 +12,24 @@ use locket::{
     internals::{context, hash::spread, predict::Predictor},
 };
 
-/// A person of whom something is predicted: item ids that they met, and those that are to be found.
+/// A user to predict for: item ids of the history, and item ids to find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Their id.
+    /// User id.
     pub user: String,
-    /// What they met, the latest last.
+    /// Items of the history, the latest last.
     pub met: Vec<String>,
-    /// What they met then.
+    /// Later items, to be found.
     pub wanted: Vec<String>,
 }
 
-/// How the rankings of two packs agree over at most `sample` of the people, drawn by their ids. JSON: `people`, `same_order` and
-/// `same_items` (the share of people whose first `k` predictions are the same), and `recall` of each pack at `reach`, over those
-/// people who have something to find.
+/// Compares the rankings of two packs over at most `sample` of the users, drawn by their ids. JSON:
+/// `people`; `same_order` and `same_items` (the share of users with the same first `k`
+/// predictions); and `recall` of each pack at `reach`, over the users with items to find.
 ///
 /// # Errors
-/// [`locket::Error::Cancelled`] if `progress`, which is told how many more people are done, says so.
+/// [`locket::Error::Cancelled`] if `progress` stops the work. It receives the number of users done
+/// since its last call.
 pub fn agreement(
     packs: [&Pack; 2],
     people: &[Asked],

@@ -1,10 +1,13 @@
-//! Author identification: does a text sound like the person it was written for?
+//! Author identification: whether a text resembles its user's earlier texts.
 //!
-//! The text is compared with what its author and 99 others wrote before, by the cosine of character 3- to 5-grams (log tf x idf,
-//! lower-cased, white space folded: the usual features of authorship attribution). The measure is the mean reciprocal rank of the
-//! true author. A real text of the author tells what to expect (what is typical of the author is found oftener still); the title that
-//! was given, which says what the person writes about but nothing of how, is the floor. Against authors of the same category the
-//! topic helps less.
+//! The text is compared with the earlier texts of its author and 99 others. The features are
+//! character 3- to 5-grams (log tf x idf, lower-cased, white space folded: the usual features of
+//! authorship attribution), compared by cosine. The measure is the mean reciprocal rank of the true
+//! author.
+//!
+//! The author's own true text gives the expected value (text typical of the author ranks higher
+//! still). The given title, which reveals the topic but not the style, is the floor. Against
+//! authors of the same category the topic helps less.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -17,12 +20,12 @@ use locket::{
 };
 use locket_builder::profile::Profile;
 
-/// How many of a person's latest texts say how they write.
+/// Number of a user's latest texts that define the style.
 const TEXTS: usize = 8;
-/// The others that the true author is ranked among.
+/// Number of other authors in a ranking.
 const OTHERS: usize = 99;
 
-/// The styles of all people who have written before.
+/// The styles of all users with history.
 pub struct Authors {
     documents: Documents,
     people: Vec<Author>,
@@ -37,7 +40,7 @@ struct Author {
 }
 
 impl Authors {
-    /// Everybody with a history.
+    /// Collects all users with history.
     pub fn new<'p>(profiles: impl IntoIterator<Item = &'p Profile>) -> Self {
         let with_history: Vec<&Profile> = profiles.into_iter().filter(|p| !p.history.is_empty()).collect();
         let counts: Vec<Grams> =
@@ -54,27 +57,30 @@ impl Authors {
         Self { documents, people, place }
     }
 
-    /// Number of people with a history.
+    /// Number of users with history.
     pub fn len(&self) -> usize {
         self.people.len()
     }
 
-    /// Whether nobody has one.
+    /// Whether no user has a history.
     pub fn is_empty(&self) -> bool {
         self.people.is_empty()
     }
 
-    /// The reciprocal rank of `user` as the author of `text`, among 99 others, or, `alike`, among 99 of whom as many as there are
-    /// write in the same category. If `text` stands for the last but `earlier` of the person's texts (0: for the target, which is not
-    /// in the history), that one says nothing of how they write. `None` without a history beside it.
+    /// Returns the reciprocal rank of `user` as the author of `text`, among 99 others. With
+    /// `alike`, authors of the same category come first among the 99.
+    ///
+    /// `earlier` is the number of later texts of the user: 0 for the target, which is not in the
+    /// history. If `text` stands for a text in the history, that text is excluded from the user's
+    /// style. Returns `None` if the user has no history, or no other text in it.
     pub fn reciprocal_rank(&self, user: &str, earlier: usize, text: &str, alike: bool) -> Option<f64> {
         let me = *self.place.get(user)?;
         let mine = self.style(me, earlier)?;
-        // What no history contains says nothing about whose it is.
+        // N-grams outside all histories carry no information about the author.
         let grams = grams(text).into_iter().filter(|(gram, _)| self.documents.have(*gram));
         let style = self.documents.style(grams.collect());
         let mut others: Vec<usize> = (0..self.people.len()).filter(|&n| n != me).collect();
-        // The same others for every text on this person.
+        // The same others for every text of this user.
         let drawn = |n: usize| spread(&format!("{user}\n{}", self.people[n].user));
         let elsewhere = |n: usize| alike && self.people[n].category != self.people[me].category;
         others.sort_by_cached_key(|&n| (elsewhere(n), drawn(n)));
@@ -83,11 +89,11 @@ impl Authors {
         let scores: Vec<f64> = others.iter().map(|&n| cosine(&style, &self.people[n].style)).collect();
         let better = scores.iter().filter(|s| **s > mine).count() as f64;
         let equal = scores.iter().filter(|s| **s == mine).count() as f64;
-        // Of equals the middle: a text that says nothing ranks by chance.
+        // Ties rank in the middle: an uninformative text ranks by chance.
         Some(1.0 / (1.0 + better + equal / 2.0))
     }
 
-    /// How one writes, by all but the text last but `earlier`.
+    /// Returns a user's style, without the text that has `earlier` later texts.
     fn style(&self, person: usize, earlier: usize) -> Option<Cow<'_, Style>> {
         let Author { history, style, .. } = &self.people[person];
         if earlier == 0 {
@@ -105,7 +111,7 @@ fn latest<'t>(history: impl DoubleEndedIterator<Item = &'t str>) -> String {
     texts.join(" ")
 }
 
-/// The category that a person writes most about; of equals the first by name.
+/// The most frequent category of a user; ties go to the first by name.
 fn common_category(history: &[Interaction]) -> String {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     history.iter().filter_map(|i| i.category.as_deref()).for_each(|c| *counts.entry(c).or_default() += 1);
@@ -137,12 +143,12 @@ mod tests {
         assert_eq!(rank("b", "The parcel arrived on time; works as described."), Some(1.0));
         assert_eq!(authors.reciprocal_rank("c", 0, "its ok, whatever", true), Some(1.0));
         assert!(rank("a", "The item arrived on time").unwrap() < 1.0);
-        // Nothing to go by: the middle of four.
+        // No information: the middle of four.
         assert_eq!(rank("a", ""), Some(0.4));
         assert_eq!(rank("nobody", "text"), None);
     }
 
-    /// Else whatever has words in common with the true text would be found.
+    /// Otherwise any text with words in common with the true text would match.
     #[test]
     fn a_text_does_not_tell_of_its_own_author() {
         let mut people: Vec<Profile> = ["OMG!!! sooo good", "it performs as described", "meh. whatever"]

@@ -1,4 +1,4 @@
-//! What is evaluated: who writes what, from what they wrote before.
+//! Evaluation cases: each user's latest texts, with the history before them.
 
 use std::{
     collections::{BTreeMap, BinaryHeap, HashMap},
@@ -17,14 +17,14 @@ use locket_builder::{
     profile::{Profile, Profiles},
 };
 
-/// A text to write: a person, and how many later texts of theirs are left out.
+/// Key of a case: a user id, and the number of later texts of the user.
 pub(super) type Key = (String, usize);
 
-/// One of a person's texts, and what they wrote before it.
+/// One of a user's texts, with the history before it.
 pub(super) struct Case {
-    /// The person as they were then: the text is the target.
+    /// The user at that time: the text is the target.
     pub(super) person: Profile,
-    /// How many later texts are left out: 0 for the target of the profile.
+    /// Number of later texts of the user: 0 for the target of the profile.
     pub(super) earlier: usize,
 }
 
@@ -34,14 +34,14 @@ impl Case {
     }
 }
 
-/// The latest text but `earlier`, and what came before.
+/// Returns the text with `earlier` later texts, and the history before it.
 pub(super) fn before(profile: &Profile, earlier: usize) -> Option<(&Interaction, &[Interaction])> {
     let Some(last) = earlier.checked_sub(1) else { return Some((&profile.target, &profile.history)) };
     let place = profile.history.len().checked_sub(1 + last)?;
     Some((&profile.history[place], &profile.history[..place]))
 }
 
-/// The end of a history that is shown.
+/// Returns the latest `cap` interactions, the part that a prompt may contain.
 pub(super) fn shown(history: &[Interaction], cap: Option<usize>) -> &[Interaction] {
     &history[history.len().saturating_sub(cap.unwrap_or(usize::MAX))..]
 }
@@ -50,7 +50,8 @@ pub(super) fn capped<'p>(settings: &Settings, person: &'p Profile) -> &'p [Inter
     shown(&person.history, settings.history_cap)
 }
 
-/// The latest `targets` texts of a person. Before an earlier one there must be as much history as `cap` shows, or any.
+/// Returns the latest `targets` texts of a user. An earlier one needs a history of `cap`
+/// interactions, or of one without a cap.
 fn cases(profile: &Profile, targets: usize, cap: Option<usize>) -> impl Iterator<Item = Case> + '_ {
     (0..targets).map_while(move |earlier| {
         let (target, history) = before(profile, earlier)?;
@@ -60,7 +61,8 @@ fn cases(profile: &Profile, targets: usize, cap: Option<usize>) -> impl Iterator
     })
 }
 
-/// What is evaluated: the texts that can be scored of the people that the settings name, in an order drawn by the seed.
+/// Draws the evaluated cases: the scorable texts of the selected users, in an order drawn by the
+/// seed.
 pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Case>, Error> {
     let limit = settings.limit.unwrap_or(usize::MAX);
     let key = |user: &str| spread(&format!("{user}\n{}", settings.seed));
@@ -85,7 +87,7 @@ pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Case>, 
     Ok(people.flat_map(all).filter(|case| !reference(&case.person.target, settings.task).is_empty()).collect())
 }
 
-/// What is to be written.
+/// Returns the reference text, title or rating.
 pub(super) fn reference(target: &Interaction, task: Task) -> String {
     match task {
         Task::Title => text::one_line(target.title.as_deref().unwrap_or_default()),
@@ -94,8 +96,8 @@ pub(super) fn reference(target: &Interaction, task: Task) -> String {
     }
 }
 
-/// The given pack, or one built from `files` with the evaluated texts of everyone held out, in a folder that lives as long as it is
-/// used.
+/// Returns the given pack, or builds one from `files` with the evaluated texts of all users held
+/// out. The temporary folder of a built pack must outlive its use.
 pub(super) fn pack_for(
     files: &[PathBuf],
     pack: Option<Pack>,
@@ -125,7 +127,8 @@ pub(super) fn pack_for(
     Ok((Pack::open(&path)?, Some(scratch)))
 }
 
-/// The person in parts whose targets are the evaluated texts: the earliest behind what came before all of them, the later ones alone.
+/// Splits a user into parts whose targets are the evaluated texts: the earliest with the history
+/// before it, the later ones without history.
 fn held_out(profile: &Profile, settings: &Settings) -> Vec<Profile> {
     let mut parts: Vec<Profile> =
         cases(profile, settings.targets, settings.history_cap).map(|case| case.person).collect();
@@ -135,7 +138,8 @@ fn held_out(profile: &Profile, settings: &Settings) -> Vec<Profile> {
     parts
 }
 
-/// One value a person, the mean over their texts: texts of one person are alike, and no sample of many.
+/// Returns one value per user, the mean over the user's texts: texts of one user are not
+/// independent.
 pub(super) fn by_person<'u>(values: impl Iterator<Item = (&'u str, f64)>) -> Sample {
     let mut people: BTreeMap<&str, Sample> = BTreeMap::new();
     values.for_each(|(user, value)| people.entry(user).or_default().push(value));
@@ -167,14 +171,14 @@ mod tests {
         let person = somebody(4);
         assert_eq!(told(&person, 1, None), all(&[("text 4", 4, 0)]));
         assert_eq!(told(&person, 3, Some(2)), all(&[("text 4", 4, 0), ("text 3", 3, 1), ("text 2", 2, 2)]));
-        // With less history than is to be shown they would be another measure.
+        // With a shorter history than the cap they would be another measure.
         assert_eq!(told(&person, 3, Some(3)), all(&[("text 4", 4, 0), ("text 3", 3, 1)]));
         assert_eq!(told(&somebody(1), 3, None), all(&[("text 1", 1, 0)]));
         assert_eq!(told(&somebody(1), 3, Some(0)), all(&[("text 1", 1, 0), ("text 0", 0, 1)]));
         assert_eq!(told(&somebody(0), 3, Some(2)), all(&[("text 0", 0, 0)]), "the target always");
     }
 
-    /// The graph must know of none of them, and others may read all.
+    /// The graph must not contain evaluated texts, but all texts stay retrievable.
     #[test]
     fn packs_hold_out_every_evaluated_text() {
         let dir = tempfile::tempdir().unwrap();

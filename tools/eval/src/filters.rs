@@ -1,4 +1,5 @@
-//! Rankings to compare: what a pack holds, and published graph filters in their own form, unpruned.
+//! Rankings to compare: a pack's tables, and published graph filters in their original form,
+//! unpruned.
 
 use rayon::prelude::*;
 use sprs::CsVecI;
@@ -7,12 +8,12 @@ use super::lightgcn::LightGcn;
 use locket::internals::graph::{Edges, Mixture, Tables};
 use locket_builder::graph::{Adjacency, Exponents, FitOptions, Fitted, Spectrum};
 
-/// How to rank.
+/// Ranking method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RankBy {
-    /// What a pack holds: pruned neighbours and item vectors.
+    /// A pack's tables: pruned neighbours and item vectors.
     Locket,
-    /// The number of people who met an item.
+    /// Number of users of an item.
     Popularity,
     /// One step of the linear filter P.
     Linear,
@@ -22,15 +23,15 @@ pub enum RankBy {
     GfCf,
     /// GF-CF with 448 vectors, sharpened by one step of 0.4 (after BSPM, Choi et al., SIGIR 2023).
     Sharpened,
-    /// LightGCN with BPR, trained for so many epochs.
+    /// LightGCN with BPR.
     LightGcn {
-        /// Passes over the edges.
+        /// Number of passes over the edges.
         epochs: usize,
     },
 }
 
 impl RankBy {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Locket => "locket",
@@ -44,7 +45,8 @@ impl RankBy {
     }
 }
 
-/// Weight of the item vectors beside the neighbours: they break ties among what no neighbour reaches.
+/// Weight of the item vectors relative to the neighbours: they break ties among items without
+/// neighbour edges.
 const TASTE: f32 = 0.001;
 const LOW_PASS: f32 = 0.3;
 const SHARPEN: f32 = 0.4;
@@ -112,7 +114,8 @@ impl Filter {
         }
     }
 
-    /// The score of every item for the user in row `user` of the matrix, who met `seen`.
+    /// Returns the score of every item for the user in row `user` of the matrix, with history
+    /// `seen`.
     pub(super) fn scores(&self, user: Option<usize>, seen: &[u32]) -> Vec<f32> {
         match self {
             Self::Embeddings(trained) => user.map_or_else(Vec::new, |user| trained.scores(user)),
@@ -150,7 +153,7 @@ impl Filter {
     }
 }
 
-/// Items of such files have numbers only.
+/// Returns an item's key: files of edges have item numbers only.
 fn graph_key(item: u64) -> u64 {
     locket::internals::hash::hash(&item.to_string())
 }

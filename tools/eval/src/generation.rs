@@ -1,4 +1,5 @@
-//! The PGraphRAG protocol: write each person's held-out text, title or rating, by one of seven methods.
+//! The PGraphRAG protocol: generate each user's held-out text, title or rating by one of seven
+//! methods.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,18 +26,19 @@ use locket::{
 };
 use locket_builder::profile::{Profile, Profiles};
 
-/// Runs the protocol. `pack` defaults to one built from `files` with every target held out; `out` is the
-/// predictions file, which a later run with the same settings continues. `progress` is told (done, all) and
-/// may stop the run; what is done then stays in `out`.
+/// Runs the protocol. `pack` defaults to one built from `files` with every target held out. `out`
+/// is the predictions file, which a later run with the same settings resumes. `progress` receives
+/// (done, all) and may stop the run; finished predictions stay in `out`.
 ///
-/// JSON: `n` people and their `texts`, `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with `_se` over people (of several texts of
-/// one person the mean counts), the same under `history0` and
-/// `history1plus`, `tokens_per_user`, for texts of people with histories `author_mrr` ([`Authors`]), and in `refused` how many
-/// synthetic texts the gate refused for which reason.
+/// JSON: `n` users and their `texts`; `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with
+/// `_se` over users (the mean counts for several texts of one user); the same under `history0` and
+/// `history1plus`; `tokens_per_user`; for texts of users with history `author_mrr` ([`Authors`]);
+/// and in `refused` the number of synthetic texts that the gate refused, by reason.
 ///
 /// # Errors
-/// [`locket::Error::Missing`] without a model for a method that writes, [`locket::Error::Argument`] for a foreign predictions file,
-/// and whatever the layers below say.
+/// [`locket::Error::Missing`] without a model for a method that generates,
+/// [`locket::Error::Argument`] for a predictions file of other settings, and the errors of the
+/// layers below.
 pub fn generation(
     files: &[PathBuf],
     pack: Option<Pack>,
@@ -61,7 +63,8 @@ pub fn generation(
     let meteor = Meteor::new();
     let kept = Journal::<Augmentation>::open(journal.as_deref(), &settings.synthetic_json(files, model))?;
     let mut writer = Writer::new(&pack, model, settings, kept)?;
-    // Chosen and scored again, so that one rule and one measure hold for all, whichever build wrote them.
+    // Chosen and scored again, so that one rule and one measure apply to all rows, even those of an
+    // earlier build.
     let before = predictions.rows.clone();
     let known: HashMap<Key, &Case> = cases.iter().map(|c| (c.key(), c)).collect();
     for row in &mut predictions.rows {
@@ -94,11 +97,11 @@ pub fn generation(
     Ok(Value::Object(out))
 }
 
-/// Fewest people with a history among whom an author can be looked for.
+/// Minimum number of authors with history for author identification.
 const AUTHORS: usize = 100;
 
-/// How often the author is found by the text: written, real, and by the title alone (the floor); among any authors,
-/// and among those of the same category.
+/// Adds the reciprocal rank of the author by three texts: generated, true, and the title alone (the
+/// floor). Each is computed among any authors, and among authors of the same category.
 fn identification(
     files: &[PathBuf],
     cases: &[Case],
@@ -125,7 +128,7 @@ fn identification(
     Ok(())
 }
 
-/// ROUGE-1, ROUGE-L and METEOR of a text, or the absolute error of a rating.
+/// Returns ROUGE-1, ROUGE-L and METEOR of a text, or the absolute error of a rating.
 pub(super) fn score(row: &Prediction, task: Task, meteor: &Meteor) -> Vec<f64> {
     let (prediction, reference) = (&row.prediction, &row.reference);
     match task {

@@ -1,4 +1,4 @@
-//! For which items synthetic interactions are written: the predicted ones, or others, to see what the prediction is worth.
+//! Chooses the items for synthetic interactions: the predicted ones, or others as a baseline.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use locket::{
 };
 use locket_builder::profile::Profile;
 
-/// The items for one person.
+/// Returns the items for one user.
 pub(super) fn choose(
     pack: &Pack,
     predictor: &Predictor<'_>,

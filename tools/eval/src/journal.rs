@@ -1,5 +1,5 @@
-//! The files of an evaluation: one line per person, written as soon as it is known, so that a killed run
-//! goes on where it stopped.
+//! Files of an evaluation: one line per row, written as soon as it is complete, so that a killed
+//! run can resume.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::Error;
 use locket::internals::output;
 
-/// The file behind a run: a line with its settings, then one line per person.
+/// The file of a run: a line with its settings, then one line per row.
 pub(crate) struct Journal<T> {
     file: File,
     path: PathBuf,
@@ -21,8 +21,8 @@ pub(crate) struct Journal<T> {
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens `path`, or a scratch file. An existing file must stem from the same settings; a line that a
-    /// kill cut off is taken away.
+    /// Opens `path`, or a scratch file. An existing file must have the same settings; an incomplete
+    /// last line is removed.
     pub(crate) fn open(path: Option<&Path>, settings: &Value) -> Result<Self, Error> {
         let Some(path) = path else {
             let file = tempfile::tempfile().map_err(|e| locket::Error::io("create", std::env::temp_dir(), e))?;
@@ -47,7 +47,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         locket::Error::Argument(format!("{} {what}: name another file, or remove it", self.path.display())).into()
     }
 
-    /// Whether a file without a whole line is empty or the beginning of a journal: anything else is not cut off.
+    /// Checks that a file without a complete line is empty or the beginning of a journal: any other
+    /// file is not truncated.
     fn is_ours(&mut self, settings: &Value) -> Result<(), Error> {
         let first = line(settings)?;
         let mut there = Vec::new();
@@ -58,7 +59,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         if first.starts_with(&there) { Ok(()) } else { Err(self.foreign("is not a file of this kind")) }
     }
 
-    /// Reads what stands there; returns the length of its whole lines.
+    /// Reads the rows; returns the length of the complete lines in bytes.
     fn read_back(&mut self, settings: &Value) -> Result<u64, Error> {
         let mut whole = 0;
         let mut line = String::new();
@@ -81,7 +82,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
     }
 
-    /// Writes a file with `settings` and the rows as they are now in the place of this one, whole or not at all.
+    /// Replaces the file with one of `settings` and the current rows, whole or not at all.
     pub(crate) fn rewrite(&mut self, settings: &Value) -> Result<(), Error> {
         let mut all = line(settings)?;
         for row in &self.rows {
@@ -145,13 +146,14 @@ mod tests {
             );
             assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
         }
-        // What a kill cut off in the first line.
+        // An incomplete first line, as after a kill.
         std::fs::write(&path, "\"sett").unwrap();
         assert!(Journal::<u32>::open(Some(&path), &settings).is_ok());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "\"settings\"\n");
     }
 
-    /// Of doubles every tenth would not be, and a run that goes on would write finished rows anew.
+    /// Without exact float parsing, every tenth double would change, and a resumed run would
+    /// rewrite finished rows.
     #[test]
     fn numbers_come_back_as_they_were() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,12 +1,14 @@
-//! Metrics and protocols: how Locket is measured.
+//! Metrics and protocols for Locket's evaluations.
 //!
 //! # Overview
-//! - [`rouge1`], [`rouge_l`], [`Meteor`]: text metrics, equal to the public Python packages to 4 decimals.
-//! - [`generation`](mod@generation): the PGraphRAG protocol for texts, titles and ratings, with seven methods.
+//! - [`rouge1`], [`rouge_l`], [`Meteor`]: text metrics, equal to the public Python packages to 4
+//!   decimals.
+//! - [`generation`](mod@generation): the PGraphRAG protocol for texts, titles and ratings, with
+//!   seven methods.
 //! - [`link`](fn@link): leave-last-out link prediction. [`graph`]: full ranking on a fixed split.
 //!
-//! Leakage rules: of an evaluated person nothing but the history is seen; graph and content are built without the
-//! targets; other people's texts stay retrievable.
+//! Leakage rules: only the history of an evaluated user is visible; graph and content are built
+//! without the targets; other users' texts stay retrievable.
 
 mod agreement;
 pub mod align;

@@ -1,5 +1,6 @@
-//! LightGCN (He et al., SIGIR 2020) trained with BPR (Rendle et al., UAI 2009), to compare with: sparse products only, since
-//! the gradient of a propagation over a symmetric graph is the same propagation.
+//! LightGCN (He et al., SIGIR 2020) trained with BPR (Rendle et al., UAI 2009), as a baseline. It
+//! needs only sparse products: the gradient of a propagation over a symmetric graph is the same
+//! propagation.
 
 use rayon::prelude::*;
 
@@ -10,7 +11,8 @@ const DIMENSION: usize = 64;
 const LAYERS: usize = 3;
 const RATE: f32 = 0.01;
 const DECAY: f32 = 1e-4;
-/// Triples per step. Each step propagates over the whole graph, so large batches make an epoch cheap.
+/// Triples per step. Each step propagates over the whole graph, so large batches make an epoch
+/// cheap.
 const BATCH: usize = 16_384;
 
 /// Embeddings of all users, then of all items, one row each.
@@ -51,7 +53,7 @@ impl LightGcn {
         Self { users, rows: propagate(r, &table, users) }
     }
 
-    /// The score of every item for one of the users.
+    /// Returns the score of every item for one of the users.
     pub(super) fn scores(&self, user: usize) -> Vec<f32> {
         let (users, items) = self.rows.split_at(self.users * DIMENSION);
         let user = &users[user * DIMENSION..(user + 1) * DIMENSION];
@@ -59,7 +61,7 @@ impl LightGcn {
     }
 }
 
-/// The mean of E, A E, A^2 E, ... over the layers.
+/// Returns the mean of E, A E, A^2 E, ... over the layers.
 fn propagate(r: &Adjacency, table: &[f32], users: usize) -> Vec<f32> {
     let mut sum = table.to_vec();
     let (mut of_users, mut of_items) = (table[..users * DIMENSION].to_vec(), table[users * DIMENSION..].to_vec());
@@ -75,7 +77,8 @@ fn propagate(r: &Adjacency, table: &[f32], users: usize) -> Vec<f32> {
     sum
 }
 
-/// Gradient of -ln sigmoid(u . good - u . bad), the mean over the triples, by the propagated embeddings.
+/// Gradient of -ln sigmoid(u . good - u . bad), the mean over the triples, by the propagated
+/// embeddings.
 fn bpr_gradient(out: &[f32], triples: &[[usize; 3]]) -> Vec<f32> {
     let row = |n: usize| &out[n * DIMENSION..(n + 1) * DIMENSION];
     let mut gradient = vec![0f32; out.len()];
@@ -93,7 +96,7 @@ fn bpr_gradient(out: &[f32], triples: &[[usize; 3]]) -> Vec<f32> {
     gradient
 }
 
-/// Kingma and Ba, 2015.
+/// One step of Adam (Kingma and Ba, 2015).
 fn adam(table: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: i32) {
     let (warm1, warm2) = (1.0 - 0.9f32.powi(step), 1.0 - 0.999f32.powi(step));
     table.par_iter_mut().zip(gradient).zip(first).zip(second).for_each(|(((e, &g), m), v)| {

@@ -16,19 +16,19 @@ use locket_builder::{
     profile::{Profile, Profiles},
 };
 
-/// The ranks that each ranking gave the held-out items.
+/// A ranking method: the prefix of its JSON keys, and its weights.
 struct Ranking {
     name: &'static str,
     mixture: Mixture,
 }
 
-/// Evaluates everybody with at least one earlier interaction. The graph and the content are built without
-/// their targets. JSON: `n`, `hit5`, `hit10`, `mrr` (each with `_se` and a bootstrap `_interval`),
-/// `popularity_mrr` and so on per simpler ranking, `mrr_over_popularity` and so on (the paired gain), and the same by
-/// history size.
+/// Evaluates all users with at least one earlier interaction. The graph and the content are built
+/// without their targets. JSON: `n`, `hit5`, `hit10`, `mrr` (each with `_se` and a bootstrap
+/// `_interval`), `popularity_mrr` and so on per simpler ranking, `mrr_over_popularity` and so on
+/// (the paired gain), and the same by history size.
 ///
 /// # Errors
-/// As [`locket_builder::pack::build`]; [`locket::Error::Argument`] if nobody has a history.
+/// As [`locket_builder::pack::build`]; [`locket::Error::Argument`] if no user has a history.
 pub fn link(
     files: &[PathBuf],
     mixture: Option<Mixture>,
@@ -85,11 +85,11 @@ pub fn link(
     Ok(Value::Object(out))
 }
 
-/// What a rank is worth.
+/// A metric as a function of the rank.
 type Metric = fn(f64) -> f64;
 
-/// hit@5, hit@10 and MRR of every ranking over the people that `member` names, and the gain of the first ranking over each
-/// other, person by person.
+/// Writes hit@5, hit@10 and MRR of every ranking over the users that `member` selects. Also writes
+/// the paired gain of the first ranking over each other, for hit@10 and MRR.
 fn compare(ranked: &[(&str, Vec<f64>)], member: impl Fn(usize) -> bool, out: &mut Map<String, Value>) {
     let metrics: [(&str, Metric); 3] = [
         ("hit5", |r| f64::from(u8::from(r <= 5.0))),
@@ -111,7 +111,7 @@ fn compare(ranked: &[(&str, Vec<f64>)], member: impl Fn(usize) -> bool, out: &mu
     }
 }
 
-/// The rank of the held-out item among the items that the person had not met; ties count half.
+/// Returns the rank of the held-out item among the items outside the history; ties count half.
 fn rank(pack: &Pack, predictor: &Predictor<'_>, profile: &Profile) -> f64 {
     let Some(target) = pack.find(&profile.target.item) else { return f64::INFINITY };
     let query = context::query(pack, &profile.history);

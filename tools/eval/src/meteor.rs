@@ -1,26 +1,27 @@
-//! METEOR (Banerjee & Lavie 2005) as NLTK computes it: exact, then Porter stem, then WordNet synonym
-//! matches; alpha = 0.9, beta = 3, gamma = 0.5.
+//! METEOR (Banerjee & Lavie 2005) as NLTK computes it: exact, then Porter stem, then WordNet
+//! synonym matches; alpha = 0.9, beta = 3, gamma = 0.5.
 
 use super::{porter::stem, wordnet::WordNet};
 
-/// The metric, with synonyms where WordNet is installed.
+/// The METEOR metric, with synonyms if WordNet is installed.
 pub struct Meteor {
     wordnet: Option<WordNet>,
 }
 
 impl Meteor {
-    /// With WordNet from its [usual place](WordNet::default_dir), or without synonyms.
+    /// Opens WordNet from its [usual place](WordNet::default_dir), or works without synonyms.
     pub fn new() -> Self {
         Self { wordnet: WordNet::open(&WordNet::default_dir()).ok() }
     }
 
-    /// Which matches count; reports must say it.
+    /// Name of the variant, by the kinds of matches that count; reports must state it.
     pub fn variant(&self) -> &'static str {
         if self.wordnet.is_some() { "METEOR" } else { "METEOR-exact/stem" }
     }
 
-    /// The score of a prediction against its reference, 0 to 1. Both are lower-cased and split into runs of
-    /// letters and digits and runs of other signs (NLTK's `wordpunct_tokenize`).
+    /// Returns the score of a prediction against its reference, 0 to 1. Both are lower-cased and
+    /// split into runs of letters, digits and underscores and runs of other signs (NLTK's
+    /// `wordpunct_tokenize`).
     pub fn score(&self, prediction: &str, reference: &str) -> f64 {
         let (hyp, reference) = (tokens(prediction), tokens(reference));
         let mut open_h: Vec<usize> = (0..hyp.len()).collect();
@@ -39,7 +40,7 @@ impl Meteor {
         });
         if let Some(wordnet) = &self.wordnet {
             align(&mut open_h, &mut open_r, &mut matches, |h| {
-                // NLTK looks up the stems, not the words; equal to 4 decimals means to do the same.
+                // NLTK looks up the stems, not the words; equality to 4 decimals requires the same.
                 let synonyms = wordnet.synonyms(&stem(&hyp[h]));
                 let stems_r = &stems_r;
                 move |r| synonyms.contains(stems_r[r].as_str())

@@ -14,7 +14,7 @@ const LEFT: f64 = 260.0;
 const WIDTH: f64 = 420.0;
 const ROW: f64 = 22.0;
 
-/// The beginning of a picture.
+/// Returns the opening tag of a picture.
 fn open(title: &str, width: f64, height: f64) -> String {
     let title = escape(title).replace('\'', "&#39;");
     format!(
@@ -22,7 +22,7 @@ fn open(title: &str, width: f64, height: f64) -> String {
     )
 }
 
-/// Horizontal bars under each other, from 0.
+/// Draws horizontal bars, one per row, from 0.
 pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
     let most = bars.iter().map(|b| b.value + 2.0 * b.error).fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| LEFT + WIDTH * (value / most).max(0.0);
@@ -53,7 +53,7 @@ pub(super) fn bars(title: &str, bars: &[Bar]) -> String {
     out + "</svg>"
 }
 
-/// One line: (x, y, standard error of y), by x.
+/// A line: (x, y, standard error of y), ordered by x.
 pub(super) struct Line {
     pub(super) label: String,
     pub(super) points: Vec<(f64, f64, f64)>,
@@ -61,7 +61,7 @@ pub(super) struct Line {
 
 const COLOURS: [&str; 6] = ["#2b6cb0", "#dd6b20", "#38a169", "#805ad5", "#d53f8c", "#718096"];
 
-/// Lines over each other with bars of two standard errors; y from 0.
+/// Draws lines in one diagram, with error bars of two standard errors; y from 0.
 pub(super) fn lines(title: &str, lines: &[Line]) -> String {
     const HEIGHT: f64 = 240.0;
     const AXIS: f64 = 50.0;

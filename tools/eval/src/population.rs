@@ -1,4 +1,4 @@
-//! Populations of any size, to grow inputs with: degrees fall as powers, and people have tastes.
+//! Synthetic populations of any size: degrees follow power laws, and users have tastes.
 
 use std::{
     collections::HashSet,
@@ -15,50 +15,51 @@ use locket::internals::hash::draw;
 use locket::{Interaction, internals::output};
 use locket_builder::profile::{Profile, ProfileError};
 
-/// What a population is like.
+/// Parameters of a population.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Population {
-    /// Interactions, about: the last person is not cut off.
+    /// Approximate number of interactions: the last user is not truncated.
     pub interactions: usize,
-    /// Words of each text; 0 writes who met what, without texts.
+    /// Words of each text; 0 writes interactions without texts.
     pub words: usize,
-    /// Of every draw.
+    /// Seed of every draw.
     pub seed: u64,
 }
 
-/// Items are about this many times the square root of the interactions (Heaps' law).
+/// Number of items relative to the square root of the interactions (Heaps' law).
 const CATALOGUE: f64 = 30.0;
-/// Items of a cluster of taste.
+/// Number of items of a taste cluster.
 const CLUSTER: f64 = 200.0;
-/// A person has met at least so many items, and seldom many: the part of people with more than d falls as d^-1.3.
+/// Minimum number of items of a user; the share of users with more than d falls as d^-1.3.
 const LEAST: f64 = 4.0;
 const TAIL: f64 = 1.3;
 const MOST: f64 = 5_000.0;
-/// Clusters that a person returns to, and how often it looks elsewhere.
+/// Number of a user's home clusters, and the probability of an item from another cluster.
 const HOMES: u64 = 3;
 const ABROAD: f64 = 0.15;
-/// The popularity of a cluster, of an item within it, and of a word falls as rank^-0.9, rank^-0.8 and rank^-0.9.
+/// Power-law exponents: the popularity of a cluster, of an item within it, and of a word falls as
+/// rank^-0.9, rank^-0.8 and rank^-0.9.
 const OF_CLUSTERS: f64 = 0.9;
 const OF_ITEMS: f64 = 0.8;
 const OF_WORDS: f64 = 0.9;
-/// Words that everybody uses, and those of a cluster.
+/// Number of common words, and of words of one cluster.
 const COMMON_WORDS: f64 = 5_000.0;
 const OWN_WORDS: f64 = 300.0;
 
-/// A sequence of draws.
+/// A sequence of random draws.
 struct Draws {
     key: u64,
     n: u64,
 }
 
 impl Draws {
-    /// Uniform in 0..1.
+    /// Returns a uniform draw in 0..1.
     fn next(&mut self) -> f64 {
         self.n += 1;
         (draw(self.key, self.n) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A rank in 0..n, whose density falls as rank^-exponent.
+    /// Draws a rank in 0..n, with a density that falls as rank^-exponent.
     fn rank(&mut self, n: f64, exponent: f64) -> u64 {
         let rest = 1.0 - exponent;
         let at = (1.0 + self.next() * ((n + 1.0).powf(rest) - 1.0)).powf(1.0 / rest);
@@ -66,13 +67,13 @@ impl Draws {
     }
 }
 
-/// One person's items, in the order in which they were met: (item, its cluster).
+/// Draws one user's items in chronological order: (item, its cluster).
 fn met(draws: &mut Draws, clusters: f64) -> Vec<(u64, u64)> {
     let count = (LEAST * (1.0 - draws.next()).powf(-1.0 / TAIL)).min(MOST) as usize;
     let homes: Vec<u64> = (0..HOMES).map(|_| draws.rank(clusters, OF_CLUSTERS)).collect();
     let mut seen = HashSet::new();
     let mut items = Vec::new();
-    // Who has met nearly all of their clusters stays below the number.
+    // A user with nearly all items of the home clusters stays below the number.
     for _ in 0..2 * count {
         let home = homes[(draws.next() * HOMES as f64) as usize];
         let cluster = if draws.next() < ABROAD { draws.rank(clusters, OF_CLUSTERS) } else { home };
@@ -87,7 +88,7 @@ fn met(draws: &mut Draws, clusters: f64) -> Vec<(u64, u64)> {
     items
 }
 
-/// A pronounceable word of its own for every number.
+/// Appends a pronounceable word, unique for every number.
 fn word(mut n: u64, out: &mut String) {
     const SYLLABLES: u64 = 100;
     n += SYLLABLES;
@@ -111,11 +112,13 @@ fn text(draws: &mut Draws, words: usize, cluster: u64) -> String {
     out
 }
 
-/// Writes a population to `out`: with texts as profiles (JSON lines), without as lines of `user item item ...`. The same
-/// settings give the same bytes. JSON: `people`, `interactions`, `bytes`.
+/// Writes a population to `out`: with texts as profiles (JSON lines), without as lines of
+/// `user item item ...`. The same settings give the same bytes. JSON: `people`, `interactions`,
+/// `bytes`.
 ///
 /// # Errors
-/// [`ProfileError::Io`], [`locket::Error::Output`] if `out` is no regular file, [`locket::Error::Cancelled`]; then what was written is removed.
+/// [`ProfileError::Io`], [`locket::Error::Output`] if `out` is no regular file,
+/// [`locket::Error::Cancelled`]. After an error no new file is left at `out`.
 pub fn population(
     what: Population,
     out: &Path,

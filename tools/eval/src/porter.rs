@@ -1,6 +1,7 @@
-//! The Porter stemmer (Porter 1980) with the departures of NLTK's default mode, which METEOR relies on.
+//! The Porter stemmer (Porter 1980) with the changes of NLTK's default mode, which METEOR relies
+//! on.
 
-/// Words that the rules would get wrong.
+/// Words with stems that the rules would get wrong.
 const IRREGULAR: &[(&str, &str)] = &[
     ("sky", "sky"),
     ("skies", "sky"),
@@ -20,7 +21,7 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("succeed", "succeed"),
 ];
 
-/// The stem of a lower-case word.
+/// Returns the stem of a lower-case word.
 pub fn stem(word: &str) -> String {
     if let Some((_, stem)) = IRREGULAR.iter().find(|(form, _)| *form == word) {
         return (*stem).to_owned();
@@ -66,7 +67,8 @@ fn double_consonant(w: &[char]) -> bool {
     n >= 2 && w[n - 1] == w[n - 2] && consonant(w, n - 1)
 }
 
-/// Consonant, vowel, consonant other than w, x, y; or a word of vowel and consonant.
+/// Whether the word ends in consonant, vowel, consonant other than w, x, y; or is a vowel and a
+/// consonant.
 fn short_end(w: &[char]) -> bool {
     let n = w.len();
     let long = n >= 3
@@ -87,7 +89,8 @@ fn replace(w: &mut Vec<char>, suffix: &str, new: &str) {
     w.extend(new.chars());
 }
 
-/// Applies the first rule whose suffix fits, if its condition holds; later rules are not tried.
+/// Applies the first rule with a matching suffix, if its condition holds; later rules are not
+/// tried.
 fn first_match(w: &mut Vec<char>, rules: &[(&str, &str)], condition: impl Fn(&[char], usize, &str) -> bool) {
     if let Some((suffix, new)) = rules.iter().find(|(suffix, _)| ends(w, suffix))
         && condition(w, w.len() - suffix.len(), suffix)
@@ -185,7 +188,7 @@ const SUFFIXES_4: &[(&str, &str)] = &[
 ];
 
 fn suffixes_2(w: &mut Vec<char>) {
-    // The suffix -alli is taken off first, and what appears under it is looked at again.
+    // The suffix -alli is removed first, and the rules apply again to the new ending.
     if ends(w, "alli") && measure(&w[..w.len() - 4]) > 0 {
         replace(w, "alli", "al");
         return suffixes_2(w);

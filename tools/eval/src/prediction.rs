@@ -1,44 +1,47 @@
-//! A text that was generated for an evaluated person, and its scores.
+//! Generated texts of evaluated users, and their scores.
 
 use super::cases::Key;
 
-/// What was written for one person, and its scores.
+/// A generated text of one user, and its scores.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Prediction {
-    /// The person.
+    /// User id.
     pub user: String,
-    /// How many later texts of the person are left out.
+    /// Number of later texts of the user that are held out.
     #[serde(default, skip_serializing_if = "none")]
     pub earlier: usize,
-    /// Number of history interactions that were used.
+    /// Number of history interactions used.
     pub history: usize,
-    /// What was written.
+    /// Generated text.
     pub prediction: String,
-    /// What the person wrote.
+    /// True text.
     pub reference: String,
     /// ROUGE-1, ROUGE-L, METEOR for texts and titles; absolute error for ratings.
     pub scores: Vec<f64>,
-    /// The plan, if one was written; none of a text that another rule chooses from a file of an earlier build.
+    /// Plan, if one was generated. `None` if another build wrote the file and the current rule
+    /// chose another candidate.
     pub path: Option<String>,
     /// Number of synthetic interactions in the prompt.
     pub synthetic: usize,
-    /// Why the gate refused synthetic texts, one word each.
+    /// Reasons why the gate refused synthetic texts, one word each.
     pub refused: Vec<String>,
-    /// Tokens written, synthetic texts included.
+    /// Number of generated tokens, synthetic texts included.
     pub tokens: usize,
-    /// Wall time, synthetic texts included: the part of one person in that of all who were written for together.
+    /// Wall time in seconds, synthetic texts included: the time of a batch, divided by its number
+    /// of cases.
     #[serde(default)]
     pub seconds: f64,
-    /// All texts among which the prediction was chosen, if there were several.
+    /// All candidates of the prediction, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
-    /// How often each of them is taken out of a random half of them: what was taken is one draw, these are [`HALVES`].
+    /// How often each candidate is chosen from a random half of the candidates, out of [`HALVES`]
+    /// draws. The prediction itself is one choice; these counts show its variation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<u32>,
 }
 
 impl Prediction {
-    /// Which text it is.
+    /// Returns the key of the case.
     pub(super) fn key(&self) -> Key {
         (self.user.clone(), self.earlier)
     }
@@ -49,5 +52,5 @@ fn none(earlier: &usize) -> bool {
     *earlier == 0
 }
 
-/// Random halves of the candidates of one person.
+/// Number of random halves of one text's candidates.
 pub const HALVES: usize = 40;

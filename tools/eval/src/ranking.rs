@@ -23,14 +23,14 @@ use locket_builder::{
     profile::{Lines, ProfileError},
 };
 
-/// What is tested on.
+/// Source of the test edges.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Split {
     /// Another file.
     File(PathBuf),
     /// A part of each user's training edges, drawn by a seed.
     Cut {
-        /// The part, 0 to 1.
+        /// The share of edges to cut, 0 to 1.
         part: f32,
         /// The seed.
         seed: u64,
@@ -39,7 +39,7 @@ pub enum Split {
 
 pub(super) type Edges = BTreeMap<u32, Vec<u32>>;
 
-/// Reads `user item item ...` lines, plain or zstd-compressed. Items are sorted, each once.
+/// Reads `user item item ...` lines, plain or zstd-compressed. Items are sorted and distinct.
 pub(super) fn read_edges(path: &Path) -> Result<Edges, Error> {
     let mut edges = Edges::new();
     for (n, line) in Lines::open(path)?.texts().enumerate() {
@@ -61,7 +61,7 @@ pub(super) fn read_edges(path: &Path) -> Result<Edges, Error> {
     Ok(edges)
 }
 
-/// The users of a file of edges, and what they met later by another.
+/// Returns the users of a file of edges, with their later items from another file.
 ///
 /// # Errors
 /// [`ProfileError`] for a missing file or a malformed line.
@@ -75,7 +75,7 @@ pub fn asked(train: &Path, test: Option<&Path>) -> Result<Vec<Asked>, Error> {
         .collect())
 }
 
-/// Takes a part of each user's edges away from `train`.
+/// Moves a part of each user's edges from `train` to the returned test edges.
 fn cut(train: &mut Edges, part: f32, seed: u64) -> Edges {
     let mut test = Edges::new();
     for (user, items) in train {
@@ -93,11 +93,13 @@ fn cut(train: &mut Edges, part: f32, seed: u64) -> Edges {
     test
 }
 
-/// Ranks every item for every test user, items of the train file left out. JSON: `recall`, `ndcg` (each with `_se`),
-/// `users`, `items`, `fit_seconds`, `seconds` (reading, fitting and ranking), `peak_rss_bytes`. `progress` is told how many more users are ranked.
+/// Ranks every item for every test user, except the user's items in the train file. JSON: `recall`,
+/// `ndcg` (each with `_se`), `users`, `items`, `fit_seconds`, `seconds` (reading, fitting and
+/// ranking), `peak_rss_bytes`. `progress` receives the number of users ranked since its last call.
 ///
 /// # Errors
-/// [`ProfileError`] for a missing file or a malformed line; [`locket::Error::Argument`] without test users; [`locket::Error::Cancelled`].
+/// [`ProfileError`] for a missing file or a malformed line; [`locket::Error::Argument`] without
+/// test users; [`locket::Error::Cancelled`].
 pub fn graph(
     train: &Path,
     split: &Split,
@@ -145,7 +147,7 @@ pub fn graph(
     }))
 }
 
-/// Recall and NDCG of one ranking.
+/// Returns recall and NDCG of one ranking.
 fn judge(ranked: &[(u32, f32)], wanted: &[u32], k: usize) -> (f64, f64) {
     let gain = |rank: usize| 1.0 / (rank as f64 + 2.0).log2();
     let hits: Vec<usize> = (0..ranked.len()).filter(|&n| wanted.binary_search(&ranked[n].0).is_ok()).collect();

@@ -1,7 +1,9 @@
-//! The evaluation report: what the predictions files of many runs say together, as Markdown and as a page with plots.
+//! The evaluation report: a summary of many runs' predictions files, as Markdown and as a page with
+//! plots.
 //!
-//! Runs on the same people, task and history cap are one comparison: their scores are paired by text, and of several texts of one
-//! person the mean counts. Intervals are bootstrap percentiles over people (1,000 resamples, 95 %).
+//! Runs on the same users, task and history cap are one comparison. Their scores are paired by
+//! text, and the mean counts for several texts of one user. Intervals are bootstrap percentiles
+//! over users (1,000 resamples, 95 %).
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +30,7 @@ use locket::{Task, internals::text};
 use set::Sets;
 use table::table;
 
-/// What a run wrote, in a fixed order: sums of floats depend on it.
+/// Rows of a run in a fixed order: float sums depend on it.
 type Rows = BTreeMap<Key, Prediction>;
 
 /// One run: a predictions file.
@@ -36,29 +38,33 @@ struct Run {
     method: String,
     model: String,
     candidates: u64,
-    /// Where the items of synthetic texts came from, if not from the prediction.
+    /// Source of the items of synthetic texts, if not the prediction.
     items: Option<String>,
     cap: Option<u64>,
     rows: Rows,
-    /// How well the authors are found by what was written.
+    /// Author identification by the generated texts.
     found: Option<Found>,
-    /// The parts of its texts, and of the true ones, that are copied from the person's own and from others'.
+    /// Shares of the generated and of the true texts that are copied: from the user's own texts and
+    /// from other users' texts.
     copied: Option<[(f64, f64); 2]>,
-    /// How content its texts, the true ones and the titles alone sound, if some of the people were content and some were not.
+    /// Sentiment of the generated texts, the true texts and the titles alone, if the users have
+    /// both low and high ratings.
     stance: Option<[Heard; 3]>,
-    /// What it is expected to score, of those whose candidates are known.
+    /// Expected scores of texts with known candidates.
     expected: Expected,
 }
 
-/// Runs that can be compared: the same people, task and cap.
+/// Comparable runs: the same users, task and cap.
 type Comparisons = BTreeMap<String, Vec<Run>>;
 
-/// Reads every predictions file in `runs` and writes `report.md` and `index.html` to `out`; how many runs there were. The profile
-/// files that the runs name, looked for in `data`, tell how well authors are identified; without them that is left out. `samples`
-/// is how many of the best and of the worst texts the page shows beside the true ones.
+/// Reads every predictions file in `runs`, and writes `report.md` and `index.html` to `out`.
+/// Returns the number of runs. Author identification needs the profile files of the runs in `data`;
+/// without them it is skipped. `samples` is the number of the best and of the worst texts that the
+/// page shows next to the true ones.
 ///
 /// # Errors
-/// [`locket::Error::Io`]; [`locket::Error::Argument`] if `runs` holds none; [`Error::Profile`] of profile files that are none.
+/// [`locket::Error::Io`]; [`locket::Error::Argument`] if `runs` holds no predictions;
+/// [`Error::Profile`] for malformed profile files.
 pub fn report(runs: &Path, data: &Path, samples: usize, out: &Path) -> Result<usize, Error> {
     let comparisons = read(runs, data)?;
     let count = comparisons.values().map(Vec::len).sum();
@@ -110,7 +116,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         let whole = fs::read_to_string(&file).map_err(|e| locket::Error::io("read", &file, e))?;
         let mut lines = whole.lines();
         let Some(head) = lines.next().and_then(|l| serde_json::from_str::<Value>(l).ok()) else { continue };
-        // Files of synthetic texts lie beside those of predictions.
+        // Files of synthetic texts are in the same folder as predictions files.
         let (Some(method), Some(task)) = (head["method"].as_str(), head["task"].as_str()) else { continue };
         let rating = task == format!("{:?}", Task::Rating);
         let rows: Rows = lines
@@ -125,7 +131,7 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         let prose = ["Text", "Synthetic"].contains(&task);
         let set = if prose { sets.of(&files)? } else { None };
         let found = set.and_then(|set| found(set, &rows));
-        // Where too few authors are found to tell, none is looked for.
+        // Author identification needs enough authors.
         let rank = |key: &Key, text: &str| set.filter(|_| found.is_some()).and_then(|set| set.rank(key, text));
         let expected = if prose { expected(&rows, &meteor, &rank) } else { Expected::new() };
         let copied = set.map(|set| {
@@ -162,16 +168,18 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
     Ok(out)
 }
 
-/// How much of a text on the case is copied from what the person had written, as far as it was shown, and from others.
+/// Measures the part of a text that is copied from the visible part of the user's history, and from
+/// other users.
 fn copied(set: &set::Set, key: &Key, cap: Option<u64>, text: &str) -> Option<Copied> {
     let (_, history) = set.before(key)?;
     Some(set.copying.of(&key.0, shown(history, cap.map(|cap| cap as usize)), text))
 }
 
-/// Between what is compared and how much history there is.
+/// Separator between the comparison's name and the history cap.
 const CUT: &str = ", history cut to ";
 
-/// `pgraphrag/amazon_dev.jsonl.zst` is amazon, `amazon23/profiles_dev.jsonl.zst` is amazon23.
+/// Returns the name of a data set: amazon for `pgraphrag/amazon_dev.jsonl.zst`, amazon23 for
+/// `amazon23/profiles_dev.jsonl.zst`.
 fn set_name(file: &str) -> String {
     let path = Path::new(file);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -193,12 +201,12 @@ impl Run {
         self.mean(&|r| r.scores.get(n).copied())
     }
 
-    /// Over people, of each the mean of their texts.
+    /// Returns one value per user, the mean over the user's texts.
     fn mean(&self, f: &dyn Fn(&Prediction) -> Option<f64>) -> Sample {
         by_person(self.rows.values().filter_map(|r| Some((r.user.as_str(), f(r)?))))
     }
 
-    /// How content its texts sound.
+    /// Sentiment of the generated texts.
     fn heard(&self) -> Option<&Heard> {
         self.stance.as_ref().map(|[written, ..]| written)
     }
@@ -208,13 +216,13 @@ impl Run {
     }
 }
 
-/// The fullest run of a comparison.
+/// Returns the most complete run of a comparison.
 fn fullest(runs: &[Run]) -> Option<&Run> {
     runs.iter().max_by_key(|r| (r.method == "full", r.items.is_none(), r.model.contains(" + "), r.candidates))
 }
 
-/// The fullest run against every other one of the same comparison, by person: as they were run, and as is expected of a random half
-/// of their candidates.
+/// Compares the most complete run with every other run of the comparison, paired by user. The first
+/// table uses the predictions, the second the expected scores of a random half of the candidates.
 fn differences(runs: &[Run]) -> String {
     let Some(first) = fullest(runs).filter(|_| runs.len() > 1) else { return String::new() };
     let mut names = if first.rates() { vec!["absolute error"] } else { MEASURES[..2].to_vec() };
@@ -269,7 +277,8 @@ fn differences(runs: &[Run]) -> String {
     out
 }
 
-/// How ROUGE-1 and the finding of authors grow with the history, for every method that was run with two cuts or more.
+/// Curves of ROUGE-1 (or MAE) and author identification over the history cap, for every method with
+/// two caps or more.
 fn curves(comparisons: &Comparisons) -> Vec<(String, Vec<Line>)> {
     let mut out: BTreeMap<String, BTreeMap<String, Line>> = BTreeMap::new();
     for (title, runs) in comparisons {
@@ -300,7 +309,7 @@ fn bar(run: &Run) -> Bar {
     Bar { label: run.name(), value: sample.mean(), error: sample.standard_error() }
 }
 
-/// `count` of the best and `count` of the worst texts of the fullest run.
+/// Returns a table of `count` of the best and `count` of the worst texts of the most complete run.
 fn ends(runs: &[Run], count: usize) -> String {
     let Some(run) = fullest(runs).filter(|r| !r.rates() && count > 0) else { return String::new() };
     let mut rows: Vec<&Prediction> = run.rows.values().filter(|r| !r.scores.is_empty()).collect();

@@ -1,8 +1,8 @@
-//! ROUGE-1 and ROUGE-L (Lin 2004): F1 without stemming, the definition of the `rouge_score` package.
+//! ROUGE-1 and ROUGE-L (Lin 2004): F1 without stemming, as defined by the `rouge_score` package.
 
 use std::collections::HashMap;
 
-/// Lower-cased runs of ASCII letters and digits, as the `rouge_score` package splits texts.
+/// Returns lower-cased runs of ASCII letters and digits, as the `rouge_score` package splits texts.
 fn tokens(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_ascii_lowercase)
 }

@@ -1,8 +1,8 @@
-//! Runs of words, the features of several measures.
+//! Runs of consecutive words, the features of several measures.
 
 use locket::internals::{hash::hash, text};
 
-/// The hashes of all runs of `length` words of a text, in its order.
+/// Returns the hashes of all runs of `length` words of a text, in text order.
 pub(super) fn runs(said: &str, length: usize) -> Vec<u64> {
     let words: Vec<String> = text::words(said).collect();
     words.windows(length).map(|run| hash(&run.join(" "))).collect()

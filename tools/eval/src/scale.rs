@@ -1,4 +1,4 @@
-//! What folding one person in costs, by the size of the catalogue: generated packs, and the clock on one core.
+//! Prediction cost by size of the catalogue: generated packs, and wall time on one core.
 
 use std::{ops::ControlFlow, path::Path, time::Instant};
 
@@ -19,13 +19,15 @@ use locket_builder::{
     pack::{Built, Holdout, PackBuilder},
 };
 
-/// Items per cluster of taste.
+/// Number of items per taste cluster.
 const CLUSTER: u64 = 200;
-/// Items that a generated person meets.
+/// Number of items that a generated user has from taste clusters.
 const MET: u64 = 10;
 
-/// Builds a pack of `items` generated items at `out`: half as many people, who each meet ten items of two clusters, the
-/// popularity within a cluster falling as a power of the rank, and two more. JSON: `items`, `pack_bytes`, `seconds`, `peak_rss_bytes`.
+/// Builds a pack of `items` generated items at `out`, with half as many users. Each user draws ten
+/// items from two clusters and has two more items. The popularity within a cluster falls as a power
+/// of the rank. JSON: `items`, `users`, `edges`, `people_edges`, `dimension`, `pack_bytes`,
+/// `seconds`, `peak_rss_bytes`.
 ///
 /// # Errors
 /// [`locket::PackError`], [`locket::Error::Cancelled`].
@@ -45,11 +47,11 @@ pub fn generate(
         for n in 0..MET {
             let start = home[usize::from(n % 3 == 2)];
             let size = CLUSTER.min(count - start.min(count - 1));
-            // Cubing crowds the low ranks: density falls as rank^(-2/3).
+            // Cubing favours low ranks: the density falls as rank^(-2/3).
             let rank = (chance(user, 2 + n).powi(3) * size as f64) as u64;
             builder.add_edge(&format!("u{user}"), &format!("i{}", (start + rank).min(count - 1)))?;
         }
-        // Two finds of their own, so that every item is met by somebody.
+        // Two unique items per user, so that every item has a user.
         for item in [2 * user, 2 * user + 1] {
             builder.add_edge(&format!("u{user}"), &format!("i{item}"))?;
         }
@@ -95,11 +97,12 @@ fn built(
     }))
 }
 
-/// Folds `people` histories of `history` random items into a pack, on one core, each with a ranking of `k`. JSON: `items`,
-/// `open_ms`, `median_ms`, `p95_ms`, `rss_bytes`, `peak_rss_bytes`, `pack_bytes`.
+/// Predicts for `people` users with histories of `history` random items, on one core, each with a
+/// ranking of `k`. JSON: `items`, `history`, `k`, `people`, `open_ms`, `median_ms`, `p95_ms`,
+/// `rss_bytes`, `peak_rss_bytes`, `pack_bytes`.
 ///
 /// # Errors
-/// [`locket::PackError`]; [`locket::Error::Argument`] without people.
+/// [`locket::PackError`]; [`locket::Error::Argument`] without users.
 pub fn scale(pack: &Path, history: usize, k: usize, people: usize, seed: u64) -> Result<Value, Error> {
     if people == 0 {
         return Err(locket::Error::Argument("at least one person must ask".into()).into());
@@ -112,7 +115,7 @@ pub fn scale(pack: &Path, history: usize, k: usize, people: usize, seed: u64) ->
         let item = |n: u64| (draw(draw(seed, person), n) % pack.items() as u64) as u32;
         let query = Query { history: (0..history as u64).map(|n| (item(n), 1.0)).collect(), ..Query::default() };
         let asked = Instant::now();
-        // As an app would: a predictor for each call.
+        // A new predictor for each call, as in an app.
         let predicted = Predictor::new(&pack).predict(&query, k);
         times.push(asked.elapsed().as_secs_f64() * 1e3);
         std::hint::black_box(predicted);

@@ -6,84 +6,89 @@ use serde_json::{Value, json};
 
 use locket::{Model, Sampling, Task, WriteOptions, internals::hash::spread};
 
-/// Which part of the people is kept for validation, by their ids alone: the same in every file and every run.
+/// Share of users kept for validation, chosen by their ids alone: the same in every file and every
+/// run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValidationSplit(pub f64);
 
 impl ValidationSplit {
-    /// Whether nothing may be learnt from this person.
+    /// Whether this user is a validation user, excluded from training.
     pub fn validates(self, user: &str) -> bool {
         ((spread(&format!("{user}\nvalidation")) >> 11) as f64) < self.0 * (1u64 << 53) as f64
     }
 }
 
-/// Where the items come from.
+/// Source of the items for synthetic interactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Items {
-    /// The graph predicts them.
+    /// Items predicted by the graph.
     #[default]
     Predicted,
-    /// Any that somebody has written about, drawn by the seed: no link prediction at all.
+    /// Items with texts, drawn by the seed: no link prediction.
     Random,
-    /// The latest that the person really met and the history cap hides: perfect link prediction. Nobody without a cap has any.
+    /// The user's latest real items that the history cap hides: perfect link prediction. Empty
+    /// without a cap.
     Oracle,
 }
 
-/// How the text is made.
+/// Generation method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// From what the task gives alone.
+    /// Only the task's input.
     None,
-    /// No model: the title and the best neighbour's text (the first sentence of the text as title, the
-    /// neighbours' median rating).
+    /// No model: the title and the best neighbour's text (the first sentence of the text as title,
+    /// the neighbours' median rating).
     Copy,
-    /// From the person's own history (LaMP).
+    /// The user's history (LaMP).
     History,
-    /// From history and other people's texts on the item, found by their words (PGraphRAG).
+    /// History and other users' texts on the item, retrieved by their words (PGraphRAG).
     Graph,
-    /// From history, reasoning first (REST-PG).
+    /// History, with reasoning first (REST-PG).
     Reasoning,
-    /// From real and synthetic history and other people's texts, the text itself without reasoning.
+    /// Real and synthetic history and other users' texts, without reasoning before the text.
     Synthetic,
-    /// From real and synthetic history and other people's texts, reasoning first (GraSPeR).
+    /// Real and synthetic history and other users' texts, with reasoning first (GraSPeR).
     Full,
 }
 
 impl Method {
-    /// Whether it writes synthetic interactions first.
+    /// Whether the method generates synthetic interactions first.
     pub(super) fn augments(self) -> bool {
         matches!(self, Self::Synthetic | Self::Full)
     }
 }
 
-/// The task's and the run's settings. What a prediction depends on is written into the predictions file.
+/// Settings of a task and a run. The predictions file stores all settings that affect a prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Text, title or rating.
     pub task: Task,
-    /// How the text is made.
+    /// Generation method.
     pub method: Method,
-    /// At most this many of the latest history interactions are used.
+    /// Maximum number of the latest history interactions to use.
     pub history_cap: Option<usize>,
-    /// At most this many people, drawn by `seed`.
+    /// Maximum number of users, drawn by `seed`.
     pub limit: Option<usize>,
-    /// So many of each person's latest texts are written, each from what came before it; 1 is the profile's target alone.
+    /// Number of each user's latest texts to generate, each from the history before it; 1 is the
+    /// profile's target alone.
     pub targets: usize,
-    /// Only people whom an adapter trained with the same share has not learnt from.
+    /// Restricts the run to validation users, excluded from the training of an adapter with the
+    /// same share.
     pub validation: Option<ValidationSplit>,
     /// Seed of the draw and of sampling.
     pub seed: u64,
-    /// Synthetic interactions per person for the methods that augment.
+    /// Number of synthetic interactions per user for the methods that augment.
     pub synthetic: usize,
-    /// For which items those are written.
+    /// Source of their items.
     pub items: Items,
-    /// Where the methods that augment keep their synthetic interactions, and find those of an earlier run.
+    /// File of synthetic interactions, for the methods that augment: new ones are stored, and those
+    /// of an earlier run are reused.
     pub synthetic_file: Option<PathBuf>,
-    /// How to write. Greedy by default.
+    /// Generation options. Greedy by default.
     pub options: WriteOptions,
-    /// Sequences decoded together.
+    /// Number of sequences decoded together.
     pub sequences: usize,
-    /// Threads; 0 takes what the machine has.
+    /// Number of threads; 0 uses all that the machine has.
     pub threads: usize,
 }
 
@@ -112,7 +117,7 @@ impl Settings {
         matches!(self.method, Method::Reasoning | Method::Full)
     }
 
-    /// What synthetic interactions depend on.
+    /// The settings that synthetic interactions depend on.
     pub(super) fn synthetic_json(&self, files: &[PathBuf], model: Option<&Model>) -> Value {
         self.with_targets(json!({
             "files": files, "model": model.map(Model::name), "weights": model.map(Model::identity),
@@ -130,7 +135,8 @@ impl Settings {
         }))
     }
 
-    /// One is not told: files of runs that knew of no more go on.
+    /// Adds `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
+    /// can resume them.
     fn with_targets(&self, mut settings: Value) -> Value {
         if self.targets > 1 {
             settings["targets"] = json!(self.targets);

@@ -1,10 +1,13 @@
-//! Rating-stance agreement: does a text sound as content as the person was?
+//! Rating-stance agreement: whether the sentiment of a text matches the user's rating.
 //!
-//! A naive Bayes classifier over the words and pairs of words that texts have (each counted once, add-one smoothing: Wang and
-//! Manning, ACL 2012) learns from everybody's texts and stars what content people (4 or 5) write and others (1 to 3) do not. The measure
-//! is the area under the ROC curve: how often what was written for a content person reads more content than what was written for
-//! another, .5 by chance. Whatever shares words with the text that was to be written would profit from its having been learnt, so that
-//! one is taken out of the counts first.
+//! A naive Bayes classifier separates texts of content users (4 or 5 stars) from others (1 to 3).
+//! It learns from all rated texts. Its features are words and pairs of words, each counted once per
+//! text, with add-one smoothing (Wang and Manning, ACL 2012).
+//!
+//! The measure is the area under the ROC curve: the probability that a text for a content user has
+//! a more positive sentiment than a text for another; .5 by chance. A text that shares words with
+//! its reference would gain from a classifier trained on that reference. So the reference is
+//! removed from the counts first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,20 +15,20 @@ use super::{Sample, cases::Key, runs::runs, stats::resamples};
 use locket::Interaction;
 use locket_builder::profile::Profile;
 
-/// What content people write, and what others do.
+/// Feature counts of texts by content users and by others.
 pub(super) struct Stance {
-    /// In how many texts of others, and of content people, each feature occurs.
+    /// Number of texts with each feature: by others, and by content users.
     counts: HashMap<u64, [f64; 2]>,
-    /// All of that together.
+    /// Sums of these counts over all features.
     sums: [f64; 2],
 }
 
-/// The words and pairs of words of a text.
+/// Returns the words and pairs of words of a text.
 fn features(said: &str) -> HashSet<u64> {
     runs(said, 1).into_iter().chain(runs(said, 2)).collect()
 }
 
-/// Whether the person was content; `None` without a rating.
+/// Whether the author was content; `None` without a rating.
 fn content(interaction: &Interaction) -> Option<bool> {
     interaction.stars().map(|stars| stars >= 4)
 }
@@ -43,8 +46,9 @@ impl Stance {
         out
     }
 
-    /// Whether who wrote `target` was content, and how content `said` sounds, in nats: the mean log-odds of what it has that is known,
-    /// without what `target` taught. The mean, since a sum grows with the length, and content people write less.
+    /// Returns whether the author of `target` was content, and the sentiment of `said` in nats. The
+    /// sentiment is the mean log-odds of its known features, without the counts of `target`. A sum
+    /// would grow with the length, and content users write shorter texts.
     pub(super) fn of(&self, said: &str, target: &Interaction) -> Option<(bool, f64)> {
         let content = content(target)?;
         let (side, learnt) = (usize::from(content), features(&target.text));
@@ -55,7 +59,7 @@ impl Stance {
             let mut counts = *self.counts.get(feature)?;
             counts[side] -= f64::from(u8::from(learnt.contains(feature)));
             let likelihood = |side: usize| ((counts[side] + 1.0) / (sums[side] + kinds)).ln();
-            // What nobody else has written says nothing.
+            // A feature without other texts carries no information.
             (counts != [0.0; 2]).then(|| likelihood(1) - likelihood(0))
         };
         let mut odds: Vec<f64> = features(said).iter().filter_map(odds).collect();
@@ -65,7 +69,7 @@ impl Stance {
     }
 }
 
-/// Whether the authors of texts were content, and how content those sound.
+/// Whether the authors of texts were content, and the sentiment of the texts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(BTreeMap<Key, (bool, f64)>);
 
@@ -81,24 +85,26 @@ impl Heard {
         [false, true].iter().all(|content| self.0.values().any(|t| t.0 == *content))
     }
 
-    /// The area under the ROC curve, and its standard error: the standard deviation of what 1,000 bootstrap samples of people have
-    /// (always the same ones). `None` unless there are texts of both kinds.
+    /// Returns the area under the ROC curve, and its standard error: the standard deviation over
+    /// 1,000 bootstrap samples of users (always the same ones). `None` unless there are texts of
+    /// both kinds.
     pub(super) fn area(&self) -> Option<(f64, f64)> {
         let (area, resampled) = self.areas()?;
         Some((area, deviation(resampled.into_iter().flatten())))
     }
 
-    /// How much larger it is than that of `other`, of the texts that are in both, and the standard error of that.
+    /// Returns the area minus that of `other`, over the texts in both, and the standard error of
+    /// the difference.
     pub(super) fn minus(&self, other: &Self) -> Option<(f64, f64)> {
         let shared = |a: &Self, b: &Self| -> Self {
             a.0.iter().filter(|t| b.0.contains_key(t.0)).map(|(key, t)| (key.clone(), *t)).collect()
         };
         let ((mine, ours), (theirs, others)) = (shared(self, other).areas()?, shared(other, self).areas()?);
-        // The same people in each sample.
+        // The same users in each sample.
         Some((mine - theirs, deviation(ours.into_iter().zip(others).filter_map(|(a, b)| Some(a? - b?)))))
     }
 
-    /// The area, and those of resampled people.
+    /// Returns the area, and the areas of resampled users.
     fn areas(&self) -> Option<(f64, Vec<Option<f64>>)> {
         let people: BTreeSet<&str> = self.0.keys().map(|key| key.0.as_str()).collect();
         let place: BTreeMap<&str, usize> = people.into_iter().enumerate().map(|(n, user)| (user, n)).collect();
@@ -158,10 +164,10 @@ mod tests {
         let other = said("something else", 5.0);
         let of = |text: &str| stance.of(text, &other).unwrap().1;
         assert!(of("a lovely tea") > 0.0 && of("not good") < 0.0);
-        // Pairs tell what words do not.
+        // Pairs carry information that single words lack.
         assert!(of("good tea") > of("tea not good"));
         assert_eq!((of(""), of("xyzzy")), (0.0, 0.0));
-        // Of one's own text nothing was learnt.
+        // The reference is removed from the counts.
         assert!(of("unheard") < 0.0);
         assert_eq!(stance.of("unheard of", &people[5].target), Some((false, 0.0)));
         assert_eq!(stance.of("a lovely tea", &Interaction::new("item", "not rated")), None);
@@ -188,7 +194,7 @@ mod tests {
         assert_eq!(area_of(&[], &[1.0, 2.0]), None);
         // Three of four pairs.
         assert_eq!(area_of(&[0.0, 2.0], &[1.0, 3.0]).unwrap().0, 0.75);
-        // Scores that say nothing: sqrt((m + n + 1) / (12 m n)) as in Mann and Whitney's test.
+        // Uninformative scores: sqrt((m + n + 1) / (12 m n)) as in Mann and Whitney's test.
         let (others, content): (Vec<u64>, Vec<u64>) = (0..200).partition(|n| n % 4 == 0);
         let scores = |of: Vec<u64>| of.into_iter().map(|n| draw(7, n) as f64).collect::<Vec<_>>();
         let (mean, error) = area_of(&scores(others), &scores(content)).unwrap();
@@ -220,7 +226,7 @@ mod tests {
         let ((more, error), (less, same)) = (better.minus(&plain).unwrap(), plain.minus(&better).unwrap());
         assert!(more > 0.05 && (more + less).abs() < 1e-12 && (error - same).abs() < 1e-12, "{more} {less}");
         assert!((more - (texts(40, 30.0).area().unwrap().0 - plain.area().unwrap().0)).abs() < 1e-12);
-        // Much is the same in both, so the difference is surer than either.
+        // Both share most of their scores, so the difference has a smaller error than either.
         assert!(error < plain.area().unwrap().1, "{error}");
         assert!(plain.minus(&Heard::default()).is_none());
     }

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use locket::internals::hash::draw;
 
-/// Values of one metric over the evaluated people.
+/// Values of one metric over the evaluated users.
 #[derive(Debug, Clone, Default)]
 pub struct Sample(Vec<f64>);
 
 impl Sample {
-    /// Adds one person's value.
+    /// Adds one user's value.
     pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
@@ -35,7 +35,8 @@ impl Sample {
         (variance / n).sqrt()
     }
 
-    /// 95 % bootstrap interval of the mean (Efron, 1979): percentiles of the means of 1,000 resamples, always the same ones.
+    /// Returns the 95 % bootstrap interval of the mean (Efron, 1979): percentiles of the means of
+    /// 1,000 resamples, always the same ones.
     pub fn interval(&self) -> (f64, f64) {
         if self.0.is_empty() {
             return (0.0, 0.0);
@@ -47,20 +48,20 @@ impl Sample {
         (means[25], means[974])
     }
 
-    /// `name`, `name_se` and `name_interval` into a JSON object.
+    /// Writes `name`, `name_se` and `name_interval` into a JSON object.
     pub fn write_interval(&self, name: &str, into: &mut Map<String, Value>) {
         self.write(name, into);
         into.insert(format!("{name}_interval"), json!(self.interval()));
     }
 
-    /// `name` and `name_se` into a JSON object.
+    /// Writes `name` and `name_se` into a JSON object.
     pub fn write(&self, name: &str, into: &mut Map<String, Value>) {
         into.insert(name.to_owned(), json!(self.mean()));
         into.insert(format!("{name}_se"), json!(self.standard_error()));
     }
 }
 
-/// 1,000 draws of `n` of `n` with replacement (places), always the same ones.
+/// Returns 1,000 draws of `n` indices of `n` with replacement, always the same ones.
 pub(super) fn resamples(n: usize) -> impl Iterator<Item = Vec<usize>> {
     (0..1_000).map(move |round| (0..n as u64).map(|i| (draw(round, i) % n as u64) as usize).collect())
 }
@@ -71,12 +72,12 @@ impl FromIterator<f64> for Sample {
     }
 }
 
-/// Most memory that this process had resident so far, in bytes, where the system says so.
+/// Peak resident memory of this process in bytes, if the system reports it.
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }
 
-/// Memory that this process has resident now, likewise.
+/// Current resident memory of this process in bytes, if the system reports it.
 pub fn rss_bytes() -> Option<u64> {
     status_bytes("VmRSS:")
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 const PARTS: [&str; 4] = ["noun", "verb", "adj", "adv"];
-/// Endings and what they stand for, per part of speech (WordNet's morphy).
+/// Endings and their replacements, per part of speech (WordNet's morphy).
 const ENDINGS: [&[(&str, &str)]; 4] = [
     &[
         ("s", ""),
@@ -25,7 +25,7 @@ const ENDINGS: [&[(&str, &str)]; 4] = [
     &[],
 ];
 
-/// A part of speech's tables.
+/// Tables of a part of speech.
 #[derive(Default)]
 struct Part {
     /// Byte offsets of the synsets of each lemma.
@@ -41,7 +41,7 @@ pub struct WordNet {
 }
 
 impl WordNet {
-    /// Where WordNet lies: `$LOCKET_WORDNET`, else the usual place.
+    /// Folder of WordNet: `$LOCKET_WORDNET`, or the usual place.
     pub fn default_dir() -> PathBuf {
         std::env::var_os("LOCKET_WORDNET").map_or_else(|| PathBuf::from("/usr/share/wordnet"), PathBuf::from)
     }
@@ -49,7 +49,7 @@ impl WordNet {
     /// Reads `index.*`, `data.*` and `*.exc` from `dir`.
     ///
     /// # Errors
-    /// When a file is missing or unreadable.
+    /// If a file is missing or unreadable.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let mut parts: [Part; 4] = Default::default();
         for (part, name) in parts.iter_mut().zip(PARTS) {
@@ -82,7 +82,7 @@ impl WordNet {
         Ok(Self { parts })
     }
 
-    /// Every one-word lemma of every synset that a base form of it stands in.
+    /// Returns every one-word lemma of every synset that contains a base form of the word.
     pub fn synonyms(&self, word: &str) -> HashSet<&str> {
         let mut out = HashSet::new();
         for (part, endings) in self.parts.iter().zip(ENDINGS) {
@@ -96,8 +96,8 @@ impl WordNet {
 }
 
 impl Part {
-    /// WordNet's morphy as NLTK has it: the word itself and its exceptions, or with one ending taken off;
-    /// those that are lemmas.
+    /// WordNet's morphy as in NLTK: the word itself and its exceptions, or its forms with one
+    /// ending replaced; limited to lemmas.
     fn base_forms(&self, word: &str, endings: &[(&str, &str)]) -> Vec<String> {
         let mut forms = vec![word.to_owned()];
         match self.exceptions.get(word) {

@@ -1,4 +1,4 @@
-//! Writing for the people of an evaluation, a few at a time, by each method.
+//! Generates texts for the users of an evaluation, a few at a time, by each method.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,7 +32,7 @@ use locket::{
 };
 use locket_builder::profile::Profile;
 
-/// The synthetic interactions of one person, kept between runs: written once, used by every method.
+/// The synthetic interactions of one case, kept between runs: generated once, used by every method.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct Augmentation {
     user: String,
@@ -51,7 +51,7 @@ impl Augmentation {
     }
 }
 
-/// Writes for a few people at a time.
+/// A generator for a few users at a time.
 pub(super) struct Writer<'a> {
     pack: &'a Pack,
     predictor: Predictor<'a>,
@@ -115,7 +115,8 @@ impl<'a> Writer<'a> {
             .map(|(case, synthetic)| material(self.pack, self.settings, &case.person, synthetic))
             .collect();
         let options = &self.settings.options;
-        // Seeds of their own: luck that all people share would not show in intervals over people.
+        // A seed per user: chance effects shared by all users would not show in intervals over
+        // users.
         let requests = |(m, case): (&PromptInputs, &&Case)| {
             let seed = seed(self.settings, &case.person);
             let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
@@ -144,13 +145,14 @@ impl<'a> Writer<'a> {
         Ok(rows)
     }
 
-    /// Chooses anew among the candidates of a row that an earlier build may have written: one file, one rule.
+    /// Repeats the choice among the candidates of a row, since an earlier build may have written
+    /// it: one file, one rule.
     pub(super) fn choose_again(&self, person: &Profile, row: &mut Prediction) {
         let all: Vec<Written> = row.candidates.iter().map(|c| unsaid(self.settings.task, c)).collect();
         if all.is_empty() {
             return;
         }
-        // Synthetic texts have no say in the choice.
+        // Synthetic texts do not affect the choice.
         let material = material(self.pack, self.settings, person, Vec::new());
         let choice = Choice::new(&material, all);
         row.taken = halves(&choice, row.candidates.len(), &row.user);
@@ -180,14 +182,15 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How often each of `n` candidates is taken out of a random half of them, the same ones for every method.
+/// Counts how often each of `n` candidates is chosen from a random half of them. The halves are the
+/// same for every method.
 fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     let mut taken = vec![0; n];
     for round in 0..HALVES {
         let mut places: Vec<usize> = (0..n).collect();
         places.sort_by_cached_key(|place| spread(&format!("{user}\n{round}\n{place}")));
         places.truncate(n.div_ceil(2));
-        // The opening that may stand for a title is none of them.
+        // The opening that may stand for a title is not a candidate.
         if let Some(times) = choice.among(&places).and_then(|place| taken.get_mut(place)) {
             *times += 1;
         }
@@ -212,7 +215,7 @@ pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synth
     grounding.material(settings.task, settings.reasoning(), history, &target, neighbours)
 }
 
-/// Writes the synthetic interactions of a few people together.
+/// Generates the synthetic interactions of a few users together.
 fn write_synthetic(
     pack: &Pack,
     predictor: &Predictor<'_>,
@@ -247,12 +250,12 @@ fn write_synthetic(
     Ok(out)
 }
 
-/// The part of one of `people` in the seconds since `begun`.
+/// Returns the seconds since `begun`, divided by `people`.
 fn part(begun: Instant, people: usize) -> f64 {
     begun.elapsed().as_secs_f64() / people.max(1) as f64
 }
 
-/// What to write for the person before the request: one synthetic interaction per item.
+/// Returns the jobs before the request: one synthetic interaction per item.
 fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, person: &Profile) -> Vec<SyntheticJob> {
     let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
     let target = Target::of(&person.target, settings.task);
@@ -274,18 +277,18 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     items.into_iter().map(job).collect()
 }
 
-/// The person's own seed of what is drawn.
+/// Returns the user's own seed of draws.
 fn seed(settings: &Settings, person: &Profile) -> u32 {
     hash(&format!("{}\n{}", person.user, settings.seed)) as u32
 }
 
-/// What was asked for, as a string.
+/// Returns the requested text, title or rating as a string.
 fn said(written: &Written) -> String {
     let rating = written.rating.map(|r| r.to_string());
     written.text.clone().or_else(|| written.title.clone()).or(rating).unwrap_or_default()
 }
 
-/// What [`said`] says, as far as the choice depends on it.
+/// Inverse of [`said`], with the fields that the choice depends on.
 fn unsaid(task: Task, said: &str) -> Written {
     let written = Written::default();
     match task {
@@ -295,7 +298,7 @@ fn unsaid(task: Task, said: &str) -> Written {
     }
 }
 
-/// The floor that needs no model.
+/// Returns the prediction of the baseline without a model.
 fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
     let target = Target::of(&person.target, task);
     let neighbours = ContextBuilder::new(pack, Some(author_key(&person.user))).neighbours(&target, &[], NEIGHBOURS);
@@ -309,7 +312,8 @@ fn copy(pack: &Pack, task: Task, person: &Profile) -> String {
             stars.sort_unstable();
             stars.get(stars.len() / 2).copied().unwrap_or(5).to_string()
         }
-        // What stands for the person's own text without any model: anybody's on the item, else on one that is like it.
+        // A substitute for the user's own text, without a model: another user's text on the item,
+        // or on a similar item.
         Task::Synthetic => {
             let on_item = pack.find(target.item).map(|n| pack.texts(n)).into_iter().flatten();
             let others = on_item.filter(|t| t.author != author_key(&person.user)).map(|t| t.text);

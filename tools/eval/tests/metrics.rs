@@ -1,4 +1,4 @@
-//! Our metrics against the public Python packages on the same strings, to 4 decimals.
+//! Compares the metrics with the public Python packages on the same strings, to 4 decimals.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
@@ -11,7 +11,8 @@ use locket_builder::profile::Profiles;
 use locket_eval::{Meteor, WordNet, rouge_l, rouge1, stem};
 use serde_json::{Value, json};
 
-/// Returns a Python with the packages of tests/metrics/requirements.txt. For tests that "need NLTK and WordNet".
+/// Returns a Python with the packages of tests/metrics/requirements.txt. For tests that "need NLTK
+/// and WordNet".
 fn python() -> PathBuf {
     locket_tests::needed(WordNet::default_dir().join("data.noun"), "install WordNet (Debian: wordnet-base)");
     let made = locket_tests::root().join("target/venv/bin/python3");
@@ -46,7 +47,8 @@ fn rouge_and_meteor_are_those_of_the_public_packages() {
         );
     }
     let mut pairs: Vec<(String, String)> = texts.windows(2).map(|w| (w[0].clone(), w[1].clone())).collect();
-    // The same text cut, turned and shuffled, so that long matches, stems and synonyms occur.
+    // The same text truncated, rotated and with other words, so that long matches, stems and
+    // synonyms occur.
     for text in texts.iter().step_by(3) {
         let mut words: Vec<&str> = text.split(' ').collect();
         pairs.push((words[words.len() / 3..].join(" "), text.clone()));

@@ -1,4 +1,4 @@
-//! Ratings by an adapter that says how they are corrected.
+//! Ratings by a model with an adapter that holds a rating calibration.
 #![allow(clippy::unwrap_used)]
 
 use locket::{
@@ -6,7 +6,7 @@ use locket::{
     internals::llm::{Calibration, STARS, gguf},
 };
 
-/// The tiny model with an adapter that corrects ratings like this.
+/// Returns an engine with the tiny model and an adapter with this calibration.
 fn engine(dir: &std::path::Path, calibration: Calibration) -> Engine {
     let bytes = locket_tests::tiny::adapter_parts().bytes();
     let adapter = dir.join("rated.gguf");
@@ -43,12 +43,12 @@ fn the_correction_decides() {
 #[test]
 fn the_median_is_taken_not_the_likeliest() {
     let dir = tempfile::tempdir().unwrap();
-    // Scale and biases are such that nothing is left of the model's own opinion.
+    // Scale and biases remove the model's own distribution.
     let ln = |p: f64| p.ln();
     let bias = [ln(0.35), ln(0.05), ln(0.15), ln(0.1), ln(0.35)];
     let engine = engine(dir.path(), Calibration { scale: f64::from(1e-6f32), bias: bias.map(|b| f64::from(b as f32)) });
     assert_eq!(rate(&engine, Sampling::GREEDY), 3);
-    // Drawn, all come that are likely.
+    // Sampling draws all likely ratings.
     let warm = |seed| Sampling { temperature: 1.0, top_p: 1.0, ..Sampling::VARIED.with_seed(seed) };
     let drawn: Vec<u8> = (0..60).map(|seed| rate(&engine, warm(seed))).collect();
     let share = |stars: u8| drawn.iter().filter(|&&s| s == stars).count();

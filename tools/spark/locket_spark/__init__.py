@@ -1,4 +1,4 @@
-"""Packs from a billion interactions: the population side of Locket on Apache Spark."""
+"""Builds packs from a billion interactions: Locket's pack builder on Apache Spark."""
 
 from .algebra import Fit
 from .filters import Filters

@@ -10,7 +10,7 @@ import sys
 
 from pyspark.sql import SparkSession
 
-# By its name, since spark-submit runs this file as a script.
+# Absolute import, since spark-submit runs this file as a script.
 from locket_spark import Filters, build, from_edges, from_interactions, from_profiles
 
 
@@ -38,7 +38,8 @@ def main() -> None:
     )
     builder = SparkSession.builder.appName("locket pack")
     if args.master:
-        # On this machine; a cluster's own settings, and this package, come with spark-submit.
+        # Settings for a local master. On a cluster, spark-submit provides the settings and this
+        # package.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["PYTHONPATH"] = os.pathsep.join([str(pathlib.Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         here = {

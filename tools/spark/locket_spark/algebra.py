@@ -1,8 +1,9 @@
-"""The numbers behind a pack, as `tools/builder/src/graph` defines them: hashes, draws, and the randomised range finder.
+"""Hashes, draws and the randomised range finder, as `tools/builder/src/graph` defines them.
 
-Whatever grows with people is distributed; what grows with items fits on one machine (a pack must fit on a phone) and is
-broadcast. 32-bit floats and the order of sums are those of the engine's own builder, so that both give the same pack up to
-rounding; sums over partitions are taken in the order of the partitions, so that a task that is run again changes nothing.
+Data that grows with users is distributed. Data that grows with items fits on one machine, since a
+pack must fit on a phone, and is broadcast. 32-bit floats and the order of sums are those of the
+engine's own builder, so both give the same pack up to rounding. Sums over partitions follow the
+order of the partitions, so a repeated task changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ OVERSAMPLING = 32
 
 @dataclass(frozen=True)
 class Fit:
-    """How tables are fitted: the fields and defaults of `FitOptions` in tools/builder/src/graph/fit.rs."""
+    """Options for fitting tables: fields and defaults of `FitOptions` in
+    tools/builder/src/graph/fit.rs."""
 
     user_exponent: float = 0.7
     source_exponent: float = 0.6
@@ -41,7 +43,7 @@ class Fit:
 
 
 def fnv(text: str) -> int:
-    """FNV-1a, 64 bits, of the UTF-8 bytes."""
+    """Returns the 64-bit FNV-1a hash of the UTF-8 bytes."""
     h = 0xCBF29CE484222325
     for byte in text.encode():
         h = ((h ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
@@ -49,7 +51,7 @@ def fnv(text: str) -> int:
 
 
 def draw(keys: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Draw `n` of the sequence that belongs to each key (SplitMix64)."""
+    """Returns draw `n` of each key's sequence (SplitMix64)."""
     with np.errstate(over="ignore"):
         z = keys ^ ((n.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -58,7 +60,10 @@ def draw(keys: np.ndarray, n: np.ndarray) -> np.ndarray:
 
 
 def drawn(keys: np.ndarray, n: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Whether draw `n` of each key is among this part of all draws. Where the part is everything nothing is drawn."""
+    """Returns whether draw `n` of each key falls into the fraction `part` of all draws.
+
+    Skips draws where `part` is 1 or more.
+    """
     out = np.ones(len(part), dtype=bool)
     some = np.flatnonzero(part < 1)
     out[some] = (draw(keys[some], n[some]) >> np.uint64(11)).astype(np.float64) < part[some] * np.float64(1 << 53)
@@ -66,13 +71,13 @@ def drawn(keys: np.ndarray, n: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def runs(values: np.ndarray) -> list[slice]:
-    """Where the same value (from 0 on) stands in a row, in sorted `values`."""
+    """Returns the slices of equal values in sorted, non-negative `values`."""
     bounds = np.flatnonzero(np.diff(values, prepend=-1, append=-1))
     return [slice(first, last) for first, last in zip(bounds, bounds[1:])]
 
 
 def uniform(keys: np.ndarray, count: int) -> np.ndarray:
-    """The first `count` draws of every key, uniform in -1..1. Shape: (keys, count)."""
+    """Returns the first `count` draws of every key, uniform in -1..1. Shape: (keys, count)."""
     out = np.empty((len(keys), count), dtype=np.float32)
     for n in range(count):
         out[:, n] = (draw(keys, np.array([n])) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
@@ -80,18 +85,21 @@ def uniform(keys: np.ndarray, count: int) -> np.ndarray:
 
 
 def power(degrees: np.ndarray, exponent: float) -> np.ndarray:
-    """degrees^-exponent, of at least 1."""
+    """Returns degrees^-exponent, with degrees of at least 1."""
     return np.maximum(degrees, 1).astype(np.float32) ** np.float32(-exponent)
 
 
 def eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, the largest first, and their vectors as columns."""
+    """Returns the eigenvalues, largest first, and their vectors as columns."""
     values, vectors = np.linalg.eigh(symmetric.astype(np.float64))
     return values[::-1], vectors[:, ::-1]
 
 
 def orthonormal(x: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of the columns of x, by whitening; directions that x lacks become zero."""
+    """Returns an orthonormal basis of the columns of x, by whitening.
+
+    Directions that x lacks become zero.
+    """
     norms = np.maximum(np.sqrt((x * x).sum(axis=0, dtype=np.float32)), np.finfo(np.float32).tiny)
     x = x / norms
     values, vectors = eigen(x.T @ x)
@@ -101,7 +109,7 @@ def orthonormal(x: np.ndarray) -> np.ndarray:
 
 
 def largest(weights: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:
-    """Places of the k largest weights; among equals those with the larger key."""
+    """Returns the indices of the k largest weights. Ties go to the larger key."""
     if len(weights) <= k:
         return np.arange(len(weights))
     least = np.partition(weights, -k)[-k]

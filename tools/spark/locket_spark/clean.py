@@ -1,4 +1,5 @@
-"""Personal data and boilerplate out of public texts: the rules of `tools/builder/src/pack/clean.rs`, from the same file."""
+"""Removes personal data and boilerplate from public texts, by the rules file of
+`tools/builder/src/pack/clean.rs`."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 KINDS = ("mails", "phones", "links", "accounts", "addresses", "markup", "promotions", "answers")
-"""What is counted, in the order of the counts."""
+"""Kinds of removals, in the order of the counts."""
 SENTENCE = 160
-"""Longest sentence that goes as a whole, in characters."""
+"""Maximum length of a sentence that is removed as a whole, in characters."""
 ENTITY = re.compile("&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z][A-Za-z0-9]{1,7}));")
 DIGIT = re.compile("[0-9]")
 ENDS = ".!?。！？।"
@@ -40,7 +41,7 @@ class Rules:
 
 @functools.cache
 def rules() -> Rules:
-    """The engine's own rules."""
+    """Returns the engine's rules."""
     found = Rules()
     # The package may be a ZIP file on the cluster.
     for line in resources.files(__package__).joinpath("clean.tsv").read_text(encoding="utf-8").splitlines():
@@ -56,8 +57,10 @@ def rules() -> Rules:
 
 
 def clean(text: str, counts: list[int]) -> str | None:
-    """`text` (on one line) without personal data, markup, promotions and sellers' answers; None if it was nothing but an answer. Adds
-    to `counts`, by `KINDS`."""
+    """Returns `text` (on one line) without personal data, markup, promotions and sellers' answers.
+
+    Returns None if the text was only an answer. Adds to `counts`, by `KINDS`.
+    """
     known = rules()
     original = text
     for _ in range(2):
@@ -90,12 +93,12 @@ def decoded(m: re.Match[str], known: Rules, counts: list[int]) -> str:
 
 
 def needed(rule: Rule, text: str, lower: str) -> bool:
-    """Whether a rule can apply: a search for strings costs less than one for patterns."""
+    """Returns whether a rule can apply. A search for strings is cheaper than one for patterns."""
     return any(need == "-" or (DIGIT.search(text) is not None if need == "#" else need in lower) for need in rule.needs)
 
 
 def apply(rule: Rule, text: str, known: Rules, counts: list[int]) -> tuple[str, bool]:
-    """The text after one rule, and whether the rest of it went."""
+    """Returns the text after one rule, and whether the rule removed the rest of it."""
     at = 0
     while m := rule.pattern.search(text, at):
         start, end = m.span()
@@ -119,7 +122,8 @@ def apply(rule: Rule, text: str, known: Rules, counts: list[int]) -> tuple[str, 
 
 
 def fits(rule: Rule, m: re.Match[str], known: Rules) -> bool:
-    """Whether a match counts: personal data does not begin or end within a word or a number."""
+    """Returns whether a match counts: personal data does not begin or end within a word or a
+    number."""
     if rule.action not in ("sentence", "site"):
         return True
     text, (start, end) = m.string, m.span()
@@ -138,7 +142,10 @@ def touches(beside: str) -> bool:
 
 
 def sentence(text: str, start: int, end: int) -> tuple[int, int]:
-    """The sentence that holds `start..end`, with the space behind it; just that part of a sentence that is too long."""
+    """Returns the sentence that contains `start..end`, with the space after it.
+
+    Returns just `start..end` if the sentence is too long.
+    """
     first = 0
     for at in range(start - 1, -1, -1):
         if text[at] in ENDS and (text[at] not in BEFORE_SPACE or text[at + 1 : at + 2] == " "):
@@ -165,7 +172,10 @@ CLEAN = T.StructType(
 
 
 def cleaned(title: str, text: str) -> Column:
-    """Title and text of public texts, cleaned, and counts by `KINDS`. Where there was no text the title stays, and nothing counts."""
+    """Returns title and text of public texts, cleaned, and the counts by `KINDS`.
+
+    Without a text, the title stays unchanged and the counts are zero.
+    """
 
     def both(title: str, text: str | None) -> tuple[str, str | None, list[int]]:
         counts = [0] * len(KINDS)
@@ -177,6 +187,6 @@ def cleaned(title: str, text: str) -> Column:
 
 
 def counted(rows: DataFrame, counts: str) -> dict[str, int]:
-    """The sums of a column of counts, by kind."""
+    """Returns the sums of a column of counts, by kind."""
     sums = rows.select(*(F.coalesce(F.sum(F.col(counts)[n]), F.lit(0)).alias(kind) for n, kind in enumerate(KINDS))).first()
     return sums.asDict()

@@ -1,4 +1,5 @@
-"""What of everybody's interactions goes into a pack: `tools/builder/src/pack/filter.rs` and `select.rs`, on a cluster."""
+"""Filters the interactions for a pack, as `tools/builder/src/pack/filter.rs` and `select.rs` do, on
+a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +19,10 @@ DIVERSITY = np.float32(2)
 
 @dataclass(frozen=True)
 class Filters:
-    """What is left out; the default leaves out nothing. `removed` are ids of people who asked for it."""
+    """Filter settings.
+
+    The default filters nothing. `removed` are ids of users who requested removal.
+    """
 
     removed: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
@@ -29,7 +33,7 @@ class Filters:
 
 
 def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, object]) -> DataFrame:
-    """Without removed people and other categories."""
+    """Returns the rows without removed users and other categories."""
     if filters.removed:
         gone = F.broadcast(rows.sparkSession.createDataFrame([(user,) for user in sorted(filters.removed)], "user string"))
         dropped["removed_people"] = rows.join(gone, "user", "left_semi").select("user").distinct().count()
@@ -42,7 +46,8 @@ def interactions(rows: DataFrame, filters: Filters, dropped: dict[str, object]) 
 
 
 def once(rows: DataFrame, dropped: dict[str, object]) -> DataFrame:
-    """The rows with texts, without those that the same author had already given on the same item."""
+    """Returns the rows with texts, without texts that repeat one by the same author on the same
+    item."""
     said = rows.where(F.col("text").isNotNull())
     again = F.row_number().over(Window.partitionBy("user", "item", "title", "text").orderBy("seq"))
     kept = said.withColumn("again", again).where(F.col("again") == 1).drop("again")
@@ -51,7 +56,8 @@ def once(rows: DataFrame, dropped: dict[str, object]) -> DataFrame:
 
 
 def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str, object]) -> tuple[DataFrame, DataFrame]:
-    """Interactions and texts without items that too few people met (k-anonymity)."""
+    """Returns interactions and texts without items that too few users interacted with
+    (k-anonymity)."""
     if filters.people_per_item > 1:
         people = rows.groupBy("item").agg(F.countDistinct("user").alias("people"))
         few = people.where(F.col("people") < filters.people_per_item).select("item")
@@ -63,7 +69,7 @@ def known(rows: DataFrame, said: DataFrame, filters: Filters, dropped: dict[str,
 
 
 def texts(said: DataFrame, filters: Filters, dropped: dict[str, object]) -> DataFrame:
-    """The texts that are public."""
+    """Returns the public texts."""
     if filters.authors_per_item > 1:
         authors = said.groupBy("item").agg(F.countDistinct("user").alias("authors"))
         enough = said.join(authors.where(F.col("authors") >= filters.authors_per_item), "item").drop("authors")
@@ -78,7 +84,7 @@ def texts(said: DataFrame, filters: Filters, dropped: dict[str, object]) -> Data
     if filters.texts_per_item is not None:
         most = filters.texts_per_item
         placed = said.withColumn("place", F.row_number().over(Window.partitionBy("item").orderBy(*latest)))
-        # Who is not among the latest of a blockbuster is behind them anyway.
+        # Texts that are not among an item's latest rank after them anyway.
         shown = placed.where(F.col("place") <= COMPARED).select(
             "item", "seq", "place", F.octet_length("text").alias("length"), F.array_distinct(F.concat(terms_of("title"), terms_of("text"))).alias("terms")
         )
@@ -91,8 +97,11 @@ def texts(said: DataFrame, filters: Filters, dropped: dict[str, object]) -> Data
 
 
 def ranks(latest_first: Iterable[tuple[int, int, int, list[str]]]) -> list[tuple[int, int]]:
-    """(seq, rank) of the texts of one item, given as (place, seq, bytes, terms): each adds most to those in front of it, by how
-    short and how late it is, less its likeness to the nearest of them (MMR)."""
+    """Returns (seq, rank) of the texts of one item, given as (place, seq, bytes, terms).
+
+    The ranking is greedy (MMR). The next text is the one with the highest score: a bonus for short
+    and late texts, minus its similarity to the nearest text ranked before it.
+    """
     rows = sorted(latest_first)
     said = [frozenset(terms) for *_, terms in rows]
     lengths = [np.float32(max(length, 1)) for _, _, length, _ in rows]

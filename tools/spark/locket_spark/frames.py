@@ -1,4 +1,4 @@
-"""Interactions as data frames: where they come from, and the numbers that a pack knows people and items by."""
+"""Reads interactions as data frames and numbers users and items."""
 
 from __future__ import annotations
 
@@ -40,14 +40,16 @@ PER_LINE = 1_000_000
 
 
 def lines(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
-    """The lines of text files with their numbers (`line`, `n`), blank ones left out."""
+    """Returns the non-blank lines of text files with their numbers (`line`, `n`)."""
     numbered = spark.sparkContext.textFile(",".join(paths)).zipWithIndex()
     return spark.createDataFrame(numbered, "line string, n long", verifySchema=False).where(F.trim("line") != "")
 
 
 def from_profiles(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
-    """Interactions of profile files (JSON lines, one person each), in the order of the files: column `seq` is that order.
-    A line that is no profile stops the job."""
+    """Returns the interactions of profile files (JSON lines, one user each).
+
+    Column `seq` is the order of the files. A line that is not a profile stops the job.
+    """
     parsed = lines(spark, paths).select(F.from_json("line", PROFILE, {"mode": "FAILFAST"}).alias("p"), "n")
     whole = F.col("p.user").isNotNull() & F.col("p.target.item").isNotNull()
     wrong = F.raise_error(F.concat(F.lit("line "), F.col("n") + 1, F.lit(": a profile needs a user and a target with an item")))
@@ -58,25 +60,30 @@ def from_profiles(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
 
 
 def from_edges(spark: SparkSession, path: str) -> DataFrame:
-    """Interactions without texts: one person a line, `user item item ...`, as LightGCN's data sets have them."""
+    """Returns interactions without texts: one user per line, `user item item ...`, the format of
+    LightGCN's data sets."""
     ids = lines(spark, [path]).select(F.split(F.trim("line"), r"\s+").alias("ids"), "n")
     met = ids.select(F.col("ids")[0].alias("user"), "n", F.posexplode(F.slice("ids", 2, F.size("ids"))).alias("k", "item"))
     return met.select("user", "item", (F.col("n") * PER_LINE + F.col("k")).alias("seq"))
 
 
 def from_interactions(spark: SparkSession, path: str) -> DataFrame:
-    """Interactions from a table, one a row: Parquet, or JSON where the name ends so. Columns `user` and `item`, and any of
-    `item_title, category, title, text, rating, time, seq`; `time` is a timestamp, or milliseconds since 1970. Without `seq` they are in
-    the order of their times."""
+    """Returns interactions from a table, one per row: Parquet, or JSON if the name ends so.
+
+    Columns are `user`, `item`, and any of `item_title, category, title, text, rating, time, seq`.
+    `time` is a timestamp, or milliseconds since 1970. Without `seq`, the interactions are in the
+    order of their times.
+    """
     if not path.rstrip("/").endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")):
         return spark.read.parquet(path)
-    # All columns are named beforehand: guessing them would read everything twice.
+    # Name all columns beforehand: schema inference would read everything twice.
     rows = spark.read.schema(FLAT).json(path)
     return rows.drop("seq") if rows.where(F.col("seq").isNull()).head(1) else rows
 
 
 def complete(rows: DataFrame) -> DataFrame:
-    """The rows with all columns, null where there are none, and in an order."""
+    """Returns the rows with all columns, null where the input has none, and with an order
+    (`seq`)."""
     for field in FLAT.fields[:-1]:
         there = F.col(field.name) if field.name in rows.columns else F.lit(None)
         if field.name in rows.columns and isinstance(rows.schema[field.name].dataType, T.TimestampType):
@@ -88,13 +95,13 @@ def complete(rows: DataFrame) -> DataFrame:
 
 
 def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, object]]:
-    """The interactions that are kept, and how many were not, by reason."""
+    """Returns the kept interactions, and the counts of filtered ones by reason."""
     dropped: dict[str, object] = {}
     on_line = {name: line(name) for name in ("item_title", "category", "title")}
     rows = filters.interactions(complete(rows), keep, dropped).withColumns({**on_line, "text": F.when(F.col("text").isNotNull(), line("text"))})
     rows = rows.withColumn("clean", clean.cleaned("title", "text")).persist(KEPT)
     dropped["cleaned"] = clean.counted(rows, "clean.counts")
-    # What was nothing but a seller's answer has no text any more.
+    # A text that was only a seller's answer is null after cleaning.
     rows = rows.withColumns({"title": line("clean.title"), "text": F.when(F.col("clean.text").isNotNull(), line("clean.text"))}).drop("clean")
     people = numbered(rows.groupBy("user").agg(F.min("seq").alias("seq")), "seq", "user").drop("seq").persist(KEPT)
     with_texts = bool(rows.where(F.col("text").isNotNull()).head(1))

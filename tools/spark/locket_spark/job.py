@@ -1,4 +1,4 @@
-"""Interactions in, pack parts out."""
+"""The job that turns interactions into pack parts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ LEARNERS, ROUNDS = 1_000, 4
 
 
 def cuts(data: Numbered) -> list[list[tuple[int, list[int], int]]]:
-    """Rounds of held-out interactions that the weights of the evidence are learned from, (person, items before, item):
-    `cuts` in tools/builder/src/pack/link.rs."""
+    """Returns rounds of held-out interactions for learning the weights of the evidence.
+
+    An entry is (user, items before, item). Same as `cuts` in tools/builder/src/pack/link.rs.
+    """
     counts = data.met.groupBy("user").agg(F.count("item").alias("n")).where(F.col("n") > 1).persist(KEPT)
-    # Of few people all is fetched at once, of many those of one round.
+    # Fetch all at once for few users, and one round at a time for many.
     all_of_them = of(data, counts.select("user")) if counts.count() <= ROUNDS * LEARNERS else None
     found: list[list[tuple[int, list[int], int]]] = []
     while len(found) < ROUNDS and sum(map(len, found)) < LEARNERS:
@@ -39,22 +41,23 @@ def cuts(data: Numbered) -> list[list[tuple[int, list[int], int]]]:
 
 
 def of(data: Numbered, people: DataFrame) -> list[tuple[int, list[int]]]:
-    """The items of these people, in the order in which they met them; by people."""
+    """Returns the items of these users in the order of interaction, by user."""
     met = data.met.join(F.broadcast(people), "user").groupBy("user")
     ordered = met.agg(F.sort_array(F.collect_list(F.struct("seq", "item"))).alias("of")).orderBy("user")
     return [(user, [item for _, item in items]) for user, items in ordered.collect()]
 
 
 def build(rows: DataFrame, out: str, keep: Filters = Filters(), fit: Fit = Fit(), partitions: int = 4) -> dict[str, object]:
-    """Writes the parts of a pack to the folder `out`, as Parquet; `locket pack assemble` makes the pack of them.
+    """Writes the parts of a pack to the folder `out`, as Parquet. `locket pack assemble` makes the
+    pack from them.
 
-    `rows` has columns as `from_interactions` names them. People are fitted in `partitions`, one in each task: few and large ones,
-    since what is summed over them is as large as the item vectors.
+    `rows` has the columns of `from_interactions`. Users are fitted in `partitions`, one per task.
+    Use few and large partitions, since the sums over users are as large as the item vectors.
     """
     spark = rows.sparkSession
     data, dropped = number(rows, keep)
     write = Writer(spark, out, partitions)
-    # Until the end these parts, or a mixture with older ones, make no pack.
+    # Incomplete parts, or a mixture with older ones, must not assemble to a pack.
     write.facts({"unfinished": True})
     known = texts.vocabulary(data)
     whole = texts.content(data, known)
@@ -78,7 +81,7 @@ def build(rows: DataFrame, out: str, keep: Filters = Filters(), fit: Fit = Fit()
 
 
 def fit_set(write: Writer, name: str, data: Numbered, content, gone: DataFrame | None, fit: Fit, partitions: int) -> int:
-    """The tables of all edges but those that are `gone`. Returns the dimension of the item vectors."""
+    """Fits the tables of all edges except `gone`. Returns the dimension of the item vectors."""
     context = data.spark.sparkContext
     edges = data.met if gone is None else data.met.join(F.broadcast(gone), ["user", "item"], "left_anti")
     graph = tables.Graph(context, edges, data.keys, fit, partitions)

@@ -1,4 +1,7 @@
-"""Places in an order, as the numbers that a pack knows things by."""
+"""Numbers rows by their place in an order.
+
+A pack refers to users, items and terms by these numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 KEPT = StorageLevel.MEMORY_AND_DISK
-"""How what is needed again is held."""
+"""Storage level of data that is needed again."""
 
 
 def numbered(frame: DataFrame, *order: str | Column) -> DataFrame:
-    """The rows with their place in this order, from 0, as column `number`."""
+    """Returns the rows with their place in this order, from 0, as column `number`."""
     within = 33
     placed = frame.orderBy(*order).withColumn("place", F.monotonically_increasing_id()).persist(KEPT)
     part = F.shiftright("place", within)

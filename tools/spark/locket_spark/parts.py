@@ -1,4 +1,4 @@
-"""Pack parts: Parquet folders, and facts."""
+"""Writes pack parts: Parquet folders, and facts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from .algebra import fnv
 from .order import KEPT
 
 ROWS = 4096
-"""Rows of a table that travel together."""
+"""Table rows per RDD record."""
 
 
 class Writer:
-    """Writes each part sorted by its number, so that the files, read by name, are in order. `out` may be in any file system that
-    Spark knows."""
+    """A writer of parts, each sorted by its number, so that the files are in order when read by
+    name.
+
+    `out` may be in any file system that Spark supports.
+    """
 
     def __init__(self, spark: SparkSession, out: str, partitions: int) -> None:
         self.spark, self.out, self.partitions = spark, out.rstrip("/"), partitions
@@ -29,9 +32,9 @@ class Writer:
         ordered.write.mode("overwrite").option("compression", "snappy").parquet(f"{self.out}/{name}")
 
     def lists(self, name: str, rows: RDD) -> None:
-        """Rows (item, targets, weights)."""
+        """Writes rows (item, targets, weights)."""
         schema = "item int, targets array<int>, weights array<float>"
-        # Kept, since ranges are drawn from a first pass over them.
+        # Persist: the range partitioner samples the rows in a first pass.
         made = self.spark.createDataFrame(rows, schema, verifySchema=False).persist(KEPT)
         self.frame(name, made, "item")
         made.unpersist()
@@ -55,7 +58,7 @@ class Writer:
         self.lists(name, self.spark.sparkContext.parallelize(pieces, max(len(pieces), 1)).flatMap(rows))
 
     def texts(self, name: str, said: DataFrame | None) -> None:
-        # The same 64 bits with a sign.
+        # The same 64 bits as a signed number.
         signed = F.udf(lambda user: (fnv(user) ^ 1 << 63) - (1 << 63), "long")
         stars = F.coalesce(F.least(F.greatest(F.round("rating"), F.lit(1)), F.lit(5)).cast("int"), F.lit(0))
         if said is None:

@@ -10,10 +10,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 @dataclass(frozen=True)
 class Numbered:
-    """Interactions with people and items as numbers, in the order in which they first appear.
+    """Interactions with users and items as numbers, in the order of their first appearance.
 
-    `met`: user, item, seq (the first), each pair once. `said`: the public texts on one line; None where there is none.
-    `items`: number, item, title, category. `keys`: of each item, by number.
+    `met`: user, item, seq (the first), each pair once. `said`: the public texts on one line, or
+    None if there are none. `items`: number, item, title, category. `keys`: hash of each item's id,
+    by number.
     """
 
     spark: SparkSession

@@ -1,4 +1,4 @@
-"""Fitting on a cluster: the spectrum, item neighbours and content edges of one set of edges."""
+"""Fits the spectrum, item neighbours and content edges of one set of edges on a cluster."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from .algebra import OVERSAMPLING, Fit, drawn, eigen, largest, orthonormal, powe
 from .order import KEPT
 
 ITEMS_PER_BLOCK = 4096
-"""Items of a block: what is summed at once, and most items that a task finds neighbours of."""
+"""Items of a block: the unit of sums, and the maximum number of items for which a task finds
+neighbours."""
 PEOPLE_PER_BLOCK = 1 << 20
-"""About so many rows of people are sent to a task that finds neighbours."""
+"""Approximate number of user rows sent to a task that finds neighbours."""
 ROWS_AT_ONCE = 128
-"""Rows of an item-item product that are held at once."""
+"""Rows of an item-item product that are in memory at once."""
 COMMON = 5_000
 NEAREST = 64
 LEAST_COSINE = np.float32(0.01)
 
 
 class People(NamedTuple):
-    """Rows of R with the numbers of their people, ascending."""
+    """Rows of R with the numbers of their users, ascending."""
 
     users: np.ndarray
     rows: sp.csr_matrix
 
 
 class Graph:
-    """R, partitioned by people, and the degrees of items. Shape: (people, items)."""
+    """The matrix R, partitioned by users, and the degrees of items. Shape: (users, items)."""
 
     def __init__(self, context: SparkContext, edges: DataFrame, keys: np.ndarray, fit: Fit, partitions: int) -> None:
         self.context, self.items, self.keys, self.fit = context, len(keys), keys, fit
@@ -57,12 +58,15 @@ class Graph:
         self.degrees = self.sum(lambda r: np.bincount(r.rows.indices, minlength=items))
 
     def sum(self, of: Callable[[People], np.ndarray]) -> np.ndarray:
-        """The sum over partitions of a small array of each, in their order."""
+        """Returns the sum of a small array per partition, in the order of the partitions."""
         parts = self.parts.mapPartitionsWithIndex(lambda n, rs: [(n, of(r)) for r in rs]).collect()
         return added(parts)
 
     def sum_rows(self, of: Callable[[People], np.ndarray]) -> np.ndarray:
-        """The same of arrays with a row for each item, which executors add up by blocks of items."""
+        """Returns the sum of arrays with a row per item.
+
+        Executors add them up by blocks of items.
+        """
         blocks = -(-self.items // ITEMS_PER_BLOCK)
 
         def split(number: int, rs: Iterable[People]) -> Iterator[tuple[int, tuple[int, np.ndarray]]]:
@@ -82,7 +86,7 @@ class Graph:
         return np.concatenate([rows for _, rows in sorted(sent.mapPartitions(add).collect(), key=lambda b: b[0])])
 
     def normalised(self) -> Callable[[sp.csr_matrix], sp.csr_matrix]:
-        """A function from rows of R to those of R~."""
+        """Returns a function from rows of R to those of R~."""
         fit, columns = self.fit, self.context.broadcast(power(self.degrees, self.fit.spectral_items))
 
         def scale(r: sp.csr_matrix) -> sp.csr_matrix:
@@ -94,7 +98,7 @@ class Graph:
 
 
 def added(parts: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """The sum in the order of the numbers, so that a task that is run again changes nothing."""
+    """Returns the sum in the order of the numbers, so that a repeated task changes nothing."""
     parts.sort(key=lambda p: p[0])
     total = parts[0][1].copy()
     for _, part in parts[1:]:
@@ -108,12 +112,13 @@ def chunks(r: sp.csr_matrix, rows: int) -> Iterator[sp.csr_matrix]:
 
 
 def spectrum(graph: Graph, people: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest singular values of R~ and their right vectors, (rank) and (items, rank): `Spectrum::of`."""
+    """Returns the largest singular values of R~ and their right vectors, (rank) and (items, rank),
+    as `Spectrum::of` does."""
     items, fit = graph.items, graph.fit
     rank = fit.rank_for(items)
     width = min(rank + OVERSAMPLING, items, people)
     scale = graph.normalised()
-    # No more rows of R~ X than X has itself.
+    # Rows of R~ X computed at once: as many as X has, to bound memory.
     at_once = max(items, 1 << 14)
     if width == items:
         basis = np.eye(items, dtype=np.float32)
@@ -150,7 +155,7 @@ def spectrum(graph: Graph, people: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def filtered(values: np.ndarray, vectors: np.ndarray, fit: Fit) -> np.ndarray:
-    """The vectors with half of the spectral filter on them."""
+    """Returns the vectors scaled by the square root of the spectral filter."""
     square = values * values
     top = max(square[0], np.finfo(np.float32).tiny) if len(square) else np.float32(1)
     relative = square / top
@@ -158,7 +163,11 @@ def filtered(values: np.ndarray, vectors: np.ndarray, fit: Fit) -> np.ndarray:
 
 
 def item_blocks(degrees: np.ndarray, fit: Fit) -> np.ndarray:
-    """The block of each item: items of like popularity together, few where many people are asked about each."""
+    """Returns the block of each item.
+
+    Items of similar popularity share a block. A block has fewer items where each samples many
+    users.
+    """
     order = np.argsort(-degrees, kind="stable")
     block, items, people = 0, 0, 0
     out = np.empty(len(degrees), dtype=np.int32)
@@ -176,10 +185,12 @@ def part_of(most: int, of: np.ndarray) -> np.ndarray:
 
 
 def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
-    """Rows (item, targets, weights) of the strongest neighbours, before the common unit: `neighbours` in tools/builder/src/graph/fit.rs.
+    """Returns rows (item, targets, weights) of the strongest neighbours, before scaling to a common
+    unit.
 
-    Each block of items gets whole rows of those people who are asked about one of them, so that no pair of items is shuffled;
-    what travels is at most edges x blocks, and an item asks about `people_per_item` people at most.
+    Same as `neighbours` in tools/builder/src/graph/fit.rs. Each block of items gets the whole rows
+    of the users sampled for one of its items, so no pair of items is shuffled. The shuffled data is
+    at most edges x blocks. An item samples at most `people_per_item` users.
     """
     fit, items = graph.fit, graph.items
     block_of = item_blocks(graph.degrees, fit)
@@ -188,12 +199,14 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
     wide = graph.context.broadcast(vectors)
 
     def told(users: np.ndarray, lengths: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Which edges count as met together."""
+        """Returns a mask of the edges that count in co-interactions: about `items_per_person` per
+        user."""
         part = np.repeat(part_of(fit.items_per_person, lengths), lengths)
         return drawn(~sent.value[0][columns], np.repeat(users, lengths), part)
 
     def asked(users: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Which edges, of those, make an item ask about a person."""
+        """Returns a mask of those edges for which the item samples the user: about
+        `people_per_item` per item."""
         keys, degrees, _ = sent.value
         return drawn(keys[columns], users, part_of(fit.people_per_item, degrees[columns]))
 
@@ -204,7 +217,7 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
             row_of = np.repeat(np.arange(len(users)), lengths)[counts]
             columns = r.indices[counts]
             asks = asked(users[row_of], columns)
-            # Each (block, person) once, by blocks.
+            # Each (block, user) pair once, by blocks.
             pairs = np.unique(sent.value[2][columns[asks]].astype(np.int64) * len(users) + row_of[asks])
             shorter = sp.csr_matrix((np.ones(len(columns), np.float32), columns, np.searchsorted(row_of, np.arange(len(users) + 1))), shape=r.shape)
             to, rows = np.divmod(pairs, max(len(users), 1))
@@ -260,7 +273,10 @@ def neighbours(graph: Graph, vectors: np.ndarray) -> RDD:
 
 
 def content_edges(context: SparkContext, content: sp.csr_matrix, keys: np.ndarray) -> RDD:
-    """Rows (item, targets, weights) of the nearest items by content, both ways: `content_edges` in tools/builder/src/graph/alike.rs."""
+    """Returns rows (item, targets, weights) of the nearest items by content, in both directions.
+
+    Same as `content_edges` in tools/builder/src/graph/alike.rs.
+    """
     items = content.shape[0]
     if content.nnz == 0:
         return context.emptyRDD()
@@ -282,7 +298,7 @@ def content_edges(context: SparkContext, content: sp.csr_matrix, keys: np.ndarra
             best = largest(values, keys[others], NEAREST)
             found.append((np.full(len(best), item, dtype=np.int32), others[best], values[best]))
         of, to, values = (np.concatenate([f[k] for f in found]) for k in range(3))
-        # Both ways.
+        # Both directions.
         of, to, values = np.concatenate([of, to]), np.concatenate([to, of]), np.concatenate([values, values])
         block = of // ITEMS_PER_BLOCK
         order = np.argsort(block, kind="stable")
@@ -295,7 +311,7 @@ def content_edges(context: SparkContext, content: sp.csr_matrix, keys: np.ndarra
         if not parts:
             return
         of, to, values = (np.concatenate([p[k] for p in parts]) for k in range(3))
-        # The larger of the two, should they differ by rounding.
+        # Keep the larger weight if both directions differ by rounding.
         order = np.lexsort((-values, to, of))
         of, to, values = of[order], to[order], values[order]
         first = np.flatnonzero((np.diff(of, prepend=-1) != 0) | (np.diff(to, prepend=-1) != 0))

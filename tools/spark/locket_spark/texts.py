@@ -1,4 +1,5 @@
-"""Words: the same tokens, statistics and weights as `core/src/text.rs` and `tools/builder/src/pack/terms.rs`."""
+"""Tokenises texts: tokens, statistics and weights are those of `core/src/text.rs` and
+`tools/builder/src/pack/terms.rs`."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ TITLE_BOOST = 3
 TERM_CHARS = 24
 UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 SPACE = "[\\x00-\\x20\\x7f-\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+"
-"""What Rust's char::is_whitespace and char::is_control name."""
+"""The characters of Rust's char::is_whitespace and char::is_control."""
 
 MARK = "[\\p{M}\\x{ff9e}\\x{ff9f}]"
 KATAKANA = "[\\x{3031}-\\x{3035}\\x{30a1}-\\x{30fa}\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{ff66}-\\x{ff9d}\\x{1aff0}-\\x{1affe}\\x{1b000}\\x{1b164}-\\x{1b167}]"
@@ -31,52 +32,58 @@ SINGLE = (
 )
 LETTER = f"[[\\p{{IsAlphabetic}}\\p{{Nd}}\\p{{Nl}}]&&[^\\p{{M}}\\x{{ff9e}}\\x{{ff9f}}]&&[^{KATAKANA[1:-1]}]&&[^{SINGLE}]]"
 WORD = f"(?:{KATAKANA}{MARK}*)+|{SINGLE}{MARK}*|\\p{{No}}{MARK}*|(?:{LETTER}{MARK}*)+"
-"""What `words` in core/src/text.rs yields, as Java writes it: letters and digits with their marks, a character at a time where a
-script has no spaces, a run at a time in Katakana."""
+"""The tokens of `words` in core/src/text.rs, as a Java pattern.
+
+A token is a run of letters and digits with their marks. In scripts without spaces it is a single
+character, and in Katakana a run.
+"""
 UNSPACED = (
     "[[\\x{e01}-\\x{e3a}\\x{e40}-\\x{e4e}\\x{e81}-\\x{ece}\\x{edc}-\\x{edf}\\x{1000}-\\x{103f}\\x{1050}-\\x{108f}\\x{109a}-\\x{109d}"
     "\\x{1780}-\\x{17d3}\\x{a9e0}-\\x{a9ef}\\x{a9fa}-\\x{a9fe}\\x{aa60}-\\x{aa7f}\\x{3005}-\\x{3007}\\x{3041}-\\x{309f}\\x{30a1}-\\x{30fa}"
     "\\x{30fc}-\\x{30ff}\\x{31f0}-\\x{31ff}\\x{3400}-\\x{9fff}\\x{f900}-\\x{faff}\\x{20000}-\\x{3ffff}]"
     "&&[\\p{IsAlphabetic}]&&[^\\p{M}]]"
 )
-"""`is_unspaced` in core/src/text.rs."""
+"""The characters of `is_unspaced` in core/src/text.rs."""
 
 
 @functools.cache
 def stopwords() -> frozenset[str]:
-    """English words that carry no topic: the engine's own list."""
+    """Returns English words that carry no topic: the engine's list."""
     # The package may be a ZIP file on the cluster.
     return frozenset(resources.files(__package__).joinpath("stopwords.txt").read_text(encoding="utf-8").split())
 
 
 def line(name: str) -> Column:
-    """A column on one line."""
+    """Returns a column with its text on one line."""
     spaced = F.regexp_replace(F.coalesce(F.col(name), F.lit("")), "<br ?/?>", " ")
     return F.trim(F.regexp_replace(spaced, SPACE, " "))
 
 
 def words_of(name: str) -> Column:
-    """The lower-cased words of a column in any script."""
+    """Returns the lower-case words of a column, in any script."""
     return F.transform(F.regexp_extract_all(name, F.lit(f"({WORD})"), F.lit(1)), F.lower)
 
 
 def terms_of(name: str) -> Column:
-    """The topical terms of a column."""
+    """Returns the topical terms of a column."""
     stop = sorted(stopwords())
     long = lambda w: (F.length(w) > 1) | w.rlike(f"^{UNSPACED}")
     return F.filter(words_of(name), lambda w: long(w) & (F.length(w) <= TERM_CHARS) & ~w.isin(stop))
 
 
 def item_terms() -> Column:
-    """The terms of an item's title, and its category as one of its own."""
+    """Returns the terms of an item's title, and its category as one more term."""
     category = F.concat(F.lit("="), F.translate("category", UPPER, LOWER))
     return F.concat(terms_of("title"), F.when(F.col("category") != "", F.array(category)).otherwise(F.array().cast("array<string>")))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """number, term, documents: the terms in byte order with the number of texts that contain each; and the number of texts and
-    of their words. The statistics of BM25 and TF-IDF."""
+    """The statistics of BM25 and TF-IDF.
+
+    `terms`: number, term, documents, which is the number of texts that contain the term; in byte
+    order of the terms. `texts` and `words`: the number of texts and of their words.
+    """
 
     terms: DataFrame
     size: int
@@ -104,12 +111,12 @@ def idf(texts: int, documents: int) -> np.float32:
 
 
 def content(data: Numbered, known: Vocabulary) -> sp.csr_matrix:
-    """The item-term matrix C. Shape: (items, terms)."""
+    """Returns the item-term matrix C. Shape: (items, terms)."""
     return stack(content_rows(data.items, data.said, known), len(data.keys), known.size)
 
 
 def without(whole: sp.csr_matrix, data: Numbered, known: Vocabulary, held: DataFrame) -> sp.csr_matrix:
-    """C without the texts of `held` (user, item): only the rows of those items differ."""
+    """Returns C without the texts of `held` (user, item). Only the rows of those items differ."""
     if data.said is None:
         return whole
     touched = F.broadcast(held.select("item").distinct())
@@ -123,8 +130,11 @@ def without(whole: sp.csr_matrix, data: Numbered, known: Vocabulary, held: DataF
 
 
 def content_rows(items: DataFrame, said: DataFrame | None, known: Vocabulary) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Each item's strongest terms by TF-IDF, a row of length 1: terms ascending, and their weights. Items without terms have no
-    row."""
+    """Returns each item's strongest terms by TF-IDF, as a row of length 1: terms ascending, and
+    their weights.
+
+    Items without terms have no row.
+    """
     counted = items.select(F.col("number").cast("int").alias("item"), F.explode(item_terms()).alias("term"), F.lit(TITLE_BOOST).alias("n"))
     if said is not None:
         both = F.concat(terms_of("title"), terms_of("text"))

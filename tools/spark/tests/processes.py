@@ -1,4 +1,4 @@
-"""The processes that a process started."""
+"""Functions that find the descendants of a process."""
 
 import contextlib
 import pathlib
@@ -6,7 +6,7 @@ import time
 
 
 def below(pid: int) -> dict[int, tuple[int, str]]:
-    """All processes below `pid`: of each its parent and its command."""
+    """Returns the parent and the command of every descendant of `pid`."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -28,14 +28,15 @@ def below(pid: int) -> dict[int, tuple[int, str]]:
 
 
 def busy(pids: list[int]) -> list[int]:
-    """Those of `pids` that compute: their processor time grows within a twentieth of a second (five of its usual ticks)."""
+    """Returns the busy processes of `pids`: their processor time grows within a twentieth of a
+    second (five usual ticks)."""
     before = {pid: ticks(pid) for pid in pids}
     time.sleep(0.05)
     return [pid for pid in pids if ticks(pid) > before[pid]]
 
 
 def ticks(pid: int) -> int:
-    """Processor time of a process, user and system; none of one that is gone."""
+    """Returns the processor time of a process, user and system, or 0 if the process has ended."""
     with contextlib.suppress(OSError):
         return sum(map(int, pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
     return 0

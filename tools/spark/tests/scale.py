@@ -1,8 +1,11 @@
-"""What a pack costs to make, by the number of interactions: both builders, one after the other, on generated populations.
+"""Measures the cost of building a pack, by the number of interactions.
+
+Both builders run one after the other, on generated populations.
 
     make bench-scale
 
-A run that was stopped goes on. Peak memory is the sum of all processes' proportional set sizes, looked at twice a second.
+A new call continues a stopped run. Peak memory is the sum of all processes' proportional set sizes,
+sampled twice a second.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from processes import below
 REPO = pathlib.Path(__file__).resolve().parents[3]
 LOCKET = REPO / "target/release/locket"
 TRIES = [
-    # (interactions, words of each text, who builds)
+    # (interactions, words of each text, builder)
     *((10**n, 0, who) for n in (5, 6, 7) for who in ("one machine", "Spark")),
     *((10**n, words, "one machine") for n, all_words in ((5, (5, 20, 80)), (6, (5, 80))) for words in all_words),
     (10**5, 20, "Spark"),
@@ -31,7 +34,8 @@ TRIES = [
 
 
 def memory(root: int) -> dict[str, int]:
-    """Proportional set sizes of `root` and everything below it, in bytes, by the name of the program."""
+    """Returns the proportional set sizes of `root` and its descendants, in bytes, by program
+    name."""
     sizes: dict[str, int] = {}
     for pid in (root, *below(root)):
         try:
@@ -45,7 +49,7 @@ def memory(root: int) -> dict[str, int]:
 
 
 def run(command: list[object], **environment: str) -> tuple[float, int, dict[str, int]]:
-    """Seconds, peak bytes, and of which programs those were."""
+    """Returns the seconds, the peak memory in bytes, and the memory of each program at the peak."""
     child = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **environment}, text=True)
     said: list[str] = []
     drain = threading.Thread(target=lambda: said.extend(child.stderr))
@@ -63,7 +67,7 @@ def run(command: list[object], **environment: str) -> tuple[float, int, dict[str
 
 
 def shuffled(log: pathlib.Path) -> dict[str, int]:
-    """What Spark's event log says of its stages."""
+    """Returns totals over the stages and tasks in Spark's event log."""
     sums = {"stages": 0, "tasks": 0, "shuffle_bytes": 0, "spilled_bytes": 0}
     for file in log.iterdir():
         with file.open(encoding="utf-8") as lines:
@@ -102,7 +106,7 @@ def measure(folder: pathlib.Path, interactions: int, words: int, who: str) -> di
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """Least squares in log-log."""
+    """Returns the slope of the least-squares line in log-log scale."""
     xs, ys = zip(*((math.log(x), math.log(y)) for x, y in points))
     mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((x - mx) * (y - my) for x, y in zip(xs, ys)) / sum((x - mx) ** 2 for x in xs)

@@ -1,4 +1,4 @@
-"""The Spark job beside the one-machine builder: the same people, the same pack.
+"""Compares the Spark job with the one-machine builder: the same users must give the same pack.
 
     make test-spark
 """
@@ -43,22 +43,23 @@ def locket(*args: object) -> dict:
 
 
 SECTIONS = {"ids": 3, "titles": 6, "authors": 14, "stars": 15, "texts": 17, "terms": 19, "documents": 20, "content": 22}
-"""Sections of a pack (core/src/pack/format.rs) that have the same bytes whoever built it."""
+"""Sections of a pack (core/src/pack/format.rs) with the same bytes from either builder."""
 
 
 def sections(pack: pathlib.Path) -> dict[int, bytes]:
-    """The sections of a pack, by number."""
+    """Returns the sections of a pack, by number."""
     data = pack.read_bytes()
     table = struct.iter_unpack("<IIQQ", data[32 : 32 + 24 * int.from_bytes(data[12:16], "little")])
     return {number: data[at : at + length] for number, _, at, length in table}
 
 
 def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
-    """The job; by default on two threads of this machine, where a task may fail three times."""
+    """Starts the job, by default on two threads of this machine, where a task may fail three
+    times."""
     environment = {
         **os.environ, "PYTHONPATH": str(REPO / "tools/spark"), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_WORKER_DIR": tempfile.gettempdir() + "/locket-spark",
-        # A job on so few people ends before what the optimising compiler does pays.
+        # A job on so few users ends before the optimising compiler pays off.
         "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
     command = [sys.executable, "-m", "locket_spark", "--master", master, "--partitions", "2", *map(str, args)]
@@ -66,13 +67,17 @@ def spark(*args: object, master: str = "local[2,4]") -> subprocess.Popen:
 
 
 def workers(pid: int) -> list[int]:
-    """The processes below `pid` in which Python runs a task right now: between tasks they wait, and killing them loses nothing."""
+    """Returns the descendants of `pid` in which Python is running a task.
+
+    Killing idle ones loses nothing.
+    """
     daemons = {p: parent for p, (parent, command) in below(pid).items() if "pyspark.daemon" in command}
     return busy([p for p, parent in daemons.items() if parent in daemons])
 
 
 def executors(pid: int) -> list[int]:
-    """The executors below `pid`: Java processes that hold tasks, cached data and what is shuffled."""
+    """Returns the executors below `pid`: Java processes that hold tasks, cached data and shuffle
+    data."""
     return [p for p, (_, command) in below(pid).items() if "CoarseGrainedExecutorBackend" in command]
 
 
@@ -102,7 +107,7 @@ class Case(unittest.TestCase):
 
 
 class Sample(Case):
-    """30 people: one whose predictions are at a near tie may have them in another order."""
+    """Tests with a sample of 30 users. Near ties may order a user's predictions differently."""
 
     whole: pathlib.Path
 
@@ -183,8 +188,12 @@ class Sample(Case):
             self.assertEqual(mine[number], yours[number], name)
 
     def killed(self, which, pause: float, lost: str, **how: str) -> None:
-        """Runs the job, and kills three or more processes that `which` names until it said twice what it `lost`, so that no task fails
-        as often as ends the job; `pause` seconds after each for the job to say so. Demands the same pack as undisturbed."""
+        """Runs the job, kills processes while it runs, and requires the same pack as without kills.
+
+        It kills at least three processes that `which` returns, until the job has logged the loss
+        (`lost`) twice. More kills could exceed the failures that a task may have before the job
+        ends. It waits `pause` seconds after each kill for the log.
+        """
         undisturbed, out = self.dir / "undisturbed.pack", self.dir / "killed"
         locket("pack", "assemble", self.whole, "--out", undisturbed)
         job = spark("--profiles", SAMPLE, "--out", out, **how)
@@ -230,7 +239,10 @@ class Sample(Case):
 
 
 class Large(Case):
-    """On real data, where it lies beside the project: minutes. LOCKET_SPARK_LARGE asks for it."""
+    """Tests with real data.
+
+    They take minutes and run if LOCKET_SPARK_LARGE is set and the data exists.
+    """
 
     def setUp(self) -> None:
         super().setUp()
@@ -257,7 +269,7 @@ class Large(Case):
                 here = self.dir / "here.pack"
                 locket("pack", "build", "--profiles", plain, "--out", here)
                 there = self.pack(self.parts("parts", "--profiles", plain))
-                # Where most items have one person, predictions are often at a near tie.
+                # Predictions are often at a near tie if most items have one user.
                 self.same(here, there, "--profiles", plain, order=0.95)
 
 

@@ -1,4 +1,4 @@
-"""Locket: text in one person's voice, predicted, planned and written on this machine.
+"""Locket: on-device text generation and item prediction in one user's style.
 
     import asyncio, locket
 
@@ -12,7 +12,8 @@
 
     asyncio.run(main())
 
-Everything is asynchronous and runs off the event loop's thread; cancelling a task stops its call between two tokens.
+All calls are asynchronous and run off the event loop's thread. Cancelling a task stops its call
+between two tokens.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ __version__ = version()
 
 
 class Phase(enum.Enum):
-    """What a piece belongs to."""
+    """The part of the output that a chunk belongs to."""
 
     PLAN = "plan"
     TEXT = "text"
@@ -129,7 +130,7 @@ class Phase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A new piece of text, whole characters."""
+    """The next chunk of text. It holds whole characters."""
 
     phase: Phase
     text: str
@@ -144,9 +145,10 @@ class _Listener(TextListener):
 
 
 class Locket:
-    """One person's Locket: what they wrote, what they would meet next, and new text in their voice.
+    """The on-device engine for one user: their history, predictions of their next items, and text
+    generation in their style.
 
-    Keep one per store. `async with` closes it.
+    Keep one instance per store. `async with` closes it.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -163,7 +165,10 @@ class Locket:
         user_id: str | None = None,
         threads: int = 0,
     ) -> Locket:
-        """Opens the person's store with its key of 32 bytes, making it if there is none."""
+        """Opens the user's store with its key of 32 bytes.
+
+        Creates the store if it does not exist.
+        """
         config = EngineConfig(
             store_dir=os.fspath(store_dir),
             pack_path=None if pack is None else os.fspath(pack),
@@ -175,7 +180,8 @@ class Locket:
 
     @classmethod
     def fake(cls, script: FakeScript) -> Locket:
-        """For tests of apps: no files, no model, and it writes what it is told to."""
+        """Returns a fake for the tests of an app: it uses no files and no model, and its output is
+        the script's."""
         return cls(Engine.fake(script))
 
     async def __aenter__(self) -> Self:
@@ -187,27 +193,34 @@ class Locket:
         await self.close()
 
     async def record(self, interaction: Interaction) -> None:
-        """Keeps a text that the person wrote. When this returns, it is on disk."""
+        """Stores a text by the user. The text is on disk when this returns."""
         await self._engine.record(interaction)
 
     async def history(self) -> list[Record]:
-        """Everything recorded, real and synthetic, oldest first, by their times."""
+        """Returns all records, real and synthetic, oldest first by their times."""
         return await self._engine.history()
 
     async def forget(self, id: int) -> bool:
-        """Removes the record with this id for good, and the synthetic texts that rest on it; returns whether there was one."""
+        """Permanently deletes the record with this id.
+
+        Deleting a text by the user also deletes all synthetic texts, since they were generated from
+        it. Returns whether the record existed.
+        """
         return await self._engine.forget(id)
 
     async def predict(self, request: PredictRequest | None = None) -> list[Prediction]:
-        """The items that the person would likely meet next, best first."""
+        """Returns the items that the user is most likely to interact with next, best first."""
         return await self._engine.predict(request or PredictRequest())
 
     async def write(self, request: GenerateRequest) -> Written:
-        """Writes a text, a title or a rating and returns it whole."""
+        """Generates a text, a title or a rating and returns the complete result."""
         return await self._engine.generate(request)
 
     async def tokens(self, request: GenerateRequest) -> AsyncIterator[Token | Written]:
-        """Writes while it is iterated: first token for token, then once what was written. Closing it stops the writing."""
+        """Generates text while it is iterated: yields one `Token` per chunk, then one `Written`.
+
+        Closing the iterator stops the generation.
+        """
         loop = asyncio.get_running_loop()
         pieces: deque[Piece] = deque()
         news = asyncio.Event()
@@ -215,7 +228,8 @@ class Locket:
 
         def tell(new: list[Piece]) -> None:
             pieces.extend(new)
-            # The loop is woken once for all that come before it looks: waking costs more than the pieces.
+            # Wake the loop once for all chunks that arrive before it runs: waking costs more than
+            # the chunks.
             if len(pieces) == len(new):
                 loop.call_soon_threadsafe(news.set)
 
@@ -235,7 +249,8 @@ class Locket:
             call.cancel()
 
     async def stream(self, request: GenerateRequest) -> AsyncIterator[Token]:
-        """The same without the plan and the end: only what was asked for, as it is written."""
+        """Like `tokens`, but yields only the requested output, without the plan and the final
+        `Written`."""
         wanted = _phases(request)[-1]
         stream = self.tokens(request)
         try:
@@ -248,10 +263,10 @@ class Locket:
     async def augment(
         self, request: AugmentRequest | None = None, on_piece: Callable[[int, str], None] | None = None
     ) -> Augmented:
-        """Writes synthetic texts for the items predicted next; `write` goes first meanwhile.
+        """Generates synthetic texts for the predicted items. Calls of `write` take precedence.
 
-        `on_piece` is told the item's number and what was written, on a thread of the call's. A call that was stopped is
-        continued by the next one.
+        `on_piece` receives the item's number and the chunk of text, on a thread of the call. If a
+        call is stopped, the next call continues it.
         """
         request = request or AugmentRequest()
         if on_piece is None:
@@ -264,55 +279,61 @@ class Locket:
         return await self._engine.augment(request, _Listener(tell))
 
     async def prewarm(self, request: GenerateRequest) -> None:
-        """Loads what a text like `request` will need, so that it begins at once."""
+        """Loads the data that a text like `request` needs, so that generation starts at once."""
         await self._engine.prewarm(request)
 
     async def availability(self) -> Availability:
-        """Whether a text can be written here, and if not, why. Loads nothing."""
+        """Returns whether text generation is available, and the reason if it is not.
+
+        Loads nothing.
+        """
         return await self._engine.availability()
 
     async def backend(self) -> Backend:
-        """What the model runs on, and what of it is in memory."""
+        """Returns the devices that the model runs on and which of its parts are in memory."""
         return await self._engine.backend()
 
     async def use_model(self, model: ModelConfig) -> None:
-        """Takes a model from the next call on."""
+        """Sets the model for all later calls."""
         await self._engine.use_model(model)
 
     async def export(self) -> str:
-        """Everything the store holds, for its owner: JSON."""
+        """Returns all data in the store as JSON, for its owner."""
         return await self._engine.export()
 
     async def import_export(self, export: str) -> int:
-        """Keeps what an export holds and the store does not; returns the number of new records."""
+        """Adds the records of an export that the store lacks. Returns the number of new records."""
         return await self._engine.import_export(export)
 
     async def erase(self) -> None:
-        """Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards."""
+        """Stops every call and deletes all stored data of the user. Later calls fail."""
         await self._engine.erase()
 
     async def close(self) -> None:
-        """Stops every call, closes the store and gives all memory back."""
+        """Stops every call, closes the store and releases all memory."""
         await self._engine.shutdown()
 
     def release_memory(self, level: MemoryLevel) -> None:
-        """Gives memory back, without waiting."""
+        """Releases memory. Returns without waiting."""
         self._engine.release_memory(level)
 
     def pause(self, priority: Priority | None = None) -> None:
-        """Stops decoding between two tokens until `resume`; with a priority only its calls, and the others go on."""
+        """Pauses decoding between two tokens until `resume`.
+
+        With a priority, only its calls pause.
+        """
         self._engine.pause(priority)
 
     def resume(self, priority: Priority | None = None) -> None:
-        """Goes on after `pause`; with a priority only its calls."""
+        """Resumes decoding after `pause`. With a priority, only its calls resume."""
         self._engine.resume(priority)
 
     def allow_gpu(self, allowed: bool) -> None:
-        """Whether calls that begin later may use a GPU."""
+        """Sets whether calls that start later may use a GPU."""
         self._engine.allow_gpu(allowed)
 
     def set_conditions(self, thermal: Thermal, power: Power) -> None:
-        """Sets how the device is."""
+        """Sets the device's thermal state and power source."""
         self._engine.set_conditions(thermal, power)
 
 

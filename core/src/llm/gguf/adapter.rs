@@ -3,17 +3,19 @@
 use super::{Gguf, GgufError, Value};
 use crate::llm::Calibration;
 
-/// The key of an adapter's [`Calibration`]: six 32-bit floats, the scale and the biases.
+/// Metadata key of an adapter's [`Calibration`]: six 32-bit floats, the scale and the five biases.
 pub const CALIBRATION: &str = "locket.rating.calibration";
 
-/// Largest rank of an update.
+/// Maximum rank of an update.
 const MAX_RANK: u64 = 1 << 12;
 
-/// Checks that `adapter` is a LoRA adapter for the model `base`: of its architecture, and every update of the shape of a
-/// tensor there. Its calibration, if there is one, can be used.
+/// Checks that `adapter` is a LoRA adapter for the model `base`. The architectures must be equal,
+/// and every update must have the shape of a tensor in the model. The adapter's calibration, if
+/// there is one, must be valid.
 ///
 /// # Errors
-/// [`GgufError::Adapter`] says what does not match.
+/// [`GgufError::Adapter`] names the mismatch. `GgufError::Type` and `GgufError::NotText` report
+/// a malformed metadata value.
 pub fn check_adapter(adapter: &Gguf<'_>, base: &Gguf<'_>) -> Result<(), GgufError> {
     let bad = |what: String| GgufError::Adapter(what);
     for (key, wanted) in [("general.type", "adapter"), ("adapter.type", "lora")] {
@@ -54,7 +56,8 @@ pub fn check_adapter(adapter: &Gguf<'_>, base: &Gguf<'_>) -> Result<(), GgufErro
         let flat = |t: &super::Tensor<'_>| t.shape[2] == 1 && t.shape[3] == 1 && t.dimensions == 2;
         let all_flat = [tensor, b, target].into_iter().all(flat);
         let (a, b, to) = (tensor.shape, b.shape, target.shape);
-        // Rows of the embedding are looked up, not multiplied: there the two factors change places.
+        // The embedding's rows are looked up rather than multiplied, so the two factors swap
+        // places.
         let fits = match name == "token_embd.weight" {
             true => to[0] == b[1] && to[1] == a[1] && a[0] == b[0],
             false => to[0] == a[0] && to[1] == b[1] && a[1] == b[0],
@@ -66,10 +69,11 @@ pub fn check_adapter(adapter: &Gguf<'_>, base: &Gguf<'_>) -> Result<(), GgufErro
     Ok(())
 }
 
-/// How an adapter's file says that ratings are corrected; no correction if it says nothing.
+/// Returns the rating calibration of an adapter's file; no correction if the file has none.
 ///
 /// # Errors
-/// [`GgufError::Adapter`] if what it says makes no sense.
+/// [`GgufError::Adapter`] if the values are invalid, `GgufError::Type` if the entry is not an
+/// array.
 pub fn calibration(adapter: &Gguf<'_>) -> Result<Calibration, GgufError> {
     let Some(array) = adapter.array(CALIBRATION)? else { return Ok(Calibration::default()) };
     let float = |value| if let Value::Float(x) = value { x as f32 } else { f32::NAN };

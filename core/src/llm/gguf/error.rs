@@ -1,38 +1,39 @@
-//! What can be wrong with a GGUF file.
+//! Errors in GGUF files.
 
-/// Why a file is refused. For nearly all of these the remedy is the same: get the file again from a place you trust.
+/// Reason that a GGUF file is refused. For nearly all of them the remedy is to download the file
+/// again from a trusted source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GgufError {
     /// The first four bytes are not `GGUF`.
     #[error("it does not begin with GGUF")]
     Magic,
-    /// Version 2 and 3 are read.
+    /// The version is neither 2 nor 3.
     #[error("it has version {0}, not 2 or 3")]
     Version(u32),
-    /// More metadata entries or tensors than any model has.
+    /// More metadata entries, tensors or array elements than any model has.
     #[error("it announces {count} {what}, more than {most}")]
     Count {
-        /// Of what.
+        /// Kind of the counted items.
         what: &'static str,
-        /// How many it announces.
+        /// Number in the file.
         count: u64,
-        /// How many are read at most.
+        /// Maximum number that the parser accepts.
         most: u64,
     },
-    /// The file ends within this part. Get it again.
+    /// The file ends within this part. Download it again.
     #[error("it is cut off in {0}")]
     Truncated(&'static str),
-    /// A string is longer than is read.
+    /// A string exceeds the maximum length. The value is its length in bytes.
     #[error("a string of {0} bytes is too long")]
     Long(u64),
-    /// A key or name is not UTF-8.
+    /// A key, a name or a text value is not UTF-8.
     #[error("a name is not UTF-8")]
     NotText,
-    /// A key or tensor name comes twice, or is empty.
+    /// A key or tensor name is empty or occurs twice.
     #[error("the name {0:?} comes twice or is empty")]
     Name(String),
-    /// A value's type number is none, or an array holds arrays.
+    /// A value's type number is unknown, or an array holds arrays.
     #[error("{key} has the unknown type {kind}")]
     ValueType {
         /// The key.
@@ -43,10 +44,10 @@ pub enum GgufError {
     /// A required key is missing.
     #[error("it lacks {0}")]
     Missing(String),
-    /// A value is of another type than its key demands.
+    /// The value of this key has the wrong type.
     #[error("{0} is of the wrong type")]
     Type(String),
-    /// A value is outside what is possible.
+    /// A value is outside the valid range.
     #[error("{key} cannot be {value}")]
     Value {
         /// The key.
@@ -54,21 +55,22 @@ pub enum GgufError {
         /// Its value.
         value: String,
     },
-    /// A tensor's number of dimensions, its size in bytes or its data type is impossible or not supported.
+    /// A tensor's dimensions, size in bytes, position or data type is invalid or unsupported.
     #[error("tensor {name}: {what}")]
     Tensor {
         /// Its name.
         name: String,
-        /// What is wrong.
+        /// Description of the error.
         what: &'static str,
     },
-    /// This engine checks and runs dense decoder models of the listed kinds only.
+    /// The architecture is not on the list of supported dense decoders.
     #[error("its architecture {0:?} is not supported")]
     Architecture(String),
     /// The vocabulary is damaged.
     #[error("vocabulary: {0}")]
     Vocabulary(String),
-    /// The file is no adapter, or not one for this model. Use it with the model that it was trained on.
+    /// The file is not an adapter, or not one for this model. Use an adapter with the model that it
+    /// was trained on.
     #[error("it is not an adapter for this model: {0}")]
     Adapter(String),
 }

@@ -1,55 +1,55 @@
-//! What a model file says of its model.
+//! Model sizes from the metadata of a checked GGUF file.
 
 use super::{Gguf, GgufError, Value, vocabulary};
 
-/// The metadata key for the SHA-256 of the file that a trimmed model was cut from.
+/// Metadata key for the SHA-256 of the file that a trimmed model was cut from.
 pub const TRIMMED: &str = "locket.trimmed.from";
 
-/// Dense decoders whose metadata is checked key by key. Others may well run in llama.cpp, but what could end the process
-/// there is not known here.
+/// Dense decoder architectures with metadata checked key by key. llama.cpp may run others, but the
+/// inputs that would abort the process there are not known.
 const ARCHITECTURES: [&str; 11] =
     ["llama", "gemma", "gemma2", "gemma3", "qwen2", "qwen3", "phi3", "smollm3", "mistral3", "olmo2", "granite"];
-/// llama.cpp's own limit on layers.
+/// Maximum number of layers in llama.cpp.
 const MAX_LAYERS: u32 = 512;
 
-/// A checked model's sizes.
+/// Sizes of a checked model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFacts {
-    /// Its architecture's name.
+    /// Name of the architecture.
     pub architecture: String,
-    /// Layers.
+    /// Number of layers.
     pub layers: u32,
     /// Width of the residual stream.
     pub embedding: u32,
     /// Width of the feed-forward layers.
     pub feed_forward: u32,
-    /// Attention heads.
+    /// Number of attention heads.
     pub heads: u32,
-    /// Heads that keys and values are kept for.
+    /// Number of key and value heads.
     pub kv_heads: u32,
     /// Numbers per key and head.
     pub key_length: u32,
     /// Numbers per value and head.
     pub value_length: u32,
-    /// Tokens in the vocabulary.
+    /// Number of tokens in the vocabulary.
     pub vocabulary: u32,
-    /// Tokens of context that it was trained with.
+    /// Context length in training, in tokens.
     pub context: u32,
-    /// Whether some layers look at a sliding window only.
+    /// Whether some layers use sliding-window attention.
     pub sliding_window: bool,
     /// Bytes of weights in the file.
     pub weights: u64,
-    /// Bytes of weights that llama.cpp copies into another order for this processor.
+    /// Bytes of weights that llama.cpp copies into another order for this CPU.
     pub repacked: u64,
-    /// SHA-256 of the file that its vocabulary was cut from, if it was.
+    /// SHA-256 of the file that a trimmed model was cut from; `None` for other models.
     pub trimmed_from: Option<String>,
 }
 
 impl ModelFacts {
-    /// Reads and checks them.
+    /// Reads and checks the sizes.
     ///
     /// # Errors
-    /// [`GgufError`] names the first thing that is wrong, missing or not supported.
+    /// [`GgufError`] names the first invalid, missing or unsupported entry.
     pub fn of(gguf: &Gguf<'_>) -> Result<Self, GgufError> {
         let name =
             gguf.text("general.architecture")?.ok_or_else(|| GgufError::Missing("general.architecture".into()))?;
@@ -67,7 +67,7 @@ impl ModelFacts {
         keys.demand(heads % kv_heads == 0, "attention.head_count_kv", kv_heads)?;
         let length = |key| -> Result<u32, GgufError> {
             let length = keys.optional(key, 1, 1 << 12)?.unwrap_or(embedding / heads);
-            // Rotary positions turn pairs of numbers.
+            // Rotary position embeddings rotate pairs of numbers.
             keys.demand(length > 0 && length % 2 == 0, key, length)?;
             Ok(length)
         };
@@ -82,7 +82,7 @@ impl ModelFacts {
         if let Some(kind) = gguf.text(&scaling)?.filter(|k| !["none", "linear", "yarn", "longrope"].contains(k)) {
             return Err(GgufError::Value { key: scaling, value: kind.chars().take(40).collect() });
         }
-        // Mixtures of experts and files in several parts are checked by nobody here.
+        // Mixtures of experts and files in several parts are not supported.
         keys.optional("expert_count", 0, 0)?;
         keys.optional("expert_used_count", 0, 0)?;
         keys.optional("expert_group_count", 0, 0)?;
@@ -113,8 +113,9 @@ impl ModelFacts {
         Ok(facts)
     }
 
-    /// The tensors that every such model has are there and as large as the metadata says; none lies beyond the last
-    /// layer. The shapes of all others are compared by llama.cpp, which refuses what differs.
+    /// Checks that the required tensors have the sizes in the metadata, and that every layer has
+    /// tensors. No tensor may belong to a layer beyond the last. llama.cpp compares the shapes of
+    /// all other tensors and refuses mismatches.
     fn check_tensors(&self, gguf: &Gguf<'_>) -> Result<(), GgufError> {
         let (embedding, vocabulary) = (u64::from(self.embedding), u64::from(self.vocabulary));
         let required = [("token_embd.weight", [embedding, vocabulary]), ("output_norm.weight", [embedding, 1])];
@@ -144,7 +145,7 @@ impl ModelFacts {
     }
 }
 
-/// Keys that begin with the architecture's name.
+/// Metadata keys that begin with the architecture's name.
 struct Keys<'a> {
     gguf: &'a Gguf<'a>,
     prefix: &'a str,

@@ -1,14 +1,18 @@
-//! GGUF files, checked in safe Rust before llama.cpp sees them.
+//! GGUF files, checked in safe Rust before llama.cpp reads them.
 //!
-//! llama.cpp ends the process on many kinds of malformed file (`GGML_ASSERT`), and an app cannot catch that. So every
-//! model and adapter passes here first: the container (`parse`), then what a model must say of itself ([`ModelFacts`])
-//! or an adapter of itself and its base ([`check_adapter`]). What is not understood is refused. The format is described in
-//! `docs/gguf.md` of the ggml repository; the limits are ours and lie well above every released model.
+//! llama.cpp aborts the process on many kinds of malformed file (`GGML_ASSERT`), and an app cannot
+//! catch that. Every model and adapter therefore passes two checks first. The first checks the
+//! container (`parse`). The second checks the metadata of a model ([`ModelFacts`]), or of an
+//! adapter and its base ([`check_adapter`]). Anything unknown is refused. `docs/gguf.md` of the
+//! ggml repository describes the format. The limits are Locket's own and well above every released
+//! model.
 //!
 //! # Overview of types
-//! - [`Gguf`] is a parsed view of a file's bytes: metadata by key, tensors by position. It copies nothing.
-//! - [`ModelFacts`] is what a checked model file says: sizes that budgets are made of.
-//! - [`GgufError`] says what is wrong.
+//! - [`Gguf`] is a parsed view of a file's bytes: metadata by key, tensors by position. It copies
+//!   nothing.
+//! - [`ModelFacts`] holds the sizes of a checked model file, from which memory budgets are
+//!   computed.
+//! - [`GgufError`] is the reason that a file is refused.
 
 mod adapter;
 mod error;
@@ -30,7 +34,7 @@ use std::{fs::File, path::Path};
 use super::LlmError;
 use crate::sys::Mapped;
 
-/// Maps `path` for parsing.
+/// Memory-maps `path` for parsing.
 #[doc(hidden)]
 pub fn map(path: &Path) -> Result<Mapped, LlmError> {
     let io = |source: std::io::Error| match source.kind() {
@@ -39,13 +43,13 @@ pub fn map(path: &Path) -> Result<Mapped, LlmError> {
     };
     let meta = File::open(path).and_then(|f| f.metadata()).map_err(io)?;
     if !meta.is_file() || meta.len() == 0 {
-        // Nothing can be mapped there.
+        // A directory or an empty file cannot be mapped.
         return Err(LlmError::File { path: path.to_path_buf(), source: GgufError::Magic });
     }
     Mapped::open(path).map_err(io)
 }
 
-/// Checks that the file at `path` is a model that llama.cpp can be trusted with, and says what it is. Reads the
+/// Checks that llama.cpp can safely load the model file at `path`, and returns its sizes. Reads the
 /// metadata, not the weights.
 ///
 /// # Errors

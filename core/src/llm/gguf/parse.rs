@@ -1,30 +1,32 @@
-//! The container: header, metadata, tensor list.
+//! Parser for the GGUF container: header, metadata, tensor list.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{GgufError, Tensor};
 
-/// Most metadata entries; released models have about 50.
+/// Maximum number of metadata entries; released models have about 50.
 const MAX_ENTRIES: u64 = 1 << 12;
-/// Most tensors; a model of 512 layers has about 7,000.
+/// Maximum number of tensors; a model of 512 layers has about 7,000.
 const MAX_TENSORS: u64 = 1 << 15;
-/// Longest key and string, in bytes. (Chat templates are the longest strings, tens of kB.)
+/// Maximum length of a key and of a string, in bytes. Chat templates are the longest strings, tens
+/// of kB.
 const MAX_KEY: u64 = 1 << 8;
 const MAX_STRING: u64 = 1 << 20;
-/// Most elements of an array; the largest vocabularies have 2^18 tokens and as many merges.
+/// Maximum number of elements of an array. The largest vocabularies have 2^18 tokens and as many
+/// merges.
 const MAX_ARRAY: u64 = 1 << 22;
-/// ggml's own limit, with its final zero byte.
+/// Maximum length of a tensor name in bytes: ggml's limit without its terminating zero byte.
 const MAX_TENSOR_NAME: u64 = 63;
-/// Models use 32; some 64.
+/// Maximum alignment in bytes. Models use 32, some 64.
 const MAX_ALIGNMENT: u32 = 1 << 16;
 
-/// An array in the metadata: elements of one scalar type or strings.
+/// A metadata array: its elements are scalars of one type, or strings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Array<'a> {
-    /// ggml's type number of an element.
+    /// GGUF type number of an element.
     kind: u32,
     count: usize,
-    /// The elements' bytes.
+    /// Bytes of the elements.
     bytes: &'a [u8],
 }
 
@@ -39,29 +41,30 @@ pub enum Value<'a> {
     Float(f64),
     /// Zero or one.
     Bool(bool),
-    /// Bytes that are meant to be text.
+    /// Bytes that should be UTF-8 text.
     Text(&'a [u8]),
-    /// Several of one kind.
+    /// An array of values of one type.
     Array(Array<'a>),
 }
 
-/// A parsed file.
+/// A parsed GGUF file.
 #[derive(Debug)]
 pub struct Gguf<'a> {
     entries: HashMap<&'a str, (u32, Value<'a>)>,
-    /// Each metadata entry's key and bytes, key and type included, in the file's order.
+    /// Key and bytes of each metadata entry, in the file's order. The bytes include the key and the
+    /// type.
     pub raw_entries: Vec<(&'a str, &'a [u8])>,
-    /// The bytes of the tensor list.
+    /// Bytes of the tensor list.
     pub raw_list: &'a [u8],
-    /// The tensors in the file's order.
+    /// Tensors in the file's order.
     pub tensors: Vec<Tensor<'a>>,
-    /// Where the tensors' data begins, in bytes.
+    /// Offset of the tensor data in the file, in bytes.
     pub data: u64,
-    /// Bytes of tensor data, with the padding between tensors.
+    /// Size of the tensor data in bytes, including the padding between tensors.
     pub data_bytes: u64,
 }
 
-/// A type number and the size of one element in bytes.
+/// Returns the size in bytes of a scalar of this type number; `None` for other types.
 fn scalar_size(kind: u32) -> Option<usize> {
     match kind {
         0 | 1 | 7 => Some(1),
@@ -72,7 +75,7 @@ fn scalar_size(kind: u32) -> Option<usize> {
     }
 }
 
-/// Numbers of the types of values.
+/// GGUF type numbers of values.
 pub const U32: u32 = 4;
 pub const I32: u32 = 5;
 pub const F32: u32 = 6;
@@ -138,7 +141,7 @@ impl<'a> Reader<'a> {
                 } else {
                     let size = scalar_size(kind).ok_or_else(|| unknown(kind))? as u64;
                     let taken = self.take(count * size, PART)?;
-                    // C++ may do anything with a bool that is neither.
+                    // A bool other than 0 and 1 is undefined behavior in C++.
                     if kind == BOOL && taken.iter().any(|&b| b > 1) {
                         return Err(GgufError::Value { key: key.to_owned(), value: "a bool above 1".into() });
                     }
@@ -154,7 +157,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The first N bytes, which are there.
+/// Returns the first N bytes; the caller guarantees that they exist.
 fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[..N]);
@@ -179,10 +182,10 @@ fn scalar<'a>(kind: u32, b: &[u8]) -> Option<Value<'a>> {
     })
 }
 
-/// Parses the bytes of a whole file and checks everything that holds for any GGUF file.
+/// Parses the bytes of a whole file and applies the checks that hold for any GGUF file.
 ///
 /// # Errors
-/// [`GgufError`] names the first thing that is wrong.
+/// [`GgufError`] names the first error.
 pub fn parse(bytes: &[u8]) -> Result<Gguf<'_>, GgufError> {
     let mut r = Reader { bytes, at: 0 };
     if r.take(4, "the header").ok() != Some(b"GGUF") {
@@ -255,12 +258,12 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         self.entries.get(key).map(|e| e.1)
     }
 
-    /// The value of a key that must be a 32-bit unsigned integer, if it is there.
+    /// Returns the value of a key that must be a 32-bit unsigned integer, if the key exists.
     ///
     /// # Errors
     /// [`GgufError::Type`].
@@ -272,7 +275,7 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    /// The value of a key that must be a string, if it is there.
+    /// Returns the value of a key that must be a string, if the key exists.
     ///
     /// # Errors
     /// [`GgufError::Type`], [`GgufError::NotText`].
@@ -284,7 +287,7 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    /// The value of a key that must be an array, if it is there.
+    /// Returns the value of a key that must be an array, if the key exists.
     ///
     /// # Errors
     /// [`GgufError::Type`].
@@ -296,47 +299,48 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    /// The tensor of this name.
+    /// Returns the tensor of this name.
     pub fn tensor(&self, name: &str) -> Option<&Tensor<'a>> {
         self.tensors.iter().find(|t| t.name == name)
     }
 }
 
 impl<'a> Array<'a> {
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether it has no elements.
+    /// Whether the array has no elements.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The elements of an array of strings; none for any other.
+    /// Returns the elements of an array of strings; `None` for any other array.
     pub fn texts(&self) -> Option<impl Iterator<Item = &'a [u8]> + use<'a>> {
         let mut r = Reader { bytes: self.bytes, at: 0 };
         (self.kind == TEXT).then(|| std::iter::from_fn(move || r.text(MAX_STRING, "an array").ok()))
     }
 
-    /// The elements of an array of scalars; none for strings.
+    /// Returns the elements of an array of scalars; `None` for strings.
     pub fn scalars(&self) -> Option<impl Iterator<Item = Value<'a>> + use<'a>> {
         let kind = self.kind;
         let size = scalar_size(kind)?;
         Some(self.bytes.chunks_exact(size).filter_map(move |b| scalar(kind, b)))
     }
 
-    /// Whether its elements are of this type of GGUF: 5 for 32-bit integers, 6 for 32-bit floats, ...
+    /// Whether the elements have this GGUF type number, such as 5 for 32-bit integers and 6 for
+    /// 32-bit floats.
     pub fn is_of(&self, kind: u32) -> bool {
         self.kind == kind
     }
 
-    /// The type of its elements.
+    /// Returns the GGUF type number of the elements.
     pub fn kind(&self) -> u32 {
         self.kind
     }
 
-    /// The bytes of its `n`-th element; none of a string, or behind the end.
+    /// Returns the bytes of the `n`-th element. Empty for strings, and for `n` beyond the end.
     pub fn raw(&self, n: usize) -> &'a [u8] {
         let size = scalar_size(self.kind).unwrap_or_default();
         self.bytes.get(n * size..(n + 1) * size).unwrap_or_default()

@@ -1,11 +1,11 @@
-//! Tensors as a GGUF file lists them.
+//! Entries of a GGUF file's tensor list.
 
 use super::GgufError;
 
-/// How a tensor's numbers are stored.
+/// Storage type of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TensorType {
-    /// Its number in ggml.
+    /// Type number in ggml.
     pub id: u32,
     /// Numbers per block.
     pub block: u64,
@@ -17,8 +17,8 @@ impl TensorType {
     /// 32-bit floats.
     pub const F32: Self = Self { id: 0, block: 1, bytes: 4 };
 
-    /// The type with ggml's number `id`, if it may hold weights: integers and the types of intermediate results may not,
-    /// llama.cpp has no products for them.
+    /// Returns the type with ggml's number `id`, if it may hold weights. Integers and the types of
+    /// intermediate results may not: llama.cpp has no matrix products for them.
     pub fn weights(id: u32) -> Option<Self> {
         // (number, block, bytes), as in ggml's type table.
         const TYPES: [(u32, u64, u64); 27] = [
@@ -57,20 +57,23 @@ impl TensorType {
 /// One entry of a file's tensor list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tensor<'a> {
-    /// Its name, at most 63 bytes.
+    /// Name, at most 63 bytes.
     pub name: &'a str,
-    /// Its shape, the fastest dimension first; unused ones are 1.
+    /// Shape, the fastest dimension first; unused dimensions are 1.
     pub shape: [u64; 4],
-    /// How many dimensions it was written with, 1 to 4.
+    /// Number of dimensions in the file, 1 to 4.
     pub dimensions: u32,
-    /// How its numbers are stored.
+    /// Storage type.
     pub kind: TensorType,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 impl<'a> Tensor<'a> {
-    /// A tensor whose shape fits its type and whose size can be counted.
+    /// Creates a tensor and checks its shape, its type and its size.
+    ///
+    /// # Errors
+    /// `GgufError::Tensor` names the first error.
     pub fn new(name: &'a str, dims: &[u64], kind: u32) -> Result<Self, GgufError> {
         let bad = |what| GgufError::Tensor { name: name.to_owned(), what };
         let kind = TensorType::weights(kind).ok_or(bad("its data type is unknown or cannot hold weights"))?;
@@ -84,7 +87,7 @@ impl<'a> Tensor<'a> {
         if shape[0] % kind.block != 0 {
             return Err(bad("its rows are not whole blocks of its data type"));
         }
-        // Vectors are norms and biases, which llama.cpp adds and multiplies as floats only.
+        // Vectors are norms and biases; llama.cpp adds and multiplies them only as 32-bit floats.
         if dims.len() == 1 && kind != TensorType::F32 {
             return Err(bad("a vector must hold 32-bit floats"));
         }
@@ -94,8 +97,9 @@ impl<'a> Tensor<'a> {
         Ok(Self { name, shape, dimensions: dims.len() as u32, kind, bytes })
     }
 
-    /// Whether llama.cpp keeps a second copy of it, in the order that this processor's kernels read: matrices of some types
-    /// whose number of rows is a multiple of what a kernel takes at once. The embedding is looked up and stays.
+    /// Whether llama.cpp keeps a second copy in the order that this CPU's kernels read. It does for
+    /// matrices of some types with a number of rows divisible by the kernel's block of rows. The
+    /// embedding is looked up rather than multiplied and is not copied.
     pub fn is_repacked(&self) -> bool {
         let rows = if cfg!(target_arch = "aarch64") { 4 } else { 8 };
         let product = self.name.starts_with("blk.") || self.name == "output.weight";
@@ -113,6 +117,7 @@ fn repacking(kind: u32) -> bool {
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
 fn repacking(kind: u32) -> bool {
-    // Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL, MXFP4, Q1_0: on ARM with dot products, so on nearly every phone.
+    // Q4_0, Q8_0, Q4_K, Q5_K, Q6_K, IQ4_NL, MXFP4, Q1_0: repacked on ARM with dot-product
+    // instructions, so on nearly every phone.
     cfg!(target_arch = "aarch64") && [2, 8, 12, 13, 14, 20, 39, 41].contains(&kind)
 }

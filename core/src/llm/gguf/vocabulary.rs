@@ -1,4 +1,4 @@
-//! The vocabulary that a model file carries.
+//! Checks of a model file's vocabulary.
 
 use std::collections::HashSet;
 
@@ -7,18 +7,18 @@ use super::{
     parse::{F32, I32},
 };
 
-/// The largest released vocabularies have 2^18 tokens.
+/// Maximum number of tokens; the largest released vocabularies have 2^18.
 const MAX_TOKENS: usize = 1 << 21;
-/// llama.cpp's default numbers of special tokens lie below this.
+/// Minimum number of tokens: llama.cpp's default numbers of special tokens are below this.
 const MIN_TOKENS: usize = 16;
 
-/// The key of the list of merges.
+/// Metadata key of the list of merges.
 pub const MERGES: &str = "tokenizer.ggml.merges";
 
-/// The kind of a token that stands for one byte.
+/// Token type number of a byte token.
 const BYTE: i64 = 6;
 
-/// Checks the vocabulary and returns its size.
+/// Checks the vocabulary and returns its size in tokens.
 pub fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
     let need = |key: &str| GgufError::Missing(key.to_owned());
     let bad = |what: String| GgufError::Vocabulary(what);
@@ -32,7 +32,8 @@ pub fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
         return Err(bad(format!("{count} tokens")));
     }
     let tokens = list.texts().ok_or_else(|| GgufError::Type("tokenizer.ggml.tokens".into()))?;
-    // Two tokens of one text end llama.cpp's process, and an empty one gets a text that may be another's.
+    // Two tokens with the same text abort llama.cpp's process. An empty token gets a substitute
+    // text that may equal another token's.
     let mut seen = HashSet::with_capacity(count);
     for (n, token) in tokens.enumerate() {
         if std::str::from_utf8(token).is_err() {
@@ -66,7 +67,7 @@ pub fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
         }
     }
     match model {
-        // A byte without a token of its own ends the process when a text contains it.
+        // A byte without a token aborts the process when a text contains it.
         "llama" => {
             let missing = (0..=255u8).find(|b| !seen.contains(format!("<0x{b:02X}>").as_bytes()));
             if let Some(byte) = missing {
@@ -79,17 +80,17 @@ pub fn check(gguf: &Gguf<'_>) -> Result<usize, GgufError> {
     Ok(count)
 }
 
-/// The byte that `<0xHH>` stands for.
+/// Returns the byte that `<0xHH>` stands for.
 fn byte_of(token: &[u8]) -> Option<u8> {
     let digits = token.strip_prefix(b"<0x")?.strip_suffix(b">")?;
     let upper = digits.len() == 2 && digits.iter().all(|d| d.is_ascii_digit() || (b'A'..=b'F').contains(d));
     if upper { u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok() } else { None }
 }
 
-/// The list of merges: each is two texts with a space between.
+/// Returns the list of merges. Each merge is two texts separated by a space.
 pub fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, GgufError> {
     let pair = |(n, merge): (usize, &'a [u8])| {
-        // The first token may itself begin with a space.
+        // The first token may begin with a space.
         let text = std::str::from_utf8(merge).unwrap_or_default();
         let first = text.chars().next().map_or(0, char::len_utf8);
         let space = text[first..].find(' ').map(|at| first + at).filter(|at| at + 1 < text.len());
@@ -99,13 +100,13 @@ pub fn merges<'a>(gguf: &Gguf<'a>) -> Result<Vec<(&'a str, &'a str)>, GgufError>
     list(gguf, MERGES)?.enumerate().map(pair).collect()
 }
 
-/// A list of texts.
+/// Returns the elements of a required array of strings.
 pub fn list<'a>(gguf: &Gguf<'a>, key: &str) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, GgufError> {
     let list = gguf.array(key)?.ok_or_else(|| GgufError::Missing(key.to_owned()))?;
     list.texts().ok_or_else(|| GgufError::Type(key.to_owned()))
 }
 
-/// Numbers of special tokens lie inside the vocabulary.
+/// Checks that the numbers of special tokens are within the vocabulary.
 fn special(gguf: &Gguf<'_>, count: usize) -> Result<(), GgufError> {
     const NAMES: [&str; 16] = [
         "bos",

@@ -1,4 +1,4 @@
-//! The worker's queue: calls, memory to give back, and whose turn it is to decode.
+//! Queue of the worker: calls, pending trims of memory, and the turn to decode.
 
 use std::{
     collections::VecDeque,
@@ -15,8 +15,8 @@ use crate::llm::{Conditions, Decoder, LlmError, Model, Placement, conditions::Co
 /// Polling interval of blocked calls.
 pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
-/// What a call gets: the model, the place of the decoder for its kind, and what to do between two tokens (until the
-/// call is stopped, which the flag tells).
+/// Inputs of a call. `decoder` is the place for the decoder of its priority. `between` runs between
+/// two tokens; it returns at once if its flag marks the call as cancelled.
 pub(super) struct Loaded<'a, 'm> {
     pub(super) model: &'m Model,
     pub(super) conditions: Conditions,
@@ -33,28 +33,28 @@ pub(super) struct Queue {
     pub(super) release: Option<MemoryLevel>,
     pub(super) control: Control,
     pub(super) closed: bool,
-    /// Whose call decodes now.
+    /// Priority of the call that decodes now.
     turn: Option<Priority>,
     /// Whether a foreground call in progress waits for its turn.
     resuming: bool,
-    /// The model that was loaded last, for as long as anybody holds it.
+    /// The model loaded last, while any reference to it exists.
     pub(super) model: Weak<Model>,
-    /// Whether that one was kept from a GPU that is there.
+    /// Whether that model was kept off an available GPU.
     pub(super) kept_from_gpu: bool,
-    /// Whether the foreground keeps a decoder.
+    /// Whether the foreground thread keeps a decoder.
     pub(super) decoder: bool,
-    /// What the model ran on when it was last loaded.
+    /// Placement of the model at its last load.
     pub(super) placement: Option<Placement>,
 }
 
 impl Queue {
-    /// Whether a foreground call could decode now.
+    /// Whether a foreground call is waiting and may decode now.
     fn foreground_wants(&self) -> bool {
         self.control.runs(Priority::Foreground) && (self.resuming || !self.foreground.is_empty())
     }
 
-    /// Whether a call of this priority has the turn now. It takes the turn if it is free, and leaves it if it may not decode or
-    /// another call goes first.
+    /// Whether a call of this priority has the turn now. It takes the turn if it is free. It leaves
+    /// the turn if it may not decode or a foreground call goes first.
     fn take_turn(&mut self, priority: Priority) -> bool {
         let first = priority == Priority::Foreground || !self.foreground_wants();
         if !first || !self.control.runs(priority) {
@@ -68,7 +68,7 @@ impl Queue {
         free
     }
 
-    /// The model in memory, if it runs where calls may run now.
+    /// Returns the model in memory, if its placement is allowed now.
     pub(super) fn current(&self) -> Option<Arc<Model>> {
         let model = self.model.upgrade()?;
         let suits = if self.control.gpu_denied { model.placement().gpu_layers == 0 } else { !self.kept_from_gpu };
@@ -105,7 +105,8 @@ impl Shared {
         self.resident.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for something that the foreground thread has to do. Releasing goes before the next call. A call comes with the turn.
+    /// Waits for the next action of the foreground thread. Trims of memory go before the next call.
+    /// A call takes the turn.
     pub(super) fn next_foreground(&self) -> Next {
         let mut queue = self.queue();
         loop {
@@ -125,7 +126,7 @@ impl Shared {
         }
     }
 
-    /// Waits for a call of the background, which comes with the turn; none once the worker is closed.
+    /// Waits for a background call, which takes the turn. Returns `None` once the worker is closed.
     pub(super) fn next_background(&self) -> Option<Work> {
         let mut queue = self.queue();
         loop {
@@ -142,9 +143,9 @@ impl Shared {
         }
     }
 
-    /// Between two tokens of a call: waits while its priority is paused or the conditions are against it, and, in the background,
-    /// while a call of the foreground wants to decode; the other priority may decode meanwhile. Returns at once when the call
-    /// was stopped.
+    /// Runs between two tokens of a call. It waits while the priority is paused or the conditions
+    /// forbid it. A background call also waits while a foreground call is ready to decode. The
+    /// other priority may decode meanwhile. Returns at once if the call was cancelled.
     pub(super) fn between(&self, priority: Priority, stopped: &AtomicBool) {
         let mut queue = self.queue();
         while !queue.closed && !stopped.load(Ordering::Relaxed) {
@@ -163,7 +164,7 @@ impl Shared {
         }
     }
 
-    /// A call has ended.
+    /// Leaves the turn after a call has ended.
     pub(super) fn ended(&self, priority: Priority) {
         self.queue().leave_turn(priority);
         self.wake.notify_all();

@@ -1,4 +1,4 @@
-//! The engine's threads on a tiny model.
+//! Tests of the worker's threads on a tiny model.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn a_panic_is_an_error_and_the_next_call_works() {
     );
 }
 
-/// Loads on demand, gives back by level, loads again.
+/// The model loads on demand, memory is trimmed by level, and the model loads again.
 #[test]
 fn memory_is_given_back_and_taken_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ fn memory_is_given_back_and_taken_again() {
         worker.call(Priority::Foreground, options(), &mut quiet, |d, _| Ok::<_, LlmError>(d.usage().reused)).unwrap()
     };
     let until = |wanted| {
-        // The thread says so just after it has answered.
+        // The thread updates this state just after it has answered.
         while worker.loaded() != wanted {
             std::thread::yield_now();
         }
@@ -72,7 +72,7 @@ fn memory_is_given_back_and_taken_again() {
     assert!(matches!(gone, Err(LlmError::FileMissing(_))));
 }
 
-/// A call that waits behind a long one can be cancelled at once.
+/// A call that waits for a long one can be cancelled at once.
 #[test]
 fn waiting_can_be_cancelled() {
     let dir = tempfile::tempdir().unwrap();
@@ -96,10 +96,10 @@ fn waiting_can_be_cancelled() {
     });
 }
 
-/// Writes `tokens` tokens; how the work is split between calls shows in the order in which they are done.
+/// Generates `tokens` tokens with the given priority.
 fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_>) -> Result<String, LlmError> {
     let sampling = crate::llm::Sampling { temperature: 1.5, ..crate::llm::Sampling::VARIED.with_seed(5) };
-    // Letters only, so that it cannot end early.
+    // Letters only, so that the text cannot end early.
     let grammar = Some("root ::= [a-z]{400}".to_owned());
     let phase = crate::llm::Phase { grammar, ..crate::llm::Phase::new(tokens, sampling) };
     let options = DecoderOptions { context: 512, threads: 1, ..DecoderOptions::default() };
@@ -111,7 +111,7 @@ fn text(worker: &Worker, priority: Priority, tokens: usize, on_event: OnEvent<'_
     })
 }
 
-/// A background call that goes on until a foreground one was answered: it ends because it steps aside.
+/// A background call runs until a foreground call was answered: it ends early because it yields.
 #[test]
 fn the_background_steps_aside_between_tokens() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn the_background_steps_aside_between_tokens() {
     });
 }
 
-/// Calls that take turns write what each writes alone.
+/// Calls that take turns generate the same text as each call alone.
 #[test]
 fn stepping_aside_changes_no_text() {
     let dir = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ fn stepping_aside_changes_no_text() {
     }
 }
 
-/// Hundreds of pauses at all kinds of moments: nothing is written meanwhile, and the text is the same.
+/// Hundreds of pauses at varied moments leave the text unchanged.
 #[test]
 fn a_pause_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -188,7 +188,7 @@ fn a_pause_changes_nothing() {
         let priority = if round % 2 == 0 { Priority::Foreground } else { Priority::Background };
         assert_eq!(text(&worker, priority, 200, &mut pausing).unwrap(), undisturbed, "{round}");
     }
-    // Paused, a call waits and can be cancelled; afterwards everything goes on.
+    // A paused call waits and can be cancelled. Later calls run normally.
     pause(&worker, None);
     let mut asked = 0;
     let waiting = text(&worker, Priority::Foreground, 5, &mut |e| {
@@ -201,7 +201,7 @@ fn a_pause_changes_nothing() {
     assert_eq!(text(&worker, Priority::Foreground, 200, &mut quiet).unwrap(), undisturbed);
 }
 
-/// A call that is paused in mid-text lets those of the other priority go on, those that wait and those in progress.
+/// A call paused in mid-text lets calls of the other priority run.
 #[test]
 fn a_paused_call_lets_the_other_priority_go_on() {
     use Priority::{Background, Foreground};
@@ -211,7 +211,7 @@ fn a_paused_call_lets_the_other_priority_go_on() {
         (text(&worker, Foreground, 200, &mut quiet).unwrap(), text(&worker, Background, 20, &mut quiet));
     let short = short.unwrap();
     for (paused, other) in [(Foreground, Background), (Background, Foreground)] {
-        // The pause comes when so many tokens were written.
+        // Number of chunks of text after which the pause begins.
         for after in [1, 30] {
             let (worker, long, short) = (&worker, &long, &short);
             let (stopped, wait) = mpsc::channel::<()>();
@@ -258,7 +258,7 @@ fn a_paused_call_can_be_cancelled_while_the_other_priority_goes_on() {
     }
 }
 
-/// Without a GPU at hand nothing changes: the model is not loaded again.
+/// Without a GPU the model is not loaded again.
 #[test]
 fn denying_a_gpu_that_is_not_there_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
-//! A sparse sum over a known range of indices, reused from row to row.
+//! Sparse sums over a fixed range of indices, reused from row to row.
 
-/// Sums by index, and which indices have one.
+/// Sums by index, and the list of indices that have one.
 pub(super) struct Accumulator {
     sums: Vec<f32>,
     touched: Vec<u32>,
 }
 
 impl Accumulator {
-    /// Indices `0..n`, all without a sum.
+    /// An accumulator for indices `0..n`, without sums.
     pub(super) fn new(n: usize) -> Self {
         Self { sums: vec![0.0; n], touched: Vec::new() }
     }
@@ -21,8 +21,8 @@ impl Accumulator {
         *sum += value;
     }
 
-    /// Every (index, sum) once, in the order in which they were first added to; afterwards nothing has a sum. An index whose
-    /// sum passed through zero comes again, with 0.
+    /// Removes every sum and returns (index, sum) in the order of first addition. An index whose
+    /// sum passed through zero appears again, with 0.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (u32, f32)> + '_ {
         let sums = &mut self.sums;
         self.touched.drain(..).map(|index| (index, std::mem::take(&mut sums[index as usize])))

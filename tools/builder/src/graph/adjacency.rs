@@ -4,7 +4,7 @@ use sprs::{CsMatI, CsMatViewI, CsVecI};
 
 use super::accumulator::Accumulator;
 
-/// How much the degrees of a matrix count: R~ = D_U^-users R D_I^-items.
+/// Degree exponents of the normalisation: R~ = D_U^-users R D_I^-items.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exponents {
     /// Exponent of the users' degrees.
@@ -14,7 +14,7 @@ pub struct Exponents {
 }
 
 impl Exponents {
-    /// D_U^-1/2 R D_I^-1/2, as LightGCN and GF-CF have it.
+    /// D_U^-1/2 R D_I^-1/2, as in LightGCN and GF-CF.
     pub const SYMMETRIC: Self = Self { users: 0.5, items: 0.5 };
 }
 
@@ -25,7 +25,8 @@ pub struct Adjacency {
 }
 
 impl Adjacency {
-    /// From the items of each user. Duplicate edges count once; users and items without edges are fine.
+    /// Builds R~ from the items of each user. Duplicate edges count once; users and items without
+    /// edges are allowed.
     pub fn new(items: usize, user_items: &[Vec<u32>], exponents: Exponents) -> Self {
         let mut starts = vec![0u32];
         let mut columns = Vec::new();
@@ -39,7 +40,8 @@ impl Adjacency {
         Self::from_csr(items, starts, columns, exponents)
     }
 
-    /// From the structure of R as CSR, shape (users, items), rows sorted and without duplicates.
+    /// Builds R~ from the structure of R as CSR, shape (users, items), rows sorted and without
+    /// duplicates.
     pub fn from_csr(items: usize, starts: Vec<u32>, columns: Vec<u32>, exponents: Exponents) -> Self {
         let mut degree = vec![0u32; items];
         columns.iter().for_each(|&i| degree[i as usize] += 1);
@@ -59,7 +61,7 @@ impl Adjacency {
         self.items.rows()
     }
 
-    /// Number of people who met `item`.
+    /// Number of users with an interaction with `item`.
     pub fn degree(&self, item: u32) -> usize {
         self.items.indptr().nnz_in_outer_sz(item as usize)
     }
@@ -74,7 +76,8 @@ impl Adjacency {
         self.items.view()
     }
 
-    /// One step x -> x P = x R~^T R~ over items, sparse in and out. `x` has dimension [`Adjacency::items`].
+    /// Returns x P = x R~^T R~, one propagation step over items, sparse in and out. `x` has
+    /// dimension [`Adjacency::items`].
     pub fn propagate(&self, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32> {
         gather(self.users.view(), &gather(self.items.view(), x))
     }
@@ -90,7 +93,7 @@ fn gather(m: CsMatViewI<'_, f32, u32>, x: &CsVecI<f32, u32>) -> CsVecI<f32, u32>
     }
     let mut found: Vec<(u32, f32)> = sums.drain().collect();
     found.sort_by_key(|f| f.0);
-    // The first of an index holds its sum.
+    // The first entry of an index holds its sum.
     found.dedup_by_key(|f| f.0);
     let (columns, values) = found.into_iter().unzip();
     CsVecI::new(m.cols(), columns, values)
@@ -102,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The sparse fold-in equals the dense definition of P, entry by entry.
+        /// The sparse propagation equals the dense definition of P, entry by entry.
         #[test]
         fn propagation_is_the_dense_product(rows in proptest::collection::vec(proptest::collection::vec(0u32..7, 0..6), 1..8)) {
             let adjacency = Adjacency::new(7, &rows, Exponents::SYMMETRIC);

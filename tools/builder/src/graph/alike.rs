@@ -1,4 +1,4 @@
-//! Content edges: each item's nearest others by TF-IDF cosine of names, categories and texts.
+//! Content edges: each item's nearest items by TF-IDF cosine of titles, categories and texts.
 
 use rayon::prelude::*;
 use sprs::CsMatViewI;
@@ -6,15 +6,17 @@ use sprs::CsMatViewI;
 use super::accumulator::Accumulator;
 use locket::internals::graph::{Edges, keep_largest};
 
-/// Nearest items kept per item. An edge is kept if either end counts the other among its nearest, so that every
-/// item that shares a term with another can be reached.
+/// Number of nearest items kept per item. An edge stays if either end has the other among its
+/// nearest, so every item that shares a term with another stays reachable.
 const NEAREST: usize = 64;
-/// A term of more items than this links nothing: the pairs would be too many, and it says too little.
+/// Maximum number of items of a term that links items. A more common term makes too many pairs and
+/// carries little information.
 const COMMON: usize = 5_000;
-/// Fainter likeness is chance.
+/// Minimum cosine of an edge; lower similarity is likely chance.
 const LEAST_COSINE: f32 = 0.01;
 
-/// Edges of the content matrix C, shape (items, terms), rows of length 1 or empty.
+/// Returns the edges of the content matrix C, shape (items, terms). Rows of C have Euclidean length
+/// 1 or are empty.
 pub fn content_edges(content: CsMatViewI<'_, f32, u32>, keys: &[u64]) -> Edges {
     let items = content.rows();
     let postings = content.transpose_view().to_csr();

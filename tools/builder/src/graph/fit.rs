@@ -1,4 +1,4 @@
-//! Fitting: from the interaction graph to pruned item neighbours and item vectors, in closed form.
+//! Closed-form fit of pruned item neighbours and item vectors from the interaction graph.
 
 use rayon::prelude::*;
 
@@ -8,42 +8,49 @@ use locket::internals::{
     hash::draw,
 };
 
-/// How to fit. The default was chosen on a validation cut of Gowalla's training edges, see docs/src/concepts/graph.md.
+/// Settings of a fit. The defaults were chosen on a validation cut of Gowalla's training edges, see
+/// docs/src/concepts/graph.md.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
-    /// Exponent of a user's degree in co-interaction counts: someone who met everything says little.
+    /// Exponent of a user's degree in co-interaction counts: users with many items carry little
+    /// information.
     pub user_exponent: f32,
     /// Exponent of the source item's degree.
     pub source_exponent: f32,
     /// Exponent of the target item's degree in the co-interaction part.
     pub people_target_exponent: f32,
-    /// The same in the low-rank part, where it is negative: it gives back what the spectrum took from popular items.
+    /// Exponent of the target item's degree in the low-rank part. It is negative: it restores the
+    /// weight that the spectrum takes from popular items.
     pub spectral_target_exponent: f32,
-    /// Exponents of the matrix whose spectrum is taken.
+    /// Degree exponents of the matrix for the SVD.
     pub spectral: Exponents,
     /// Number of singular vectors.
     pub rank: usize,
     /// Rounds of subspace iteration.
     pub iterations: usize,
-    /// Ridge term of the spectral filter s^2 / (s^2 + ridge), s relative to the largest singular value.
+    /// Ridge term of the spectral filter s^2 / (s^2 + ridge), s relative to the largest singular
+    /// value.
     pub ridge: f32,
-    /// Weight of the low-rank part beside the co-interaction part.
+    /// Weight of the low-rank part relative to the co-interaction part.
     pub spectral_weight: f32,
-    /// Exponent on every weight: above 1 strong neighbours count more than many weak ones.
+    /// Exponent on every weight: above 1, strong neighbours count more than many weak ones.
     pub sharpness: f32,
-    /// Exponent of a row's Euclidean length that is divided out: how alike the votes of history items are.
+    /// Exponent of the Euclidean row length that each row is divided by; it sets how equally
+    /// history items contribute.
     pub row_exponent: f32,
-    /// Neighbours kept per item.
+    /// Number of neighbours kept per item.
     pub neighbours: usize,
-    /// Strongest co-interactions of an item that are also compared by their vectors, the others being out: in a large population
-    /// nearly every two items share a person.
+    /// Number of the strongest co-interactions of an item that are also compared by their vectors;
+    /// the rest are dropped. In a large population nearly every two items share a user.
     pub candidates: usize,
-    /// People over whom an item's co-interactions are counted. Of a blockbuster's people about this many are drawn, and each
-    /// counts for those it stands for: without it the work grows with the square of an item's people.
+    /// Maximum number of users over whom an item's co-interactions are counted. For an item with
+    /// more users about this many are sampled, and the counts are scaled up. Without a limit the
+    /// work grows with the square of the number of users.
     pub people_per_item: usize,
-    /// Items of one person that count as met together; of more (a shop, a robot) about this many are drawn.
+    /// Maximum number of a user's items that count as co-interactions. For a user with more (a
+    /// shop, a bot) about this many are sampled.
     pub items_per_person: usize,
-    /// Dimension of the item vectors that reach what no neighbour reaches.
+    /// Dimension of the item vectors, which reach items that no neighbour edge reaches.
     pub dimension: usize,
 }
 
@@ -71,10 +78,10 @@ impl Default for FitOptions {
 }
 
 impl FitOptions {
-    /// Sets one number by its field's name, as experiments do.
+    /// Sets one field by its name, for experiments.
     ///
     /// # Errors
-    /// [`locket::Error::Argument`] for a name that is none.
+    /// [`locket::Error::Argument`] for an unknown name.
     pub fn set(&mut self, name: &str, value: f32) -> Result<(), locket::Error> {
         match name {
             "user_exponent" => self.user_exponent = value,
@@ -99,13 +106,14 @@ impl FitOptions {
         Ok(())
     }
 
-    /// Singular vectors of a large catalogue would not fit into memory: at most 2^28 numbers.
+    /// Returns the rank for a catalogue: the singular vectors hold at most 2^28 numbers, to fit
+    /// into memory, but at least `dimension` columns.
     fn rank_for(&self, items: usize) -> usize {
         self.rank.min((1 << 28) / items.max(1)).max(self.dimension)
     }
 }
 
-/// What a fit gives for the co-interaction side of a pack.
+/// The fitted co-interaction side of a pack.
 pub struct Fitted {
     /// Co-interaction edges.
     pub people: Edges,
@@ -113,14 +121,14 @@ pub struct Fitted {
     pub factors: Factors,
 }
 
-/// Fits items `0..items` to the structure of R as CSR (rows sorted, without duplicates). `keys`: one per item, independent
-/// of its number.
+/// Fits items `0..items` to the structure of R as CSR (rows sorted, without duplicates). `keys`
+/// holds one key per item, independent of the item's number.
 pub fn fit(items: usize, starts: &[u32], columns: &[u32], keys: &[u64], options: &FitOptions) -> Fitted {
     let r = Adjacency::from_csr(items, starts.to_vec(), columns.to_vec(), options.spectral);
     let spectrum = Spectrum::of(&r, keys, options.rank_for(items), options.iterations);
     let rank = spectrum.rank();
     let top = spectrum.values.first().map_or(1.0, |v| v * v).max(f32::MIN_POSITIVE);
-    // Half of the filter on either side keeps one table of vectors.
+    // Half of the filter on either side allows one table of vectors.
     let gain: Vec<f32> = spectrum.values.iter().map(|v| (v * v / top / (v * v / top + options.ridge)).sqrt()).collect();
     let mut vectors = spectrum.vectors;
     vectors.par_chunks_mut(rank.max(1)).for_each(|row| row.iter_mut().zip(&gain).for_each(|(v, g)| *v *= g));
@@ -128,7 +136,8 @@ pub fn fit(items: usize, starts: &[u32], columns: &[u32], keys: &[u64], options:
     Fitted { people: neighbours(&r, &vectors, rank, keys, options), factors }
 }
 
-/// The item vectors of a pack, from the filtered singular vectors (row-major, `rank` columns) and the items' degrees.
+/// Returns the item vectors of a pack, from the filtered singular vectors (row-major, `rank`
+/// columns) and the items' degrees.
 pub fn factors(vectors: &[f32], rank: usize, degree: impl Fn(usize) -> usize, options: &FitOptions) -> Factors {
     let power = |item: usize, exponent: f32| (degree(item).max(1) as f32).powf(-exponent);
     Factors::quantise(vectors, rank, options.dimension, |i| {
@@ -136,7 +145,9 @@ pub fn factors(vectors: &[f32], rank: usize, degree: impl Fn(usize) -> usize, op
     })
 }
 
-/// Each item's strongest neighbours among those that share a person with it:
+/// Returns each item's strongest neighbours among the items that share a user with it. The weights
+/// are:
+///
 /// ((R^T D_U^-a R)_ij d_i^-b d_j^-c + w (V f V^T)_ij d_i^-b d_j^-e)^sharpness.
 fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options: &FitOptions) -> Edges {
     let items = r.items();
@@ -180,12 +191,13 @@ fn neighbours(r: &Adjacency, vectors: &[f32], rank: usize, keys: &[u64], options
     in_units((0..items).into_par_iter().map_init(|| Accumulator::new(items), one_row).collect())
 }
 
-/// Which edges are counted where counting all would take the square of a degree. Draws depend on ids alone.
+/// A sample of edges, to avoid counts that grow with the square of a degree. Draws depend on ids
+/// alone.
 struct Sample<'a> {
     keys: &'a [u64],
-    /// Of each item's people the part that is drawn.
+    /// Sampled fraction of each item's users.
     people: Vec<f64>,
-    /// Of each person's items the part that is drawn.
+    /// Sampled fraction of each user's items.
     items: Vec<f64>,
 }
 
@@ -202,12 +214,12 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// Whether this person's items count as co-interactions of the item.
+    /// Whether the user's items count as co-interactions of the item.
     fn asks(&self, item: usize, user: usize) -> bool {
         self.tells(user, item) && (self.people[item] >= 1.0 || drawn(self.keys[item], user as u64, self.people[item]))
     }
 
-    /// Whether the item counts among this person's.
+    /// Whether the item is in the sample of the user's items.
     fn tells(&self, user: usize, item: usize) -> bool {
         self.items[user] >= 1.0 || drawn(!self.keys[item], user as u64, self.items[user])
     }
@@ -217,7 +229,8 @@ fn drawn(key: u64, n: u64, part: f64) -> bool {
     ((draw(key, n) >> 11) as f64) < part * (1u64 << 53) as f64
 }
 
-/// The edges of these rows in units of a typical strongest neighbour, so that weights mean the same in every pack.
+/// Returns the edges of these rows, scaled so that the strongest weight of a non-empty row is 1 on
+/// average. Weights are thus comparable between packs.
 pub fn in_units(mut rows: Vec<Vec<(u32, f32)>>) -> Edges {
     let strongest = |row: &Vec<(u32, f32)>| row.iter().map(|e| e.1).fold(0.0, f32::max);
     let (sum, n) =
@@ -227,7 +240,7 @@ pub fn in_units(mut rows: Vec<Vec<(u32, f32)>>) -> Edges {
     Edges::new(rows)
 }
 
-/// Sixteen running sums, which the compiler keeps in vector registers.
+/// Dot product with sixteen running sums, which the compiler keeps in vector registers.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0f32; 16];
     let (a16, b16) = (a.chunks_exact(16), b.chunks_exact(16));
@@ -245,7 +258,7 @@ mod tests {
     use super::*;
     use crate::graph::Exponents;
 
-    /// 4,000 people, of whom nearly all met item 0 and the rest follow their cluster of ten.
+    /// 4,000 users: 90 % have item 0, and all have up to six items of their cluster of ten.
     fn blockbuster() -> (Vec<u32>, Vec<u32>, Vec<u64>) {
         let (mut starts, mut columns) = (vec![0], Vec::new());
         for user in 0..4_000u64 {

@@ -1,20 +1,22 @@
-//! Learning how much each kind of evidence counts: a conditional logit (McFadden, 1974) on held-out interactions.
+//! Learns the weight of each kind of evidence: a conditional logit (McFadden, 1974) on held-out
+//! interactions.
 
 use rayon::prelude::*;
 
 use locket::internals::graph::{Mixture, Tables, recency_weights};
 
-/// One person's history, the latest last, and what they met next.
+/// One user's history, and the item that followed.
 pub struct LinkExample {
     /// Items of the history, oldest first.
     pub seeds: Vec<u32>,
-    /// The item that came next.
+    /// The item that followed.
     pub target: u32,
 }
 
-/// Fewer people teach nothing.
+/// Minimum number of examples to learn from.
 const FEWEST: usize = 10;
-/// Candidates per example: the target and others drawn evenly; a logit stays consistent under such a draw.
+/// Approximate number of candidates per example: the target and others drawn evenly. A logit stays
+/// consistent under such a draw.
 const CANDIDATES: usize = 500;
 const RECENCIES: [f32; 3] = [1.0, 0.9, 0.75];
 const AVERAGINGS: [f32; 3] = [0.0, 0.5, 1.0];
@@ -24,29 +26,31 @@ const RATE: f64 = 0.1;
 const PRIOR_SPREAD: f64 = 1.5;
 const KINDS: usize = 6;
 
-/// The values of each kind for the candidates of one example, the target first, and how many items speak.
+/// The evidence values of the candidates of one example, the target first, and the effective number
+/// of history items.
 struct Features {
     values: Vec<[f32; KINDS]>,
     voters: f32,
 }
 
-/// Gathers examples from several fits, then learns.
+/// Collects examples from several fits, then learns.
 #[derive(Default)]
 pub struct Learner {
-    /// Per recency that is tried.
+    /// Features for each recency in the grid.
     features: [Vec<Features>; RECENCIES.len()],
 }
 
 impl Learner {
-    /// Adds examples whose targets' edges `tables` were fitted without.
+    /// Adds examples. `tables` must be fitted without the edges to their targets.
     pub fn add(&mut self, tables: &Tables<'_>, examples: &[LinkExample]) {
         for (kept, recency) in self.features.iter_mut().zip(RECENCIES) {
             kept.par_extend(examples.par_iter().map(|e| features(tables, e, recency)));
         }
     }
 
-    /// Weights that make the targets likely among all items, near the default where the examples do not say; and the number of
-    /// examples they rest on, 0 for the default.
+    /// Returns weights that make the targets likely among all items, and the number of examples
+    /// used. A prior keeps weights near the default where the examples carry no information. With
+    /// too few examples it returns the default and 0.
     pub fn learn(&self) -> (Mixture, usize) {
         let examples = self.features[0].len();
         if examples < FEWEST {
@@ -88,8 +92,8 @@ fn features(tables: &Tables<'_>, example: &LinkExample, recency: f32) -> Feature
     Features { values, voters: seeds.iter().map(|s| s.1.abs()).sum::<f32>().max(1.0) }
 }
 
-/// The weights for one way of averaging, and their loss. Adam (Kingma and Ba, 2015) on the logarithms, which keeps weights
-/// positive.
+/// Fits the weights for one averaging exponent; returns them and their loss. Uses Adam (Kingma and
+/// Ba, 2015) on the logarithms, which keeps weights positive.
 fn fit(features: &[Features], averaging: f32) -> (Mixture, f64) {
     let default = Mixture::default();
     let prior =
@@ -100,7 +104,7 @@ fn fit(features: &[Features], averaging: f32) -> (Mixture, f64) {
     let mut best = (theta, f64::INFINITY);
     for step in 1..=STEPS {
         let weights = theta.map(f64::exp);
-        // Added up in order: the same pack on every machine.
+        // Summed in a fixed order, so every machine builds the same pack.
         let parts: Vec<(f64, [f64; KINDS])> =
             features.par_iter().map(|f| negative_log_likelihood(f, &weights, averaging)).collect();
         let (mut loss, mut gradient) =
@@ -124,7 +128,8 @@ fn fit(features: &[Features], averaging: f32) -> (Mixture, f64) {
     (Mixture { people, taste, content, category, popularity, returning, averaging, recency: 1.0 }, best.1)
 }
 
-/// -ln p(target) and its gradient by the weights, with p the softmax of the scores over the candidates.
+/// Returns -ln p(target) and its gradient by the weights, with p the softmax of the scores over the
+/// candidates.
 fn negative_log_likelihood(f: &Features, weights: &[f64; KINDS], averaging: f32) -> (f64, [f64; KINDS]) {
     let share = f64::from(f.voters.powf(-averaging));
     let scale = [share, share, share, share, 1.0, 1.0];
@@ -147,7 +152,8 @@ mod tests {
     use super::*;
     use locket::internals::graph::{Edges, Factors};
 
-    /// Where targets follow one kind of evidence and another is noise, the first gains weight and the other loses it.
+    /// If targets follow one kind of evidence and another is noise, the first gains weight and the
+    /// other loses it.
     #[test]
     fn the_kind_that_tells_gains_weight() {
         let n = 40u32;

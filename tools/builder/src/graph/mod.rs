@@ -1,9 +1,9 @@
 //! Closed-form fit of a pack's link predictor.
 //!
-//! - [`Adjacency`] is the normalised user-item matrix R~ (sprs CSR, both orientations) and
-//!   [`Spectrum`] its largest singular values with their vectors, the basis of graph filters
+//! - [`Adjacency`] is the normalised user-item matrix R~ (sprs CSR, both orientations).
+//! - [`Spectrum`] holds its largest singular values with their vectors, the basis of graph filters
 //!   (GF-CF, Shen et al., CIKM 2021).
-//! - [`FitOptions`] sets how pruned item neighbours and item vectors are fitted from it.
+//! - [`FitOptions`] holds the settings for fitting pruned item neighbours and item vectors.
 //! - [`Learner`] learns the weight of each kind of evidence from held-out interactions.
 
 mod accumulator;

@@ -1,4 +1,5 @@
-//! Randomised truncated SVD of the normalised user-item matrix (Halko, Martinsson and Tropp, SIAM Review 2011).
+//! Randomised truncated SVD of the normalised user-item matrix (Halko, Martinsson and Tropp, SIAM
+//! Review 2011).
 
 use std::ops::Range;
 
@@ -9,9 +10,9 @@ use sprs::CsMatViewI;
 use super::Adjacency;
 use locket::internals::hash::uniform;
 
-/// Extra directions that make the wanted ones accurate.
+/// Number of extra directions, which make the requested ones accurate.
 const OVERSAMPLING: usize = 32;
-/// Numbers of R~ X that are held at once: 128 MB.
+/// Maximum number of values of R~ X in memory at once: 128 MB.
 const BLOCK_NUMBERS: usize = 1 << 25;
 
 /// The largest singular values of R~ and their right singular vectors.
@@ -28,9 +29,10 @@ impl Spectrum {
         self.values.len()
     }
 
-    /// The `rank` largest singular values (fewer if the matrix has fewer) by `iterations` rounds of subspace iteration.
-    /// The start is drawn from `keys`, one per item, so that renumbering the items changes nothing. Where all of them are
-    /// wanted nothing is drawn: iterating would lose the smallest ones to rounding.
+    /// Returns the `rank` largest singular values (fewer if the matrix has fewer) by `iterations`
+    /// rounds of subspace iteration. The start is random but depends only on `keys`, one per item,
+    /// so renumbering the items changes nothing. If all values are requested there is no random
+    /// start: iteration would lose the smallest ones to rounding.
     pub fn of(r: &Adjacency, keys: &[u64], rank: usize, iterations: usize) -> Self {
         let (items, users) = (r.by_item().rows(), r.by_user().rows());
         let width = (rank + OVERSAMPLING).min(items).min(users);
@@ -40,7 +42,7 @@ impl Spectrum {
         let basis = if width == items {
             identity(items)
         } else if width == users {
-            // The rows of R~ span everything.
+            // The rows of R~ span the whole row space.
             orthonormal(multiply(r.by_item(), &identity(users), width), items, width)
         } else {
             let mut basis = vec![0f32; items * width];
@@ -75,12 +77,12 @@ fn identity(size: usize) -> Vec<f32> {
     out
 }
 
-/// M X for sparse M and dense row-major X with `width` columns.
+/// Returns M X for sparse M and dense row-major X with `width` columns.
 pub fn multiply(m: CsMatViewI<'_, f32, u32>, x: &[f32], width: usize) -> Vec<f32> {
     multiply_rows(m, 0..m.rows(), x, width)
 }
 
-/// Some rows of M X.
+/// Returns the given rows of M X.
 fn multiply_rows(m: CsMatViewI<'_, f32, u32>, rows: Range<usize>, x: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0f32; rows.len() * width];
     out.par_chunks_mut(width).zip(rows).for_each(|(sums, row)| {
@@ -95,8 +97,8 @@ fn axpy(sums: &mut [f32], factor: f32, x: &[f32]) {
     sums.iter_mut().zip(x).for_each(|(s, x)| *s += factor * x);
 }
 
-/// Hands the rows of R~ X to `each` by blocks of people, with the number of the first: all of them would take more memory than
-/// everything else where people are many.
+/// Passes the rows of R~ X to `each` in blocks of users, with the number of the first user. With
+/// many users, all rows at once would take more memory than everything else.
 fn by_blocks(r: &Adjacency, x: &[f32], width: usize, mut each: impl FnMut(usize, &[f32])) {
     let people = r.by_user().rows();
     let block = (BLOCK_NUMBERS / width).max(1);
@@ -105,10 +107,10 @@ fn by_blocks(r: &Adjacency, x: &[f32], width: usize, mut each: impl FnMut(usize,
     }
 }
 
-/// R~^T R~ X.
+/// Returns R~^T R~ X.
 fn image(r: &Adjacency, x: &[f32], width: usize) -> Vec<f32> {
     let mut out = vec![0f32; x.len()];
-    // How many of an item's people have been added.
+    // Number of users of each item already added.
     let mut done = vec![0usize; r.items()];
     by_blocks(r, x, width, |first, rows| {
         let last = first + rows.len() / width;
@@ -125,7 +127,7 @@ fn image(r: &Adjacency, x: &[f32], width: usize) -> Vec<f32> {
     out
 }
 
-/// A B for dense row-major A (n x k) and B (k x m).
+/// Returns A B for dense row-major A (n x k) and B (k x m).
 fn product(a: &[f32], b: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
     let mut out = vec![0f32; n * m];
     let target = MatMut::from_row_major_slice_mut(&mut out, n, m);
@@ -134,7 +136,7 @@ fn product(a: &[f32], b: &[f32], (n, k, m): (usize, usize, usize)) -> Vec<f32> {
     out
 }
 
-/// X^T X for dense row-major X.
+/// Returns X^T X for dense row-major X.
 fn gram(x: &[f32], rows: usize, width: usize) -> Mat<f64> {
     let x = MatRef::from_row_major_slice(x, rows, width);
     let mut out = Mat::<f32>::zeros(width, width);
@@ -142,7 +144,7 @@ fn gram(x: &[f32], rows: usize, width: usize) -> Mat<f64> {
     Mat::from_fn(width, width, |i, j| f64::from(out[(i, j)]))
 }
 
-/// Eigenvalues, the largest first, and their vectors as columns.
+/// Returns the eigenvalues, the largest first, and their vectors as columns.
 fn eigen(symmetric: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
     let width = symmetric.ncols();
     let Ok(found) = symmetric.self_adjoint_eigen(Side::Lower) else {
@@ -155,9 +157,10 @@ fn eigen(symmetric: &Mat<f64>) -> (Vec<f64>, Mat<f64>) {
     (order.iter().map(|&j| values[j]).collect(), vectors)
 }
 
-/// An orthonormal basis of the columns of X, by whitening with its Gram matrix; directions that X lacks become zero.
+/// Returns an orthonormal basis of the columns of X, by whitening with its Gram matrix. Directions
+/// outside the span of X become zero.
 fn orthonormal(mut x: Vec<f32>, rows: usize, width: usize) -> Vec<f32> {
-    // Columns of like length keep the Gram matrix well conditioned.
+    // Columns of equal length keep the Gram matrix well conditioned.
     let norms: Vec<f32> = (0..width)
         .into_par_iter()
         .map(|c| x.iter().skip(c).step_by(width).map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE))

@@ -1,7 +1,8 @@
-//! Packs from the parts that a cluster made: Parquet in, pack out.
+//! Assembles a pack from the Parquet parts that a cluster job writes.
 //!
-//! A part is a folder of Parquet files whose rows are in order when the files are read by name. What grows with people and texts
-//! is read as a stream; edges, item tables and vocabulary are held, as when a pack is built here.
+//! A part is a folder of Parquet files; its rows are in order if the files are read by name. Data
+//! that grows with users and texts is streamed. Edges, item tables and vocabulary are held in
+//! memory, as in a local build.
 //!
 //! | part | columns |
 //! |---|---|
@@ -12,7 +13,7 @@
 //! | `content` | item, targets (terms), weights |
 //! | `full/people`, `full/alike` | item, targets, weights |
 //! | `full/factors` | item, vector |
-//! | `cutN/...` | the same fitted without the interactions of `cutN/held`: number, user, seeds, target |
+//! | `cutN/...` | the same, fitted without `cutN/held`: number, user, seeds, target |
 //! | `facts` | version, fit, people, texts, words, cuts: JSON |
 
 use std::{
@@ -48,10 +49,10 @@ use locket::{
     },
 };
 
-/// Version of the parts.
+/// Format version of the parts.
 const VERSION: u64 = 1;
 
-/// What the cluster says about the parts.
+/// The cluster job's summary of the parts.
 #[derive(serde::Deserialize)]
 struct Facts {
     version: u64,
@@ -64,7 +65,7 @@ struct Facts {
     fit: PartFit,
 }
 
-/// What of the cluster's settings is needed here.
+/// The subset of the cluster's fit settings that assembly needs.
 #[derive(serde::Deserialize)]
 struct PartFit {
     source_exponent: f32,
@@ -72,7 +73,7 @@ struct PartFit {
     dimension: usize,
 }
 
-/// One folder of parts.
+/// A folder of parts.
 struct Parts<'a>(&'a Path);
 
 impl Parts<'_> {
@@ -80,7 +81,7 @@ impl Parts<'_> {
         BuildError::Parts { path: self.0.join(name), what: what.to_string() }.into()
     }
 
-    /// The files of a part, by name.
+    /// Returns the files of a part, sorted by name.
     fn files(&self, name: &str, extension: &str) -> Result<Vec<PathBuf>, Error> {
         let entries = fs::read_dir(self.0.join(name)).map_err(|e| self.bad(name, e))?;
         let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
@@ -89,7 +90,7 @@ impl Parts<'_> {
         Ok(files)
     }
 
-    /// Hands every batch of rows of a part to `each`, in order.
+    /// Passes every batch of rows of a part to `each`, in order.
     fn read(&self, name: &str, mut each: impl FnMut(&RecordBatch) -> Result<(), String>) -> Result<(), Error> {
         for file in self.files(name, "parquet")? {
             let opened = File::open(&file).map_err(|e| self.bad(name, e))?;
@@ -107,7 +108,7 @@ fn column<'b>(batch: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, String
     batch.column_by_name(name).ok_or_else(|| format!("there is no column {name}"))
 }
 
-/// A column of whole numbers that are not negative, of 32 or 64 bits.
+/// Reads a column of non-negative integers of 32 or 64 bits.
 fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<u64>, String> {
     let column = column(batch, name)?;
     let all: Option<Vec<u64>> = if let Some(c) = column.as_primitive_opt::<Int64Type>() {
@@ -120,14 +121,14 @@ fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<u64>, String> {
     all.ok_or_else(|| format!("the column {name} does not hold numbers from 0 on"))
 }
 
-/// The same, below a bound.
+/// Reads a column of non-negative integers below `bound`.
 fn indices(batch: &RecordBatch, name: &str, bound: usize) -> Result<Vec<u32>, String> {
     let below = |n: u64| u32::try_from(n).ok().filter(|&n| (n as usize) < bound);
     let all: Option<Vec<u32>> = numbers(batch, name)?.into_iter().map(below).collect();
     all.ok_or_else(|| format!("the column {name} holds a number that is not below {bound}"))
 }
 
-/// A column of texts.
+/// Reads a column of strings.
 fn strings<'b>(batch: &'b RecordBatch, name: &str) -> Result<Vec<&'b str>, String> {
     let column =
         column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| format!("the column {name} holds no text"))?;
@@ -137,7 +138,7 @@ fn strings<'b>(batch: &'b RecordBatch, name: &str) -> Result<Vec<&'b str>, Strin
 impl Parts<'_> {
     fn facts(&self) -> Result<Facts, Error> {
         let bad = |e: &dyn std::fmt::Display| self.bad("facts", e);
-        // The cluster's file system names the file.
+        // The cluster's file system chooses the file name.
         let file = self.files("facts", "txt")?.pop().ok_or_else(|| bad(&"there is no file in it"))?;
         let text = fs::read(file).map_err(|e| bad(&e))?;
         let value: serde_json::Value = serde_json::from_slice(&text).map_err(|e| bad(&e))?;
@@ -148,7 +149,8 @@ impl Parts<'_> {
         if facts.version == VERSION { Ok(facts) } else { Err(bad(&"parts of another version")) }
     }
 
-    /// Lists of (target, weight), one for each of `rows` numbers; those that do not occur are empty.
+    /// Reads lists of (target, weight), one for each of `rows` numbers; numbers without a row get
+    /// an empty list.
     fn lists(&self, name: &str, rows: usize, targets: usize) -> Result<Vec<Vec<(u32, f32)>>, Error> {
         let mut all = vec![Vec::new(); rows];
         self.read(name, |batch| {
@@ -177,7 +179,7 @@ impl Parts<'_> {
 }
 
 impl Parts<'_> {
-    /// One vector for each item, row-major, and their dimension.
+    /// Reads one vector per item, row-major. Returns the vectors and their dimension.
     fn vectors(&self, name: &str, items: usize) -> Result<(Vec<f32>, usize), Error> {
         let (mut all, mut rank, mut count) = (Vec::new(), 0, 0);
         self.read(name, |batch| {
@@ -201,7 +203,7 @@ impl Parts<'_> {
         }
     }
 
-    /// A round of held-out interactions.
+    /// Reads a round of held-out interactions.
     fn held(&self, name: &str, people: usize, items: usize) -> Result<Vec<Held>, Error> {
         let mut held = Vec::new();
         self.read(name, |batch| {
@@ -221,7 +223,7 @@ impl Parts<'_> {
     }
 }
 
-/// The catalogue, by number.
+/// Reads the catalogue, ordered by item number.
 fn items(parts: &Parts<'_>) -> Result<Vec<Item>, Error> {
     let mut items = Vec::new();
     parts.read("items", |batch| {
@@ -239,7 +241,7 @@ fn items(parts: &Parts<'_>) -> Result<Vec<Item>, Error> {
     if items.is_empty() { Err(BuildError::Empty.into()) } else { Ok(items) }
 }
 
-/// The vocabulary with the number of texts of each term, in byte order.
+/// Reads the vocabulary in byte order, with the number of texts of each term.
 fn terms(parts: &Parts<'_>) -> Result<Vec<(String, u32)>, Error> {
     let mut terms: Vec<(String, u32)> = Vec::new();
     parts.read("terms", |batch| {
@@ -268,7 +270,7 @@ fn edges(parts: &Parts<'_>, people: usize, items: usize) -> Result<Vec<(u32, u32
     }
 }
 
-/// The texts, spooled: their rows are in the order of the pack.
+/// Copies the texts to the spool and returns their rows, which are in pack order.
 fn texts(parts: &Parts<'_>, items: usize, spool: &mut BufWriter<File>) -> Result<Vec<Row>, Error> {
     let mut rows: Vec<Row> = Vec::new();
     let mut offset = 0;
@@ -290,7 +292,7 @@ fn texts(parts: &Parts<'_>, items: usize, spool: &mut BufWriter<File>) -> Result
                 item,
                 held_out: false,
                 stars: stars[n] as u8,
-                // The same 64 bits: Parquet's numbers have a sign.
+                // Reinterprets the 64 bits as unsigned: Parquet integers are signed.
                 author: authors.value(n).cast_unsigned(),
                 time: if times.is_null(n) { i64::MIN } else { times.value(n) },
                 offset,
@@ -304,11 +306,12 @@ fn texts(parts: &Parts<'_>, items: usize, spool: &mut BufWriter<File>) -> Result
     Ok(rows)
 }
 
-/// Makes the pack of the parts in `parts`. The same parts give the same bytes.
+/// Assembles the pack of the parts in `parts`. The same parts give the same bytes.
 ///
 /// # Errors
-/// [`BuildError::Parts`] names the part that is missing or does not fit the others; [`BuildError::TooLarge`], [`PackError::Io`],
-/// [`locket::Error::Output`] if `out` is a file of the parts or no regular file, [`locket::Error::Cancelled`].
+/// [`BuildError::Parts`] names the part that is missing or does not fit the others;
+/// [`BuildError::TooLarge`], [`PackError::Io`], [`locket::Error::Output`] if `out` is a file of the
+/// parts or no regular file, [`locket::Error::Cancelled`].
 pub fn assemble(
     parts: &Path,
     out: &Path,

@@ -1,4 +1,4 @@
-//! Profiles in, pack file out.
+//! Builds a pack file from profiles.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,63 +25,65 @@ use locket::{
     internals::{hash::hash, output, text},
 };
 
-/// Which targets are kept out of the graph's structure (edges and content), as evaluations need it.
-/// Their texts stay retrievable, as other people's texts.
+/// Selection of targets to hold out of the graph's structure (edges and content), for evaluations.
+/// Held-out texts stay retrievable, as other users' texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Holdout {
-    /// None: the pack that ships.
+    /// No targets: the pack that ships.
     #[default]
     None,
-    /// Those of people with at least one earlier interaction (link prediction can test only them).
+    /// Targets of users with at least one earlier interaction (link prediction can test only
+    /// these).
     WithHistory,
-    /// All of them.
+    /// All targets.
     All,
 }
 
-/// How to build.
+/// Options of a pack build.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// Which targets to hold out.
+    /// Targets to hold out.
     pub holdout: Holdout,
     /// Count and list malformed lines instead of stopping at the first.
     pub skip_bad: bool,
-    /// What to leave out.
+    /// Filters on items, users and texts.
     pub filters: Filters,
 }
 
-/// A line that was skipped.
+/// A skipped line.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct BadLine {
-    /// The file.
+    /// Path of the file.
     pub file: PathBuf,
-    /// The line's number, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What was wrong with it.
+    /// Description of the defect.
     pub what: String,
 }
 
-/// What was built.
+/// Summary of a build.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct BuildReport {
-    /// The pack's own facts.
+    /// Metadata of the pack.
     #[serde(flatten)]
     pub meta: PackMeta,
     /// Number of profiles read.
     pub profiles: usize,
-    /// Length of the file.
+    /// Length of the pack file in bytes.
     pub bytes: u64,
-    /// What was left out.
+    /// Counts of dropped data.
     pub dropped: Dropped,
-    /// Lines that were skipped (only with [`BuildOptions::skip_bad`]).
+    /// Skipped lines (only with [`BuildOptions::skip_bad`]).
     pub bad: Vec<BadLine>,
 }
 
-/// Builds a pack from profile files, streaming. `progress` is told the number of profiles read so far and may
-/// stop the work; then nothing is left behind.
+/// Builds a pack from profile files, streaming. `progress` receives the number of profiles read so
+/// far and may stop the build; then no file remains.
 ///
 /// # Errors
-/// [`ProfileError`] for the first malformed line (unless skipped), [`PackError`], [`locket::Error::Output`] if `out` is one of `files` or no
-/// regular file, [`locket::Error::Cancelled`].
+/// [`ProfileError`] for the first malformed line (unless skipped), [`PackError`],
+/// [`locket::Error::Output`] if `out` is one of `files` or no regular file,
+/// [`locket::Error::Cancelled`].
 pub fn build(
     files: &[PathBuf],
     out: &Path,
@@ -112,8 +114,8 @@ pub fn build(
     Ok(BuildReport { meta, profiles, bytes, dropped, bad })
 }
 
-/// Builds a pack from who met what, without texts: lines of `user item item ...`, in the order in which they met them. Otherwise as
-/// [`build`].
+/// Builds a pack from interactions without texts: lines of `user item item ...`, each user's items
+/// in chronological order. Otherwise as [`build`].
 ///
 /// # Errors
 /// As [`build`].
@@ -151,20 +153,20 @@ pub(super) struct Item {
     pub(super) category: String,
 }
 
-/// A public text's place in the spool.
+/// Location of a public text in the spool, with its metadata.
 pub(super) struct Row {
     pub(super) item: u32,
     pub(super) held_out: bool,
     pub(super) stars: u8,
     pub(super) author: u64,
-    /// Milliseconds since 1970; the least number if nobody knows.
+    /// Milliseconds since 1970; `i64::MIN` if unknown.
     pub(super) time: i64,
     pub(super) offset: u64,
     pub(super) title_len: u32,
     pub(super) text_len: u32,
 }
 
-/// Collects profiles, then writes the pack.
+/// A builder that collects profiles, then writes the pack.
 pub struct PackBuilder {
     holdout: Holdout,
     fit: FitOptions,
@@ -176,17 +178,18 @@ pub struct PackBuilder {
     users: HashMap<u64, u32>,
     edges: Vec<(u32, u32)>,
     rows: Vec<Row>,
-    /// Hashes of texts, with who wrote them about what.
+    /// Hashes of author, item, title and text, to find duplicates.
     said: HashSet<u64>,
     spool: BufWriter<File>,
     spooled: u64,
 }
 
 impl PackBuilder {
-    /// A builder for a pack at `out`; its scratch file lies on the same disk and has no name.
+    /// A builder for a pack at `out`. Its scratch file is on the same disk and has no name.
     ///
     /// # Errors
-    /// [`PackError::Io`] if the folder of `out` cannot be written, [`locket::Error::Output`] if `out` is no regular file.
+    /// [`PackError::Io`] if the folder of `out` cannot be written, [`locket::Error::Output`] if
+    /// `out` is no regular file.
     pub fn new(holdout: Holdout, out: &Path) -> Result<Self, Error> {
         let target = output::target(out, [])?;
         let spool = tempfile::tempfile_in(output::folder(&target)).map_err(|source| PackError::Io {
@@ -211,14 +214,14 @@ impl PackBuilder {
         })
     }
 
-    /// The same builder with another way of fitting the link predictor.
+    /// Sets the options of the link predictor's fit.
     #[must_use]
     pub fn with_fit(mut self, fit: FitOptions) -> Self {
         self.fit = fit;
         self
     }
 
-    /// The same builder, leaving out what `filters` say.
+    /// Sets the filters.
     #[must_use]
     pub fn with_filters(mut self, filters: Filters) -> Self {
         self.filters = filters;
@@ -229,7 +232,7 @@ impl PackBuilder {
         PackError::Io { action: "write", path: self.path.clone(), source }
     }
 
-    /// Adds one person.
+    /// Adds one user.
     ///
     /// # Errors
     /// [`PackError::Io`] (disk full), [`BuildError::TooMany`].
@@ -285,7 +288,7 @@ impl PackBuilder {
         let cleaned = &mut self.dropped.cleaned;
         let mut line = |text: &str| clean(&text::one_line(text), cleaned).map(|text| text::one_line(&text));
         let title = line(interaction.title.as_deref().unwrap_or_default()).unwrap_or_default();
-        // A seller's answer is nothing that the author wrote.
+        // Skips texts that contain only a seller's answer: the author did not write it.
         let Some(body) = line(&interaction.text) else { return Ok(()) };
         if !self.said.insert(hash(&format!("{author} {item} {title}\n{body}"))) {
             self.dropped.duplicates += 1;
@@ -307,7 +310,7 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Adds an edge without a text: who met what is all that is known.
+    /// Adds an edge without a text.
     ///
     /// # Errors
     /// [`BuildError::TooMany`].
@@ -319,11 +322,12 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Leaves out what the filters say, fits the link predictor, and writes the pack to `out`. The file appears whole or not at
-    /// all. `alive` is asked before each step that takes long.
+    /// Applies the filters, fits the link predictor, and writes the pack to `out`. The file appears
+    /// whole or not at all. `alive` is called before each long step and may stop the work.
     ///
     /// # Errors
-    /// [`BuildError::Empty`] without interactions, [`BuildError::TooLarge`], [`PackError::Io`], [`locket::Error::Cancelled`].
+    /// [`BuildError::Empty`] without interactions, [`BuildError::TooLarge`], [`PackError::Io`],
+    /// [`locket::Error::Cancelled`].
     pub fn finish(mut self, out: &Path, mut alive: impl FnMut() -> ControlFlow<()>) -> Result<Built, Error> {
         let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
         self.spool.flush().map_err(io)?;
@@ -347,7 +351,8 @@ impl PackBuilder {
         contents.put(out, most, dropped)
     }
 
-    /// Everything that is written, fitted to what was collected; `None` if `alive` said to stop.
+    /// Fits all tables to the collected data and returns the contents of the pack. Returns `None`
+    /// if `alive` stops the work.
     fn contents(
         &mut self,
         cuts: Vec<Vec<link::Held>>,
@@ -368,19 +373,19 @@ impl PackBuilder {
     }
 }
 
-/// A pack that was built.
+/// Summary of a written pack.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Built {
-    /// What it says about itself.
+    /// Metadata of the pack.
     #[serde(flatten)]
     pub meta: PackMeta,
-    /// Length of the file.
+    /// Length of the pack file in bytes.
     pub bytes: u64,
-    /// What was left out.
+    /// Counts of dropped data.
     pub dropped: Dropped,
 }
 
-/// CSR row starts from sorted row numbers.
+/// Returns CSR row starts for sorted row numbers.
 pub(super) fn starts(rows: usize, sorted: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut starts = vec![0u32; rows + 1];
     for row in sorted {

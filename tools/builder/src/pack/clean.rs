@@ -1,7 +1,8 @@
-//! Personal data and boilerplate out of public texts, before they go into a pack.
+//! Removes personal data and boilerplate from public texts before they enter a pack.
 //!
-//! Others' mail addresses and phone numbers are nobody's business on a phone, and a model repeats what it reads. The rules are
-//! in `clean.tsv`, which the Spark job reads too (`tools/spark/locket_spark/clean.py` is this file in Python).
+//! Other users' mail addresses and phone numbers do not belong on a device, and a model may repeat
+//! them. The rules are in `clean.tsv`, which the Spark job reads too
+//! (`tools/spark/locket_spark/clean.py` is this file in Python).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,7 +11,7 @@ use std::{
 
 use regex::{Captures, Regex};
 
-/// What was taken out of public texts, by kind.
+/// Number of matches removed from public texts, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Cleaned {
@@ -26,9 +27,9 @@ pub struct Cleaned {
     pub addresses: usize,
     /// Tags, character references and references to videos and products.
     pub markup: usize,
-    /// Lines that a text was written for a promotion.
+    /// Notes that a text was written for a promotion.
     pub promotions: usize,
-    /// Sellers' answers: a text that is nothing else is left out.
+    /// Sellers' answers. A text that contains only an answer is dropped.
     pub answers: usize,
 }
 
@@ -48,18 +49,18 @@ impl Cleaned {
     }
 }
 
-/// What happens to a match.
+/// Treatment of a match.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Action {
     Cut,
     Space,
-    /// The first group stays.
+    /// Replace the match with the first group.
     Group,
-    /// So does everything after it.
+    /// Cut the match and everything after it.
     Rest,
-    /// The sentence goes.
+    /// Cut the whole sentence.
     Sentence,
-    /// Cut, unless it is a well-known site.
+    /// Cut the match, unless it is a well-known site.
     Site,
 }
 
@@ -67,7 +68,7 @@ struct Rule {
     kind: &'static str,
     needs: Vec<&'static str>,
     action: Action,
-    /// Least and most digits.
+    /// Minimum and maximum number of digits.
     digits: (usize, usize),
     pattern: Regex,
 }
@@ -84,7 +85,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(Rules::read);
 /// A character reference: decimal, hexadecimal, or by name.
 static ENTITY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z][A-Za-z0-9]{1,7}));").ok());
-/// Longest sentence that goes as a whole, in characters.
+/// Maximum length of a sentence that is cut as a whole, in characters.
 const SENTENCE: usize = 160;
 const BEFORE_SPACE: [char; 3] = ['.', '!', '?'];
 const ENDS: [char; 4] = ['\u{3002}', '\u{ff01}', '\u{ff1f}', '\u{964}'];
@@ -109,7 +110,7 @@ impl Rule {
         Some(Self { kind, needs, action, digits, pattern: Regex::new(fields.next()?).ok()? })
     }
 
-    /// Whether the rule can apply: a search for strings costs less than one for patterns.
+    /// Whether the rule can apply. A search for strings is cheaper than the pattern.
     fn needed(&self, text: &str, lower: &str) -> bool {
         self.needs.iter().any(|&need| match need {
             "-" => true,
@@ -142,7 +143,7 @@ impl Rule {
         (self.digits.0..=self.digits.1).contains(&digits)
     }
 
-    /// The text after this rule, and whether the rest of it went.
+    /// Applies the rule. Returns the text, and whether the rule cut off the rest of it.
     fn apply(&self, mut text: String, cleaned: &mut Cleaned) -> (String, bool) {
         let mut at = 0;
         while let Some(m) = self.pattern.find_at(&text, at) {
@@ -189,7 +190,7 @@ impl Rules {
         all
     }
 
-    /// What a character reference stands for.
+    /// Returns the character of a character reference.
     fn entity(&self, reference: &Captures<'_>) -> Option<String> {
         let part = |n: usize| reference.get(n).map(|m| m.as_str());
         if let Some(name) = part(3) {
@@ -201,10 +202,11 @@ impl Rules {
     }
 }
 
-/// `text` (on one line) without personal data, markup, promotions and sellers' answers; `None` if it was nothing but an answer.
+/// Removes personal data, markup, promotions and sellers' answers from `text` (one line). Returns
+/// `None` if the text contains only an answer.
 pub(super) fn clean(text: &str, cleaned: &mut Cleaned) -> Option<String> {
     let mut now = text.to_owned();
-    // Twice: some are escaped twice.
+    // Two passes: some texts are escaped twice.
     for _ in 0..2 {
         if let Some(entity) = ENTITY.as_ref().filter(|_| now.contains('&')) {
             let decoded = entity.replace_all(&now, |reference: &Captures<'_>| match RULES.entity(reference) {
@@ -238,7 +240,8 @@ pub(super) fn clean(text: &str, cleaned: &mut Cleaned) -> Option<String> {
     Some(now)
 }
 
-/// The sentence that holds `start..end`, with the space behind it; just that part of a sentence that is too long.
+/// Returns the range of the sentence around `start..end`, with the space after it. If the sentence
+/// is too long, returns `start..end`.
 fn sentence(text: &str, start: usize, end: usize) -> (usize, usize) {
     let ends = |at: usize, c: char, last: bool| {
         let behind = &text[at + c.len_utf8()..];

@@ -1,7 +1,7 @@
 use super::*;
 use locket::internals::text::one_line;
 
-/// Both builders are tested with these.
+/// Test cases shared by both builders.
 const CASES: &str = include_str!("../../../../tests/cleaning.tsv");
 
 #[test]

@@ -1,4 +1,4 @@
-//! Signed deltas between two packs, as [`locket::apply_delta`] reads them.
+//! Signed deltas between two packs, in the format of [`locket::apply_delta`].
 
 use std::{io::Write, ops::ControlFlow, path::Path};
 
@@ -20,15 +20,17 @@ use locket::{
     },
 };
 
-/// zstd's level: packs are made seldom and sent often.
+/// Compression level of zstd: packs are made seldom and sent often.
 const LEVEL: i32 = 19;
 
-/// Writes to `out` what turns the pack `old` into the pack `new`, signed with the secret key `key`. `alive` is asked before every
-/// section and may stop the work; then nothing is left behind. Memory: both packs are mapped, the delta is held.
+/// Writes to `out` the delta from the pack `old` to the pack `new`, signed with the secret key
+/// `key`. `alive` is called before every section and may stop the work; then no file remains.
+/// Memory: both packs are mapped, the delta is held in memory.
 ///
 /// # Errors
-/// [`PackError`] if one of them is not a whole pack, [`locket::DeltaError::Io`], [`locket::Error::Output`] if `out` is one of the packs or no
-/// regular file, [`locket::Error::Cancelled`].
+/// [`PackError`] if one of them is not a whole pack, [`locket::DeltaError::Io`],
+/// [`locket::Error::Output`] if `out` is one of the packs or no regular file,
+/// [`locket::Error::Cancelled`].
 pub fn diff(
     old: &Path,
     new: &Path,
@@ -76,12 +78,12 @@ pub fn diff(
     })
 }
 
-/// The public key that belongs to a secret one (Ed25519, RFC 8032).
+/// Returns the public key of a secret key (Ed25519, RFC 8032).
 pub fn public_key(secret: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(secret).verifying_key().to_bytes()
 }
 
-/// Where each section begins, and the pack's end.
+/// Returns the start offset of each section, and the pack's length.
 fn borders(pack: &Mapped) -> Result<Vec<usize>, PackError> {
     let spans = format::check(pack)?;
     let mut borders: Vec<usize> = spans[Section::Meta as usize..].iter().map(|s| s.0).collect();
@@ -89,7 +91,7 @@ fn borders(pack: &Mapped) -> Result<Vec<usize>, PackError> {
     if borders.is_sorted() { Ok(borders) } else { Err(PackError::Damaged("its sections lie in another order".into())) }
 }
 
-/// One frame: `to`, told by what differs from `from`.
+/// Compresses `to` into one frame, with `from` as reference.
 fn compress(from: &[u8], to: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = Encoder::with_ref_prefix(Vec::new(), LEVEL, from)?;
     encoder.set_parameter(CParameter::EnableLongDistanceMatching(true))?;

@@ -1,4 +1,4 @@
-//! What of everybody's interactions goes into a pack: privacy first, then size.
+//! Filters on the data that enters a pack: privacy first, then size.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,64 +11,66 @@ use super::{
     select,
 };
 
-/// What is left out of a pack. The default leaves out nothing.
+/// Filters of a pack. The default drops nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Filters {
-    /// [Author keys](locket::author_key) of people who asked to be removed: nothing of theirs is read.
+    /// [Author keys](locket::author_key) of users to remove on request: all their data is skipped.
     pub removed: HashSet<u64>,
-    /// Only items of these categories (regions, shops), if there are any: a shard. Case counts.
+    /// Categories to keep (regions, shops), for a shard; all if empty. Case-sensitive.
     pub categories: HashSet<String>,
-    /// Items with fewer people leave the catalogue, with all their texts: what hardly anybody met tells who met it
-    /// (k-anonymity, Sweeney, 2002). 0 and 1 keep all.
+    /// Minimum number of users per item. Rarer items are removed from the catalogue with all their
+    /// texts, because a rare item can identify its users (k-anonymity, Sweeney, 2002). 0 and 1 keep
+    /// all.
     pub people_per_item: usize,
-    /// Items whose texts have fewer authors keep none of their texts. 0 and 1 keep all.
+    /// Minimum number of authors per item; items with fewer keep no texts. 0 and 1 keep all.
     pub authors_per_item: usize,
-    /// Most texts of one author, the latest.
+    /// Maximum number of texts per author; the latest stay.
     pub texts_per_author: Option<usize>,
-    /// Most texts of one item: a choice of short, late ones that differ from each other.
+    /// Maximum number of texts per item; a diverse choice of short, recent texts stays.
     pub texts_per_item: Option<usize>,
-    /// Longest pack file, in bytes: the texts that add least are left out until it fits.
+    /// Maximum length of the pack file in bytes. The least informative texts are dropped until it
+    /// fits.
     pub max_bytes: Option<u64>,
 }
 
-/// What was left out.
+/// Counts of dropped data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Dropped {
-    /// Texts that the same author had already given on the same item.
+    /// Repeated texts of the same author on the same item.
     pub duplicates: usize,
-    /// People who asked for it.
+    /// Users removed on request.
     pub removed_people: usize,
     /// Interactions with items of other categories.
     pub other_categories: usize,
-    /// Items that too few people met.
+    /// Items with too few users.
     pub rare_items: usize,
-    /// Edges of those.
+    /// Edges to items with too few users.
     pub rare_edges: usize,
-    /// Texts about items that too few people met or wrote about.
+    /// Texts about items with too few users or authors.
     pub rare_texts: usize,
-    /// Texts beyond the most of one author.
+    /// Texts beyond the limit per author.
     pub texts_per_author: usize,
-    /// Texts beyond the most of one item.
+    /// Texts beyond the limit per item.
     pub texts_per_item: usize,
-    /// Texts that found no room.
+    /// Texts dropped to meet the size limit.
     pub texts_for_size: usize,
-    /// What was taken out of texts.
+    /// Parts removed from texts.
     pub cleaned: Cleaned,
 }
 
-/// What filters look at.
+/// The collected data that filters act on.
 pub(super) struct Everything<'a> {
     pub(super) items: &'a mut Vec<Item>,
-    /// In the order in which people met them.
+    /// (user, item), in the order of the interactions.
     pub(super) edges: &'a mut Vec<(u32, u32)>,
-    /// In the order in which they were read.
+    /// Texts in the order of reading.
     pub(super) rows: &'a mut Vec<Row>,
     pub(super) spool: &'a mut File,
 }
 
 impl Filters {
-    /// Leaves out what is to be left out, all but [`Filters::max_bytes`], and numbers the items anew.
+    /// Applies all filters except [`Filters::max_bytes`], and renumbers the items.
     pub(super) fn apply(&self, all: Everything<'_>, dropped: &mut Dropped) -> std::io::Result<()> {
         let Everything { items, edges, rows, spool } = all;
         if self.people_per_item > 1 {
@@ -81,7 +83,7 @@ impl Filters {
         }
         if let Some(most) = self.texts_per_author {
             let mut latest: Vec<usize> = (0..rows.len()).collect();
-            // Where no time is known the later one is that which was read later.
+            // If no time is known, the text read later counts as the later one.
             latest.sort_by_key(|&n| std::cmp::Reverse((rows[n].time, n)));
             let mut kept: HashMap<u64, usize> = HashMap::new();
             let mut stays = vec![false; rows.len()];
@@ -101,7 +103,7 @@ impl Filters {
     }
 }
 
-/// Leaves out the items that fewer than `least` people met.
+/// Drops the items with fewer than `least` users.
 fn rare(
     least: usize,
     (items, edges, rows): (&mut Vec<Item>, &mut Vec<(u32, u32)>, &mut Vec<Row>),
@@ -129,7 +131,7 @@ fn rare(
     rows.iter_mut().for_each(|r| r.item = new(r.item));
 }
 
-/// Keeps what `stays`; returns how many did not.
+/// Retains the elements for which `stays` is true; returns the number of removed ones.
 fn keep<T>(all: &mut Vec<T>, stays: impl FnMut(&T) -> bool) -> usize {
     let before = all.len();
     all.retain(stays);

@@ -1,4 +1,5 @@
-//! The link predictor's part of a pack: fitted tables, and weights learned on held-out interactions.
+//! The link predictor's part of a pack: fitted tables, and weights learned on held-out
+//! interactions.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,12 +19,13 @@ use locket::internals::{
     hash::hash,
 };
 
-/// Most people that weights are learned from.
+/// Number of examples to learn from: no round follows once it is reached, and a round holds at most
+/// this many.
 const LEARNERS: usize = 1_000;
-/// Most interactions held out of one person.
+/// Maximum number of interactions held out per user.
 const ROUNDS: usize = 4;
 
-/// Everything that prediction reads, owned.
+/// All tables and weights of the link predictor, owned.
 pub(super) struct Link {
     pub(super) fitted: Fitted,
     pub(super) alike: Edges,
@@ -34,15 +36,15 @@ pub(super) struct Link {
     pub(super) learned_from: usize,
 }
 
-/// A held-out interaction: of whom, and with what before it.
+/// A held-out interaction: its user, and the example with the earlier items.
 pub(super) struct Held {
     pub(super) user: u32,
     pub(super) example: LinkExample,
 }
 
-/// Rounds of held-out interactions, as many as are needed for enough examples: in the first each person's latest one, of
-/// people with at least two items; in the second the one before, and so on. `edges` are in the order in which people met
-/// them.
+/// Rounds of held-out interactions, as many as are needed for enough examples. The first round
+/// holds each user's latest item, for users with at least two items; the second holds the item
+/// before it, and so on. `edges` are in the order of the interactions.
 pub(super) fn cuts(edges: &[(u32, u32)]) -> Vec<Vec<Held>> {
     let mut cuts: Vec<Vec<Held>> = Vec::new();
     while cuts.len() < ROUNDS && cuts.iter().map(Vec::len).sum::<usize>() < LEARNERS {
@@ -69,13 +71,13 @@ fn cut(edges: &[(u32, u32)], round: usize) -> Vec<Held> {
     cut.into_iter().step_by(step).collect()
 }
 
-/// What one set of edges gives.
+/// Tables fitted to one set of edges.
 pub(super) struct Tabled {
     pub(super) fitted: Fitted,
     pub(super) alike: Edges,
 }
 
-/// Of each item the number of people who met it, and of those among them who met another too.
+/// Returns for each item the number of its users, and the number of those with more than one item.
 pub(super) fn degrees(users: usize, items: usize, edges: &[(u32, u32)]) -> [Vec<usize>; 2] {
     let mut met = vec![0u32; users];
     edges.iter().for_each(|e| met[e.0 as usize] += 1);
@@ -87,11 +89,11 @@ pub(super) fn degrees(users: usize, items: usize, edges: &[(u32, u32)]) -> [Vec<
     [people, returning]
 }
 
-/// Who met what, and the items.
+/// All interactions, and the items.
 pub(super) struct Source<'a> {
     pub(super) users: usize,
     pub(super) items: &'a [Item],
-    /// Sorted and without duplicates.
+    /// (user, item), sorted and without duplicates.
     pub(super) edges: &'a [(u32, u32)],
 }
 
@@ -99,9 +101,10 @@ pub(super) struct Source<'a> {
 pub(super) type Round<'a> = (usize, &'a HashSet<(u32, u32)>);
 
 impl Source<'_> {
-    /// Everything fitted to all edges, and weights learned on `cuts`: tables fitted without those edges (and without the texts
-    /// written there) must predict them. `tables` fits to the edges of a round, or to all. `alive` is asked before each fit; `None`
-    /// if it said to stop.
+    /// Fits tables to all edges, and learns weights on `cuts`: tables fitted without those edges
+    /// (and without their texts) must predict them. `tables` fits to the remaining edges of a
+    /// round, or to all edges. `alive` is called before each fit; returns `None` if it stops the
+    /// work.
     pub(super) fn link<E>(
         &self,
         cuts: Vec<Vec<Held>>,
@@ -140,7 +143,7 @@ impl Source<'_> {
         Ok(Some(Link { fitted, alike, popularity, returning, categories, mixture, learned_from }))
     }
 
-    /// The tables of some of the edges.
+    /// Fits the tables to some of the edges.
     pub(super) fn fit(&self, edges: &[(u32, u32)], content: &Content, options: &FitOptions) -> Tabled {
         let items = self.items.len();
         let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
@@ -151,7 +154,7 @@ impl Source<'_> {
     }
 }
 
-/// The spooled texts, for a content matrix that lacks some of them.
+/// The spooled texts, for a content matrix without some of them.
 pub(super) struct Texts<'a> {
     pub(super) rows: &'a mut [Row],
     pub(super) users: &'a HashMap<u64, u32>,
@@ -171,7 +174,7 @@ impl Texts<'_> {
     }
 }
 
-/// A number for each item's category, 0 for none; nothing if no item has one.
+/// Returns a number for each item's category, 0 for none; an empty list if no item has a category.
 fn category_numbers(items: &[Item]) -> Vec<u32> {
     if items.iter().all(|i| i.category.is_empty()) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Which of an item's texts say most in few bytes.
+//! Ranks each item's texts by information per length.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -8,21 +8,23 @@ use std::{
 use super::{build::Row, terms::read_row};
 use locket::internals::pack::words::terms;
 
-/// Of a blockbuster's texts only this many, the latest, are compared with each other; the rest come behind them.
+/// Maximum number of an item's texts, the latest, that are compared with each other; the rest rank
+/// after them.
 const COMPARED: usize = 200;
-/// Longest text that counts as short, in bytes: about what a prompt shows of one.
+/// Maximum length of a short text in bytes: about the length of a text in a prompt.
 const SHORT: f32 = 400.0;
-/// Weight of being new beside being short and late (MMR, Carbonell and Goldstein, 1998).
+/// Weight of novelty relative to shortness and recency (MMR, Carbonell and Goldstein, 1998).
 const DIVERSITY: f32 = 2.0;
 
-/// The rank of every text among those on its item, 0 first: each is the one that adds most to those in front of it, by how short
-/// and how late it is, less its likeness to the nearest of them (Jaccard index of topical terms). `rows` may be in any order.
+/// Returns the rank of every text among the texts on its item, 0 first. Each rank goes to the text
+/// with the highest value: shortness plus recency, less the similarity to the nearest chosen text
+/// (Jaccard index of topical terms). `rows` may be in any order.
 pub(super) fn ranks(rows: &[Row], spool: &mut File) -> std::io::Result<Vec<usize>> {
     let mut by_item: HashMap<u32, Vec<usize>> = HashMap::new();
     (0..rows.len()).for_each(|n| by_item.entry(rows[n].item).or_default().push(n));
     let mut ranks = vec![0; rows.len()];
     for mut texts in by_item.into_values() {
-        // The latest first; where no time is known that which was read last.
+        // The latest first; if no time is known, the text read last.
         texts.sort_by_key(|&n| std::cmp::Reverse((rows[n].time, rows[n].offset)));
         for (rank, n) in order(&texts, rows, spool)?.into_iter().enumerate() {
             ranks[n] = rank;
@@ -31,7 +33,7 @@ pub(super) fn ranks(rows: &[Row], spool: &mut File) -> std::io::Result<Vec<usize
     Ok(ranks)
 }
 
-/// The texts of one item in the order of their ranks.
+/// Returns the texts of one item in rank order.
 fn order(latest_first: &[usize], rows: &[Row], spool: &mut File) -> std::io::Result<Vec<usize>> {
     let (compared, rest) = latest_first.split_at(latest_first.len().min(COMPARED));
     let mut said: Vec<HashSet<String>> = Vec::with_capacity(compared.len());
@@ -44,7 +46,7 @@ fn order(latest_first: &[usize], rows: &[Row], spool: &mut File) -> std::io::Res
     }
     let worth = |at: usize| {
         if said[at].is_empty() {
-            // It says nothing: behind all that do, however like each other those are.
+            // A text without terms ranks after all others, however similar those are to each other.
             return -DIVERSITY;
         }
         let short = (SHORT / (rows[compared[at]].text_len as f32).max(1.0)).min(1.0);
@@ -54,7 +56,7 @@ fn order(latest_first: &[usize], rows: &[Row], spool: &mut File) -> std::io::Res
     let mut open: Vec<usize> = (0..compared.len()).collect();
     let mut chosen = Vec::with_capacity(latest_first.len());
     let value = |at: usize, nearest: &[f32]| worth(at) - DIVERSITY * nearest[at];
-    // Among equals the later text: `open` stays in its order.
+    // Ties go to the later text: `open` keeps its order.
     while let Some(place) =
         (0..open.len()).max_by(|&a, &b| value(open[a], &nearest).total_cmp(&value(open[b], &nearest)).then(b.cmp(&a)))
     {

@@ -12,11 +12,11 @@ use locket::internals::{
     text,
 };
 
-/// Strongest terms that an item keeps in the content matrix.
+/// Number of an item's strongest terms kept in the content matrix.
 const TERMS_PER_ITEM: usize = 64;
-/// How much more a word of an item's own name says than a word in somebody's text about it.
+/// Weight of a term in an item's title or category, relative to a term in a text about the item.
 const TITLE_BOOST: f32 = 3.0;
-/// First pass over the spool: in how many texts each term stands.
+/// First pass over the spool: counts the texts that contain each term.
 pub(super) fn count_terms(rows: &[Row], items: &[Item], spool: &mut File) -> std::io::Result<Statistics> {
     let mut documents: HashMap<String, u32> = HashMap::new();
     let mut words = 0u64;
@@ -41,7 +41,7 @@ pub(super) fn count_terms(rows: &[Row], items: &[Item], spool: &mut File) -> std
     Ok(Statistics { terms, words, texts: rows.len() })
 }
 
-/// Second pass: each item's strongest terms by TF-IDF, over its name, category and the texts that
+/// Second pass: each item's strongest terms by TF-IDF, over its title, category and the texts that
 /// are not held out.
 pub(super) fn content(
     rows: &[Row],
@@ -93,7 +93,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// From each item's terms and weights.
+    /// Builds the matrix from each item's terms and weights.
     pub(super) fn new(rows: Vec<Vec<(u32, f32)>>, vocabulary: usize) -> Self {
         let mut this = Self { vocabulary, starts: vec![0], terms: Vec::new(), weights: Vec::new() };
         for row in rows {

@@ -1,4 +1,4 @@
-//! The sections of a pack file, from everything that was fitted.
+//! Writes the sections of a pack file from the fitted data.
 
 use std::{fs::File, io, path::Path};
 
@@ -19,13 +19,13 @@ use locket::{
     },
 };
 
-/// Everything that a pack holds.
+/// The contents of a pack.
 pub(super) struct Contents<'a> {
     pub(super) items: &'a [Item],
     pub(super) users: usize,
-    /// (person, item), sorted.
+    /// (user, item), sorted.
     pub(super) edges: &'a [(u32, u32)],
-    /// The texts, by item.
+    /// The texts, sorted by item.
     pub(super) rows: &'a mut Vec<Row>,
     pub(super) spool: &'a mut File,
     pub(super) statistics: Statistics,
@@ -33,13 +33,15 @@ pub(super) struct Contents<'a> {
     pub(super) link: Link,
 }
 
-/// What a text takes beside its bytes: author, stars and two ends.
+/// Size of a text's entry in bytes, without its string bytes: author, stars and two ends.
 const ROW_BYTES: u64 = 25;
-/// What sections may take more than their contents: each begins at a multiple of 64 bytes.
+/// Upper bound for the change in padding, in bytes: four sections shrink, and each section begins
+/// at a multiple of 64.
 const PADDING: u64 = 4 * 64;
 
 impl Contents<'_> {
-    /// Puts the pack at `out`, whole or not at all, with at most `most` bytes if there is a limit.
+    /// Writes the pack to `out`, whole or not at all, with at most `most` bytes if there is a
+    /// limit.
     pub(super) fn put(mut self, out: &Path, most: Option<u64>, dropped: Dropped) -> Result<Built, Error> {
         let io = |source| PackError::Io { action: "write", path: out.to_path_buf(), source };
         let out = &output::target(out, [])?;
@@ -56,8 +58,8 @@ impl Contents<'_> {
         Ok(Built { meta, bytes, dropped: Dropped { texts_for_size: for_size, ..dropped } })
     }
 
-    /// Leaves out texts that take at least `over` bytes, of every item those first that add least. What was learned from them stays.
-    /// Returns how many.
+    /// Drops texts that take at least `over` bytes, for every item the least informative first.
+    /// Data learned from them stays. Returns the number of dropped texts.
     fn shrink(&mut self, over: u64) -> io::Result<usize> {
         let ranks = select::ranks(self.rows, self.spool)?;
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
@@ -77,7 +79,8 @@ impl Contents<'_> {
         Ok(before - self.rows.len())
     }
 
-    /// Writes a scratch file beside `out`. Returns the pack's facts, the file, and its length.
+    /// Writes a scratch file next to `out`. Returns the pack's metadata, the file, and its length
+    /// in bytes.
     fn write(&mut self, out: &Path) -> io::Result<(PackMeta, tempfile::NamedTempFile, u64)> {
         let meta = PackMeta {
             items: self.items.len(),
@@ -162,7 +165,7 @@ fn item_edges(w: &mut PackWriter, sections: [Section; 4], edges: &Edges) -> io::
     w.section(sections[3], &edges.scales)
 }
 
-/// Two sections for a list of strings; `after` may add what belongs behind them.
+/// Writes two sections for a list of strings; `after` may add a section that follows them.
 fn strings<'a>(
     w: &mut PackWriter,
     ends: Section,

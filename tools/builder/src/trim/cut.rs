@@ -1,10 +1,14 @@
-//! A model file with fewer tokens.
+//! Writes a model file with fewer tokens.
 //!
-//! Both kinds of vocabulary begin with single characters and join two neighbours at a time: SentencePiece's (`llama`) of all pairs that make
-//! a token the one with the best score first, byte-pair encoding (`gpt2`) the one that stands first in its list of merges. A pair
-//! that a text's tokens lie on both sides of is never joined, so nothing outside a token has a say in how it is made, and what is made on the
-//! way is told by its own text. With that kept, a text whose tokens are all kept is split as before: the pairs that can be joined
-//! are some of those that could before, and those that were joined are among them.
+//! Both kinds of vocabulary begin with single characters and merge two neighbours at a time.
+//! SentencePiece (`llama`) merges first the pair whose token has the best score. Byte-pair encoding
+//! (`gpt2`) merges first the pair that comes first in its list of merges. A pair across the border
+//! of two of a text's final tokens is never merged. So the merges within a token depend on its own
+//! text alone.
+//!
+//! Trimming keeps every intermediate token and merge of each kept token. A text whose tokens are
+//! all kept is then split as before: the remaining merges are a subset of the earlier ones and
+//! include all that the text needs.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -23,12 +27,12 @@ const MODEL: &str = "tokenizer.ggml.model";
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const SCORES: &str = "tokenizer.ggml.scores";
 const KINDS: &str = "tokenizer.ggml.token_type";
-/// Kinds of tokens.
+/// Values of the token type.
 const NORMAL: i64 = 1;
 const CONTROL: i64 = 3;
 const UNUSED: i64 = 5;
 
-/// What stays of a model's vocabulary.
+/// The kept part of a model's vocabulary.
 pub(crate) struct Kept {
     /// Tokens, by their old numbers.
     pub tokens: BTreeSet<u32>,
@@ -36,7 +40,9 @@ pub(crate) struct Kept {
     merges: BTreeSet<u32>,
 }
 
-/// What stays of a model's vocabulary if the tokens in `used` must: these, what they are made of, and all that do not stand for text.
+/// Returns the part of a vocabulary to keep if the tokens in `used` must stay: these tokens, their
+/// intermediate tokens, and all tokens that do not stand for text, except unused placeholders.
+/// Byte-pair vocabularies keep all single characters.
 ///
 /// # Errors
 /// [`GgufError`] if the vocabulary is damaged.
@@ -47,7 +53,7 @@ pub(crate) fn kept(gguf: &Gguf<'_>, used: &HashSet<u32>) -> Result<Kept, GgufErr
     let mut tokens: BTreeSet<u32> = used.iter().copied().filter(|&n| (n as usize) < texts.len()).collect();
     let kinds = gguf.array(KINDS)?.and_then(|a| a.scalars()).into_iter().flatten();
     for (n, kind) in (0..).zip(kinds) {
-        // Released models have thousands of places for tokens that never came.
+        // Released models reserve thousands of tokens that were never used.
         let text = texts[n as usize];
         let place_only = kind == Value::Signed(UNUSED) || kind == Value::Signed(CONTROL) && text.starts_with("<unused");
         if kind != Value::Signed(NORMAL) && !place_only {
@@ -58,10 +64,11 @@ pub(crate) fn kept(gguf: &Gguf<'_>, used: &HashSet<u32>) -> Result<Kept, GgufErr
     let mut ranks: HashMap<(&str, &str), u32> = HashMap::new();
     let byte_level = gguf.text(MODEL)? == Some("gpt2");
     if byte_level {
-        // A byte of a text is written as one of 256 characters, and what has no token is left out without a word.
+        // Each byte of a text is written as one of 256 characters, and a byte without a token is
+        // dropped silently.
         tokens.extend((0..).zip(&texts).filter(|(_, text)| text.chars().nth(1).is_none()).map(|(n, _)| n));
         for (rank, pair) in (0..).zip(vocabulary::merges(gguf)?) {
-            // Of two that are the same the first counts.
+            // The first of two equal merges counts.
             ranks.entry(pair).or_insert(rank);
         }
     }
@@ -83,14 +90,15 @@ fn number(value: Value<'_>) -> f64 {
     if let Value::Float(x) = value { x } else { 0.0 }
 }
 
-/// The pairs that are joined on the way from characters to `text`; of those that can be, the one of the highest priority first.
+/// Returns the merges from characters to `text`, at each step the possible pair with the highest
+/// priority.
 fn joined<'t>(text: &'t str, priority: impl Fn((&'t str, &'t str)) -> Option<f64>) -> Vec<(&'t str, &'t str)> {
     let mut ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
     let mut joined = Vec::new();
     loop {
         let pairs = (0..).zip(ends.windows(3)).map(|(n, w)| (n, (&text[w[0]..w[1]], &text[w[1]..w[2]])));
         let ranked = pairs.filter_map(|(n, pair)| Some((n, pair, priority(pair)?)));
-        // Of equals the first.
+        // Ties go to the first.
         let best = ranked.max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)));
         let Some((n, pair, _)) = best else { return joined };
         joined.push(pair);
@@ -98,7 +106,7 @@ fn joined<'t>(text: &'t str, priority: impl Fn((&'t str, &'t str)) -> Option<f64
     }
 }
 
-/// The token that a metadata entry names.
+/// Returns the token that a metadata entry names.
 fn special(gguf: &Gguf<'_>, key: &str) -> Option<u32> {
     let is = key.starts_with("tokenizer.ggml.") && key.ends_with("_token_id");
     is.then(|| gguf.u32(key).ok().flatten()).flatten()
@@ -108,18 +116,19 @@ fn texts<'a>(gguf: &Gguf<'a>) -> Result<impl Iterator<Item = &'a [u8]>, GgufErro
     vocabulary::list(gguf, TOKENS)
 }
 
-/// A model file with the tokens of another, in pieces that refer to it.
+/// A model file with a subset of the tokens of another, in slices that borrow from it.
 pub(crate) struct Trimmed<'a> {
     header: Vec<u8>,
-    /// The tensors' data, each piece with the zero bytes behind it.
+    /// The tensors' data, each slice with the number of zero bytes after it.
     pieces: Vec<(&'a [u8], usize)>,
 }
 
 impl<'a> Trimmed<'a> {
-    /// The model in `bytes` with what is `kept` alone, tokens renumbered in their order; `from` is noted as what it was cut from.
+    /// Trims the model in `bytes` to the `kept` tokens, renumbered in their order. `from` is
+    /// recorded as the origin.
     ///
     /// # Errors
-    /// [`GgufError`] if the file is damaged or says something of its tokens that is not understood.
+    /// [`GgufError`] if the file is damaged, or if it has a tokenizer array of an unknown kind.
     pub(crate) fn new(bytes: &'a [u8], gguf: &Gguf<'a>, kept: &Kept, from: &str) -> Result<Self, GgufError> {
         let count = texts(gguf)?.count() as u64;
         let Kept { tokens: kept, merges } = kept;
@@ -174,13 +183,13 @@ impl<'a> Trimmed<'a> {
         Ok(Self { header, pieces })
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         let data = self.pieces.iter().map(|(piece, padding)| piece.len() + padding);
         (self.header.len() + data.sum::<usize>()) as u64
     }
 
-    /// Writes it.
+    /// Writes the file to `out`.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&self.header)?;
         self.pieces.iter().try_for_each(|(piece, padding)| {
@@ -210,7 +219,7 @@ mod tests {
         };
         assert_eq!(ways("abc", &[("a", "b"), ("b", "c"), ("ab", "c")]), [("a", "b"), ("ab", "c")]);
         assert_eq!(ways("abc", &[("b", "c"), ("a", "b"), ("ab", "c"), ("a", "bc")]), [("b", "c"), ("a", "bc")]);
-        // Of equals the first; what no pair makes stays as it is.
+        // Ties go to the first; characters that no pair merges stay as they are.
         assert_eq!(joined("aaa", |pair| (pair == ("a", "a")).then_some(0.0)), [("a", "a")]);
         assert_eq!(joined("abcx", |(l, r)| (l.len() + r.len() < 4).then_some(0.0)), [("a", "b"), ("ab", "c")]);
         assert!(ways("", &[]).is_empty());

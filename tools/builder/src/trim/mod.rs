@@ -1,11 +1,16 @@
-//! A smaller model for one population: the same weights, fewer tokens.
+//! Trims a model's vocabulary to one population: the same weights, fewer tokens.
 //!
-//! Most of a small model is a row for each token of all the world's languages: of the default model's 270 million weights 168 million, which
-//! are read again for every token that is written. An app whose people write in one language, about one kind of thing, needs a
-//! fifth of them (vocabulary trimming: Ushio, Zhou and Camacho-Collados, arXiv 2305.15020). Texts made of the tokens that stay
-//! are split as before, and what the model says of these tokens is as before, but for the share that the others had. Punctuation of
-//! every script stays. Text in a script that the population does not write can be read, byte by byte at worst, but not written: of a
-//! language whose tokens are gone the model has nothing but bytes and single characters, and what it makes of them is wrong.
+//! Most of a small model is the embedding table, with a row for each token of many languages. The
+//! default model has 270 million weights, and 168 million of them are in this table, which is read
+//! again for every generated token. An app whose users write in one language about one kind of
+//! thing needs a fifth of the tokens (vocabulary trimming: Ushio, Zhou and Camacho-Collados, arXiv
+//! 2305.15020).
+//!
+//! Texts made of kept tokens are split as before. The probabilities of kept tokens are as before,
+//! except that the share of the removed tokens is redistributed. Punctuation of every script stays.
+//! Text in a script outside the population can be read, byte by byte at worst, but not generated.
+//! For a language without tokens the model has only bytes and single characters, and its output in
+//! that language is wrong.
 
 mod cut;
 
@@ -29,24 +34,26 @@ use locket::{
     },
 };
 
-/// What was left out, and what is left.
+/// Sizes before and after trimming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Interactions that were looked at.
+    /// Number of interactions read.
     pub interactions: usize,
-    /// Tokens of the vocabulary, before and after.
+    /// Number of tokens in the vocabulary, before and after.
     pub tokens: [usize; 2],
-    /// Bytes of the file, before and after.
+    /// File size in bytes, before and after.
     pub bytes: [u64; 2],
 }
 
-/// Writes to `out` the model's file with the tokens that the profiles in `files` and the prompts of this engine are made of, whole or not at
-/// all. Adapters of the model fit the new file too, unless they change rows of the vocabulary. `progress` is told the number of
-/// interactions that were looked at.
+/// Writes the model to `out` with only the tokens that the profiles in `files` and the engine's
+/// prompts need, whole or not at all. Adapters of the model fit the new file too, unless they
+/// change rows of the vocabulary. `progress` receives the number of interactions read.
 ///
 /// # Errors
-/// [`LlmError::File`] if the file says something of its tokens that is not understood; [`locket::Error::Argument`] without any profile;
-/// [`locket::Error::Output`] if `out` is the model, one of `files` or no regular file; [`Error::Profile`], [`locket::Error::Io`], [`locket::Error::Cancelled`].
+/// [`LlmError::File`] if the file has a tokenizer array of an unknown kind;
+/// [`locket::Error::Argument`] without any profile; [`locket::Error::Output`] if `out` is the
+/// model, one of `files` or no regular file; [`Error::Profile`], [`locket::Error::Io`],
+/// [`locket::Error::Cancelled`].
 pub fn trim(
     model: &Model,
     files: &[PathBuf],
@@ -58,7 +65,7 @@ pub fn trim(
     let number = |token: &Token| u32::try_from(token.0).ok();
     let mut use_text = |text: &str| used.extend(model.tokens(text).iter().filter_map(number));
     prompt::scaffolding().for_each(|text| use_text(&text));
-    // Without its full stop a model ends a sentence with whatever is nearest.
+    // Without its full stop a model ends sentences with an arbitrary other token.
     punctuation().for_each(|c| [c.to_string(), format!(" {c}")].iter().for_each(|text| use_text(text)));
     let mut interactions = 0;
     for profile in Profiles::of_all(files) {
@@ -70,7 +77,7 @@ pub fn trim(
             return Err(locket::Error::Cancelled.into());
         }
     }
-    // What a chat model's template puts around a request.
+    // The tokens of the chat template.
     used.extend(model.prompt_tokens(&Prompt { body: String::new(), lead: String::new() }).iter().filter_map(number));
     if interactions == 0 {
         return Err(locket::Error::Argument("there are no profiles to tell which tokens are needed".into()).into());
@@ -80,7 +87,7 @@ pub fn trim(
     let bytes = gguf::map(path)?;
     let gguf = gguf::parse(&bytes).map_err(bad)?;
     let kept = cut::kept(&gguf, &used).map_err(bad)?;
-    // Of one that was cut before, where it came from at first.
+    // For a model that was trimmed before, the original origin.
     let from = match &model.facts().trimmed_from {
         Some(from) => from.clone(),
         None => sha256(path, &mut |_| progress(interactions)).map_err(|e| match e.kind() {
@@ -98,7 +105,7 @@ pub fn trim(
     Ok(Report { interactions, tokens: [before, kept.tokens.len()], bytes: [bytes.len() as u64, trimmed.bytes()] })
 }
 
-/// All punctuation, of every script.
+/// Returns the punctuation characters of every script.
 fn punctuation() -> impl Iterator<Item = char> {
     ('\0'..=char::MAX).filter(|c| c.general_category_group() == GeneralCategoryGroup::Punctuation)
 }

@@ -26,25 +26,25 @@ pub struct Args {
     /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// Tokens of the prompt
+    /// Number of tokens in the prompt
     #[arg(long, default_value_t = 512)]
     prompt: usize,
-    /// Tokens to write
+    /// Number of tokens to generate
     #[arg(long, default_value_t = 64)]
     tokens: usize,
-    /// Sequences decoded together
+    /// Number of sequences decoded together
     #[arg(long, default_value_t = 8)]
     sequences: usize,
-    /// Leave out the measures of the whole engine
+    /// Skip the measurements of the whole engine
     #[arg(long)]
     decoder_only: bool,
-    /// Restarts of the engine to measure the first token after; 0 leaves them out
+    /// Number of engine restarts for the time to first token; 0 skips this measurement
     #[arg(long, default_value_t = 5)]
     restarts: usize,
-    /// Texts in the person's history, for the measures of the whole engine
+    /// Number of texts in the user's history, for the measurements of the whole engine
     #[arg(long, default_value_t = 8)]
     history: usize,
-    /// Synthetic interactions to write; 0 leaves them out
+    /// Number of synthetic interactions to generate; 0 skips this measurement
     #[arg(long, default_value_t = 8)]
     augment: usize,
 }
@@ -54,7 +54,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let model = open::load_model(&args.model, args.adapter.as_deref())?;
     let load = started.elapsed();
     let mut value = decoding(&model, load, args)?;
-    // Before a second copy of the model is loaded.
+    // Measured before a second copy of the model is loaded.
     extend(&mut value, json!({"peak_rss_bytes": peak_rss_bytes()}));
     if !args.decoder_only {
         if args.restarts > 0 {
@@ -73,7 +73,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What one decoder does.
+/// Measures one decoder.
 fn decoding(model: &Model, load: Duration, args: &Args) -> anyhow::Result<Value> {
     let options = DecoderOptions {
         context: args.prompt + args.tokens + 8,
@@ -83,7 +83,7 @@ fn decoding(model: &Model, load: Duration, args: &Args) -> anyhow::Result<Value>
     };
     let mut decoder = model.decoder(options)?;
     let request = request(model, args.prompt, args.tokens)?;
-    // One short run first, so that the pages of the weights are in memory for what follows.
+    // A short run first loads the pages of the weights into memory.
     let warm_up = Request { prompt: request.prompt[..8].to_vec(), ..request.clone() };
     timed(&mut decoder, std::slice::from_ref(&warm_up))?;
     decoder.clear();
@@ -122,7 +122,7 @@ struct Timing {
 }
 
 impl Timing {
-    /// Tokens per second after the first of each sequence.
+    /// Returns the tokens per second, without the first token of each sequence.
     fn rate(&self, sequences: usize) -> f64 {
         self.pieces.saturating_sub(sequences) as f64 / self.rest.as_secs_f64()
     }
@@ -133,7 +133,7 @@ fn timed(decoder: &mut Decoder<'_>, requests: &[Request]) -> anyhow::Result<Timi
     let started = Instant::now();
     let mut first = None;
     decoder.run(requests, &mut |event| {
-        // Events without text come while the prompt is read.
+        // Events during prefill have no text.
         if !event.piece.is_empty() {
             first.get_or_insert_with(|| started.elapsed());
         }
@@ -149,7 +149,8 @@ fn request(model: &Model, prompt: usize, tokens: usize) -> anyhow::Result<Reques
     let mut all = model.prompt_tokens(&Prompt { body, lead: String::new() });
     anyhow::ensure!(prompt > 8 && all.len() >= prompt, "the prompt needs more than 8 tokens");
     all.truncate(prompt);
-    // A grammar-free phase that cannot end early would need a model without an end token; a rare stop is fine.
+    // Without a grammar, only a model without an end token cannot stop early. A rare early stop is
+    // acceptable.
     let phase = Phase::new(tokens, Sampling::GREEDY);
     Ok(Request { prompt: all, phases: vec![phase], deadline: None, boundary: None, contrast: None })
 }

@@ -1,4 +1,5 @@
-//! The whole engine: the first text after a restart, augmentation, and a text that is asked for meanwhile.
+//! Measurements of the whole engine: the first text after a restart, augmentation, and texts
+//! requested during an augmentation.
 
 use std::{
     collections::HashMap,
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use super::ms;
 use crate::{demo::SAMPLE, open, ui};
 
-/// A text of the person's history, a little different each time.
+/// Returns a text for the user's history, slightly different for each `n`.
 fn text(n: usize) -> Interaction {
     let [what, much] = [["kettle", "lamp", "mug"][n % 3], ["fast", "well", "often", "late"][n % 4]];
     Interaction::new(
@@ -35,7 +36,7 @@ fn request() -> GenerateRequest {
     request
 }
 
-/// Time to the first piece of a text, and the number of tokens in its prompt.
+/// Returns the time to the first chunk of a text, and the number of tokens in its prompt.
 fn first(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<(Duration, usize)> {
     let (started, mut first) = (Instant::now(), None);
     let written = engine.generate_with(request, &mut |event| {
@@ -47,17 +48,18 @@ fn first(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<(Duration
     Ok((first.unwrap_or_else(|| started.elapsed()), written.prompt_tokens))
 }
 
-/// Time to the first token of a text by a person whose history takes about `tokens` tokens (512 at most), in an engine that was just opened:
-/// without a session, with the one that an earlier engine left, and with that one put back by `prewarm`. The model is loaded
-/// and has decoded a token before. Medians of several restarts.
+/// Measures the time to the first token of a text in a newly opened engine, for a user's history of
+/// about `tokens` tokens (512 at most). There are three cases: without a session, with the session
+/// of an earlier engine, and with that session restored by `prewarm`. In each the model is loaded
+/// and has decoded a token before. The values are medians of `times` restarts.
 pub fn restart(model: &Model, tokens: usize, times: usize) -> anyhow::Result<Value> {
-    /// Tokens of such a text with its title, about.
+    /// Approximate number of tokens of such a text with its title.
     const PER_TEXT: usize = 64;
     let dir = tempfile::tempdir()?;
     let key = Key::generate()?;
     {
         let engine = Engine::open(dir.path(), &key)?;
-        // Of more than eight texts the engine chooses by likeness.
+        // With more than eight texts, the engine selects by similarity.
         let count = (tokens / PER_TEXT).clamp(1, 8);
         for n in 0..count {
             let mut long = text(n);
@@ -65,7 +67,8 @@ pub fn restart(model: &Model, tokens: usize, times: usize) -> anyhow::Result<Val
             engine.record(long)?;
         }
     }
-    // A new engine: `sessions` bytes of them, put back when it is opened or only when the text is asked for.
+    // Opens a new engine with at most `sessions` bytes of sessions, restored by `prewarm` if
+    // `prewarmed` and otherwise at the request.
     let once = |sessions: u64, prewarmed: bool| -> anyhow::Result<(Duration, usize)> {
         let engine = open(dir.path(), &key, model)?.with_session_bytes(if prewarmed { sessions } else { 0 });
         let mut request = request();
@@ -103,7 +106,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// One text for a person with `history` texts and, if `k` is not 0, `k` synthetic interactions for them.
+/// Measures one text for a user with `history` texts and, if `k` is not 0, `k` synthetic
+/// interactions.
 pub fn engine(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
     let dir = tempfile::tempdir()?;
     let (sample, pack) = (dir.path().join("sample.jsonl"), dir.path().join("sample.pack"));
@@ -136,9 +140,11 @@ pub fn engine(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
     Ok(value)
 }
 
-/// `k` synthetic interactions, together and one at a time, and texts that are asked for while they are written.
+/// Measures `k` synthetic interactions, generated together and one at a time, and texts requested
+/// during an augmentation.
 fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::Result<Value> {
-    // Together, in turn in one decoder that keeps the common prefix, and each by a call of its own.
+    // Three ways: together, one after the other in one decoder that keeps the common prefix, and
+    // each in a call of its own.
     let mut together = Run::default();
     together.add(engine, k, 0, 1)?;
     let peak = peak_rss_bytes();
@@ -148,7 +154,7 @@ fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::R
     for seed in 0..together.finished {
         alone.add(engine, 1, 1, seed as u32)?;
     }
-    // Idle, then while an augmentation is in progress; each time with the prompt in the cache.
+    // Idle, then during an augmentation; each time with the prompt in the cache.
     let idle = median((0..5).map(|_| Ok(ms(first(engine, asked)?.0))).collect::<anyhow::Result<Vec<_>>>()?);
     let begun = AtomicBool::new(false);
     let waits: anyhow::Result<Vec<f64>> = std::thread::scope(|scope| {
@@ -160,7 +166,7 @@ fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::R
         });
         let mut waits = Vec::new();
         while !background.is_finished() && waits.len() < 40 {
-            // Not in step with the background's steps.
+            // Varied delays, so that requests do not align with the background's steps.
             std::thread::sleep(Duration::from_millis(23 + 17 * (waits.len() as u64 % 5)));
             let meets_it = begun.load(Ordering::Relaxed);
             let took = ms(first(engine, asked)?.0);
@@ -192,13 +198,13 @@ fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::R
     }))
 }
 
-/// Augmentations, timed.
+/// Timings of augmentations.
 #[derive(Default)]
 struct Run {
     seconds: f64,
     tokens: usize,
     finished: usize,
-    /// Times between two tokens of one text.
+    /// Times between two tokens of one text, in milliseconds.
     steps: Vec<f64>,
 }
 

@@ -22,46 +22,51 @@ pub struct Args {
     /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// What to write
+    /// Output to generate
     #[arg(long, value_enum)]
     task: EvalTask,
-    /// How
+    /// Method of generation
     #[arg(long, value_enum)]
     method: MethodArg,
     /// Use at most this many of the latest history interactions
     #[arg(long)]
     history_cap: Option<usize>,
-    /// Evaluate at most this many people, drawn by the seed
+    /// Evaluate at most this many users, drawn by the seed
     #[arg(long)]
     limit: Option<usize>,
-    /// Write so many of each person's latest texts, each from what came before it: more texts of the same people
+    /// Generate this many of each user's latest texts, each from the history before it: more texts
+    /// of the same users
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     targets: u16,
-    /// Evaluate only this part of the people, whom an adapter trained with the same share has not learnt from
+    /// Evaluate only this fraction of the users: the ones held out from an adapter trained with the
+    /// same share
     #[arg(long, value_name = "SHARE")]
     validation: Option<f64>,
     /// Seed of the draw and of sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Texts to write, of which the one is taken that agrees most with the others and sounds most like the person
+    /// Number of candidate texts; the chosen one agrees most with the others and matches the user's
+    /// style best
     #[arg(long, default_value_t = 1)]
     candidates: usize,
-    /// How much more a text is to be the person's than what would be written without their texts; 0 is about half the work
+    /// Weight of contrastive decoding against a prompt without the user's texts; 0 takes about half
+    /// the work
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
-    /// Most tokens of a text
+    /// Maximum number of tokens of a text
     #[arg(long, default_value_t = 128)]
     text_tokens: usize,
-    /// Synthetic interactions per person (methods synthetic and full)
+    /// Number of synthetic interactions per user (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
-    /// For which items those are written
+    /// Items of the synthetic interactions
     #[arg(long, value_enum, default_value = "predicted")]
     items: ItemsArg,
-    /// File that keeps the synthetic interactions, so that synthetic and full write them once
+    /// File that keeps the synthetic interactions, so that synthetic and full generate them once
     #[arg(long)]
     synthetic_file: Option<PathBuf>,
-    /// Predictions file, one JSON line per person; an interrupted run continues it, and what stands there is chosen and scored anew
+    /// Predictions file, one JSON line per text; a later run with the same settings continues it,
+    /// and reranks and rescores its texts
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -74,8 +79,8 @@ enum EvalTask {
     Title,
     /// Title and text in, 1 to 5 out
     Rating,
-    /// Nothing but the item in, as for a synthetic interaction, compared with what the person really wrote about it; copy takes
-    /// anybody's text on the item, or on a similar one
+    /// Item in, text out, as for a synthetic interaction, compared with the user's real text on it;
+    /// the method copy takes any user's text on the item, or on a similar one
     Synthetic,
 }
 
@@ -94,9 +99,9 @@ impl From<EvalTask> for Task {
 enum ItemsArg {
     /// The graph's predictions
     Predicted,
-    /// Any that somebody has written about: no link prediction at all
+    /// Random items with texts: no link prediction at all
     Random,
-    /// What the person really met and --history-cap hides: perfect link prediction
+    /// Items of the user's real history that --history-cap hides: perfect link prediction
     Oracle,
 }
 
@@ -112,19 +117,19 @@ impl From<ItemsArg> for locket_eval::Items {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum MethodArg {
-    /// From the title alone
+    /// The task's input alone
     None,
-    /// Title and best neighbour's text, no model
+    /// Title and best retrieved text, no model
     Copy,
-    /// Own history (LaMP)
+    /// User's history (LaMP)
     History,
-    /// Own history and others' texts (PGraphRAG)
+    /// User's history and retrieved texts (PGraphRAG)
     Graph,
-    /// Own history, reasoning first (REST-PG)
+    /// User's history, reasoning first (REST-PG)
     Reasoning,
-    /// Real and synthetic history, others' texts, no reasoning
+    /// Real and synthetic history, retrieved texts, no reasoning
     Synthetic,
-    /// Real and synthetic history, others' texts, reasoning first (GraSPeR)
+    /// Real and synthetic history, retrieved texts, reasoning first (GraSPeR)
     Full,
 }
 

@@ -23,10 +23,11 @@ pub enum Command {
         /// Training edges, one user per line: user item item ...
         #[arg(long)]
         train: PathBuf,
-        /// Test edges, same form
+        /// Test edges, in the same form
         #[arg(long, required_unless_present = "validate")]
         test: Option<PathBuf>,
-        /// Test on this part of each user's training edges instead, drawn by the seed: what settings are chosen on
+        /// Test on this fraction of each user's training edges instead, drawn by the seed; for
+        /// choosing settings
         #[arg(long, conflicts_with = "test", value_name = "PART")]
         validate: Option<f32>,
         /// Seed of that draw
@@ -35,72 +36,76 @@ pub enum Command {
         /// Length of the ranking
         #[arg(short, default_value_t = 20)]
         k: usize,
-        /// How to rank
+        /// Ranking method
         #[arg(long, value_enum, default_value_t = RankingArg::Locket)]
         method: RankingArg,
-        /// Passes over the edges (lightgcn)
+        /// Number of epochs (lightgcn)
         #[arg(long, default_value_t = 50)]
         epochs: usize,
-        /// Settings of the fit that differ from the default, for example --set neighbours=50 --set ridge=0.1
+        /// Settings of the fit that differ from the default, for example --set neighbours=50 --set
+        /// ridge=0.1
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
     },
-    /// Whether two packs predict the same: what two ways of building one must show
+    /// Compare the predictions of two packs, to check two ways of building one
     #[command(after_help = "Example:\n  locket eval packs here.pack spark.pack --profiles reviews.jsonl.zst --json")]
     Packs {
         /// The two packs
         #[arg(num_args = 2, required = true)]
         packs: Vec<PathBuf>,
-        /// The people: their histories are given, their targets are to be found
+        /// Profile files: each history is the input, each target is the item to find
         #[arg(long, required_unless_present = "train", num_args = 1..)]
         profiles: Vec<PathBuf>,
-        /// Or who met what, one person a line: user item item ...
+        /// Or input edges, one user per line: user item item ...
         #[arg(long, conflicts_with = "profiles")]
         train: Option<PathBuf>,
-        /// And what they met then, same form
+        /// Later edges of these users, the items to find, in the same form
         #[arg(long, requires = "train")]
         test: Option<PathBuf>,
-        /// Predictions that are compared
+        /// Number of predictions to compare
         #[arg(short, default_value_t = 10)]
         k: usize,
-        /// Predictions among which something is found
+        /// Number of predictions in which to look for the items to find
         #[arg(long, default_value_t = 20)]
         reach: usize,
-        /// Most people, drawn by their ids
+        /// Maximum number of users, drawn by their ids
         #[arg(long, default_value_t = 2_000)]
         sample: usize,
     },
-    /// Write a population of any size, with degrees that fall as powers and clusters of taste, to grow inputs with
+    /// Generate a population of any size as test input, with power-law degrees and clusters of
+    /// taste
     #[command(after_help = "\
 Example:
   locket eval population --interactions 1000000 --out million.txt
   locket eval population --interactions 1000000 --words 25 --out million.jsonl")]
     Population {
-        /// Interactions, about
+        /// Approximate number of interactions
         #[arg(long)]
         interactions: usize,
-        /// Words of each text; 0 writes `user item item ...` lines instead of profiles
+        /// Number of words per text; 0 writes `user item item ...` lines instead of profiles
         #[arg(long, default_value_t = 0)]
         words: usize,
-        /// Seed of every draw
+        /// Seed of all random draws
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// The file to write
         #[arg(long)]
         out: PathBuf,
     },
-    /// Leave-last-out link prediction: hit@k and MRR against popularity, content and people alone
+    /// Leave-last-out link prediction: hit@k and MRR, compared with each kind of evidence alone
     #[command(after_help = "Example:\n  locket eval link --profiles recipes.jsonl.zst --json")]
     Link {
         /// Profile files
         #[arg(long, required = true, num_args = 1..)]
         profiles: Vec<PathBuf>,
-        /// Weights of people, taste, content, popularity instead of the learned ones; category and returning people keep
+        /// Weights of people (co-occurrence), taste (latent factors), content and popularity
+        /// instead of the learned ones; category and returning people (repeat-user popularity) keep
         /// their defaults
         #[arg(long, num_args = 4, value_names = ["P", "T", "C", "O"])]
         weights: Option<Vec<f32>>,
     },
-    /// What folding one person in costs: build a pack of any size, then time predictions over it on one core
+    /// Measure the fold-in of one user: build a pack of any size, then time predictions over it on
+    /// one core
     #[command(after_help = "\
 Example:
   locket eval scale --items 1000000 --out big.pack --json     builds
@@ -109,22 +114,22 @@ Example:
         /// Generate a catalogue of this many items
         #[arg(long, requires = "out")]
         items: Option<usize>,
-        /// Or take edges from a file, one user per line: user item item ...
+        /// Or read edges from a file, one user per line: user item item ...
         #[arg(long, requires = "out", conflicts_with = "items")]
         train: Option<PathBuf>,
-        /// Where the built pack goes
+        /// Path of the pack to build
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Measure this pack
+        /// Path of the pack to measure
         #[arg(long, conflicts_with = "out", required_unless_present = "out")]
         pack: Option<PathBuf>,
         /// Settings of the fit that differ from the default
         #[arg(long = "set", value_name = "NAME=VALUE")]
         settings: Vec<String>,
-        /// Number of people who ask
+        /// Number of users
         #[arg(long, default_value_t = 500)]
         people: usize,
-        /// Items in each one's history
+        /// Number of items in each user's history
         #[arg(long, default_value_t = 5)]
         history: usize,
         /// Length of the ranking
@@ -134,14 +139,14 @@ Example:
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Write held-out texts, titles or ratings by one method and score them
+    /// Generate held-out texts, titles or ratings by one method and score them
     #[command(after_help = "\
 Example:
   locket eval generation --profiles amazon.jsonl.zst --model gemma-3-270m --task text --method full \\
       --limit 200 --seed 1 --out full.jsonl --json
 A run that was stopped goes on when it is called again with the same --out.")]
     Generation(generation::Args),
-    /// What the predictions of many runs say together: tables, paired differences, plots, samples
+    /// Report on the predictions of many runs: tables, paired differences, plots, samples
     #[command(after_help = "\
 Example:
   locket eval report --runs runs --out docs/report")]
@@ -149,10 +154,11 @@ Example:
         /// Folder with the predictions files (--out) of `eval generation`
         #[arg(long)]
         runs: PathBuf,
-        /// Folder in which the profile files lie that the runs name: with them, the report says how often authors are identified
+        /// Folder with the profile files that the runs name; with them, the report includes author
+        /// identification
         #[arg(long, default_value = ".")]
         data: PathBuf,
-        /// Texts to show beside the true ones, of the best and of the worst
+        /// Number of the best and of the worst texts to show next to the true ones
         #[arg(long, default_value_t = 3)]
         samples: usize,
         /// Folder for report.md and index.html
@@ -163,9 +169,9 @@ Example:
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub enum RankingArg {
-    /// What a pack holds: pruned neighbours and item vectors
+    /// The ranking of a pack: pruned neighbours and item vectors
     Locket,
-    /// By the number of people who met an item
+    /// Number of users of an item
     Popularity,
     /// One step of the linear filter P
     Linear,
@@ -289,7 +295,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     print_table(&value, "")
 }
 
-/// Numbers with their standard errors, groups indented.
+/// Prints numbers with their standard errors, groups indented.
 fn print_table(value: &Value, indent: &str) -> anyhow::Result<()> {
     let Value::Object(map) = value else { return Ok(()) };
     for (key, value) in map.iter().filter(|(k, _)| !k.ends_with("_se")) {
@@ -305,7 +311,7 @@ fn print_table(value: &Value, indent: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a person met, and what they met then.
+/// Returns the profile's history as the input and its target as the item to find.
 fn asked(profile: Profile) -> Asked {
     let met = profile.history.into_iter().map(|i| i.item).collect();
     Asked { user: profile.user, met, wanted: vec![profile.target.item] }

@@ -1,4 +1,4 @@
-//! One training example: the tokens of a prompt and its answer, and which of them the model is to learn.
+//! One training example: the tokens of a prompt and its answer, and the ranges to learn.
 
 use std::ops::Range;
 
@@ -13,36 +13,39 @@ use locket::{
     },
 };
 
-/// What a model is trained on: tokens exactly as they stand when it writes, so that the trainer needs no tokenizer.
+/// A training example. The tokens are exactly those of generation, so the trainer needs no
+/// tokenizer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingExample {
-    /// Whose text it ends with.
+    /// Author of the text at the end.
     pub user: String,
-    /// What is written: `text`, `title`, `rating` or `synthetic`.
+    /// Task: `text`, `title`, `rating` or `synthetic`.
     pub task: String,
-    /// Whether plans stand in it.
+    /// Whether the example contains plans.
     pub reasoning: bool,
-    /// Own texts in the prompt.
+    /// Number of the user's own texts in the prompt.
     pub history: usize,
-    /// Prompt and answer.
+    /// Tokens of the prompt and the answer.
     pub tokens: Vec<i32>,
-    /// The stretches of tokens to learn: the answers of the prompt's own blocks first, then of the request.
+    /// Token ranges to learn: the answers in the prompt's own blocks first, then the answer to the
+    /// request.
     pub learn: Vec<Range<usize>>,
-    /// How many tokens are the prompt.
+    /// Number of prompt tokens.
     pub prompt: usize,
 }
 
-/// What the model is to write for a request: one string per phase, and whether the last is whole.
+/// The answer to a request: one string per phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Without leads and line ends.
+    /// Phases without labels and line ends.
     pub phases: Vec<String>,
-    /// Most tokens of the last; of a longer one no end is learnt.
+    /// Maximum number of tokens of the last phase. A longer phase is truncated, and its end is not
+    /// learned.
     pub most: usize,
 }
 
-/// The example of `material` within `budget` prompt tokens, answered by `answer`. A block of the prompt is learnt, too,
-/// unless `taboo` says that its text must not be.
+/// Builds the example of `material` within `budget` prompt tokens, with `answer` as its answer. A
+/// block of the prompt is learned too, unless `taboo` is true for its text.
 pub fn example(
     model: &Model,
     (user, material): (&str, &PromptInputs),
@@ -58,7 +61,7 @@ pub fn example(
     let mut from = tokens.len();
     for (n, phase) in answer.phases.iter().enumerate() {
         if n > 0 {
-            // The line's end is the model's own; the lead behind it is given.
+            // The model generates the line end itself; the label after it is given.
             learn.push(from..tokens.len() + 1);
             tokens.extend(model.tokens(&format!("\n{}", material.lead(n))));
             from = tokens.len();
@@ -88,8 +91,8 @@ pub fn example(
     }
 }
 
-/// Bytes of a prompt's body that are answers of its blocks: what stands behind the labels that a request leaves open, up to and
-/// with the line's end.
+/// Returns the byte ranges of a prompt's body that are answers of its blocks: the values after the
+/// labels that a request leaves open, including the line end.
 fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
     let open: &[&str] = match material.task {
         Task::Text => &["Plan", "Review"],
@@ -102,7 +105,7 @@ fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> V
     for block in body.split_inclusive("\n\n") {
         let mut line_at = at;
         at += block.len();
-        // The last stretch is the request, and headings have no review.
+        // The last block is the request, and headings have no review.
         let review = block.lines().find_map(|l| l.strip_prefix("Review: "));
         let complete = block.ends_with("\n\n");
         let Some(review) = review.filter(|r| complete && !taboo(r)) else { continue };
@@ -110,7 +113,7 @@ fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> V
         for line in block.split_inclusive('\n') {
             let (label, value) = line.split_once(':').unwrap_or_default();
             if open.contains(&label) {
-                // A text that was clipped does not end where its line ends.
+                // A clipped text does not end at the end of its line.
                 let end = if cut && label == "Review" { value.trim_end_matches('\n').len() } else { value.len() };
                 spans.push(line_at + label.len() + 1..line_at + label.len() + 1 + end);
             }
@@ -120,7 +123,8 @@ fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> V
     spans
 }
 
-/// The tokens that begin within each stretch of `text`'s bytes; nothing if the tokens do not spell it.
+/// Returns the tokens that begin within each byte range of `text`, or an empty list if the tokens
+/// do not spell it.
 fn locate(model: &Model, tokens: &[Token], text: &str, spans: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut starts = Vec::with_capacity(tokens.len());
     let mut spelled = Vec::new();

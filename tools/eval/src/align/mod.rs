@@ -1,17 +1,18 @@
-//! Alignment: what a model is fitted on so that it plans first and then writes (GraSPeR, section on reasoning alignment).
+//! Alignment: training data that teaches a model to plan first and then write (GraSPeR, section on
+//! reasoning alignment).
 //!
 //! # Overview
-//! - [`ValidationSplit`](crate::ValidationSplit) cuts people into those that a model may learn from and those that it is judged on.
-//! - [`examples`](fn@examples) turns profiles into training [`TrainingExample`]s: the very tokens of the prompts that the engine
-//!   writes, of all tasks, with and without plans, with histories cut to 0..4.
-//! - [`synthesize`] writes synthetic interactions for them, which go in front of the histories.
-//! - [`search`](fn@search) makes the same examples with golden paths: of several that the current model samples, the one that
-//!   leads to the true text.
-//! - [`ratings`](fn@ratings) corrects how a fitted model rates.
+//! - [`ValidationSplit`] splits users into training and validation users.
+//! - [`examples`](fn@examples) turns profiles into [`TrainingExample`]s. They hold the engine's own
+//!   prompt tokens, for all tasks, with and without plans, with histories cut to 0..4.
+//! - [`synthesize`] generates synthetic interactions for them, which precede the histories.
+//! - [`search`](fn@search) makes the same examples with golden paths: of several paths that the
+//!   current model samples, the one that leads to the true text.
+//! - [`ratings`](fn@ratings) fits a correction of a model's ratings.
 //!
-//! Every block of a prompt is somebody's answer to the same kind of request, so each is learnt as well, given those before it:
-//! five times as much to learn for the same reading. Nothing by a person on the judged side is ever learnt, not even where it
-//! stands in another's prompt.
+//! Every block of a prompt is an author's answer to the same kind of request. So each block is
+//! learned as well, conditioned on the blocks before it: five times as many targets for the same
+//! prefill. Texts by validation users are never learned, not even in another user's prompt.
 
 mod example;
 mod ratings;
@@ -47,28 +48,29 @@ use locket_builder::{
     profile::{Profile, Profiles},
 };
 
-/// What to make examples of.
+/// Options of a set of examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExampleOptions {
-    /// People to leave out.
+    /// Validation users, to be held out.
     pub validation: ValidationSplit,
-    /// Examples of those people instead, of whose prompts nothing is learnt: for a loss that no text learnt by heart lowers.
+    /// Makes examples of the validation users instead, and learns no blocks of their prompts. They
+    /// measure a loss that memorised texts do not lower.
     pub left_out: bool,
-    /// Most examples that end with a text of one person: the held-out one, and later ones of the history.
+    /// Maximum number of examples per user: the target, and later texts of the history.
     pub per_person: usize,
-    /// How many of a hundred examples plan first.
+    /// Percentage of examples that plan first.
     pub planned: u64,
-    /// How many of a hundred examples are of each task: text, title, rating, synthetic.
+    /// Percentage of examples of each task: text, title, rating, synthetic.
     pub tasks: [u64; 4],
-    /// Most texts of other people in a prompt.
+    /// Maximum number of other users' texts in a prompt.
     pub neighbours: usize,
-    /// Most tokens of a prompt, and of an answer's last phase.
+    /// Maximum number of tokens of a prompt, and of an answer's last phase.
     pub tokens: (usize, usize),
-    /// A file of [`synthesize`]: synthetic interactions for some of them.
+    /// A file of [`synthesize`], with synthetic interactions for some of the examples.
     pub synthetic: Option<PathBuf>,
-    /// At most this many examples, drawn by the seed.
+    /// Maximum number of examples, drawn by the seed.
     pub limit: Option<usize>,
-    /// Decides every draw.
+    /// Seed of every draw.
     pub seed: u64,
 }
 
@@ -89,25 +91,27 @@ impl Default for ExampleOptions {
     }
 }
 
-/// What was made.
+/// Summary of the examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Made {
-    /// People that may be learnt from, and left out.
+    /// Number of training and of validation users.
     pub people: [usize; 2],
     /// Number of examples.
     pub examples: usize,
-    /// How many of them have synthetic interactions in their histories.
+    /// Number of examples with synthetic interactions in their histories.
     pub mixed: usize,
-    /// Their tokens.
+    /// Total number of tokens.
     pub tokens: usize,
-    /// Tokens that are learnt.
+    /// Number of tokens to learn.
     pub learnt: usize,
 }
 
-/// Writes the examples of `files` to `out`, one line of JSON each. The graph is built with every target held out.
+/// Writes the examples of `files` to `out`, one line of JSON each. The graph is built with every
+/// target held out.
 ///
 /// # Errors
-/// [`locket_builder::profile::ProfileError`], [`locket::PackError`], [`locket::Error::Io`], [`locket::Error::Cancelled`].
+/// [`locket_builder::profile::ProfileError`], [`locket::PackError`], [`locket::Error::Io`],
+/// [`locket::Error::Cancelled`].
 pub fn examples(
     files: &[PathBuf],
     model: &Model,
@@ -134,7 +138,7 @@ pub fn examples(
     Ok(made)
 }
 
-/// The files that examples are made of.
+/// Returns the input files of the examples.
 fn inputs<'a>(files: &'a [PathBuf], model: &'a Model, options: &'a ExampleOptions) -> impl Iterator<Item = &'a Path> {
     files.iter().chain(&options.synthetic).map(PathBuf::as_path).chain([model.path()])
 }
@@ -147,31 +151,31 @@ impl Made {
     }
 }
 
-/// A request whose true answer is known.
+/// A request with its true answer.
 struct Draft {
     user: String,
     item: String,
     material: PromptInputs,
     answer: Answer,
-    /// The part of the person's history that it may use.
+    /// The part of the user's history in the prompt.
     history: Vec<Interaction>,
 }
 
 impl Draft {
-    /// One less than the stars that are the true answer, if a rating is asked for.
+    /// The true number of stars minus one, for a rating request.
     fn truth(&self) -> Option<usize> {
         let rating = self.answer.phases.last().filter(|_| self.material.task == Task::Rating)?;
         rating.parse::<usize>().ok()?.checked_sub(1).filter(|&n| n < STARS)
     }
 }
 
-/// All requests of some profiles that may be learnt.
+/// All requests of some profiles that may be learned.
 struct Corpus<'o> {
     drafts: Vec<Draft>,
-    /// People learnt from, and left out.
+    /// Number of training and of validation users.
     people: [usize; 2],
     taboo: HashSet<u64>,
-    /// How many drafts have synthetic interactions.
+    /// Number of drafts with synthetic interactions.
     mixed: usize,
     options: &'o ExampleOptions,
     pack: Pack,
@@ -222,14 +226,14 @@ impl<'o> Corpus<'o> {
         self.taboo.contains(&hash(review))
     }
 
-    /// `blocks`: whether the prompt's own blocks are learnt, too.
+    /// Builds an example; with `blocks`, the prompt's own blocks are learned too.
     fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> TrainingExample {
         let request = (draft.user.as_str(), &draft.material);
         example(model, request, answer, self.options.tokens.0, &|review| !blocks || self.taboo(review))
     }
 }
 
-/// The texts that must not be learnt, as they stand in prompts.
+/// Returns hashes of the texts that must not be learned, as they appear in prompts.
 fn taboo(files: &[PathBuf], validation: ValidationSplit) -> Result<HashSet<u64>, Error> {
     let mut all = HashSet::new();
     for profile in Profiles::of_all(files) {
@@ -241,14 +245,16 @@ fn taboo(files: &[PathBuf], validation: ValidationSplit) -> Result<HashSet<u64>,
     Ok(all)
 }
 
-/// The texts of a person to learn, each with what came before it: the held-out one and the latest others.
+/// Returns the texts of a user to learn, each with the earlier history: the target, then the latest
+/// others.
 fn moments(profile: &Profile, most: usize) -> impl Iterator<Item = (&Interaction, &[Interaction])> {
     let history = &profile.history;
     let later = (1..history.len()).rev().map(|n| (&history[n], &history[..n]));
     std::iter::once((&profile.target, &history[..])).chain(later).take(most)
 }
 
-/// One draw of task, plan and history length for this moment; and the part of the history that was drawn.
+/// Draws task, plan and history length for a text. Returns the prompt's inputs, the answer, and the
+/// drawn part of the history.
 fn drawn<'i>(
     pack: &Pack,
     user: &str,
@@ -275,7 +281,7 @@ fn drawn<'i>(
         task => task,
     };
     let reasoning = task == Task::Synthetic || draw(100) < options.planned;
-    // 0 to 4 of the latest; mostly all of them.
+    // 0 to 4 of the latest texts; in at least half of the draws 4.
     let cap = if draw(2) == 0 { NEIGHBOURS } else { draw(NEIGHBOURS as u64 + 1) as usize };
     let history = &earlier[earlier.len().saturating_sub(cap)..];
     let grounding = ContextBuilder::new(pack, Some(author_key(user)));
@@ -287,7 +293,7 @@ fn drawn<'i>(
         }
         _ => {
             let own = matching_texts(history, &target.query(), NEIGHBOURS);
-            // Now and then the history must do without neighbours.
+            // A fifth of the prompts with history have no retrieved texts.
             let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { options.neighbours };
             grounding.material(task, reasoning, own, &target, neighbours)
         }

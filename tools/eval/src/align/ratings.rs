@@ -1,4 +1,5 @@
-//! How a model's ratings are off: a scale and five biases for its logits, fitted on ratings that people gave.
+//! Rating calibration: a scale and five biases for a model's rating logits, fitted on users'
+//! ratings.
 
 use std::{
     ops::ControlFlow,
@@ -19,38 +20,41 @@ use locket::{
     },
 };
 
-/// What was fitted.
+/// Result of a calibration fit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Rated {
-    /// People that were learnt from, and left out.
+    /// Number of training and of validation users.
     pub people: [usize; 2],
     /// Number of ratings.
     pub ratings: usize,
-    /// The correction.
+    /// The fitted correction.
     pub calibration: Calibration,
-    /// Mean negative log-likelihood of these ratings without it and with it, in nats.
+    /// Mean negative log-likelihood of these ratings without and with the correction, in nats.
     pub loss: [f64; 2],
-    /// Mean absolute error of the median, in stars, without it and with it. Both are of people that it was fitted on.
+    /// Mean absolute error of the median, in stars, without and with the correction. Both are over
+    /// the ratings of the fit.
     pub mae: [f64; 2],
 }
 
-/// What the model makes of one text, and how its author rated.
+/// The model's rating logits for one text, and the author's rating.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Case {
     logits: [f64; STARS],
-    /// One less than the stars.
+    /// Number of stars minus one.
     truth: usize,
 }
 
-/// Prompts read together: each is followed by all ratings.
+/// Number of prompts scored together, each with all ratings.
 const TOGETHER: usize = 4;
 
-/// Fits a [`Calibration`] for `model` on the ratings that [`super::examples`](fn@super::examples) would make of `files`: only those, whatever
-/// [`ExampleOptions::tasks`] says, without plans. `journal` keeps what was read, for a call that goes on where this one is stopped.
+/// Fits a [`Calibration`] for `model` on the ratings of the examples that
+/// [`super::examples`](fn@super::examples) would make of `files`. It uses only rating requests
+/// without plans, regardless of [`ExampleOptions::tasks`]. `journal` stores the logits, so that a
+/// later call resumes an interrupted one.
 ///
 /// # Errors
-/// [`locket::Error::Argument`] if there are none, or if the model's vocabulary has no digits; as [`super::examples`](fn@super::examples), and
-/// [`locket::LlmError`].
+/// [`locket::Error::Argument`] if there are no ratings, or if the model's vocabulary has no digits;
+/// as [`super::examples`](fn@super::examples), and [`locket::LlmError`].
 pub fn ratings(
     files: &[PathBuf],
     model: &Model,
@@ -69,7 +73,7 @@ pub fn ratings(
     if total == 0 {
         return Err(locket::Error::Argument("no rating in these profiles may be learnt from".into()).into());
     }
-    // As long as when it writes: nothing is trained here.
+    // The prompt length of generation: these prompts are not for training.
     let write = WriteOptions { contrast: 0.0, ..WriteOptions::default() };
     let (context, sequences) = (write.context(), TOGETHER * STARS);
     let mut decoder = model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?;
@@ -91,7 +95,7 @@ pub fn ratings(
     Ok(Rated { people: corpus.people, ratings: total, calibration, loss, mae })
 }
 
-/// The log-probability of each rating behind each prompt.
+/// Returns the log-probability of each rating after each prompt.
 fn logits(
     decoder: &mut Decoder<'_>,
     prompts: Vec<Vec<Token>>,
@@ -110,14 +114,14 @@ fn logits(
     Ok(scores.chunks_exact(STARS).map(last).collect())
 }
 
-/// The likeliest scale and biases: Newton's method in one of the six after the other, which a convex loss allows. Biases are
-/// held near 0, as by a normal prior of variance 1.
+/// Returns the most likely scale and biases. Newton's method on one of the six parameters at a time
+/// suffices, as the loss is convex. A normal prior of variance 1 holds the biases near 0.
 fn fit(cases: &[Case]) -> Calibration {
     const ROUNDS: usize = 200;
     const HOLD: f64 = 1.0;
     const LEAST_SCALE: f64 = 0.05;
     let mut calibration = Calibration::default();
-    // What is added to the logits has no say, so large numbers need not stand there.
+    // A constant added to all logits has no effect; centring avoids large numbers.
     let centred = |case: &Case| {
         let mean = case.logits.iter().sum::<f64>() / STARS as f64;
         Case { logits: case.logits.map(|l| l - mean), truth: case.truth }
@@ -164,7 +168,8 @@ fn mae(cases: &[Case], calibration: &Calibration) -> f64 {
 mod tests {
     use super::*;
 
-    /// Cases of a model whose logits are off by a known correction: every rating as often as the corrected model expects it.
+    /// Cases of a model with a known miscalibration: each rating is as frequent as the corrected
+    /// model expects.
     fn cases(true_one: Calibration) -> Vec<Case> {
         let mut cases = Vec::new();
         for k in 0..40 {
@@ -182,7 +187,7 @@ mod tests {
         let cases = cases(wanted);
         let found = fit(&cases);
         assert!((found.scale - wanted.scale).abs() < 0.02, "{found:?}");
-        // A shift common to all says nothing.
+        // A shift common to all biases has no effect.
         let shift = found.bias[2] - wanted.bias[2];
         let off = found.bias.iter().zip(wanted.bias).map(|(f, w)| (f - shift - w).abs()).fold(0.0, f64::max);
         assert!(off < 0.05, "{found:?}");

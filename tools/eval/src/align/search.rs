@@ -1,5 +1,5 @@
-//! The search for golden paths: which plan, of several that the model itself would make, leads to the true text (GraSPeR's Z*;
-//! sampling, selecting and fitting in turn is the EM of REST-PG).
+//! The search for golden paths: of several plans that the model samples, the one that leads to the
+//! true text (Z* in GraSPeR; alternating sampling, selection and fitting is the EM of REST-PG).
 
 use std::{
     collections::HashSet,
@@ -24,61 +24,64 @@ use locket::{
     },
 };
 
-/// What makes a path golden.
+/// Criterion of a golden path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judge {
-    /// The mean log-probability of a token of the true text behind it.
+    /// Mean log-probability per token of the true text, conditioned on the path.
     Likelihood,
-    /// ROUGE-1 + METEOR of the text that the model writes behind it, as in the paper.
+    /// ROUGE-1 + METEOR of the text that the model generates after the path, as in the paper.
     Overlap,
 }
 
-/// How to search.
+/// Options of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchOptions {
-    /// What to search for.
+    /// Examples to search paths for.
     pub examples: ExampleOptions,
-    /// Paths sampled for each example.
+    /// Number of paths sampled for each example.
     pub paths: usize,
-    /// Whether as many again are sampled by a model that sees the true text (rationalisation), and the one that is read off it
-    /// competes. What they say must then also be likely before the text is known.
+    /// Whether the model also samples as many paths conditioned on the true text (rationalisation),
+    /// and the path extracted from the text competes. Such paths must also be likely without the
+    /// text.
     pub rationalised: bool,
-    /// What makes a path golden.
+    /// Criterion of a golden path.
     pub judge: Judge,
-    /// Threads; 0 takes what the machine has.
+    /// Number of threads; 0 uses all that the machine has.
     pub threads: usize,
 }
 
-/// What was found, with log-probabilities of the true texts as means per token.
+/// Result of a search. Log-probabilities of the true texts are means per token.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Searched {
-    /// The examples.
+    /// Summary of the examples.
     pub made: Made,
-    /// Behind the path that is read off the true text.
+    /// Log-probability conditioned on the path extracted from the true text.
     pub read_off: f64,
-    /// Behind the sampled paths, on average.
+    /// Log-probability conditioned on the sampled paths, on average.
     pub sampled: f64,
-    /// Behind the golden ones.
+    /// Log-probability conditioned on the golden paths.
     pub golden: f64,
-    /// How many golden paths were sampled without sight of the text.
+    /// Number of golden paths sampled without access to the text.
     pub blind: usize,
 }
 
-/// An example with what its path was chosen by.
+/// An example with the scores of its paths.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
     #[serde(flatten)]
     example: TrainingExample,
     item: String,
-    /// Log-probabilities: behind the path that was read off, the mean of the sampled, the golden one.
+    /// Log-probabilities of the true text: after the extracted path, mean after the sampled paths,
+    /// after the golden path.
     scores: [f64; 3],
     blind: bool,
 }
 
-/// A candidate for an example's path.
+/// A candidate path of an example.
 struct Candidate {
     path: String,
-    /// Its own log-probability without sight of the text, per token of the text.
+    /// The path's own log-probability without access to the text, divided by the text's number of
+    /// tokens.
     prior: f64,
     blind: bool,
     likelihood: f64,
@@ -91,10 +94,11 @@ impl Candidate {
     }
 }
 
-/// Examples decoded together.
+/// Number of examples decoded together.
 const TOGETHER: usize = 4;
 
-/// Writes the planned examples of `files` with golden paths to `out`; an interrupted search is continued.
+/// Writes the planned examples of `files` with golden paths to `out`. A later call resumes an
+/// interrupted search.
 ///
 /// # Errors
 /// As [`super::examples`](fn@super::examples), and [`locket::LlmError`].
@@ -119,7 +123,7 @@ pub fn search(
     let known: HashSet<(String, String)> =
         journal.rows.iter().map(|r| (r.example.user.clone(), r.item.clone())).collect();
     let total = corpus.drafts.len();
-    // The same groups in a continued search: rounding depends on what is decoded together.
+    // A resumed search has the same groups: rounding depends on the requests decoded together.
     for group in corpus.drafts.chunks(TOGETHER) {
         let new = |d: &&Draft| !known.contains(&(d.user.clone(), d.item.clone()));
         if !group.iter().any(|d| new(&d)) {
@@ -130,7 +134,8 @@ pub fn search(
         for (draft, (best, scores)) in group.iter().zip(found).filter(|(d, _)| new(d)) {
             let mut answer = draft.answer.clone();
             answer.phases[0].clone_from(&best.path);
-            // The plans of the prompt's blocks are read off their texts: a model that learnt those would believe its own too much.
+            // The plans of the prompt's blocks are extracted from their texts. A model trained on
+            // them would rely too much on its own plans.
             let example = corpus.example(model, draft, &answer, false);
             journal.push(Row { example, item: draft.item.clone(), scores, blind: best.blind })?;
         }
@@ -150,7 +155,7 @@ pub fn search(
     Ok(found)
 }
 
-/// The golden path of each draft, with the scores of its row.
+/// Returns the golden path of each draft, with the scores of its row.
 fn golden(
     decoder: &mut Decoder<'_>,
     group: &[Draft],
@@ -193,7 +198,8 @@ fn golden(
             Judge::Likelihood => c.likelihood + if c.blind { 0.0 } else { c.prior },
             Judge::Overlap => c.overlap,
         };
-        // Without sight of the text unless that is asked for, or nothing else was a path.
+        // Only paths sampled without access to the text, unless rationalised, or unless no such
+        // path was found.
         let some_blind = !sampled.is_empty();
         let open = all.into_iter().filter(|c| options.rationalised || c.blind || !some_blind);
         let best = open.max_by(|a, b| value(a).total_cmp(&value(b)));
@@ -204,7 +210,8 @@ fn golden(
     Ok(group.iter().zip(candidates).map(best).collect())
 }
 
-/// The request for a path: as it is written, or, `seeing` the true text, as for a title that is asked for a text.
+/// Returns the request for a path: as in generation, or, if `seeing` the true text, as for a title
+/// of a given text.
 fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool, seed: u32) -> Request {
     let mut material = draft.material.clone();
     if seeing && material.task != Task::Rating {
@@ -214,12 +221,12 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
     let sampling = Sampling { temperature: 1.0, top_p: 0.98, repeat_penalty: 1.0, ..Sampling::VARIED.with_seed(seed) };
     let mut request = request::request(model, &material, &WriteOptions { sampling, ..*write });
     request.phases.truncate(1);
-    // The true text may be of any length, also one that this person seldom writes.
+    // The true text may be of any length, even one that is unusual for this user.
     request.phases[0].grammar = Some(plan::grammar(None));
     request
 }
 
-/// What stands in front of the text behind this path.
+/// Returns the tokens before the text, with these phases.
 fn behind(model: &Model, material: &PromptInputs, prompt: &[Token], phases: &[String]) -> Vec<Token> {
     let mut tokens = prompt.to_vec();
     for (n, phase) in phases.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Synthetic interactions for training: a model that is to write from real and synthetic history must have learnt from both
-//! (GraSPeR, section on reasoning alignment).
+//! Synthetic interactions for training: a model for mixed real and synthetic history must learn
+//! from both (GraSPeR, section on reasoning alignment).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,20 +25,20 @@ use locket::{
     },
 };
 
-/// How to synthesize.
+/// Options of a synthesis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SynthesisOptions {
-    /// For which examples.
+    /// Examples to generate for.
     pub examples: ExampleOptions,
-    /// Synthetic interactions for each, as for an evaluated text.
+    /// Number of synthetic interactions per example, as in an evaluation.
     pub each: usize,
-    /// How many of a hundred examples get any.
+    /// Percentage of examples with synthetic interactions.
     pub share: u64,
-    /// Threads; 0 takes what the machine has.
+    /// Number of threads; 0 uses all that the machine has.
     pub threads: usize,
 }
 
-/// What was written for one example.
+/// The synthetic interactions of one example.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
     user: String,
@@ -46,21 +46,22 @@ struct Row {
     records: Vec<Record>,
 }
 
-/// What was written.
+/// Result of a synthesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Synthesized {
-    /// Examples that synthetic interactions were written for.
+    /// Number of examples processed, including those without accepted interactions.
     pub examples: usize,
-    /// Synthetic interactions that passed the gate.
+    /// Number of synthetic interactions that passed the gate.
     pub kept: usize,
 }
 
-/// Examples whose texts are written together.
+/// Number of examples generated together.
 const TOGETHER: usize = 16;
 
-/// Writes to `out` synthetic interactions for a part of the examples of `files`: for the items that the graph predicts from the
-/// history of each, by `model`, as an engine does before it writes. [`super::examples`](fn@super::examples) puts them in front of
-/// the history. An interrupted call is continued.
+/// Writes to `out` synthetic interactions for a part of the examples of `files`. `model` writes
+/// them for the items that the graph predicts from each history, as the engine does before
+/// generation. [`super::examples`](fn@super::examples) puts them in front of the history. A later
+/// call resumes an interrupted one.
 ///
 /// # Errors
 /// As [`super::examples`](fn@super::examples), and [`locket::LlmError`].
@@ -116,7 +117,7 @@ pub fn synthesize(
 }
 
 impl Corpus<'_> {
-    /// One synthetic interaction for each of the items that are predicted next.
+    /// Returns one job for each of the items that are predicted next.
     fn jobs(&self, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<SyntheticJob> {
         let grounding = ContextBuilder::new(&self.pack, Some(author_key(&draft.user)));
         let target = Target { item: &draft.item, ..Target::default() };
@@ -137,14 +138,14 @@ impl Corpus<'_> {
         items.into_iter().map(job).collect()
     }
 
-    /// Puts the synthetic interactions of a file of [`synthesize`] in front of the histories that they were written for. Returns
-    /// how many examples have some now.
+    /// Puts the synthetic interactions in `file`, written by [`synthesize`], in front of their
+    /// histories. Returns the number of examples with synthetic interactions.
     pub(super) fn mix(&mut self, file: &Path) -> Result<usize, Error> {
         let lines = std::fs::read_to_string(file).map_err(|e| locket::Error::io("read", file, e))?;
         let bad = |e: serde_json::Error| {
             locket::Error::Argument(format!("{} is no file of synthetic interactions: {e}", file.display()))
         };
-        // The first line says how they were written.
+        // The first line holds the settings.
         let rows: Vec<Row> = lines.lines().skip(1).map(serde_json::from_str).collect::<Result<_, _>>().map_err(bad)?;
         let rows: HashMap<(&str, &str), &Row> = rows.iter().map(|r| ((&r.user[..], &r.item[..]), r)).collect();
         let mut mixed = 0;

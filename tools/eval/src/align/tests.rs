@@ -5,7 +5,7 @@ fn shares() {
     let users = |share: f64| (0..10_000).filter(|n| ValidationSplit(share).validates(&format!("user {n}"))).count();
     assert_eq!((users(0.0), users(1.0)), (0, 10_000));
     assert!((1_800..2_200).contains(&users(0.2)), "{}", users(0.2));
-    // Who is left out of a small share is left out of a larger one.
+    // Users held out by a small share are held out by a larger one.
     assert!(
         (0..1000)
             .map(|n| n.to_string())
@@ -22,14 +22,15 @@ fn shown(title: &str, text: &str) -> locket::internals::prompt::Example {
     }
 }
 
-/// What an example would have learnt, stretch by stretch.
+/// Returns the learned texts of an example, range by range.
 fn learnt(model: &Model, example: &TrainingExample) -> Vec<String> {
     let spell = |range: &std::ops::Range<usize>| {
         let mut bytes = Vec::new();
         example.tokens[range.clone()]
             .iter()
             .for_each(|&t| model.spell(locket::internals::llm::Token::new(t), &mut bytes));
-        // Two line ends are one token in some vocabularies, two in others, of which one is learnt.
+        // Two line ends are one token in some vocabularies; in others they are two tokens, and one
+        // of them is learned.
         String::from_utf8(bytes).unwrap().replace("\n\n", "\n")
     };
     example.learn.iter().map(spell).collect()
@@ -52,10 +53,10 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     let made = |m: &PromptInputs, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
     let clipped = format!(" {}", text::quoted(&long, TEXT_WORDS));
     assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
-    // Of an answer that is too long no end is learnt.
+    // The end of a truncated answer is not learned.
     assert!(!made(&material, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
 
-    // With a golden path the answer alone.
+    // With a golden path only the answer is learned.
     let (asked, golden) = (answer(&["The true text."], 99), |_: &str| true);
     assert_eq!(learnt(&model, &example(&model, ("u", &material), &asked, 4096, &golden)), [" The true text.\n"]);
 

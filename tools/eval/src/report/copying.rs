@@ -1,20 +1,21 @@
-//! How much of a text is copied: a model that repeats what a person wrote sounds like them and says nothing.
+//! The share of copied text: a model that repeats a user's own sentences matches the style without
+//! new content.
 
 use std::collections::{HashMap, HashSet};
 
 use locket::{Interaction, internals::hash::hash};
 use locket_builder::profile::Profile;
 
-/// Words in a row of which nobody says by chance that others said them.
+/// Number of words in a run; longer runs are rarely shared by chance.
 const RUN: usize = 8;
 
-/// Who wrote which runs of words.
+/// Authors of runs of words.
 pub(super) struct Copying {
-    /// The first who wrote it, by the hash of their name; `None` for several.
+    /// Hash of the only author of each run; `None` for several authors.
     by: HashMap<u64, Option<u64>>,
 }
 
-/// Of the runs of words of one text.
+/// Counts of the word runs of one text: all, and copied ones.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Copied {
     all: usize,
@@ -40,7 +41,7 @@ impl Copying {
         Self { by }
     }
 
-    /// How many of the runs of `said` stand in the texts that `user` had written, and in anybody else's.
+    /// Counts the runs of `said` in the user's history, and in other users' texts.
     pub(super) fn of(&self, user: &str, history: &[Interaction], said: &str) -> Copied {
         let own: HashSet<u64> = history.iter().flat_map(|i| runs(&i.text)).collect();
         let (author, runs) = (hash(user), runs(said));
@@ -53,7 +54,7 @@ impl Copying {
     }
 }
 
-/// The part of all runs that are the person's own, and that are others'.
+/// Returns the shares of all runs that are in the user's history, and in other users' texts.
 pub(super) fn parts(of: impl Iterator<Item = Copied>) -> (f64, f64) {
     let sum = of.fold(Copied::default(), |a, b| Copied {
         all: a.all + b.all,
@@ -84,7 +85,7 @@ mod tests {
         let copying = Copying::new(&people);
         let of = |text: &str| copying.of("me", &people[0].history, text);
         assert_eq!(of("ONE two, three four five six seven eight!"), Copied { all: 1, own: 1, others: 0 });
-        // Two runs, both of both.
+        // Two runs, both in the texts of both users.
         assert_eq!(of(everyones), Copied { all: 2, own: 2, others: 2 });
         assert_eq!(of(&people[1].target.text), Copied { all: 2, own: 0, others: 2 });
         assert_eq!(of(&people[0].target.text), Copied { all: 2, own: 0, others: 0 }, "it is no copy of itself");

@@ -1,18 +1,19 @@
-//! What a run is expected to score, whichever half of its candidates was drawn: a single choice among drawn texts is mostly luck, and
-//! two methods differ by less than that.
+//! Expected scores of a run over random halves of its candidates. The score of a single choice
+//! among sampled texts is mostly chance, and methods differ by less than this noise.
 
 use std::collections::BTreeMap;
 
 use super::Rows;
 use crate::{Meteor, cases::Key, prediction::Prediction, rouge1};
 
-/// ROUGE-1, METEOR and, where authors are looked for, the reciprocal rank of the author.
+/// ROUGE-1, METEOR and, if author identification applies, the reciprocal rank of the author.
 pub(super) type Expected = BTreeMap<Key, Vec<f64>>;
 
-/// The names of those measures.
+/// Names of the measures.
 pub(super) const MEASURES: [&str; 3] = ["ROUGE-1", "METEOR", "author found"];
 
-/// The mean over the choices out of random halves ([`Prediction::taken`]) of each text of which there are any.
+/// Returns the mean over the choices from random halves ([`Prediction::taken`]), for each text with
+/// such choices.
 pub(super) fn expected(rows: &Rows, meteor: &Meteor, rank: &dyn Fn(&Key, &str) -> Option<f64>) -> Expected {
     let of = |(key, row): (&Key, &Prediction)| {
         let all = f64::from(row.taken.iter().sum::<u32>());

@@ -1,4 +1,4 @@
-//! How well the author is found by what a run wrote.
+//! Author identification by the texts of a run.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::{
 
 /// Reciprocal ranks of the true author.
 pub(super) struct Found {
-    /// By what was written.
+    /// By the generated texts.
     by_text: BTreeMap<Key, f64>,
-    /// By the title alone.
+    /// By the titles alone.
     pub(super) title: Sample,
-    /// By the true text.
+    /// By the true texts.
     pub(super) real: Sample,
 }
 
-/// The ranks of a run; `None` if too few of its people have written before.
+/// Returns the ranks of a run; `None` if too few of its users have history.
 pub(super) fn found(set: &Set, rows: &Rows) -> Option<Found> {
     let rank = |text: &dyn Fn(&Key) -> String| -> BTreeMap<Key, f64> {
         rows.keys().filter_map(|key| Some((key.clone(), set.rank(key, &text(key))?))).collect()
@@ -44,7 +44,7 @@ impl Found {
         sample(&self.by_text)
     }
 
-    /// By person.
+    /// Returns the difference of the ranks, per user.
     pub(super) fn minus(&self, other: &Self) -> Sample {
         let pairs = self.by_text.iter().map(|(key, rank)| (key, rank, other.by_text.get(key)));
         by_person(pairs.filter_map(|(key, rank, other)| Some((key.0.as_str(), rank - other?))))

@@ -1,4 +1,4 @@
-//! The people of a set of profile files, read once for all runs on them.
+//! The users of a set of profile files, read once for all runs on them.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use crate::{
 use locket::Interaction;
 use locket_builder::profile::{Profile, Profiles};
 
-/// Fewest people of a run, or authors of a set, of whom a mean says something.
+/// Minimum number of users of a run, or authors of a set, for a meaningful mean.
 pub(super) const FEWEST: usize = 30;
 
-/// Every set that a run named.
+/// Every set that a run names.
 pub(super) struct Sets {
     data: PathBuf,
     known: HashMap<Vec<String>, Option<Set>>,
@@ -27,7 +27,7 @@ pub(super) struct Set {
     people: HashMap<String, Profile>,
     pub(super) copying: Copying,
     stance: Stance,
-    /// If there are enough of them.
+    /// The authors, if there are enough.
     authors: Option<Authors>,
 }
 
@@ -36,7 +36,7 @@ impl Sets {
         Self { data: data.to_path_buf(), known: HashMap::new() }
     }
 
-    /// The people of `files`; `None` if those are not there.
+    /// Returns the users of `files`; `None` if a file is missing.
     pub(super) fn of(&mut self, files: &[&str]) -> Result<Option<&Set>, Error> {
         let key: Vec<String> = files.iter().map(|f| (*f).to_owned()).collect();
         if !self.known.contains_key(&key) {
@@ -59,22 +59,22 @@ impl Set {
         Ok(Some(Self { people, copying, stance, authors: (authors.len() >= FEWEST).then_some(authors) }))
     }
 
-    /// The reciprocal rank of the author of a text.
+    /// Returns the reciprocal rank of the author of a text.
     pub(super) fn rank(&self, (user, earlier): &Key, text: &str) -> Option<f64> {
         self.authors.as_ref()?.reciprocal_rank(user, *earlier, text, false)
     }
 
-    /// What was asked for; empty where it is not known.
+    /// Returns the title of the target; empty if unknown.
     pub(super) fn title(&self, key: &Key) -> String {
         self.before(key).and_then(|(target, _)| target.title.clone()).unwrap_or_default()
     }
 
-    /// What was to be written, and what the person had written before.
+    /// Returns the target and the history before it.
     pub(super) fn before(&self, (user, earlier): &Key) -> Option<(&Interaction, &[Interaction])> {
         before(self.people.get(user)?, *earlier)
     }
 
-    /// How content `text` of those cases sounds.
+    /// Measures the sentiment of `text` for these cases.
     pub(super) fn heard<'k>(&self, keys: impl Iterator<Item = &'k Key>, text: &dyn Fn(&Key) -> String) -> Heard {
         let heard = |key: &Key| {
             let (target, _) = self.before(key)?;

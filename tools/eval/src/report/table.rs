@@ -1,4 +1,4 @@
-//! One line for every run.
+//! A table with one line per run.
 
 use std::fmt::Write as _;
 
@@ -110,7 +110,7 @@ pub(super) fn table(runs: &[Run]) -> String {
     out
 }
 
-/// People, and their texts where those are more.
+/// Formats the number of users, and the number of texts if it is larger.
 fn count(run: &Run, people: usize) -> String {
     let texts = run.rows.len();
     if texts > people { format!("{people}, {texts} texts") } else { people.to_string() }
@@ -120,13 +120,14 @@ fn both((own, others): (f64, f64)) -> String {
     format!("{own:.2}, {others:.2}")
 }
 
-/// Older predictions do not tell.
+/// Formats seconds; older predictions have none.
 fn seconds(mean: f64) -> String {
     if mean > 0.0 { format!("{mean:.1}") } else { "-".into() }
 }
 
-/// ROUGE-1 and METEOR of those who have written before and of those who have not, where there are both: most people of the public
-/// sets have not, so that the whole says little about personal style.
+/// Compares ROUGE-1 and METEOR of users with and without history, if there are both. Most users of
+/// the public sets have no history, so the overall mean carries little information about personal
+/// style.
 fn apart(runs: &[Run]) -> String {
     let of = |run: &Run, n: usize, with: bool| -> Sample {
         run.mean(&|r| r.scores.get(n).copied().filter(|_| (r.history > 0) == with))
@@ -145,7 +146,7 @@ fn apart(runs: &[Run]) -> String {
     out
 }
 
-/// Share of different pairs of words among all that were written.
+/// Share of distinct pairs of words among all generated pairs.
 fn distinct(run: &Run) -> f64 {
     let mut pairs: Vec<u64> = run.rows.values().flat_map(|row| runs(&row.prediction, 2)).collect();
     let all = pairs.len().max(1) as f64;

@@ -6,7 +6,7 @@ fn write_run(dir: &Path, name: &str, method: &str, texts: &[(&str, &str, &str)])
     write_with(dir, name, &format!("\"method\":\"{method}\",\"model\":\"m.gguf\""), texts);
 }
 
-/// Of a person who occurs again the text before.
+/// A user that occurs again contributes an earlier text.
 fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str)]) {
     let mut out = format!("{{\"files\":[\"data/amazon_dev.jsonl\"],\"task\":\"Text\",{settings}}}\n");
     for (n, (user, prediction, reference)) in texts.iter().enumerate() {
@@ -43,13 +43,14 @@ fn runs_are_compared_by_person() {
     assert_eq!(report(&runs, dir.path(), 3, &out).unwrap(), 2);
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text"), "{markdown}");
-    // Scored anew: (1 + 2/3 + 0) / 3, and by person (1 - 2/3 + 2/3 - 0) / 2.
+    // Scored again: (1 + 2/3 + 0) / 3, and per user (1 - 2/3 + 2/3 - 0) / 2.
     assert!(markdown.contains("| full | 3 | 0.556 ±"), "{markdown}");
     assert!(markdown.contains("| graph | 2 | +0.500 ± 0.167 ["), "{markdown}");
-    // Three times of four what was written, else what shares nothing: 3/4 of the difference.
+    // The generated text three times of four, otherwise a text without overlap: 3/4 of the
+    // difference.
     assert!(markdown.contains("expected of a random half"), "{markdown}");
     assert!(markdown.contains("| graph | 2 | +0.375 ± 0.125 ["), "{markdown}");
-    // Of them w alone has written before.
+    // Only w has history.
     assert!(markdown.contains("| full | none | 2 | 0.833 ±"), "{markdown}");
     assert!(markdown.contains("| full | some | 1 | 0.000 ±"), "{markdown}");
     assert!(markdown.contains("| 5 | 2.0 |"), "{markdown}");
@@ -69,7 +70,7 @@ fn of_several_texts_the_mean_counts() {
     report(&runs, dir.path(), 0, &out).unwrap();
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text, up to 3 of each person"), "{markdown}");
-    // A third of u's, all of v's.
+    // A third for u, 1 for v.
     assert!(markdown.contains("| full | 2, 4 texts | 0.667 ± 0.333 ["), "{markdown}");
     // The third text of u is not in both: (1/3 + 0) / 2 and 1.
     assert!(markdown.contains("| graph | 2 | +0.583 ± 0.417 ["), "{markdown}");
@@ -89,7 +90,7 @@ fn authors_are_looked_for_and_histories_make_curves() {
     fs::create_dir(&data).unwrap();
     let style =
         |n: usize| format!("{0}ish {0}ly {0}ness", ["zor", "kel", "mip", "tav", "ruf", "bon"][n % 6].repeat(1 + n / 6));
-    // Every second person is content, and says so.
+    // Every second user is content, and uses a positive word.
     let said = |n: usize| if n.is_multiple_of(2) { "lovely" } else { "awful" };
     let profiles: Vec<String> = (0..40)
         .map(|n| {
@@ -116,15 +117,15 @@ fn authors_are_looked_for_and_histories_make_curves() {
     let markdown = fs::read_to_string(out.join("report.md")).unwrap();
     assert!(markdown.contains("## amazon, text, history cut to 2"), "{markdown}");
     let row = |name: &str| markdown.lines().find(|l| l.starts_with(name)).unwrap_or_default().to_owned();
-    // Everybody's history is three words long: no run of eight is copied.
+    // Every history is three words long: no run of eight is copied.
     assert!(row("| full, aligned ").ends_with("| 0.00, 0.00 | 1.000 ± 0.000 | 1.000 ± 0.000 |"), "{markdown}");
-    // What nobody writes ranks in the middle, and sounds neither content nor not.
+    // A text unlike all authors ranks in the middle, and its sentiment is neutral.
     assert!(row("| full, random items, aligned ").ends_with("| 0.500 ± 0.000 | 0.049 ± 0.000 |"), "{markdown}");
     assert!(markdown.contains("the true texts 1.000 ± 0.000, the titles alone 0.500 ± 0.000"), "{markdown}");
     assert!(markdown.contains("against full, random items, aligned +0.500 ± 0.000"), "{markdown}");
     assert!(markdown.contains("by the true text: 1.000 ± 0.000"), "{markdown}");
     assert!(markdown.contains("| +0.951 ± 0.000 [+0.951, +0.951] |"), "{markdown}");
-    // Of too few to look for authors nothing is said, not a difference of nothing.
+    // With too few authors the cell stays empty instead of a difference of zero.
     let against = markdown.lines().filter(|l| l.starts_with("| graph | 10 | +")).collect::<Vec<_>>();
     assert!(against.len() == 2 && against.iter().all(|l| l.ends_with("] | |")), "{markdown}");
     let page = fs::read_to_string(out.join("index.html")).unwrap();

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** The engine for tests of apps. */
+/** Tests of the fake engine that apps use in their own tests. */
 class FakeTest {
     private val script = FakeScript(text = "Slow, and worth it.", availability = Availability.Available(1uL), items = listOf("a", "b", "c"))
 
@@ -88,7 +88,7 @@ class FakeTest {
             assertEquals(failure.name.replace("_", "").lowercase(), simple.lowercase())
             simple
         }
-        // No case is left out: every subclass was seen.
+        // Every subclass of the exception was thrown once.
         assertEquals(LocketException::class.sealedSubclassNames(), seen.toSet())
     }
 

@@ -13,10 +13,10 @@ import java.io.File
 import java.nio.file.Path
 import java.security.MessageDigest
 
-/** A test's body: JUnit takes functions without a result only. */
+/** Runs a test's body and returns `Unit`, since JUnit accepts only functions without a result. */
 internal fun test(body: suspend CoroutineScope.() -> Unit): Unit = runBlocking(Dispatchers.Default) { body() }
 
-/** What the tests run on: paths come from `make kotlin`. */
+/** Fixtures for the tests. `make kotlin` sets the paths. */
 internal object Here {
     private fun setting(name: String): String? = System.getenv(name)?.takeIf { it.isNotEmpty() }
 
@@ -24,7 +24,11 @@ internal object Here {
     private val adapter: File = File(checkNotNull(setting("LOCKET_TEST_ADAPTER")))
     private val modelFile: File? = setting("LOCKET_TEST_MODEL")?.let(::File)?.takeIf { it.exists() }
 
-    /** The default model; without it the test is ignored, where `LOCKET_REQUIRE` is set it fails. */
+    /**
+     * Returns the configuration of the default model.
+     *
+     * If the file is missing, the test is ignored, or fails if `LOCKET_REQUIRE` is set.
+     */
     fun model(maxMemoryBytes: ULong? = null): ModelConfig {
         val file = modelFile
         check(file != null || setting("LOCKET_REQUIRE") == null) { "the model is required here and missing" }
@@ -39,7 +43,7 @@ internal object Here {
 
     suspend fun open(store: Path, model: ModelConfig? = null): Locket = Locket.open(config(store, model), key)
 
-    /** Three texts by somebody who likes tea, on items of the sample. */
+    /** Records three texts by one author, about tea, on items of the sample. */
     suspend fun Locket.recordThree() {
         record(Interaction("k9", "The tea of the week goes through it as well, slowly. I like slow.", title = "Slow", rating = 5f))
         record(Interaction("k4", "Loud. My tea and I left the kitchen until it was done.", title = "Loud", rating = 2f))

@@ -27,7 +27,7 @@ import java.io.File
 import java.nio.file.Path
 import java.util.concurrent.ConcurrentLinkedQueue
 
-/** What is kept, and what refuses. */
+/** Tests of persistence and of rejected calls. */
 class StoreTest {
     @TempDir
     lateinit var dir: Path
@@ -55,7 +55,7 @@ class StoreTest {
         val public = Here.pack.resolveSibling("release.public").readText().trim().hexToByteArray()
         val mine = older.copyTo(dir.resolve("my.pack").toFile())
         val forged = dir.resolve("forged.delta").toFile()
-        // The public key of the first test vector of RFC 8032.
+        // Public key of the first test vector of RFC 8032.
         val somebodyElse = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".hexToByteArray()
         forged.writeBytes(delta.readBytes().also { it[it.size / 2] = (it[it.size / 2] + 1).toByte() })
         fails<LocketException.UpdateRefused> { updatePack(mine.path, forged.path, public) }

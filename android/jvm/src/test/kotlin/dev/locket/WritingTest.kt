@@ -30,7 +30,7 @@ import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Path
 import java.util.concurrent.atomic.AtomicInteger
 
-/** What writes, on the real model. */
+/** Tests of text generation with the real model. */
 class WritingTest {
     @TempDir
     lateinit var store: Path
@@ -54,7 +54,7 @@ class WritingTest {
         assertEquals(Phase.PLAN, tokens.first().phase)
         assertEquals(tokens.map { it.phase }.distinct(), listOf(Phase.PLAN, Phase.TEXT))
         val text = tokens.filter { it.phase == Phase.TEXT }.joinToString("") { it.text }
-        // A text that is cut off ends with its last whole sentence.
+        // A truncated text ends with its last complete sentence.
         assertTrue(text.trim().startsWith(finished.written.text!!), "$text / ${finished.written.text}")
         assertTrue(finished.written.plan!!.stars in 1.toUByte()..5.toUByte())
         assertEquals(finished.written.text, locket.write(Here.text()).text, "streaming changes nothing")
@@ -152,7 +152,7 @@ class WritingTest {
     @Test
     fun `memory is given back and taken again`() = withLocket { locket ->
         val text = locket.write(Here.text(maxTokens = 12u)).text
-        // Told by the engine's thread once it is done with the call.
+        // The engine's thread updates this state after it finishes the call.
         while (!locket.backend().decoderLoaded) delay(5)
         assertTrue(locket.backend().modelLoaded)
         locket.releaseMemory(MemoryLevel.KV)
@@ -179,7 +179,7 @@ class WritingTest {
         assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
         val done = augmentation.await()
         assertEquals(0u, done.unfinished)
-        // What is refused is tried up to three more times.
+        // A rejected text is retried up to three times.
         val lost = 2 - done.kept.size
         assertTrue(done.refused.toInt() in 4 * lost..4 * lost + 3 * done.kept.size, "$done")
         val history = locket.history()

@@ -27,30 +27,36 @@ import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.callbackFlow
 
 /**
- * One person's Locket: what they wrote, what they would meet next, and new text in their voice, all on this device.
+ * The on-device engine for one user: their history, predictions of their next items, and text
+ * generation in their style.
  *
- * Safe on any thread; every `suspend` function runs off the caller's thread, and cancelling its coroutine stops it between two
- * tokens. Keep one per store, for as long as the app runs.
+ * It is safe to use from any thread. Every `suspend` function runs off the caller's thread.
+ * Cancelling its coroutine stops the call between two tokens. Keep one instance per store for the
+ * lifetime of the app.
  */
 public class Locket(private val engine: EngineInterface) {
-    /** Keeps a text that the person wrote. When this returns, it is on disk. */
+    /** Stores a text by the user. The text is on disk when this returns. */
     public suspend fun record(interaction: Interaction): Unit = engine.record(interaction)
 
-    /** Everything recorded, real and synthetic, oldest first, by their times. */
+    /** Returns all records, real and synthetic, oldest first by their times. */
     public suspend fun history(): List<Record> = engine.history()
 
     /**
-     * Removes the record with this [id] (`Record.id`) for good, and the synthetic texts that rest on it. Returns whether there
-     * was one.
+     * Permanently deletes the record with this [id] (`Record.id`).
+     *
+     * Deleting a text by the user also deletes all synthetic texts, since they were generated from
+     * it. Returns whether the record existed.
      */
     public suspend fun forget(id: ULong): Boolean = engine.forget(id)
 
-    /** The items that the person would likely meet next, best first. */
+    /** Returns the items that the user is most likely to interact with next, best first. */
     public suspend fun predict(request: PredictRequest = PredictRequest()): List<Prediction> = engine.predict(request)
 
     /**
-     * Writes while it is collected: first [Writing.Token] for token, then one [Writing.Finished]. Whoever stops collecting
-     * stops the writing.
+     * Returns a flow that generates text while it is collected: one [Writing.Token] per chunk, then
+     * one [Writing.Finished].
+     *
+     * Cancelling the collection stops the generation.
      */
     public fun stream(request: GenerateRequest): Flow<Writing> = callbackFlow {
         val phases = request.phases()
@@ -60,18 +66,20 @@ public class Locket(private val engine: EngineInterface) {
         val written = engine.generate(request, listener)
         trySend(Writing.Finished(written))
         close()
-    }.buffer(Channel.UNLIMITED) // The engine never waits for the screen.
+    }.buffer(Channel.UNLIMITED) // A slow collector never blocks the engine.
 
-    /** Writes a text, a title or a rating and returns it whole. */
+    /** Generates a text, a title or a rating and returns the complete result. */
     public suspend fun write(request: GenerateRequest): Written = engine.generate(request)
 
-    /** The next text by the person on [item], titled [title]. */
+    /** Returns a generated text by the user about [item], with the headline [title]. */
     public suspend fun review(item: String, title: String? = null): String =
         write(GenerateRequest(item, WritingTask.TEXT, title = title)).text.orEmpty()
 
     /**
-     * Writes synthetic texts for the items predicted next, in the background: [write] goes first meanwhile. [onPiece] is told
-     * of which item something was written. A call that was stopped is continued by the next one.
+     * Generates synthetic texts for the predicted items, in the background.
+     *
+     * Calls of [write] take precedence. [onPiece] receives the number of the item and the chunk of
+     * text. If a call is stopped, the next call continues it.
      */
     public suspend fun augment(
         request: AugmentRequest = AugmentRequest(),
@@ -81,79 +89,99 @@ public class Locket(private val engine: EngineInterface) {
         listener = onPiece?.let { tell -> PieceListener { tell(it.item.toInt(), it.text) } },
     )
 
-    /** Loads what a text like [request] will need, so that it begins at once: call it when the field gets the focus. */
+    /**
+     * Loads the data that a text like [request] needs, so that generation starts at once.
+     *
+     * Call it when the input field gets the focus.
+     */
     public suspend fun prewarm(request: GenerateRequest): Unit = engine.prewarm(request)
 
-    /** Whether a text can be written here, and if not, why. Loads nothing. */
+    /** Returns whether text generation is available, and the reason if it is not. Loads nothing. */
     public suspend fun availability(): Availability = engine.availability()
 
-    /** What the model runs on, and what of it is in memory. */
+    /** Returns the devices that the model runs on and which of its parts are in memory. */
     public suspend fun backend(): Backend = engine.backend()
 
-    /** Takes a model from the next call on. */
+    /** Sets the model for all later calls. */
     public suspend fun useModel(model: ModelConfig): Unit = engine.useModel(model)
 
-    /** Everything the store holds, for its owner: JSON. */
+    /** Returns all data in the store as JSON, for its owner. */
     public suspend fun export(): String = engine.export()
 
-    /** Keeps what an [export] holds and the store does not. Returns the number of new records. */
+    /** Adds the records of an [export] that the store lacks. Returns the number of new records. */
     public suspend fun importExport(export: String): ULong = engine.importExport(export)
 
-    /** Stops every call and deletes everything that was kept of the person. Nothing can be called afterwards. */
+    /** Stops every call and deletes all stored data of the user. Later calls fail. */
     public suspend fun erase(): Unit = engine.erase()
 
-    /** Stops every call, closes the store and gives all memory back. Later calls fail with `LocketException.Closed`. */
+    /**
+     * Stops every call, closes the store and releases all memory.
+     *
+     * Later calls fail with `LocketException.Closed`.
+     */
     public suspend fun close(): Unit = engine.shutdown()
 
-    /** Gives memory back, without waiting. */
+    /** Releases memory. Returns without waiting. */
     public fun releaseMemory(level: MemoryLevel): Unit = engine.releaseMemory(level)
 
-    /** Stops decoding between two tokens until [resume]; with a [priority] only its calls, and the others go on. */
+    /**
+     * Pauses decoding between two tokens until [resume].
+     *
+     * With a [priority], only calls of that priority pause.
+     */
     public fun pause(priority: Priority? = null): Unit = engine.pause(priority)
 
-    /** Goes on after [pause]; with a [priority] only its calls. */
+    /** Resumes decoding after [pause]. With a [priority], only calls of that priority resume. */
     public fun resume(priority: Priority? = null): Unit = engine.resume(priority)
 
-    /** Whether calls that begin later may use a GPU. */
+    /** Sets whether calls that start later may use a GPU. */
     public fun allowGpu(allowed: Boolean): Unit = engine.allowGpu(allowed)
 
-    /** Sets how the device is. */
+    /** Sets the device's thermal state and power source. */
     public fun setConditions(thermal: Thermal, power: Power): Unit = engine.setConditions(thermal, power)
 
     public companion object {
-        /** Opens the person's store with its [key] of 32 bytes, making it if there is none. */
+        /**
+         * Opens the user's store with its [key] of 32 bytes.
+         *
+         * Creates the store if it does not exist.
+         */
         public suspend fun open(config: EngineConfig, key: ByteArray): Locket = Locket(Engine.open(config, key))
 
         /**
-         * Deletes everything that the store in [storeDir] holds, without its key: for a store whose key is lost. To be called
-         * while no [Locket] has it open.
+         * Deletes all data of the store in [storeDir] without its key, for a store with a lost key.
+         *
+         * No [Locket] may have the store open.
          */
         public suspend fun erase(storeDir: String): Unit = eraseStore(storeDir)
 
-        /** For tests of apps: no files, no model, and it writes what it is told to. */
+        /**
+         * Returns a fake for the tests of an app: it uses no files and no model, and its output is
+         * the script's.
+         */
         public fun fake(script: FakeScript = FakeScript(availability = Availability.Available(0uL))): Locket =
             Locket(Engine.fake(script))
     }
 }
 
-/** What a [Locket.stream] brings. */
+/** An element of [Locket.stream]. */
 public sealed interface Writing {
-    /** A new piece of text, whole characters. */
+    /** The next chunk of text. It holds whole characters. */
     public data class Token(val phase: Phase, val text: String) : Writing
 
-    /** The last: everything that was written. */
+    /** The last element: the complete result. */
     public data class Finished(val written: Written) : Writing
 }
 
-/** What a piece belongs to. */
+/** The part of the output that a chunk belongs to. */
 public enum class Phase {
-    /** The plan in front of it, if one was asked for. */
+    /** The plan that precedes the output, if the request includes one. */
     PLAN,
 
-    /** A review. */
+    /** The text of a review. */
     TEXT,
 
-    /** A headline. */
+    /** The headline of a review. */
     TITLE,
 
     /** A rating. */
@@ -166,7 +194,7 @@ private fun GenerateRequest.phases(): List<Phase> {
         WritingTask.TITLE -> Phase.TITLE
         WritingTask.RATING -> Phase.RATING
     }
-    // A length that is asked for is planned.
+    // A text with a requested length has a plan.
     val planned = reasoning || (task == WritingTask.TEXT && length != null)
     return if (planned) listOf(Phase.PLAN, wanted) else listOf(wanted)
 }

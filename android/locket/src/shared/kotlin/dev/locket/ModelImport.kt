@@ -8,14 +8,16 @@ import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
 
-/** Brings a model file to where the engine can map it. */
+/** Copies a model file to a location where the engine can memory-map it. */
 public object ModelImport {
     /**
-     * Copies what [open] gives to [target] and checks it. The file is there whole and right or not at all; one that is there
-     * and right already is not copied again. [onProgress] is told the bytes copied so far.
+     * Copies the bytes of [open] to [target] and verifies their checksum.
      *
-     * @throws ChecksumException if the bytes are others than [sha256] says
-     * @throws IOException if they cannot be read or written, for want of space for example
+     * The target file is complete and correct, or absent. A correct file that already exists is not
+     * copied again. [onProgress] receives the number of bytes copied so far.
+     *
+     * @throws ChecksumException if the SHA-256 of the bytes is not [sha256]
+     * @throws IOException if reading or writing fails, for example on a full disk
      */
     public suspend fun copy(
         target: File,
@@ -64,6 +66,6 @@ public object ModelImport {
     }
 }
 
-/** A file that was copied is not the one that it should be. */
+/** The checksum of a copied file differs from the expected one. */
 public class ChecksumException(public val expected: String, public val actual: String) :
     IOException("the file's SHA-256 is $actual, it should be $expected: it was cut off or is another one")

@@ -5,8 +5,10 @@ import dev.locket.ffi.Piece
 import dev.locket.ffi.TextListener
 
 /**
- * A listener whose thread stays attached to the JVM between two pieces, rather than being attached for each. The thread is the
- * call's own and detaches when it ends.
+ * A listener whose thread stays attached to the JVM between two chunks, instead of attaching for
+ * each chunk.
+ *
+ * The thread belongs to the call and detaches when it ends.
  */
 internal class PieceListener(private val tell: (Piece) -> Unit) : TextListener {
     private var attached: Thread? = null

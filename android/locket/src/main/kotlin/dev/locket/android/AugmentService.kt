@@ -18,19 +18,20 @@ import kotlinx.coroutines.launch
 import java.util.concurrent.TimeUnit
 
 /**
- * Writes synthetic texts while the device charges and nobody uses it.
+ * A job service that generates synthetic texts while the device is charging and idle.
  *
- * An app extends it, declares it in its manifest with the permission `android.permission.BIND_JOB_SERVICE`, and calls
- * [schedule] once. When the system wants the device back, the call is stopped; the next job goes on where it was.
+ * An app extends this class, declares it in its manifest with the permission
+ * `android.permission.BIND_JOB_SERVICE`, and calls [schedule] once. The system stops the job when
+ * it needs the device. The next job continues where the stopped one ended.
  */
 public abstract class AugmentService : JobService() {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
     private var running: Job? = null
 
-    /** The app's one engine. It is not closed here. */
+    /** Returns the app's only engine. This class does not close it. */
     protected abstract suspend fun locket(): Locket
 
-    /** What is to be written. */
+    /** Returns the request for the synthetic texts. */
     protected open fun request(): AugmentRequest = AugmentRequest(count = 4u)
 
     final override fun onStartJob(parameters: JobParameters): Boolean {
@@ -38,7 +39,8 @@ public abstract class AugmentService : JobService() {
             val again = try {
                 locket().augment(request()).unfinished > 0u
             } catch (e: LocketException) {
-                // Full or locked may pass; a missing model or pack does not by itself.
+                // A full disk or a locked store may be temporary. A missing model or pack needs the
+                // app.
                 e is LocketException.Storage || e is LocketException.StoreLocked
             }
             jobFinished(parameters, again)
@@ -57,7 +59,11 @@ public abstract class AugmentService : JobService() {
     }
 
     public companion object {
-        /** Asks the system for a job every [hours] hours, charging and idle. */
+        /**
+         * Schedules a job every [hours] hours that runs while the device is charging and idle.
+         *
+         * Returns whether the system accepted it.
+         */
         public fun schedule(context: Context, service: Class<out AugmentService>, jobId: Int, hours: Long = 24): Boolean {
             val job = JobInfo.Builder(jobId, ComponentName(context, service))
                 .setRequiresCharging(true)

@@ -16,8 +16,11 @@ import dev.locket.ffi.Power
 import dev.locket.ffi.Thermal
 
 /**
- * Tells an engine how the device is, as long as it is not closed: gives memory back when the system asks, takes fewer threads
- * on a warm device, and lets augmentation wait on an empty battery.
+ * An observer that reports the device's memory, temperature and power to an engine until it is
+ * closed.
+ *
+ * It releases memory when the system asks for it. The engine uses fewer threads on a warm device
+ * and delays augmentation while the battery is low.
  */
 public class DeviceWatcher(context: Context, private val locket: Locket) : AutoCloseable {
     private val app: Context = context.applicationContext
@@ -51,7 +54,7 @@ public class DeviceWatcher(context: Context, private val locket: Locket) : AutoC
 
     init {
         app.registerComponentCallbacks(memory)
-        // The system's own, sticky: the state of now is returned at once.
+        // The broadcast is a sticky one of the system, so registering returns the current state.
         app.registerReceiver(battery, IntentFilter(Intent.ACTION_BATTERY_CHANGED))?.let { power = powerOf(it) }
         heat = if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q) watchHeat() else null
         tell()
@@ -92,8 +95,8 @@ public class DeviceWatcher(context: Context, private val locket: Locket) : AutoC
     internal companion object {
         private const val LOW_PERCENT = 20
 
-        /** What is given back at a level of `onTrimMemory`. */
-        @Suppress("DEPRECATION") // Older systems still send them.
+        /** Returns the memory to release at a level of `onTrimMemory`, or `null` for none. */
+        @Suppress("DEPRECATION") // Older systems still send these levels.
         fun memoryLevel(trim: Int): MemoryLevel? = when {
             trim >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> MemoryLevel.MODEL
             trim >= ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN -> MemoryLevel.KV
@@ -103,7 +106,7 @@ public class DeviceWatcher(context: Context, private val locket: Locket) : AutoC
             else -> null
         }
 
-        /** The engine's step for one of `PowerManager`'s. */
+        /** Returns the engine's thermal level for a thermal status of `PowerManager`. */
         fun thermalOf(status: Int): Thermal = when {
             status >= PowerManager.THERMAL_STATUS_CRITICAL -> Thermal.CRITICAL
             status >= PowerManager.THERMAL_STATUS_SEVERE -> Thermal.SERIOUS

@@ -15,29 +15,33 @@ import javax.crypto.SecretKey
 import javax.crypto.spec.GCMParameterSpec
 
 /**
- * The store's key, wrapped by one that never leaves Android's Keystore.
+ * The store's key, encrypted with a wrapping key that never leaves Android's Keystore.
  *
- * The wrapped key lies where no backup takes it: a store restored on another device cannot be read there, as the wrapping key
- * is not there either.
+ * The wrapped key is in a folder that backups exclude. A store restored on another device is
+ * unreadable there, since that device lacks the wrapping key too.
  */
 public class KeystoreKey(private val context: Context, private val alias: String = "locket") {
     private val file: File get() = File(context.noBackupFilesDir, "$alias.key")
 
     /**
-     * The key of 32 bytes; made on first use. Blocks for some milliseconds. Overwrite the array after use.
+     * Returns the key of 32 bytes and creates it on the first call. Blocks for some milliseconds.
+     * Overwrite the array after use.
      *
-     * @throws KeyLostException if there is a wrapped key and no wrapping key that opens it. Nothing is changed then.
+     * @throws KeyLostException if a wrapped key exists but no wrapping key decrypts it. The call
+     * then changes nothing.
      */
     @Synchronized
     public fun get(): ByteArray = if (file.exists()) unwrap(file.readBytes()) else make()
 
     /**
-     * Forgets the key. Whatever was encrypted with it is lost: to be called after `Locket.erase`. The next [get] makes a new
-     * key.
+     * Deletes the key.
+     *
+     * All data encrypted with it is lost, so call `Locket.erase` first. The next [get] creates a
+     * new key.
      */
     @Synchronized
     public fun delete() {
-        // The wrapped key first: without it the wrapping key opens nothing.
+        // Delete the wrapped key first: the wrapping key alone decrypts nothing.
         check(file.delete() || !file.exists()) { "cannot delete $file" }
         keyStore().deleteEntry(alias)
     }
@@ -49,13 +53,14 @@ public class KeystoreKey(private val context: Context, private val alias: String
         } catch (e: UnrecoverableKeyException) {
             null
         }
-        // One that opens nothing any more wraps nothing either. Nothing is lost: no wrapped key is there.
+        // An invalidated wrapping key cannot encrypt either. Replacing it loses no data, since
+        // there is no wrapped key yet.
         val wrapped = try {
             wrap(key, wrapping ?: makeWrappingKey())
         } catch (e: KeyPermanentlyInvalidatedException) {
             wrap(key, makeWrappingKey())
         }
-        // A file is there whole or not at all.
+        // The rename makes the write atomic: the file is complete or absent.
         val fresh = File(file.path + ".new")
         fresh.writeBytes(wrapped)
         check(fresh.renameTo(file)) { "cannot keep the key in ${file.parent}" }
@@ -106,16 +111,20 @@ public class KeystoreKey(private val context: Context, private val alias: String
 }
 
 /**
- * The key that wrapped the store's key is gone from Android's Keystore, or was invalidated, for example because the app's files
- * were moved to another device. Nobody can read the store any more; [KeystoreKey.get] throws this until the app begins anew:
+ * The wrapping key is missing from Android's Keystore or was invalidated, for example because the
+ * app's files were moved to another device.
+ *
+ * The store is unreadable without it. [KeystoreKey.get] throws this exception until the app erases
+ * the store:
  *
  * ```
  * catch (e: KeyLostException) {
- *     // Tell the person that what they had written is lost here, and offer to import an export of theirs. Then:
+ *     // Inform the user that the data on this device is lost. Offer to import an export. Then:
  *     LocketAndroid.eraseLost(context)
  * }
  * ```
  *
- * [LocketAndroid.eraseLost] erases the store without its key and deletes the key; the next [LocketAndroid.open] makes new ones.
+ * [LocketAndroid.eraseLost] erases the store without its key and deletes the key. The next
+ * [LocketAndroid.open] creates a new store and a new key.
  */
 public class KeyLostException(message: String, cause: Throwable?) : Exception(message, cause)

@@ -14,13 +14,14 @@ import java.io.File
 import java.io.FileNotFoundException
 import java.io.InputStream
 
-/** Locket where an Android app keeps things. */
+/** Functions that open Locket and import models in the private files of an Android app. */
 public object LocketAndroid {
     /**
-     * Opens the person's store in the app's private files, with a key from Android's Keystore. One engine per store: keep it in
-     * the `Application`.
+     * Opens the user's store in the app's private files with a key from Android's Keystore.
      *
-     * @throws KeyLostException if the Keystore has lost the key, see there. Nothing is changed then.
+     * Use one engine per store and keep it in the `Application`.
+     *
+     * @throws KeyLostException if the Keystore has lost the key. The call then changes nothing.
      */
     public suspend fun open(
         context: Context,
@@ -40,8 +41,9 @@ public object LocketAndroid {
     }
 
     /**
-     * Erases the store that [open] opens, without its key, and deletes the key: what is left to do after [KeyLostException].
-     * The next [open] begins anew.
+     * Erases the store that [open] uses, without its key, and deletes the key.
+     *
+     * Call it after [KeyLostException]. The next [open] creates a new store.
      */
     public suspend fun eraseLost(context: Context): Unit = withContext(Dispatchers.IO) {
         Locket.erase(store(context).path)
@@ -50,7 +52,11 @@ public object LocketAndroid {
 
     private fun store(context: Context): File = File(context.noBackupFilesDir, "locket")
 
-    /** Copies a model out of the app's assets (store it uncompressed: `androidResources { noCompress += "gguf" }`). */
+    /**
+     * Copies a model from the app's assets.
+     *
+     * Store the asset uncompressed: `androidResources { noCompress += "gguf" }`.
+     */
     public suspend fun importAsset(
         context: Context,
         asset: String,
@@ -58,7 +64,10 @@ public object LocketAndroid {
         onProgress: (Long) -> Unit = {},
     ): File = import(context, asset.substringAfterLast('/'), sha256, onProgress) { context.assets.open(asset) }
 
-    /** Copies a model that the person chose or the system downloaded (`DownloadManager.getUriForDownloadedFile`). */
+    /**
+     * Copies a model that the user selected or that the system downloaded
+     * (`DownloadManager.getUriForDownloadedFile`).
+     */
     public suspend fun importUri(
         context: Context,
         uri: Uri,
@@ -69,7 +78,7 @@ public object LocketAndroid {
         context.contentResolver.openInputStream(uri) ?: throw FileNotFoundException(uri.toString())
     }
 
-    /** Copies a model from an open file; the descriptor is closed. */
+    /** Copies a model from an open file and closes the descriptor. */
     public suspend fun importDescriptor(
         context: Context,
         descriptor: ParcelFileDescriptor,

@@ -25,7 +25,7 @@ import kotlinx.coroutines.cancel
 import kotlinx.coroutines.launch
 import java.io.IOException
 
-/** Write three reviews, get a fourth. */
+/** An activity that takes three reviews by the user and generates a fourth. */
 class MainActivity : Activity() {
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Main)
     private var locket: Locket? = null
@@ -53,7 +53,7 @@ class MainActivity : Activity() {
         scope.cancel()
         watcher?.close()
         val open = locket
-        // Not in the scope that has just ended.
+        // The activity's scope is already cancelled.
         if (open != null) CoroutineScope(Dispatchers.Default).launch { open.close() }
         super.onDestroy()
     }
@@ -91,7 +91,7 @@ class MainActivity : Activity() {
         const val MODEL = "gemma-3-270m-q4_k_m.gguf"
         const val ADAPTER = "gemma-3-270m-locket.gguf"
 
-        // As in models/manifest.toml.
+        // Same values as in models/manifest.toml.
         const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
         const val ADAPTER_SHA256 = "f940fbd8b0dc086e67b4e4ae012274a38defa19bd6537c2df3dbd250864ba089"
     }

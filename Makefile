@@ -11,7 +11,7 @@ SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
-.PHONY: demo test prepare test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs-sdk \
+.PHONY: demo test prepare test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs docs-sdk \
 	bench-sdk venv-spark test-spark bench-scale bundle fuzz clean
 
 demo: setup build
@@ -84,6 +84,11 @@ docs-sdk: sdk-kotlin sdk-python-here
 	mkdir -p target/docs-sdk/python
 	cd target/docs-sdk/python && $(CURDIR)/$(VENV_SDK)/bin/python3 -m pydoc -w locket >/dev/null
 	cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
+
+# The book, in target/book.
+docs:
+	@command -v mdbook >/dev/null || cargo install --locked mdbook
+	mdbook build docs
 
 # What a streamed token costs in Kotlin and in Python.
 bench-sdk: sdk-kotlin sdk-python-here sdk-pack

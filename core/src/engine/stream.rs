@@ -13,9 +13,6 @@ use std::{
 use super::{Engine, GenerateRequest};
 use crate::{Error, generation::output::Written, llm::LlmError};
 
-/// Maximum number of chunks decoded ahead of the reader.
-const AHEAD: usize = 16;
-
 /// The part of an output that a chunk belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -39,20 +36,21 @@ pub struct Chunk {
 /// [`Written::text`] from [`ChunkStream::finish`] is the text to keep: it can be shorter than the
 /// chunks, because a length limit or the no-repeat constraint can cut the last sentence.
 pub struct ChunkStream {
-    chunks: Option<Receiver<Chunk>>,
+    chunks: Receiver<Chunk>,
     call: Option<JoinHandle<Result<Written, Error>>>,
     stopped: Arc<AtomicBool>,
 }
 
 impl Engine {
-    /// Generates on another thread and returns the chunks as they are decoded. At most 16 chunks
-    /// are decoded ahead.
+    /// Generates on another thread and returns the chunks as they are decoded. Decoding does not
+    /// wait for the reader, so an unread stream holds up no other call: one text is buffered at
+    /// most.
     ///
     /// # Errors
     /// [`LlmError::Failed`] if the system cannot start a thread. Errors of the call itself come
     /// from [`ChunkStream::finish`].
     pub fn stream(self: &Arc<Self>, request: GenerateRequest) -> Result<ChunkStream, Error> {
-        let (sender, chunks) = mpsc::sync_channel(AHEAD);
+        let (sender, chunks) = mpsc::channel();
         let (engine, stopped) = (self.clone(), Arc::new(AtomicBool::new(false)));
         let stop = stopped.clone();
         let call = move || {
@@ -73,7 +71,7 @@ impl Engine {
         };
         let call = thread::Builder::new().name("locket-stream".into()).spawn(call);
         let call = call.map_err(|e| LlmError::Failed(e.to_string()))?;
-        Ok(ChunkStream { chunks: Some(chunks), call: Some(call), stopped })
+        Ok(ChunkStream { chunks, call: Some(call), stopped })
     }
 }
 
@@ -81,7 +79,7 @@ impl Iterator for ChunkStream {
     type Item = Chunk;
 
     fn next(&mut self) -> Option<Chunk> {
-        self.chunks.as_ref()?.recv().ok()
+        self.chunks.recv().ok()
     }
 }
 
@@ -102,8 +100,6 @@ impl ChunkStream {
 impl Drop for ChunkStream {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
-        // Wakes a call that is blocked on a full channel.
-        self.chunks = None;
         if let Some(call) = self.call.take() {
             let _ = call.join();
         }

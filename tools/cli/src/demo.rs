@@ -29,6 +29,9 @@ pub struct Args {
     /// Number of predicted items to write about
     #[arg(short, default_value_t = 3)]
     k: usize,
+    /// Seed of the synthetic texts
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
 }
 
 /// Number of candidates for the last text.
@@ -77,7 +80,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?)?;
 
     heading("3. Synthetic interactions, reasoning first")?;
-    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k))?)?;
+    generate::show(&generate::augment_with_progress(
+        &engine,
+        &AugmentOptions { seed: args.seed, ..AugmentOptions::new(args.k) },
+    )?)?;
 
     write_both(&engine, &person)?;
     Ok(())

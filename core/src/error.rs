@@ -42,9 +42,12 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The call needs a component that the engine does not have.
-    #[error("this needs a {0}: open the engine with one")]
-    Missing(&'static str),
+    /// The call needs a pack, see [`crate::Engine::with_pack`].
+    #[error("this needs a pack: open the engine with one")]
+    MissingPack,
+    /// The call needs a model, see [`crate::Engine::with_model_file`].
+    #[error("this needs a model: open the engine with one")]
+    MissingModel,
     /// An argument is outside its range.
     #[error("{0}")]
     Argument(String),

@@ -114,10 +114,10 @@ fn what_a_text_is_written_from() {
 fn what_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(dir.path(), &Key::new([1; 32])).unwrap();
-    assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::Missing("pack"))));
+    assert!(matches!(engine.predict(&PredictOptions::new(3)), Err(Error::MissingPack)));
     let request = GenerateRequest::new("k1", Task::Text);
-    assert!(matches!(engine.generate(&request), Err(Error::Missing("model"))));
-    assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut quiet), Err(Error::Missing("pack"))));
+    assert!(matches!(engine.generate(&request), Err(Error::MissingModel)));
+    assert!(matches!(engine.augment(&AugmentOptions::new(2), &mut quiet), Err(Error::MissingPack)));
     assert!(engine.record(Interaction::new("", "x")).is_err());
     assert!(engine.history().unwrap().is_empty());
 }
@@ -383,7 +383,7 @@ fn a_stream_without_a_model_ends_with_the_reason() {
     let engine = Arc::new(engine(dir.path()));
     let mut stream = engine.stream(GenerateRequest::new("k1", Task::Text)).unwrap();
     assert_eq!(stream.next(), None);
-    assert!(matches!(stream.finish(), Err(Error::Missing("model"))));
+    assert!(matches!(stream.finish(), Err(Error::MissingModel)));
 }
 
 /// Engines can be shared between threads, and streams can be sent.

@@ -35,7 +35,7 @@ fn a_truncated_pack() {
 fn a_missing_model_and_a_three_byte_one() {
     let dir = prepared();
     let generate = "generate --store {}/me --pack {}/p.pack --item k1 --task text --title T --model";
-    assert!(fails(dir.path(), &format!("{generate} {{}}/none.gguf")).contains("no model file"));
+    assert!(fails(dir.path(), &format!("{generate} {{}}/none.gguf")).contains("locket model pull"));
     assert!(fails(dir.path(), &format!("{generate} nosuchmodel")).contains("no model named nosuchmodel"));
     std::fs::write(dir.path().join("three.gguf"), "GGU").unwrap();
     assert!(fails(dir.path(), &format!("{generate} {{}}/three.gguf")).contains("does not begin with GGUF"));

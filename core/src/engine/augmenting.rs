@@ -98,7 +98,7 @@ impl Engine {
     /// with its process, the next call with the same options and history continues it.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a pack or a model; [`Error::Cancelled`], also if a record was
+    /// [`Error::MissingPack`], [`Error::MissingModel`]; [`Error::Cancelled`], also if a record was
     /// forgotten during the call; [`crate::store::StoreError::ReadOnly`]; [`crate::llm::LlmError`].
     pub fn augment(&self, options: &AugmentOptions, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
         let (pack, worker) = (self.need_pack()?, self.need_model()?);

@@ -177,7 +177,7 @@ impl Engine {
     }
 
     fn need_pack(&self) -> Result<&Pack, Error> {
-        self.pack.as_ref().ok_or(Error::Missing("pack"))
+        self.pack.as_ref().ok_or(Error::MissingPack)
     }
 
     fn worker(&self) -> Option<Arc<Worker>> {
@@ -203,7 +203,7 @@ impl Engine {
     }
 
     fn need_model(&self) -> Result<Arc<Worker>, Error> {
-        self.worker().ok_or(Error::Missing("model"))
+        self.worker().ok_or(Error::MissingModel)
     }
 
     /// Releases memory. Returns at once: calls in progress end first. The next call reloads its
@@ -220,7 +220,7 @@ impl Engine {
     /// gets the focus, a sheet opens. Pass the `options` of the coming request.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a model, [`Error::Cancelled`], [`crate::llm::LlmError`].
+    /// [`Error::MissingModel`], [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn prewarm(&self, options: &WriteOptions, on_event: OnEvent<'_>) -> Result<(), Error> {
         let (worker, sessions) = (self.need_model()?, self.sessions());
         worker.call(Priority::Foreground, self.decoder_options(options, 1), on_event, move |decoder, _| {
@@ -294,7 +294,7 @@ impl Engine {
     /// cancels the call.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a model; [`Error::Argument`] if the request lacks an input of its
+    /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its
     /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
     /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {

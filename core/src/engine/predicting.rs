@@ -76,7 +76,7 @@ impl Engine {
     /// Returns the user's likeliest next items, best first.
     ///
     /// # Errors
-    /// [`Error::Missing`] without a pack; [`Error::Argument`] for an option out of its range.
+    /// [`Error::MissingPack`]; [`Error::Argument`] for an option out of its range.
     pub fn predict(&self, options: &PredictOptions) -> Result<Vec<Predicted>, Error> {
         options.check()?;
         let pack = self.need_pack()?;

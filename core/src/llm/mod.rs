@@ -67,7 +67,7 @@ pub(crate) fn common_prefix<'a>(
 #[non_exhaustive]
 pub enum LlmError {
     /// The model file does not exist. `locket model pull` downloads one.
-    #[error("no model file at {}: `locket model list` shows what can be had, `locket model pull NAME` gets it", .0.display())]
+    #[error("no model file at {}", .0.display())]
     FileMissing(PathBuf),
     /// The file exists but cannot be read.
     #[error("cannot read the model {path}: {source}", path = path.display())]

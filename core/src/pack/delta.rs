@@ -65,10 +65,10 @@ pub enum DeltaError {
         source: io::Error,
     },
     /// The file is not a delta, or its version differs.
-    #[error("not a delta of packs, or one of another version: make it with `locket pack diff`")]
+    #[error("not a delta of packs, or one of another version: make it with this version")]
     NotADelta,
     /// The given bytes are not a valid public key.
-    #[error("this is not a public key: give the 32 bytes that `locket pack keys` printed")]
+    #[error("this is not a public key: give the 32 bytes of the signing key's public half")]
     Key,
     /// The signature was not made with this key.
     #[error("the delta's signature is not by this key: it was changed, or made by somebody else")]

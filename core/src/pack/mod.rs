@@ -39,7 +39,7 @@ pub enum PackError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The file does not begin with a pack's magic. Build a pack with `locket pack build`.
+    /// The file does not begin with a pack's magic. Build a pack with the builder.
     #[error("not a pack: the file does not begin with LOCKPACK")]
     NotAPack,
     /// The pack was built for another version of Locket. Build it again.

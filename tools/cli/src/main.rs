@@ -21,6 +21,8 @@ mod ui;
 use clap::{Parser, Subcommand};
 use locket::Gpu;
 
+use locket::{DeltaError, Error, LlmError};
+
 use crate::output::note;
 
 /// Text in the user's style, generated on this machine, offline.
@@ -167,6 +169,9 @@ fn main() -> std::process::ExitCode {
                     line = if line.is_empty() { part.clone() } else { format!("{line}: {part}") };
                 }
             }
+            if let Some(hint) = hint(&e) {
+                line = format!("{line}: {hint}");
+            }
             if let Some(done) = done.filter(|_| e.is::<output::Unwritten>()) {
                 line = format!("{done}, but the report on it could not be printed: {line}");
             }
@@ -174,4 +179,16 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::from(if ui::interrupted() { 130 } else { 1 })
         }
     }
+}
+
+/// Returns the command that helps after an error of the library.
+fn hint(e: &anyhow::Error) -> Option<&'static str> {
+    e.chain().find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(LlmError::FileMissing(_)), ..) | (_, Some(Error::Llm(LlmError::FileMissing(_))), _) => {
+            Some("`locket model list` shows the models, `locket model pull NAME` gets one")
+        }
+        (_, _, Some(DeltaError::NotADelta)) => Some("`locket pack diff` makes a delta"),
+        (_, _, Some(DeltaError::Key)) => Some("`locket pack keys` prints a public key"),
+        _ => None,
+    })
 }

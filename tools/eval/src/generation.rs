@@ -36,7 +36,7 @@ use locket_builder::profile::{Profile, Profiles};
 /// and in `refused` the number of synthetic texts that the gate refused, by reason.
 ///
 /// # Errors
-/// [`locket::Error::Missing`] without a model for a method that generates,
+/// [`locket::Error::MissingModel`] for a method that generates,
 /// [`locket::Error::Argument`] for a predictions file of other settings, and the errors of the
 /// layers below.
 pub fn generation(

@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Self, Error> {
         let decoder = match (settings.method, model) {
             (Method::Copy, _) => None,
-            (_, None) => return Err(locket::Error::Missing("model").into()),
+            (_, None) => return Err(locket::Error::MissingModel.into()),
             (_, Some(model)) => {
                 let (sequences, threads) = (settings.sequences, settings.threads);
                 Some(model.decoder(DecoderOptions { sequences, threads, ..settings.options.decoder() })?)

@@ -105,6 +105,7 @@ build:
 lint:
 	cargo fmt --check
 	python3 tests/structure.py
+	python3 tests/structure.py --public | diff tests/public.txt -
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --lib --no-deps
 

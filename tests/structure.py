@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails on a cycle between the top modules of a crate, or between the files of a Python package.
 
-    structure.py [--graph] [--files]
+    structure.py [--graph] [--files] [--public]
 
 --graph prints the imports of every top module. --files also reports cycles between the files of a
 crate. A name that a `mod.rs` re-exports counts as an import of the file that defines it. Test code
@@ -170,7 +170,20 @@ def folded(graph: dict[Module, set[Module]]) -> dict[Module, set[Module]]:
     return tops
 
 
+def public() -> list[str]:
+    """The names at the root of the crate `locket`."""
+    text = code(ROOT / "core/src/lib.rs")
+    names = [tree for visible, tree in USE.findall(text) if visible == "pub "]
+    renamed = re.compile(r"(\w+) as (\w+)")
+    found = [leaf for tree in names for leaf in re.sub(r"[{},\s]+", " ", renamed.sub(r"\2", tree)).split()]
+    aliases = re.findall(r"^pub type (\w+)", text, re.M)
+    return sorted({name.split("::")[-1] for name in found if not name.endswith("::")} | set(aliases))
+
+
 def main() -> int:
+    if "--public" in sys.argv:
+        print("\n".join(public()))
+        return 0
     wrong = 0
     graphs = []
     for crate in CRATES:

@@ -58,7 +58,7 @@ pub use generation::synthetic::Refused;
 pub use history::{Entry, Interaction, Origin, Record};
 pub use llm::{
     Conditions, Device, Event, Gpu, KvType, LlmError, LoadOptions, MemoryBudget, MemoryLevel, Model, OnEvent,
-    Placement, Power, Sampling, Thermal, kernels_in,
+    Placement, Power, Priority, Sampling, Thermal, kernels_in,
 };
 pub use output::OutputError;
 pub use pack::{DeltaError, DeltaReport, Meta as PackMeta, Pack, PackError, apply as apply_delta, author_key};

@@ -5,8 +5,8 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use locket::{
     AugmentOptions, Chunk, ChunkStream, Conditions, Engine, Error, Event, GenerateRequest, Interaction, Key, Length,
-    LlmError, LoadOptions, Model, Origin, Pack, Part, PredictOptions, ReasoningPath, Record, Store, Task, Thermal,
-    internals::llm::Priority,
+    LlmError, LoadOptions, Model, Origin, Pack, Part, PredictOptions, Priority, ReasoningPath, Record, Store, Task,
+    Thermal,
 };
 use locket_builder::{
     pack::BuildOptions,
@@ -48,7 +48,8 @@ fn a_person_in_the_pack_is_not_shown_their_own_text() {
     let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new(&target.item, Task::Text) };
     request.options.candidates = 2;
     request.title.clone_from(&target.title);
-    let shown = |engine: &Engine| engine.material(&request).unwrap().neighbours.iter().any(|n| n.text == target.text);
+    let shown =
+        |engine: &Engine| engine.prompt_inputs(&request).unwrap().neighbours.iter().any(|n| n.text == target.text);
     assert!(shown(&engine), "her text matches her own title best");
     assert!(!shown(&engine.with_user("marta")));
 }
@@ -59,11 +60,11 @@ fn history_comes_before_the_request_and_can_be_left_out() {
     let engine = engine(dir.path());
     let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new("k1", Task::Text) };
     request.options.candidates = 2;
-    let material = engine.material(&request).unwrap();
+    let material = engine.prompt_inputs(&request).unwrap();
     assert_eq!(material.ask.item_title.as_deref(), Some("Copper Kettle, 1.2 l"));
     assert_eq!((material.history.len(), material.neighbours.len()), (5, 4));
     request.personal = false;
-    let bare = engine.material(&request).unwrap();
+    let bare = engine.prompt_inputs(&request).unwrap();
     assert!(bare.history.is_empty() && bare.neighbours.is_empty());
     assert_eq!(bare.ask, material.ask);
 }
@@ -83,7 +84,7 @@ fn what_a_text_is_written_from() {
         (request.item_title, request.title) = (Some("Garden shears".into()), Some("Sharp".into()));
         request.text = Some("They cut.".into());
         request.options.candidates = candidates;
-        let material = engine.material(&request).unwrap();
+        let material = engine.prompt_inputs(&request).unwrap();
         assert_eq!(material.reasoning, request.planned());
         let invented = material.history.iter().filter(|e| e.synthetic).count();
         (material.reasoning, material.history.len() - invented, invented, material.neighbours.len())
@@ -106,7 +107,7 @@ fn what_a_text_is_written_from() {
     let nobody = nobody.with_pack(Pack::open(dir.path().join("p.pack")).unwrap());
     let mut request = GenerateRequest::new("elsewhere", Task::Text);
     request.item_title = Some("Garden shears".into());
-    let material = nobody.material(&request).unwrap();
+    let material = nobody.prompt_inputs(&request).unwrap();
     assert_eq!((material.history.len(), material.neighbours.len()), (0, 4));
 }
 

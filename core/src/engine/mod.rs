@@ -302,7 +302,7 @@ impl Engine {
         let deadline = request.deadline.map(|d| Instant::now() + d);
         // Taken before the history is read, so that a record forgotten in between ends the lease.
         let sessions = self.sessions();
-        let material = self.material(request)?;
+        let material = self.prompt_inputs(request)?;
         let (options, asked, given) = (request.options, material.clone(), sessions.clone());
         let called = worker.call(
             Priority::Foreground,
@@ -352,7 +352,8 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Argument`] if the request lacks an input of its task.
-    pub fn material(&self, request: &GenerateRequest) -> Result<PromptInputs, Error> {
+    #[doc(hidden)]
+    pub fn prompt_inputs(&self, request: &GenerateRequest) -> Result<PromptInputs, Error> {
         let lacks = match request.task {
             Task::Title | Task::Rating => match request.text.as_deref().map(text::is_blank) {
                 None => Some("a title or a rating needs the text it is for"),

@@ -202,11 +202,13 @@ impl Model {
     }
 
     /// Returns the sizes from the model's file.
+    #[doc(hidden)]
     pub fn facts(&self) -> &ModelFacts {
         &self.facts
     }
 
     /// Returns the memory of the model together with a decoder opened with `options`.
+    #[doc(hidden)]
     pub fn budget(&self, options: &DecoderOptions) -> MemoryBudget {
         MemoryBudget::of(&self.facts, self.adapter_bytes, options)
     }
@@ -267,12 +269,14 @@ impl Model {
 
     /// Returns the tokens of `text`, without a start token. Special tokens are not parsed, because
     /// the text is data.
+    #[doc(hidden)]
     pub fn tokens(&self, text: &str) -> Vec<Token> {
         self.inner.vocab().tokenize(text.as_bytes(), false, false)
     }
 
     /// Returns the tokens of the ratings and their calibration. `None` if the vocabulary lacks
     /// single-token digits.
+    #[doc(hidden)]
     pub fn stars(&self) -> Option<Stars> {
         let digits = (1..=STARS).map(|n| match self.tokens(&n.to_string())[..] {
             [token] => Some(token),
@@ -295,6 +299,7 @@ impl Model {
 
     /// Returns the tokens of a prompt. For a base model these are body and lead. For a chat model
     /// the body is the user's turn in the model's chat template, and the lead begins the answer.
+    #[doc(hidden)]
     pub fn prompt_tokens(&self, prompt: &Prompt) -> Vec<Token> {
         let vocab = self.inner.vocab();
         let Some((before, after)) = self.template_parts() else {

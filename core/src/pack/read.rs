@@ -261,11 +261,13 @@ impl Pack {
     }
 
     /// Returns the items of each user: CSR structure of R, shape (users, items), all values 1.
+    #[doc(hidden)]
     pub fn user_items(&self) -> (&[u32], &[u32]) {
         (self.u32s(Section::UserStarts), self.u32s(Section::UserItems))
     }
 
     /// Returns the users of each item: CSR structure of R transposed, shape (items, users).
+    #[doc(hidden)]
     pub fn item_users(&self) -> (&[u32], &[u32]) {
         (self.u32s(Section::ItemStarts), self.u32s(Section::ItemUsers))
     }
@@ -317,6 +319,7 @@ impl Pack {
 
     /// Returns the content matrix C: TF-IDF, shape (items, terms), rows of Euclidean length 1 (or
     /// empty).
+    #[doc(hidden)]
     pub fn content(&self) -> CsMatViewI<'_, f32, u32> {
         CsMatViewI::new(
             (self.meta.items, self.meta.terms),
@@ -327,11 +330,13 @@ impl Pack {
     }
 
     /// Returns a term of the vocabulary.
+    #[doc(hidden)]
     pub fn term(&self, n: u32) -> &str {
         self.string(Section::TermEnds, Section::Terms, n as usize)
     }
 
     /// Returns the number of public texts that contain `term`.
+    #[doc(hidden)]
     pub fn documents(&self, term: &str) -> u32 {
         self.find_term(term).map_or(0, |n| self.u32s(Section::TermDocuments)[n as usize])
     }
@@ -350,6 +355,7 @@ impl Pack {
     }
 
     /// Returns the weight of a term: its inverse document frequency, 0 or more.
+    #[doc(hidden)]
     pub fn idf(&self, term: &str) -> f32 {
         idf(self.meta.texts, self.documents(term))
     }
@@ -362,6 +368,7 @@ impl Pack {
 
     /// Returns a text as a row of the content matrix: sorted (term, weight), Euclidean length 1 or
     /// empty.
+    #[doc(hidden)]
     pub fn content_of(&self, text: &str) -> Vec<(u32, f32)> {
         let mut found: Vec<u32> = terms(text).filter_map(|t| self.find_term(&t)).collect();
         found.sort_unstable();

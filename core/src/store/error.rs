@@ -44,7 +44,7 @@ pub enum StoreError {
     NoRecord(u64),
     /// The database returned an error.
     #[error("the store failed: {0}")]
-    Database(Box<redb::Error>),
+    Database(Box<dyn std::error::Error + Send + Sync>),
     /// The store was written by a newer Locket. Update the app.
     #[error("the store has layout {0}, newer than this build knows ({newest})", newest = super::LAYOUT)]
     Layout(u64),
@@ -88,7 +88,7 @@ macro_rules! from_redb {
     ($($t:ident),*) => {$(
         impl From<redb::$t> for StoreError {
             fn from(e: redb::$t) -> Self {
-                Self::Database(Box::new(e.into()))
+                Self::Database(Box::new(redb::Error::from(e)))
             }
         }
     )*};

@@ -48,7 +48,7 @@ pub enum StoreError {
     /// The store was written by a newer Locket. Update the app.
     #[error("the store has layout {0}, newer than this build knows ({newest})", newest = super::LAYOUT)]
     Layout(u64),
-    /// The key is not the store's key. Nothing was changed. After an interrupted key change the
+    /// The key is not the store's key. Key file and data were not changed. After an interrupted key change the
     /// store has either the old key or the new one: try the other.
     #[error("wrong key: this is not the key of the store at {}", .0.display())]
     WrongKey(PathBuf),

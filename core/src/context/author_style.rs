@@ -1,6 +1,6 @@
 //! Author-style ranking: similarity of retrieved texts to the user's own style.
 
-use super::retriever::Neighbour;
+use super::neighbour::Neighbour;
 use crate::{
     style::{Style, cosine, style},
     text,

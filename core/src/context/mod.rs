@@ -3,15 +3,13 @@
 
 mod author_style;
 pub mod bm25;
+pub mod neighbour;
 pub mod retriever;
 pub mod selection;
 pub mod topics;
 
 use crate::{
-    context::{
-        retriever::{Neighbour, Retriever},
-        topics::Topics,
-    },
+    context::{neighbour::Neighbour, retriever::Retriever, topics::Topics},
     graph::recency_weights,
     history::{Interaction, Record},
     llm::proper_names,

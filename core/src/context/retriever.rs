@@ -5,23 +5,11 @@
 
 use std::collections::HashSet;
 
-use super::{author_style::AuthorStyle, bm25::score_texts};
+use super::{author_style::AuthorStyle, bm25::score_texts, neighbour::Neighbour};
 use crate::pack::{ItemId, Pack, PublicText};
 
 /// Maximum number of ranked texts. The texts of very popular items are sampled evenly.
 const MAX_CANDIDATES: usize = 400;
-
-/// A retrieved text.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Neighbour<'a> {
-    /// The item that the text is about.
-    pub item: ItemId,
-    /// The text with its author and stars.
-    pub text: PublicText<'a>,
-    /// Score among its candidates: BM25, or with [`Retriever::like`] BM25 combined with style and
-    /// length.
-    pub score: f64,
-}
 
 /// A retriever over one pack for one user. The user's own texts are never returned.
 pub struct Retriever<'a> {

@@ -7,8 +7,21 @@
 
 use std::collections::HashSet;
 
-use super::no_repeat::Repeated;
 use crate::text;
+
+/// Kind of text that was repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeated {
+    /// A run of words, or of characters of a script without spaces, that reaches the limit of
+    /// `NoRepeat::new`.
+    Run,
+    /// A number.
+    Number,
+    /// A proper name.
+    Name,
+    /// A link or a mail address.
+    Address,
+}
 
 /// Minimum length of a name's beginning, in characters, that is treated as the name.
 const NAME_BEGINNING: usize = 3;

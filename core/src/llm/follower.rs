@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use super::details::Repeated;
 use super::no_repeat::{BETWEEN, FOLLOWED, NoRepeat, Run, WORD, alike, spans};
 use crate::text;
 
@@ -116,6 +117,16 @@ impl Follower {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+}
+
+impl NoRepeat {
+    /// Returns the kind of repetition in a finished text, if any.
+    pub fn repeated(&self, text: &str) -> Option<Repeated> {
+        let mut follower = Follower::default();
+        follower.push(self, text);
+        follower.push(self, "\n");
+        if follower.repeats { Some(Repeated::Run) } else { self.details.taken(text) }
     }
 }
 

@@ -39,10 +39,10 @@ pub use checksum::sha256;
 pub use conditions::{Conditions, Power, Priority, Thermal};
 pub use contrast::Contrast;
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
-pub use details::{Details, proper_names};
+pub use details::{Details, Repeated, proper_names};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
-pub use no_repeat::{NoRepeat, Repeated};
+pub use no_repeat::NoRepeat;
 pub use rating::{Calibration, STARS, Stars, median};
 pub use request::{
     Completion, Event, OnEvent, OnRepeat, Phase, PhaseOutput, Request, RequestSource, Sampling, Stop, WordLimit,

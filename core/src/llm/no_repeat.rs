@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{details::Details, follower::Follower};
+use super::details::Details;
 use crate::text;
 
 /// Weights of a word and of a character of a script without spaces: 12 such characters count as
@@ -90,14 +90,6 @@ impl NoRepeat {
         self.words.is_empty() && self.details.is_empty()
     }
 
-    /// Returns the kind of repetition in a finished text, if any.
-    pub fn repeated(&self, text: &str) -> Option<Repeated> {
-        let mut follower = Follower::default();
-        follower.push(self, text);
-        follower.push(self, "\n");
-        if follower.repeats { Some(Repeated::Run) } else { self.details.taken(text) }
-    }
-
     /// Returns the weight of a unit.
     pub(super) fn weight(&self, id: u32) -> u16 {
         if self.words[id as usize].starts_with(text::is_unspaced) { CHARACTER } else { WORD }
@@ -126,20 +118,6 @@ impl NoRepeat {
         next.sort_unstable_by_key(|run| run.place);
         next
     }
-}
-
-/// Kind of text that was repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeated {
-    /// A run of words, or of characters of a script without spaces, that reaches the limit of
-    /// `NoRepeat::new`.
-    Run,
-    /// A number.
-    Number,
-    /// A proper name.
-    Name,
-    /// A link or a mail address.
-    Address,
 }
 
 /// A run of units of a given text that ends at the end of the generated text.
@@ -177,7 +155,10 @@ pub(super) fn spans(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{details::Repeated, follower::Follower},
+        *,
+    };
     use proptest::prelude::*;
 
     fn constraint(texts: &[&str], granted: &[&str]) -> NoRepeat {

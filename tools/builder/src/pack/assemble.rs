@@ -31,9 +31,10 @@ use arrow_array::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{
-    build::{Built, Item, Row},
+    build::Built,
     filter::Dropped,
     link::{self, Held},
+    rows::{Item, Row},
     terms::{Content, Statistics},
     write::Contents,
 };

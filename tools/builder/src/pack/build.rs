@@ -12,6 +12,7 @@ use super::{
     clean::clean,
     filter::{Dropped, Everything, Filters},
     link,
+    rows::{Item, Row},
     terms::{content, count_terms},
     write::Contents,
 };
@@ -144,26 +145,6 @@ pub fn build_edges(
     }
     let Built { meta, bytes, dropped } = builder.finish(out, || progress(people))?;
     Ok(BuildReport { meta, profiles: people, bytes, dropped, bad: Vec::new() })
-}
-
-#[derive(Default)]
-pub(super) struct Item {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) category: String,
-}
-
-/// Location of a public text in the spool, with its metadata.
-pub(super) struct Row {
-    pub(super) item: u32,
-    pub(super) held_out: bool,
-    pub(super) stars: u8,
-    pub(super) author: u64,
-    /// Milliseconds since 1970; `i64::MIN` if unknown.
-    pub(super) time: i64,
-    pub(super) offset: u64,
-    pub(super) title_len: u32,
-    pub(super) text_len: u32,
 }
 
 /// A builder that collects profiles, then writes the pack.
@@ -383,16 +364,4 @@ pub struct Built {
     pub bytes: u64,
     /// Counts of dropped data.
     pub dropped: Dropped,
-}
-
-/// Returns CSR row starts for sorted row numbers.
-pub(super) fn starts(rows: usize, sorted: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut starts = vec![0u32; rows + 1];
-    for row in sorted {
-        starts[row as usize + 1] += 1;
-    }
-    for n in 0..rows {
-        starts[n + 1] += starts[n];
-    }
-    starts
 }

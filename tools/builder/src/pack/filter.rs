@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    build::{Item, Row},
     clean::Cleaned,
+    rows::{Item, Row},
     select,
 };
 

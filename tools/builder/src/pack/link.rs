@@ -10,7 +10,7 @@ use std::{
 use sprs::CsMatViewI;
 
 use super::{
-    build::{Item, Row},
+    rows::{Item, Row},
     terms::{Content, Statistics, content},
 };
 use crate::graph::{self, FitOptions, Fitted, Learner, LinkExample};
@@ -147,7 +147,7 @@ impl Source<'_> {
     pub(super) fn fit(&self, edges: &[(u32, u32)], content: &Content, options: &FitOptions) -> Tabled {
         let items = self.items.len();
         let keys: Vec<u64> = self.items.iter().map(|i| hash(&i.id)).collect();
-        let starts = super::build::starts(self.users, edges.iter().map(|e| e.0));
+        let starts = super::rows::starts(self.users, edges.iter().map(|e| e.0));
         let columns: Vec<u32> = edges.iter().map(|e| e.1).collect();
         let fitted = graph::fit(items, &starts, &columns, &keys, options);
         Tabled { fitted, alike: graph::content_edges(content.view(items), &keys) }

@@ -9,6 +9,7 @@ mod clean;
 mod diff;
 mod filter;
 mod link;
+mod rows;
 mod select;
 mod terms;
 mod write;

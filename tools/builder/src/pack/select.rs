@@ -5,7 +5,7 @@ use std::{
     fs::File,
 };
 
-use super::{build::Row, terms::read_row};
+use super::{rows::Row, terms::read_row};
 use locket::internals::pack::words::terms;
 
 /// Maximum number of an item's texts, the latest, that are compared with each other; the rest rank

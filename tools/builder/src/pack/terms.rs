@@ -6,7 +6,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use super::build::{Item, Row};
+use super::rows::{Item, Row};
 use locket::internals::{
     pack::words::{idf, terms},
     text,

@@ -3,9 +3,10 @@
 use std::{fs::File, io, path::Path};
 
 use super::{
-    build::{Built, Item, Row, starts},
+    build::Built,
     filter::Dropped,
     link::Link,
+    rows::{Item, Row, starts},
     select,
     terms::{Content, Statistics, read_row},
 };

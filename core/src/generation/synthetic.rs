@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
+    constraint::{constraint, sources, whole},
     gate::{Refusal, gate},
     output::{WriteOptions, Written},
     request,
@@ -19,7 +20,7 @@ use crate::{
     hash::hash,
     history::{Interaction, Origin, Record},
     llm::{Completion, Decoder, Event, Model, OnEvent, Request, RequestSource, Stop, common_prefix},
-    prompt::PromptInputs,
+    prompt::{Example, PromptInputs},
     text,
 };
 
@@ -150,11 +151,29 @@ struct Progress {
     retries: u32,
     /// Number of candidates in progress.
     outstanding: u32,
+    /// Retrieved texts that refused candidates copied. Retries do not show them.
+    copied: Vec<Example>,
 }
 
 impl Progress {
     fn rank(&self) -> (f64, i64) {
         (self.best, -i64::from(self.candidate))
+    }
+
+    /// Returns the request of the next candidate. The history stays whole: all candidates share the
+    /// KV cache of their common prefix. The constraint is that of all texts.
+    fn request(&self, model: &Model, material: &PromptInputs, options: &WriteOptions) -> Request {
+        if self.copied.is_empty() {
+            return request::request(model, material, options);
+        }
+        let mut less = material.clone();
+        less.neighbours.retain(|neighbour| !self.copied.contains(neighbour));
+        let mut request = request::request(model, &less, options);
+        let constraint = constraint(material);
+        for phase in request.phases.iter_mut().filter(|phase| phase.no_repeat.is_some()) {
+            phase.no_repeat.clone_from(&constraint);
+        }
+        request
     }
 }
 
@@ -183,9 +202,9 @@ impl RequestSource for Writing<'_> {
         let (job, candidate) = self.open.pop_front()?;
         self.reserved += most;
         self.given.borrow_mut().push((job, candidate));
-        let SyntheticJob { material, .. } = &self.jobs[job];
         let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
-        Some(request::request(self.model, material, &WriteOptions { sampling, ..self.options.write }))
+        let write = WriteOptions { sampling, ..self.options.write };
+        Some(self.progress[job].request(self.model, &self.jobs[job].material, &write))
     }
 
     fn done(&mut self, number: usize, completion: Completion) {
@@ -201,6 +220,7 @@ impl RequestSource for Writing<'_> {
         // A text that ended before a repetition is incomplete.
         let whole = completion.phases.iter().all(|phase| phase.stop != Stop::Repeated);
         let judged = if whole { gate(&written, material, topics) } else { Err(Refusal::Repeated) };
+        progress.copied.extend(completion.phases.last().and_then(|phase| copied_neighbour(material, phase.source)));
         match judged {
             // Ties go to the earlier candidate, so that the result does not depend on the order of
             // completion.
@@ -225,6 +245,12 @@ impl RequestSource for Writing<'_> {
     }
 }
 
+/// Returns the retrieved text with the given number in the constraint.
+fn copied_neighbour(material: &PromptInputs, source: Option<usize>) -> Option<Example> {
+    let text = sources(material).into_iter().nth(source?)?;
+    material.neighbours.iter().find(|neighbour| whole(neighbour) == text).cloned()
+}
+
 fn synthetic_record(item: &str, material: &PromptInputs, written: Written, model: &str) -> Record {
     let path = written.path.unwrap_or_default();
     let interaction = Interaction {
@@ -237,4 +263,39 @@ fn synthetic_record(item: &str, material: &PromptInputs, written: Written, model
         time: None,
     };
     Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{llm::LoadOptions, prompt::Task};
+
+    #[test]
+    fn a_retry_does_not_show_the_copied_text_and_still_must_not_repeat_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let shown = |text: &str| Example { text: text.into(), ..Example::default() };
+        let material = PromptInputs {
+            task: Task::Synthetic,
+            reasoning: true,
+            neighbours: vec![shown("Their first."), shown("It boils fast and pours without a drip.")],
+            history: vec![shown("Mine.")],
+            ..PromptInputs::default()
+        };
+        assert_eq!(copied_neighbour(&material, Some(1)).as_ref(), material.neighbours.get(1));
+        assert_eq!((copied_neighbour(&material, Some(2)), copied_neighbour(&material, None)), (None, None));
+        let options = WriteOptions::synthetic();
+        let first = Progress::default().request(&model, &material, &options);
+        let retry = Progress { copied: vec![material.neighbours[1].clone()], ..Progress::default() };
+        let retry = retry.request(&model, &material, &options);
+        let spelled = |request: &Request| {
+            let mut bytes = Vec::new();
+            request.prompt.iter().for_each(|&token| model.spell(token, &mut bytes));
+            String::from_utf8(bytes).unwrap()
+        };
+        assert!(spelled(&first).contains("pours without") && !spelled(&retry).contains("pours without"));
+        assert!(spelled(&retry).contains("Their first.") && spelled(&retry).contains("Mine."));
+        let constraint = |request: &Request| request.phases.last().unwrap().no_repeat.clone();
+        assert!(constraint(&first).is_some() && constraint(&retry) == constraint(&first));
+    }
 }

@@ -359,12 +359,6 @@ fn what_does_not_fit_is_refused_before_it_starts() {
 }
 
 #[test]
-fn special_tokens_are_not_read_out_of_texts() {
-    let (_dir, model) = tiny();
-    assert!(model.tokens("</s>").len() > 1);
-}
-
-#[test]
 fn files_that_are_no_models() {
     let dir = tempfile::tempdir().unwrap();
     let load = |bytes: &[u8]| {
@@ -395,16 +389,4 @@ fn an_adapter_changes_what_is_written() {
     let plain = run(&mut model.decoder(options(1)).unwrap(), &asked);
     let other = run(&mut adapted.decoder(options(1)).unwrap(), &asked);
     assert_ne!(plain.phases[0].text, other.phases[0].text);
-}
-
-#[test]
-fn a_chat_model_gets_its_own_template() {
-    let (dir, base) = tiny();
-    let chat = Model::load(locket_tests::tiny::write_chat(dir.path()), LoadOptions::default()).unwrap();
-    assert!(chat.has_chat_template() && !base.has_chat_template());
-    let prompt = Prompt { body: "Title: a mug\n".into(), lead: "Review:".into() };
-    let text = "<|im_start|>user\nTitle: a mug\n<|im_end|>\n<|im_start|>assistant\nReview:";
-    let start = base.prompt_tokens(&Prompt::default());
-    assert_eq!(start.len(), 1, "a base model's prompt begins with its start token");
-    assert_eq!(chat.prompt_tokens(&prompt), [start, base.tokens(text)].concat());
 }

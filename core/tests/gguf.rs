@@ -346,27 +346,6 @@ fn what_passes_does_not_bring_llama_cpp_down() {
     assert!(passed > 100 && loaded > 50, "{passed} {loaded}");
 }
 
-/// Returns the smallest model that passes the check.
-fn small() -> Parts {
-    let mut model = tiny::parts()
-        .set("llama.embedding_length", Value::U32(2))
-        .set("llama.block_count", Value::U32(1))
-        .set("llama.attention.head_count", Value::U32(1))
-        .set("llama.attention.head_count_kv", Value::U32(1))
-        .set("llama.rope.dimension_count", Value::U32(2))
-        .set("tokenizer.ggml.model", Value::Text("gpt2"))
-        .set("tokenizer.ggml.merges", Value::Texts(vec!["a b".into()]))
-        .set("tokenizer.ggml.tokens", Value::Texts((b'a'..b'q').map(|b| char::from(b).to_string()).collect()))
-        .set("tokenizer.ggml.token_type", Value::I32s(vec![1; 16]))
-        .set("tokenizer.ggml.scores", Value::F32s(vec![0.0; 16]));
-    model.tensors = vec![
-        ("token_embd.weight".into(), vec![2, 16]),
-        ("output_norm.weight".into(), vec![2]),
-        ("blk.0.attn_q.weight".into(), vec![2, 2]),
-    ];
-    model
-}
-
 /// Seeds for the fuzzer: valid files, and one file of every known class of attack.
 ///
 /// `LOCKET_SEEDS=DIR cargo test ... -- --ignored`
@@ -376,7 +355,7 @@ fn write_seeds() {
     let dir = std::path::PathBuf::from(std::env::var_os("LOCKET_SEEDS").unwrap());
     std::fs::create_dir_all(&dir).unwrap();
     let write = |name: &str, bytes: Vec<u8>| std::fs::write(dir.join(name), bytes).unwrap();
-    let model = small().bytes();
+    let model = tiny::smallest_parts().bytes();
     check(&model).unwrap();
     let mut adapter = tiny::adapter_parts();
     adapter.tensors = vec![("x".into(), vec![2, 2]), ("x.lora_a".into(), vec![2, 1]), ("x.lora_b".into(), vec![1, 2])];
@@ -397,7 +376,7 @@ fn write_seeds() {
         ("metadata", "general.name", Value::Raw(8, u64::MAX.to_le_bytes().to_vec())),
         ("long-array", "general.name", array(8, 1 << 60, &[])),
     ] {
-        let bytes = small().set(key, value).bytes();
+        let bytes = tiny::smallest_parts().set(key, value).bytes();
         assert!(check(&bytes).is_err(), "{file}");
         write(file, bytes);
     }

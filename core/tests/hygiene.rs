@@ -152,3 +152,27 @@ fn special_tokens_stay_special() {
         assert_eq!(special(&Prompt { body: injection.into(), lead: String::new() }), 1, "{injection:?}");
     }
 }
+
+fn tiny() -> (tempfile::TempDir, Model) {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+    (dir, model)
+}
+
+#[test]
+fn special_tokens_are_not_read_out_of_texts() {
+    let (_dir, model) = tiny();
+    assert!(model.tokens("</s>").len() > 1);
+}
+
+#[test]
+fn a_chat_model_gets_its_own_template() {
+    let (dir, base) = tiny();
+    let chat = Model::load(locket_tests::tiny::write_chat(dir.path()), LoadOptions::default()).unwrap();
+    assert!(chat.has_chat_template() && !base.has_chat_template());
+    let prompt = Prompt { body: "Title: a mug\n".into(), lead: "Review:".into() };
+    let text = "<|im_start|>user\nTitle: a mug\n<|im_end|>\n<|im_start|>assistant\nReview:";
+    let start = base.prompt_tokens(&Prompt::default());
+    assert_eq!(start.len(), 1, "a base model's prompt begins with its start token");
+    assert_eq!(chat.prompt_tokens(&prompt), [start, base.tokens(text)].concat());
+}

@@ -74,6 +74,27 @@ pub fn write_adapter(dir: &Path, width: u64) -> PathBuf {
     put_file(dir, &format!("lora-{width}.gguf"), &adapter(width).bytes())
 }
 
+/// Returns the smallest model that passes the check.
+pub fn smallest_parts() -> Parts {
+    let mut model = parts()
+        .set("llama.embedding_length", Value::U32(2))
+        .set("llama.block_count", Value::U32(1))
+        .set("llama.attention.head_count", Value::U32(1))
+        .set("llama.attention.head_count_kv", Value::U32(1))
+        .set("llama.rope.dimension_count", Value::U32(2))
+        .set("tokenizer.ggml.model", Value::Text("gpt2"))
+        .set("tokenizer.ggml.merges", Value::Texts(vec!["a b".into()]))
+        .set("tokenizer.ggml.tokens", Value::Texts((b'a'..b'q').map(|b| char::from(b).to_string()).collect()))
+        .set("tokenizer.ggml.token_type", Value::I32s(vec![1; 16]))
+        .set("tokenizer.ggml.scores", Value::F32s(vec![0.0; 16]));
+    model.tensors = vec![
+        ("token_embd.weight".into(), vec![2, 16]),
+        ("output_norm.weight".into(), vec![2]),
+        ("blk.0.attn_q.weight".into(), vec![2, 2]),
+    ];
+    model
+}
+
 fn adapter(width: u64) -> Parts {
     let metadata = vec![
         ("general.architecture", Value::Text("llama")),

@@ -44,6 +44,11 @@ pub(super) fn sources(material: &PromptInputs) -> Vec<String> {
     others(material).into_iter().chain(material.history.iter().map(whole)).collect()
 }
 
+/// Returns the text in the prompt with the given number in the constraint.
+pub(super) fn copied(material: &PromptInputs, source: Option<usize>) -> Option<String> {
+    source.and_then(|number| sources(material).into_iter().nth(number))
+}
+
 /// Returns the no-repeat constraint for `material`, or `None` if it is empty or the task is a
 /// rating.
 pub fn constraint(material: &PromptInputs) -> Option<Arc<NoRepeat>> {

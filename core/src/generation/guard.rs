@@ -7,7 +7,7 @@
 //! without the copied text. A final check removes the remaining repetitions, sentence by sentence.
 
 use super::{
-    constraint::{constraint, repeats, sources, whole},
+    constraint::{constraint, copied, repeats, sources, whole},
     output::{WriteOptions, Written},
     request::{Begun, request_with_prefix},
     reranking::opening,
@@ -51,7 +51,7 @@ pub fn run(
     first(decoder);
     let mut shown: Vec<PromptInputs> = jobs.iter().map(|job| job.material.clone()).collect();
     for round in 1..=ROUNDS {
-        for (completion, job) in completions.iter_mut().zip(&jobs) {
+        for (completion, job) in completions.iter_mut().zip(&jobs).filter(|(c, _)| repeated(c).is_some()) {
             end_before_boilerplate(completion, &job.material);
         }
         let open: Vec<usize> = (0..jobs.len()).filter(|&n| repeated(&completions[n]).is_some()).collect();
@@ -61,6 +61,7 @@ pub fn run(
         let mut again = Vec::new();
         for &n in &open {
             let source = repeated(&completions[n]).and_then(|phase| phase.source);
+            // Source numbers always refer to the first prompt.
             shown[n] = without(&shown[n], copied(&jobs[n].material, source), round);
             again.push(rest(decoder.model(), &shown[n], &jobs[n], &completions[n], options, round == ROUNDS));
         }
@@ -92,11 +93,6 @@ fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) 
     if let Some(phase) = completion.phases.last_mut().filter(boilerplate) {
         phase.stop = Stop::End;
     }
-}
-
-/// Returns the source text with the given number. The numbers always refer to the first prompt.
-fn copied(first: &PromptInputs, source: Option<usize>) -> Option<String> {
-    source.and_then(|number| sources(first).into_iter().nth(number))
 }
 
 /// Returns the inputs without the copied text. From the second round on, or if the source is

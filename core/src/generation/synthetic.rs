@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    constraint::{constraint, sources, whole},
+    constraint::{constraint, copied, whole},
     gate::{Refusal, gate},
     output::{WriteOptions, Written},
     request,
@@ -247,7 +247,7 @@ impl RequestSource for Writing<'_> {
 
 /// Returns the retrieved text with the given number in the constraint.
 fn copied_neighbour(material: &PromptInputs, source: Option<usize>) -> Option<Example> {
-    let text = sources(material).into_iter().nth(source?)?;
+    let text = copied(material, source)?;
     material.neighbours.iter().find(|neighbour| whole(neighbour) == text).cloned()
 }
 

@@ -1,0 +1,74 @@
+//! Prompt inputs of a request.
+
+use super::{Engine, GenerateRequest, OWN_TEXTS};
+use crate::{
+    Error,
+    context::{ContextBuilder, NEIGHBOURS, Target, selection},
+    history::{Interaction, Record},
+    prompt::{Ask, Example, PromptInputs, Task},
+    text,
+};
+
+impl Engine {
+    /// Returns the inputs of a request's prompt, for inspection before (or instead of) generation.
+    ///
+    /// Synthetic interactions make the likeliest text less like the user's own. The prompt of a
+    /// text therefore contains them only for several candidates with a plan, or for users without
+    /// history.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the request lacks an input of its task.
+    #[doc(hidden)]
+    pub fn prompt_inputs(&self, request: &GenerateRequest) -> Result<PromptInputs, Error> {
+        let lacks = match request.task {
+            Task::Title | Task::Rating => match request.text.as_deref().map(text::is_blank) {
+                None => Some("a title or a rating needs the text it is for"),
+                Some(true) => Some("a title or a rating needs the text it is for, and this text is empty"),
+                Some(false) => None,
+            },
+            Task::Synthetic => Some("synthetic texts are written by augment"),
+            _ => None,
+        };
+        if let Some(what) = lacks {
+            return Err(Error::Argument(what.into()));
+        }
+        let target = Target {
+            item: &request.item,
+            item_title: request.item_title.as_deref(),
+            title: request.title.as_deref(),
+            text: request.text.as_deref(),
+            length: request.length,
+        };
+        let (history, neighbours) =
+            if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
+        let (task, reasoning) = (request.task, request.planned());
+        let mut material = match &self.pack {
+            Some(pack) => ContextBuilder::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
+            None => {
+                let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
+                let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
+                let ask = Ask { item_title, title, text, length: request.length };
+                PromptInputs { task, reasoning, history, ask, ..PromptInputs::default() }
+            }
+        };
+        let several = reasoning && request.length.is_none() && request.options.candidates > 1;
+        if task == Task::Text && !several && material.own().next().is_some() {
+            material.history.retain(|e| !e.synthetic);
+        }
+        Ok(material)
+    }
+
+    /// Returns the user's history for a prompt on `target`, real texts last: closest to the
+    /// request.
+    fn prompt_history(&self, target: &Target<'_>) -> Result<Vec<Example>, Error> {
+        let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
+        let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
+        // The model would only repeat a synthetic text on the same item. A real text on an item
+        // supersedes the synthetic one.
+        let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
+        let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
+        let mut history: Vec<Example> = synthetic.map(Example::from).collect();
+        history.extend(selection::own_texts(&real, &target.query(), OWN_TEXTS));
+        Ok(history)
+    }
+}

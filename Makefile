@@ -1,6 +1,6 @@
 # The two commands: `make demo` and `make test`. Both install what is missing on a fresh Debian machine.
 
-CARGO_FLAGS = --release --locked
+CARGO_FLAGS = --locked
 # Runs tests, counts them, and lists the ignored ones.
 RUN         = python3 tests/run.py
 VENV        = target/venv
@@ -11,13 +11,13 @@ SDK         = $(CURDIR)/target/sdk
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
-.PHONY: demo test prepare test-rust setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs docs-sdk \
+.PHONY: demo test prepare test-rust examples setup venv venv-align venv-sdk build lint deny model offline sdk-kotlin sdk-python sdk-python-here sdk-swift sdk-pack test-sdk docs docs-sdk \
 	bench-sdk venv-spark test-spark bench-scale bundle fuzz clean
 
 demo: setup build
-	./target/release/locket demo
+	./target/debug/locket demo
 
-test: prepare lint deny model offline test-rust test-sdk test-spark
+test: prepare lint deny model offline test-rust examples test-sdk test-spark
 	@$(RUN) summary
 
 # What is fetched arrives while the processor compiles.
@@ -28,16 +28,21 @@ prepare: setup
 test-rust:
 	LOCKET_PYTHON=$(CURDIR)/$(VENV)/bin/python3 LOCKET_ALIGN_PYTHON=$(CURDIR)/$(VENV_ALIGN)/bin/python3 $(RUN) cargo
 
+# The example of the crate, on the real model.
+examples: model
+	cargo build $(CARGO_FLAGS) --workspace --example first_text
+	[ ! -f "$$LOCKET_TEST_MODEL" ] || target/debug/examples/first_text "$$LOCKET_TEST_MODEL"
+
 # Locket for Kotlin on a JVM, in the local Maven repository.
 sdk-kotlin: setup build
-	bindings/generate.sh target/release/liblocket_ffi.so kotlin $(SDK)/kotlin/generated
+	bindings/generate.sh target/debug/liblocket_ffi.so kotlin $(SDK)/kotlin/generated
 	mkdir -p $(SDK)/kotlin/native/$(JNA)
-	strip --strip-unneeded -o $(SDK)/kotlin/native/$(JNA)/liblocket_ffi.so target/release/liblocket_ffi.so
+	strip --strip-unneeded -o $(SDK)/kotlin/native/$(JNA)/liblocket_ffi.so target/debug/liblocket_ffi.so
 	mvn -q -B -f android/jvm/pom.xml install -DskipTests
 
 # The Python wheel, in target/python/dist.
 sdk-python: setup build venv-sdk
-	bindings/python/build.sh target/release/liblocket_ffi.so $(VENV_SDK)/bin/python3
+	bindings/python/build.sh target/debug/liblocket_ffi.so $(VENV_SDK)/bin/python3
 
 # The wheel, where the tests of it run.
 sdk-python-here: sdk-python
@@ -45,17 +50,17 @@ sdk-python-here: sdk-python
 
 # What the Swift package is made of; the framework itself needs a Mac.
 sdk-swift: build venv-sdk
-	bindings/generate.sh target/release/liblocket_ffi.so swift $(SDK)/swift
+	bindings/generate.sh target/debug/liblocket_ffi.so swift $(SDK)/swift
 	$(VENV_SDK)/bin/python3 tests/sdk/check_swift.py $(SDK)/swift/LocketCore.swift $$(find ios -name '*.swift' -not -name LocketCore.swift -not -name Package.swift)
 
 # The sample's pack, an older one, and the signed delta that leads from it to the sample's.
 sdk-pack: build
 	mkdir -p $(SDK)
-	target/release/locket pack build --profiles tests/sample/sample.jsonl --out $(SDK)/sample.pack
+	target/debug/locket pack build --profiles tests/sample/sample.jsonl --out $(SDK)/sample.pack
 	head -n 28 tests/sample/sample.jsonl >$(SDK)/older.jsonl
-	target/release/locket pack build --profiles $(SDK)/older.jsonl --out $(SDK)/older.pack
-	target/release/locket pack keys --signing-key $(SDK)/release.key >$(SDK)/release.public
-	target/release/locket pack diff $(SDK)/older.pack $(SDK)/sample.pack --signing-key $(SDK)/release.key --out $(SDK)/update.delta
+	target/debug/locket pack build --profiles $(SDK)/older.jsonl --out $(SDK)/older.pack
+	target/debug/locket pack keys --signing-key $(SDK)/release.key >$(SDK)/release.public
+	target/debug/locket pack diff $(SDK)/older.pack $(SDK)/sample.pack --signing-key $(SDK)/release.key --out $(SDK)/update.delta
 
 export LOCKET_TEST_PACK    = $(SDK)/sample.pack
 export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-locket.gguf
@@ -118,7 +123,7 @@ deny:
 # The engine as an app embeds it, for the proof that it has no network; and what it may depend on.
 offline:
 	cargo build $(CARGO_FLAGS) --workspace --example offline
-	cp target/release/examples/offline target/offline
+	cp target/debug/examples/offline target/offline
 	cargo tree --locked -p locket -e normal --target x86_64-unknown-linux-gnu --prefix none --format '{p}' \
 		| cut -d' ' -f1 | LC_ALL=C sort -u | diff tests/dependencies.txt -
 
@@ -161,7 +166,7 @@ $(VENV_SPARK)/.ready: tools/spark/requirements.txt
 	touch $@
 
 model: build
-	@for name in gemma-3-270m smollm2-135m; do ./target/release/locket model pull $$name >/dev/null || \
+	@for name in gemma-3-270m smollm2-135m; do ./target/debug/locket model pull $$name >/dev/null || \
 		{ echo "the model $$name cannot be had here; its tests are ignored"; [ -z "$$LOCKET_REQUIRE" ]; } || exit 1; done
 
 clean:

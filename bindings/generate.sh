@@ -3,7 +3,7 @@
 set -euo pipefail
 library=$1 language=$2 folder=$3
 cd "$(dirname "$0")/.."
-bindgen=target/release/uniffi-bindgen
+bindgen=target/debug/uniffi-bindgen
 [ -x $bindgen ] || { echo "no $bindgen: make build" >&2; exit 1; }
 mkdir -p "$folder"
 $bindgen generate --library "$library" --language "$language" --out-dir "$folder" --no-format

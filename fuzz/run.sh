@@ -10,11 +10,12 @@ runs=${RUNS:-10000000}
 
 corpus=fuzz/corpus
 mkdir -p $corpus/{gguf,pack,profile,record}
-LOCKET_SEEDS=$PWD/$corpus/gguf cargo test --release -q --workspace --test gguf write_seeds -- --ignored >/dev/null
-LOCKET_SEEDS=$PWD/$corpus/record cargo test --release -q --workspace --lib store::golden::write_seeds -- --ignored >/dev/null
+LOCKET_SEEDS=$PWD/$corpus/gguf cargo test -q --workspace --test all gguf::write_seeds -- --ignored >/dev/null
+LOCKET_SEEDS=$PWD/$corpus/record cargo test -q --workspace --lib store::golden::write_seeds -- --ignored >/dev/null
 split -l 1 tests/sample/sample.jsonl $corpus/profile/sample-
 head -3 tests/sample/sample.jsonl >fuzz/target/three.jsonl
-cargo run --release -q -p locket-cli -- pack build --profiles fuzz/target/three.jsonl --out $corpus/pack/three.pack
+cargo build -q --workspace
+target/debug/locket pack build --profiles fuzz/target/three.jsonl --out $corpus/pack/three.pack
 
 for target in "$@"; do
     longest=4096

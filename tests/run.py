@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "target/ran"
 SUREFIRE = ROOT / "target/kotlin/surefire-reports"
-CARGO = ["cargo", "test", "--release", "--locked", "--workspace"]
+CARGO = ["cargo", "test", "--locked", "--workspace"]
 # Ignored functions that are not tests: they write golden files and the fuzzer's seeds.
 WRITERS = ["write_golden", "write_seeds"]
 
@@ -46,7 +46,7 @@ NEEDS = {
     "NLTK": lambda: folder("LOCKET_PYTHON", ROOT / "target/venv/bin/python3").exists(),
     "WordNet": lambda: folder("LOCKET_WORDNET", pathlib.Path("/usr/share/wordnet")).joinpath("data.noun").exists(),
     "the offline example": lambda: (ROOT / "target/offline").exists(),
-    "the app library": lambda: (ROOT / "target/release/liblocket_ffi.so").exists(),
+    "the app library": lambda: (ROOT / "target/debug/liblocket_ffi.so").exists(),
     # If a sandbox forbids tracing, strace fails even on this command.
     "strace": lambda: works("strace", "-o", "/dev/null", "true"),
     # Only the superuser has to change its user id.

@@ -2,10 +2,10 @@
 # What is shipped for Linux: the command with llama.cpp's libraries beside it, one of kernels for every kind of processor, in
 # target/bundle; then a check that each processor gets the best one that it can run, on processors made by qemu-user.
 #
-#   tests/variants.sh [MODEL.gguf]      PROFILE=release skips link-time optimisation
+#   tests/variants.sh [MODEL.gguf]      PROFILE=dev skips link-time optimisation
 set -eu
 cd "$(dirname "$0")/.."
-profile=${PROFILE:-dist}
+profile=${PROFILE:-release}
 target=${CARGO_TARGET_DIR:-target}
 model=${1:-$HOME/.cache/locket/models/gemma-3-270m-q4_k_m.gguf}
 case $(uname -m) in

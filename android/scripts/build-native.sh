@@ -9,8 +9,8 @@ declare -A targets=([arm64-v8a]=aarch64-linux-android [armeabi-v7a]=armv7-linux-
 out=android/locket/build
 
 # The host's library says what the API is.
-cargo build --release --locked --workspace
-bindings/generate.sh target/release/liblocket_ffi.so kotlin $out/generated/uniffi
+cargo build --locked --workspace
+bindings/generate.sh target/debug/liblocket_ffi.so kotlin $out/generated/uniffi
 echo "generated: $(find $out/generated -name '*.kt')"
 
 missing=()
@@ -29,7 +29,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 for abi in "${abis[@]}"; do
-    cargo ndk --target "$abi" --platform 26 --output-dir $out/native build --profile dist --locked -p locket-ffi
+    cargo ndk --target "$abi" --platform 26 --output-dir $out/native build --release --locked -p locket-ffi
     # Devices with pages of 16 KB refuse anything less.
     readelf=$(echo "$ndk"/toolchains/llvm/prebuilt/*/bin/llvm-readelf)
     "$readelf" -lW "$out/native/$abi/liblocket_ffi.so" | awk '$1 == "LOAD" && strtonum($NF) < 16384 { bad = 1 } END { exit bad }' \

@@ -2,7 +2,7 @@
 # The wheel, into target/python/dist: bindings/python/build.sh [LIBRARY [PYTHON]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-library=${1:-target/release/liblocket_ffi.so}
+library=${1:-target/debug/liblocket_ffi.so}
 python=${2:-python3}
 work=target/python
 rm -rf $work && mkdir -p $work/dist

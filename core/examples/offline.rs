@@ -2,7 +2,7 @@
 //!
 //! The libraries it links and its system calls are those of an app that embeds the engine.
 //!
-//! `cargo run --release -p locket --example offline --no-default-features -- DIR P.pack MODEL.gguf`
+//! `cargo run -p locket --example offline --no-default-features -- DIR P.pack MODEL.gguf`
 
 use std::{ops::ControlFlow, path::PathBuf};
 
@@ -16,10 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_model_file(model, LoadOptions::default())?;
     engine.record(Interaction::new("k1", "It whistles like my grandmother's did.").with_rating(5.0))?;
     let predicted = engine.predict(&PredictOptions::new(3))?;
-    let mut go_on = |_: locket::Event<'_>| ControlFlow::Continue(());
+    let mut go_on = |_: locket::Chunk| ControlFlow::Continue(());
     let augmented = engine.augment(&AugmentOptions::new(2), &mut go_on)?;
     let mut request = GenerateRequest::new(&predicted[0].item, Task::Text);
-    request.options.text_tokens = 24;
+    request.options.max_new_tokens = 24;
     let written = engine.generate(&request)?;
     eprintln!("{} predicted, {} kept, {} refused", predicted.len(), augmented.kept.len(), augmented.refused.len());
     eprintln!("{}", written.text.unwrap_or_default());

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod cancel;
 mod codec;
 mod context;
 mod crypto;
@@ -41,15 +42,19 @@ mod output;
 mod pack;
 mod plan;
 mod predict;
+mod progress;
 mod prompt;
+mod setters;
 mod store;
 mod style;
 mod sys;
 mod text;
 
+pub use cancel::CancelToken;
 pub use crypto::{Key, KeyError};
 pub use engine::{
-    AugmentOptions, Augmented, Chunk, ChunkStream, Engine, Evidence, GenerateRequest, Part, PredictOptions, Predicted,
+    AugmentOptions, Augmented, Chunk, ChunkStream, Engine, Evidence, GenerateRequest, OnChunk, Part, PredictOptions,
+    Predicted,
 };
 pub use error::Error;
 pub use generation::gate::Refusal;
@@ -57,13 +62,14 @@ pub use generation::output::{WriteOptions, Written};
 pub use generation::synthetic::Refused;
 pub use history::{Entry, Interaction, Origin, Record};
 pub use llm::{
-    Conditions, Device, Event, Gpu, KvType, LlmError, LoadOptions, MemoryBudget, MemoryLevel, Model, OnEvent,
-    Placement, Power, Priority, Sampling, Thermal, kernels_in,
+    Conditions, Device, Gpu, KvType, LlmError, LoadOptions, MemoryBudget, MemoryLevel, Model, Placement, Power,
+    Priority, Sampling, Thermal, kernels_in,
 };
 pub use output::OutputError;
 pub use pack::{DeltaError, DeltaReport, Meta as PackMeta, Pack, PackError, apply as apply_delta, author_key};
 pub use plan::{Length, ReasoningPath, Tone};
 pub use predict::Via;
+pub use progress::{OnProgress, Progress};
 pub use prompt::Task;
 pub use store::{Export, Imported, Store, StoreError};
 

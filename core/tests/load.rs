@@ -9,14 +9,14 @@ use std::{
 };
 
 use locket::{
-    AugmentOptions, Engine, Error, Event, GenerateRequest, Interaction, Key, LlmError, LoadOptions, MemoryLevel, Pack,
+    AugmentOptions, Chunk, Engine, Error, GenerateRequest, Interaction, Key, LlmError, LoadOptions, MemoryLevel, Pack,
     Task,
 };
 use locket_builder::pack::BuildOptions;
 
 const CALLERS: u64 = 100;
 
-fn go_on_event(_: Event<'_>) -> ControlFlow<()> {
+fn go_on_event(_: Chunk) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -47,8 +47,7 @@ fn a_hundred_callers() {
         // after the load. Each call ends with all of its items.
         scope.spawn(|| {
             for seed in 0.. {
-                let done =
-                    engine.augment(&AugmentOptions { seed, ..AugmentOptions::new(2) }, &mut go_on_event).unwrap();
+                let done = engine.augment(&AugmentOptions::new(2).with_seed(seed), &mut go_on_event).unwrap();
                 assert_eq!((done.finished, done.unfinished), (2, 0));
                 augmented.fetch_add(1, Ordering::Relaxed);
                 if Instant::now() > end {
@@ -64,17 +63,14 @@ fn a_hundred_callers() {
                 while Instant::now() < end {
                     // Half of the calls are cancelled, after some chunks or while they wait.
                     let mut left = if draw(2) == 0 { draw(60) } else { u64::MAX };
-                    let mut on_event = |_: Event<'_>| {
+                    let mut on_event = |_: Chunk| {
                         left = left.saturating_sub(1);
                         let stop = left == 0 || Instant::now() > end;
                         if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                     };
                     let result = if draw(20) == 0 {
                         let done = engine
-                            .augment(
-                                &AugmentOptions { seed: draw(1000) as u32, ..AugmentOptions::new(2) },
-                                &mut on_event,
-                            )
+                            .augment(&AugmentOptions::new(2).with_seed(draw(1000) as u32), &mut on_event)
                             .map(drop);
                         augmented.fetch_add(u64::from(done.is_ok()), Ordering::Relaxed);
                         done
@@ -83,7 +79,7 @@ fn a_hundred_callers() {
                         let mut request = GenerateRequest::new(format!("k{}", 1 + draw(9)), task);
                         request.text = Some("A text.".into());
                         request.reasoning = draw(2) == 0;
-                        request.options.text_tokens = 24;
+                        request.options.max_new_tokens = 24;
                         engine.generate_with(&request, &mut on_event).map(drop)
                     };
                     match result {

@@ -32,7 +32,7 @@ final class Reviews: ObservableObject {
                 answer = ""
                 let request = GenerateRequest(item: item, task: .text, itemTitle: item)
                 for try await writing in locket.stream(request) {
-                    if case .token(.text, let piece) = writing { answer += piece }
+                    if case .chunk(.text, let chunk) = writing { answer += chunk }
                 }
             } catch {
                 answer = error.localizedDescription

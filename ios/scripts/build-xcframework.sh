@@ -2,10 +2,10 @@
 # The binary framework and generated source of the Swift package: ios/scripts/build-xcframework.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-host=target/release/liblocket_ffi.so
-[ "$(uname)" = Darwin ] && host=target/release/liblocket_ffi.dylib
+host=target/debug/liblocket_ffi.so
+[ "$(uname)" = Darwin ] && host=target/debug/liblocket_ffi.dylib
 
-cargo build --release --locked --workspace
+cargo build --locked --workspace
 generated=target/sdk/swift
 rm -rf $generated
 bindings/generate.sh $host swift $generated
@@ -32,14 +32,14 @@ cp $generated/LocketCoreFFI.h $headers/
 cp $generated/LocketCoreFFI.modulemap $headers/module.modulemap
 for target in aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin; do
     IPHONEOS_DEPLOYMENT_TARGET=16.0 MACOSX_DEPLOYMENT_TARGET=13.0 \
-        cargo build --profile dist --locked -p locket-ffi --features metal --target $target
+        cargo build --release --locked -p locket-ffi --features metal --target $target
 done
 simulator=$generated/simulator/liblocket_ffi.a
 mkdir -p "$(dirname $simulator)"
-lipo -create target/{aarch64-apple-ios-sim,x86_64-apple-ios}/dist/liblocket_ffi.a -output $simulator
+lipo -create target/{aarch64-apple-ios-sim,x86_64-apple-ios}/release/liblocket_ffi.a -output $simulator
 rm -rf ios/Frameworks/LocketCoreFFI.xcframework
 xcodebuild -create-xcframework \
-    -library target/aarch64-apple-ios/dist/liblocket_ffi.a -headers $headers \
+    -library target/aarch64-apple-ios/release/liblocket_ffi.a -headers $headers \
     -library $simulator -headers $headers \
-    -library target/aarch64-apple-darwin/dist/liblocket_ffi.a -headers $headers \
+    -library target/aarch64-apple-darwin/release/liblocket_ffi.a -headers $headers \
     -output ios/Frameworks/LocketCoreFFI.xcframework

@@ -7,7 +7,7 @@ also counts runs of eight words from the author's own history.
     # Predictions of `locket eval generation --out P.jsonl`, against the profiles that they were written for:
     copies.py predictions --profiles amazon_dev.jsonl.zst --predictions P.jsonl
     # Every person of the sample on four items, each time with the title of another person's text on it:
-    copies.py sample --locket target/release/locket --profiles tests/sample/sample.jsonl --model gemma-3-270m
+    copies.py sample --locket target/debug/locket --profiles tests/sample/sample.jsonl --model gemma-3-270m
 
 The rules are implemented here a second time, independently of the engine.
 """
@@ -175,7 +175,7 @@ def main() -> None:
     one.add_argument("--show", action="store_true", help="print the texts with a fault on stderr")
     one.set_defaults(run=predictions)
     two = commands.add_parser("sample")
-    two.add_argument("--locket", default="target/release/locket")
+    two.add_argument("--locket", default="target/debug/locket")
     two.add_argument("--profiles", default="tests/sample/sample.jsonl")
     two.add_argument("--model", default="gemma-3-270m")
     two.add_argument("--people", type=int, default=30)

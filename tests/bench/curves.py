@@ -47,7 +47,7 @@ def points(args, name, values, **options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--locket", default=str(ROOT / "target/release/locket"))
+    parser.add_argument("--locket", default=str(ROOT / "target/debug/locket"))
     parser.add_argument("--model", default="gemma-3-270m")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--times", type=int, default=3)

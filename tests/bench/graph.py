@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKET = ROOT / "target/release/locket"
+LOCKET = ROOT / "target/debug/locket"
 K = 20
 OURS = ["popularity", "linear", "low-pass", "gf-cf", "sharpened", "locket"]
 # Each entry changes the default in one setting.

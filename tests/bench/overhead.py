@@ -17,7 +17,7 @@ import locket
 
 
 class Listener(locket.TextListener):
-    def on_pieces(self, pieces: list[locket.Piece]) -> None:
+    def on_chunks(self, chunks: list[locket.Chunk]) -> None:
         pass
 
 
@@ -27,13 +27,13 @@ async def overhead(words: int, word_ms: int, clock: Callable[[], float], rounds:
     me = locket.Locket.fake(script)
 
     async def silent() -> None:
-        await me.write(request)
+        await me.generate(request)
 
     async def listened() -> None:
         await me._engine.generate(request, Listener())
 
     async def streamed() -> None:
-        async for _ in me.tokens(request):
+        async for _ in me.stream(request):
             pass
 
     async def once(call: Callable[[], Awaitable[None]]) -> float:

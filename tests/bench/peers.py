@@ -3,7 +3,7 @@
 count.
 
     python3 -m venv V && V/bin/pip install llama-cpp-python
-    V/bin/python3 tests/bench/peers.py [--locket target/release/locket] [--model FILE] [--threads 2] [--pairs 7]
+    V/bin/python3 tests/bench/peers.py [--locket target/debug/locket] [--model FILE] [--threads 2] [--pairs 7]
 
 Each turn runs every engine once, in its own process, and the order alternates between turns. The
 output is the medians, and the medians of the ratios of each turn. `bare` calls llama_decode with
@@ -67,7 +67,7 @@ def peer(kind, model, threads, prompt, tokens):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--locket", default=ROOT / "target/release/locket")
+    parser.add_argument("--locket", default=ROOT / "target/debug/locket")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prompt", type=int, default=512)

@@ -1,7 +1,7 @@
 """Prints the size of the library for apps, by section and by component.
 
-    CARGO_PROFILE_DIST_STRIP=none cargo build --profile dist --locked -p locket-ffi
-    python3 tests/bench/size.py target/dist/liblocket_ffi.so
+    CARGO_PROFILE_RELEASE_STRIP=none cargo build --release --locked -p locket-ffi
+    python3 tests/bench/size.py target/release/liblocket_ffi.so
 
 Sizes are those of the library after `strip`. The shares come from the symbols of the unstripped
 library.

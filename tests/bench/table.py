@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--caps-limit", type=int, default=60)
     parser.add_argument("--model", default="gemma-3-270m")
     parser.add_argument("--adapter", default="none")
-    parser.add_argument("--locket", default=os.path.join(os.path.dirname(__file__), "../../target/release/locket"))
+    parser.add_argument("--locket", default=os.path.join(os.path.dirname(__file__), "../../target/debug/locket"))
     args = parser.parse_args()
     args.out, args.locket = os.path.abspath(args.out), os.path.abspath(args.locket)
     os.makedirs(args.out, exist_ok=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures speed on an idle and on a busy machine, with the default number of threads and with one.
 
-    python3 tests/bench/threads.py [--locket target/release/locket] [--old OTHER] [--model FILE] [--busy 2] [--turns 5]
+    python3 tests/bench/threads.py [--locket target/debug/locket] [--old OTHER] [--model FILE] [--busy 2] [--turns 5]
 
 Each turn runs `locket bench` on the idle machine, and `locket generate` both idle and next to
 `--busy` programs that never sleep. Every run has its own process. With `--old`, each turn also runs
@@ -37,7 +37,7 @@ def run(command, env):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--locket", default=ROOT / "target/release/locket")
+    parser.add_argument("--locket", default=ROOT / "target/debug/locket")
     parser.add_argument("--old", help="another executable to compare with")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--prompt", default="512")

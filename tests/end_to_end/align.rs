@@ -2,7 +2,6 @@
 //! llama.cpp's log-probabilities must match those of the trainer's own model.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod common;
 use std::{
     fs,
     ops::ControlFlow,
@@ -11,7 +10,7 @@ use std::{
     sync::Mutex,
 };
 
-use common::{fails, json, run};
+use crate::common::{fails, json, run};
 use locket::{
     LoadOptions, Model,
     internals::llm::{DecoderOptions, Token},
@@ -101,7 +100,9 @@ fn a_few_steps_make_an_adapter_that_says_what_the_trainer_says() {
     let scores = ["--model", &model_path, "--examples", &examples, "--limit", "6"];
     let trained = script(&python, "scores.py", &[&scores[..], &["--adapter", &adapter]].concat());
     let load = |adapter: Option<&str>| {
-        Model::load(&model, LoadOptions { adapter: adapter.map(PathBuf::from), ..LoadOptions::default() }).unwrap()
+        let mut options = LoadOptions::default();
+        options.adapter = adapter.map(PathBuf::from);
+        Model::load(&model, options).unwrap()
     };
     let (mean, worst) = difference(&trained, &load(Some(&adapter)));
     let (without, _) = difference(&trained, &load(None));
@@ -152,7 +153,7 @@ fn what_is_rewarded_grows_likelier() {
     // it.
     let scores = ["--model", &model_path, "--examples", text, left_out, "--adapter", out, "--reinforced"];
     let ours = script(&python, "scores.py", &scores);
-    let loaded = Model::load(&model, LoadOptions { adapter: Some(out.into()), ..LoadOptions::default() }).unwrap();
+    let loaded = Model::load(&model, LoadOptions::default().with_adapter(out)).unwrap();
     let (mean, worst) = difference(&ours, &loaded);
     assert!(mean < 0.1 && worst < 2.0, "{mean} {worst}");
 }
@@ -269,7 +270,7 @@ fn ratings_are_corrected_in_an_adapters_file() {
     assert!(corrected < loss && nearer < mae, "{made}");
     let rated = dir.path().join("rated.gguf");
     let load = |adapter: &Path| {
-        let options = LoadOptions { adapter: Some(adapter.to_path_buf()), ..LoadOptions::default() };
+        let options = LoadOptions::default().with_adapter(adapter);
         Model::load(&model, options).unwrap().stars().unwrap().calibration
     };
     let scale = made["calibration"]["scale"].as_f64().unwrap();

@@ -1,8 +1,7 @@
 //! The command-line contract: the whole workflow on a real (tiny) model.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-use common::{fails, json, run};
+use crate::common::{self, fails, json, run};
 use serde_json::Value;
 use std::collections::HashSet;
 

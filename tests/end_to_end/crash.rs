@@ -2,14 +2,13 @@
 //! ones leave no trace.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod common;
 use std::{
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use common::{fails, json, locket, run};
+use crate::common::{self, fails, json, locket, run};
 use serde_json::Value;
 
 /// Returns the texts in a store, oldest first, with the first of `keys` that opens it.

@@ -1,10 +1,9 @@
 //! `locket pack apply`, killed at any moment: the pack is the old one or the new one.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod common;
 use std::{fs, path::Path, process::Stdio, time::Instant};
 
-use common::{json, locket};
+use crate::common::{json, locket};
 
 fn left(dir: &Path) -> usize {
     fs::read_dir(dir).unwrap().filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().ends_with(".part")).count()

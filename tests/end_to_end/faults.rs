@@ -1,14 +1,13 @@
 //! Failures give one clear line and an exit code, and lose no data.
 #![allow(clippy::unwrap_used)]
 
-mod common;
 use std::{
     io::{BufRead, BufReader},
     process::Stdio,
     time::Duration,
 };
 
-use common::{fails, json, locket, run};
+use crate::common::{fails, json, locket, run};
 
 fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,6 @@
 //! characters.
 #![allow(clippy::unwrap_used)]
 
-mod common;
 use std::{
     fs,
     io::Write,
@@ -10,7 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use common::{fails, json, locket, run};
+use crate::common::{fails, json, locket, run};
 use serde_json::{Value, json};
 
 /// Returns the latest record of the store `me`.

@@ -2,14 +2,13 @@
 //! names the remedy.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-mod common;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::{Output, Stdio},
 };
 
-use common::{fails, json, locket, run};
+use crate::common::{self, fails, json, locket, run};
 use serde_json::Value;
 
 fn texts(dir: &Path) -> Vec<String> {

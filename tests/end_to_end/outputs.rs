@@ -1,10 +1,9 @@
 //! `--out`: a new or replaceable file, never a device, a folder or an input. Links stay.
 #![allow(clippy::unwrap_used)]
 
-mod common;
 use std::{collections::BTreeMap, fs, path::Path};
 
-use common::{fails, json};
+use crate::common::{fails, json};
 
 fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

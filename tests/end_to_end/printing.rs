@@ -2,14 +2,13 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
-mod common;
 use std::{
     fs::File,
     path::Path,
     process::{Output, Stdio},
 };
 
-use common::{json, locket, split};
+use crate::common::{self, json, locket, split};
 
 fn prepared() -> tempfile::TempDir {
     let dir = common::prepared();

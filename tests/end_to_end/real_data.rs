@@ -1,10 +1,9 @@
 //! Packs and rankings of the public data sets and of generated catalogues.
 #![allow(clippy::unwrap_used)]
 
-mod common;
 use std::path::Path;
 
-use common::json;
+use crate::common::json;
 use serde_json::Value;
 
 #[test]

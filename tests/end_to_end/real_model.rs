@@ -1,8 +1,7 @@
 //! The default model: plans follow their grammar, history matters, and the demo ends with a text.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-use common::{fails, json, locket, run};
+use crate::common::{self, fails, json, locket, run};
 
 #[test]
 #[ignore = "needs the default model"]

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import locket
-from locket import GenerateRequest, Interaction, LocketError, Phase, Token, WritingTask
+from locket import Chunk, GenerateRequest, Interaction, LocketError, Part, WritingTask
 
 PACK = pathlib.Path(os.environ["LOCKET_TEST_PACK"])
 ADAPTER = pathlib.Path(os.environ["LOCKET_TEST_ADAPTER"])
@@ -26,7 +26,7 @@ def model(**more: object) -> locket.ModelConfig:
 
 
 def text(**more: object) -> GenerateRequest:
-    asked = {"max_tokens": 40, "item_title": "Tea Strainer", "title": "Catches every leaf"}
+    asked = {"max_new_tokens": 40, "item_title": "Tea Strainer", "title": "Catches every leaf"}
     return GenerateRequest(item="k20", task=WritingTask.TEXT, **(asked | more))
 
 
@@ -139,7 +139,7 @@ class Store(Case):
             with self.assertRaises(LocketError.BadInput):
                 await me.record(Interaction(item="", text="x"))
             with self.assertRaises(LocketError.NoModel):
-                await me.write(text())
+                await me.generate(text())
             with self.assertRaises(TypeError):
                 await me.record(Interaction(item=3, text="x"))
             self.assertEqual([], await me.history())
@@ -169,64 +169,64 @@ class Store(Case):
 
 
 class Writing(Case):
-    async def test_a_stream_is_the_text_in_pieces(self) -> None:
+    async def test_a_stream_is_the_text_in_chunks(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)
-            *plain, written = [piece async for piece in me.tokens(text())]
-            self.assertEqual(({Phase.TEXT}, None), ({p.phase for p in plain}, written.plan))
-            *planned, written = [piece async for piece in me.tokens(text(length=locket.Length.BRIEF))]
-            self.assertEqual([Phase.PLAN, Phase.TEXT], list(dict.fromkeys(p.phase for p in planned)))
+            *plain, written = [chunk async for chunk in me.stream(text())]
+            self.assertEqual(({Part.TEXT}, None), ({p.part for p in plain}, written.plan))
+            *planned, written = [chunk async for chunk in me.stream(text(length=locket.Length.BRIEF))]
+            self.assertEqual([Part.PLAN, Part.TEXT], list(dict.fromkeys(p.part for p in planned)))
             self.assertIs(locket.Length.BRIEF, written.plan.length)
-            *pieces, written = [piece async for piece in me.tokens(text(reasoning=True))]
-            said = "".join(p.text for p in pieces if p.phase is Phase.TEXT)
-            self.assertGreater(len(pieces), 10)
-            self.assertIs(Phase.PLAN, pieces[0].phase)
+            *chunks, written = [chunk async for chunk in me.stream(text(reasoning=True))]
+            said = "".join(p.text for p in chunks if p.part is Part.TEXT)
+            self.assertGreater(len(chunks), 10)
+            self.assertIs(Part.PLAN, chunks[0].part)
             self.assertTrue(said.strip().startswith(written.text), (said, written.text))
-            self.assertEqual(written.text, (await me.write(text(reasoning=True))).text)
+            self.assertEqual(written.text, (await me.generate(text(reasoning=True))).text)
 
     async def test_a_length_that_is_asked_for(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)
             asked = [locket.Length.BRIEF, locket.Length.LONG]
-            written = [await me.write(text(max_tokens=160, length=length)) for length in asked]
+            written = [await me.generate(text(max_new_tokens=160, length=length)) for length in asked]
             self.assertEqual(asked, [w.plan.length for w in written])
             brief, long = [len(w.text.split()) for w in written]
             self.assertLess(brief, long)
 
     async def test_cancel_in_mid_text(self) -> None:
         async with await self.open(model=model()) as me:
-            whole = await me.write(text())
-            async for _ in me.tokens(text()):
+            whole = await me.generate(text())
+            async for _ in me.stream(text()):
                 break
-            self.assertEqual(whole.text, (await me.write(text())).text)
+            self.assertEqual(whole.text, (await me.generate(text())).text)
             begun = asyncio.Event()
             loop = asyncio.get_running_loop()
 
             class Listener(locket.TextListener):
-                def on_pieces(self, pieces: list[locket.Piece]) -> None:
+                def on_chunks(self, chunks: list[locket.Chunk]) -> None:
                     loop.call_soon_threadsafe(begun.set)
 
-            call = asyncio.create_task(me._engine.generate(text(max_tokens=160), Listener()))
+            call = asyncio.create_task(me._engine.generate(text(max_new_tokens=160), Listener()))
             await begun.wait()
             call.cancel()
             with self.assertRaises(asyncio.CancelledError):
                 await call
-            self.assertEqual(whole.text, (await me.write(text())).text)
+            self.assertEqual(whole.text, (await me.generate(text())).text)
 
     async def test_fifty_at_once(self) -> None:
         async with await self.open(model=model()) as me:
-            short = text(max_tokens=6, reasoning=False)
-            alone = (await me.write(short)).text
-            all_of_them = await asyncio.gather(*[me.write(short) for _ in range(50)])
+            short = text(max_new_tokens=6, reasoning=False)
+            alone = (await me.generate(short)).text
+            all_of_them = await asyncio.gather(*[me.generate(short) for _ in range(50)])
             self.assertEqual([alone] * 50, [w.text for w in all_of_them])
 
     async def test_warm_after_a_restart(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)
-            before = await me.write(text())
+            before = await me.generate(text())
         async with await self.open(model=model()) as me:
             await me.prewarm(text())
-            after = await me.write(text())
+            after = await me.generate(text())
         self.assertGreater(after.reused_tokens, 0)
         self.assertEqual(before.text, after.text)
 
@@ -236,7 +236,7 @@ class Writing(Case):
             self.assertTrue(availability.is_would_not_fit(), availability)
             self.assertEqual(100_000_000, availability.allowed_bytes)
             with self.assertRaises(LocketError.WouldNotFit):
-                await me.write(text())
+                await me.generate(text())
 
     async def test_augment(self) -> None:
         async with await self.open(model=model()) as me:
@@ -257,8 +257,8 @@ class Fake(Case):
 
     async def test_it_writes_what_it_is_told_to(self) -> None:
         me = locket.Locket.fake(self.script())
-        pieces = [piece async for piece in me.stream(text())]
-        self.assertEqual([Token(Phase.TEXT, w) for w in ["Slow, ", "and ", "worth ", "it."]], pieces)
+        *chunks, _ = [chunk async for chunk in me.stream(text())]
+        self.assertEqual([Chunk(part=Part.TEXT, item=0, text=w) for w in ["Slow, ", "and ", "worth ", "it."]], chunks)
 
     async def test_it_keeps_records_as_a_store_does(self) -> None:
         me = locket.Locket.fake(self.script(items=["x"]))
@@ -274,14 +274,14 @@ class Fake(Case):
     async def test_each_priority_is_paused_alone(self) -> None:
         me = locket.Locket.fake(self.script(items=["a", "b"]))
         me.pause(locket.Priority.FOREGROUND)
-        call = asyncio.create_task(me.write(text()))
+        call = asyncio.create_task(me.generate(text()))
         self.assertEqual(2, len((await me.augment()).kept))
         self.assertFalse(call.done())
         me.resume(locket.Priority.FOREGROUND)
         self.assertEqual("Slow, and worth it.", (await call).text)
         me.pause(locket.Priority.BACKGROUND)
         waiting = asyncio.create_task(me.augment())
-        self.assertEqual("Slow, and worth it.", (await me.write(text())).text)
+        self.assertEqual("Slow, and worth it.", (await me.generate(text())).text)
         self.assertFalse(waiting.done())
         me.resume()
         self.assertEqual(2, len((await waiting).kept))
@@ -291,7 +291,7 @@ class Fake(Case):
         for failure in locket.Failure:
             me = locket.Locket.fake(self.script(fails=failure))
             with self.assertRaises(LocketError) as thrown:
-                await me.write(text())
+                await me.generate(text())
             name = type(thrown.exception).__name__
             self.assertEqual(failure.name.replace("_", ""), name.upper())
             seen.add(name)
@@ -300,17 +300,17 @@ class Fake(Case):
 
     async def test_a_listener_that_throws(self) -> None:
         class Listener(locket.TextListener):
-            def on_pieces(self, pieces: list[locket.Piece]) -> None:
+            def on_chunks(self, chunks: list[locket.Chunk]) -> None:
                 raise ValueError("no more room")
 
         me = locket.Locket.fake(self.script())
         with self.assertRaisesRegex(LocketError.ListenerFailed, "no more room"):
             await me._engine.generate(text(), Listener())
-        self.assertEqual("Slow, and worth it.", (await me.write(text())).text)
+        self.assertEqual("Slow, and worth it.", (await me.generate(text())).text)
 
-    async def test_pieces_come_from_another_thread_and_arrive_on_the_loop(self) -> None:
+    async def test_chunks_come_from_another_thread_and_arrive_on_the_loop(self) -> None:
         threads = set()
-        async for _ in locket.Locket.fake(self.script()).tokens(text()):
+        async for _ in locket.Locket.fake(self.script()).stream(text()):
             threads.add(threading.current_thread())
         self.assertEqual({threading.main_thread()}, threads)
 

@@ -57,7 +57,7 @@ class Rust(Case):
 
     def calls(self) -> list[str]:
         lines = self.cargo.with_suffix(".log").read_text().splitlines()
-        return [line.removeprefix("test --release --locked --workspace").strip() for line in lines]
+        return [line.removeprefix("test --locked --workspace").strip() for line in lines]
 
     def test_ignored_tests_run_by_name_where_their_needs_are_met(self) -> None:
         self.here(the_model=True, a_pen=True, paper=False)

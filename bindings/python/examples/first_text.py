@@ -28,11 +28,11 @@ async def main(model: str, adapter: str) -> None:
             ]:
                 await me.record(locket.Interaction(item=item, text=text, rating=rating))
             request = locket.GenerateRequest(item="pot", task=locket.WritingTask.TEXT, title="A pot at last")
-            async for piece in me.tokens(request):
-                if isinstance(piece, locket.Token):
-                    print(piece.text, end="", flush=True)
+            async for chunk in me.stream(request):
+                if isinstance(chunk, locket.Chunk):
+                    print(chunk.text, end="", flush=True)
                 else:
-                    print(f"\n{piece.tokens} tokens, of the prompt {piece.reused_tokens} were known")
+                    print(f"\n{chunk.tokens} tokens, of the prompt {chunk.reused_tokens} were known")
 
 
 # %%

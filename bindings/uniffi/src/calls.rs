@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use locket::{
-    GenerateRequest as CoreRequest, Sampling, Via,
+    GenerateRequest as CoreRequest, Length, Sampling, Via,
     internals::{engine, prompt},
 };
 
-use crate::{Length, Plan, SyntheticText};
+use crate::{Plan, SyntheticText};
 
 /// The kind of output to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, uniffi::Enum)]
@@ -49,7 +49,7 @@ pub struct GenerateRequest {
     pub personal: bool,
     /// Maximum number of tokens of the text.
     #[uniffi(default = 160)]
-    pub max_tokens: u32,
+    pub max_new_tokens: u32,
     /// Maximum number of tokens of the prompt.
     #[uniffi(default = 1024)]
     pub max_prompt_tokens: u32,
@@ -193,7 +193,7 @@ pub struct AugmentRequest {
     pub deadline_ms: Option<u64>,
     /// Maximum number of tokens to generate.
     #[uniffi(default)]
-    pub max_tokens: Option<u32>,
+    pub max_new_tokens: Option<u32>,
 }
 
 /// The result of an augmentation.
@@ -220,28 +220,24 @@ impl From<GenerateRequest> for CoreRequest {
             WritingTask::Rating => prompt::Task::Rating,
         };
         let sampling = if r.temperature > 0.0 {
-            Sampling { temperature: r.temperature, ..Sampling::VARIED.with_seed(r.seed) }
+            Sampling::VARIED.with_seed(r.seed).with_temperature(r.temperature)
         } else {
             Sampling::GREEDY
         };
-        let options = locket::WriteOptions {
-            prompt_tokens: r.max_prompt_tokens as usize,
-            text_tokens: r.max_tokens as usize,
-            sampling,
-            candidates: r.candidates as usize,
-            contrast: r.contrast,
-        };
-        Self {
-            item_title: r.item_title,
-            title: r.title,
-            text: r.text,
-            reasoning: r.reasoning,
-            length: r.length.map(Into::into),
-            personal: r.personal,
-            options,
-            deadline: r.deadline_ms.map(Duration::from_millis),
-            ..Self::new(r.item, task)
-        }
+        let options = locket::WriteOptions::default()
+            .with_max_prompt_tokens(r.max_prompt_tokens as usize)
+            .with_max_new_tokens(r.max_new_tokens as usize)
+            .with_sampling(sampling)
+            .with_candidates(r.candidates as usize)
+            .with_contrast(r.contrast);
+        let mut request =
+            Self::new(r.item, task).with_reasoning(r.reasoning).with_personal(r.personal).with_options(options);
+        request.item_title = r.item_title;
+        request.title = r.title;
+        request.text = r.text;
+        request.length = r.length;
+        request.deadline = r.deadline_ms.map(Duration::from_millis);
+        request
     }
 }
 
@@ -262,8 +258,11 @@ impl From<locket::Written> for Written {
 
 impl From<PredictRequest> for engine::PredictOptions {
     fn from(r: PredictRequest) -> Self {
-        let PredictRequest { count, explain, exclude, popularity, diversity } = r;
-        Self { explain, exclude, popularity, diversity, ..Self::new(count as usize) }
+        Self::new(r.count as usize)
+            .with_explain(r.explain)
+            .with_exclude(r.exclude)
+            .with_popularity(r.popularity)
+            .with_diversity(r.diversity)
     }
 }
 
@@ -290,13 +289,10 @@ impl From<engine::Evidence> for Reason {
 
 impl From<AugmentRequest> for engine::AugmentOptions {
     fn from(r: AugmentRequest) -> Self {
-        Self {
-            seed: r.seed,
-            candidates: r.candidates as usize,
-            deadline: r.deadline_ms.map(Duration::from_millis),
-            max_tokens: r.max_tokens.map(|n| n as usize),
-            ..Self::new(r.count as usize)
-        }
+        let mut options = Self::new(r.count as usize).with_seed(r.seed).with_candidates(r.candidates as usize);
+        options.deadline = r.deadline_ms.map(Duration::from_millis);
+        options.max_new_tokens = r.max_new_tokens.map(|n| n as usize);
+        options
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use locket::{LoadOptions, internals::llm};
+use locket::{LoadOptions, MemoryLevel, Power, Priority, Thermal, internals::llm};
 
 use crate::LocketError;
 
@@ -55,12 +55,10 @@ pub struct ModelConfig {
 
 impl ModelConfig {
     pub(crate) fn options(&self) -> LoadOptions {
-        LoadOptions {
-            adapter: self.adapter_path.as_ref().map(PathBuf::from),
-            allowed_bytes: self.max_memory_bytes,
-            gpu: self.use_of_gpu(),
-            progress: None,
-        }
+        let mut options = LoadOptions::default().with_gpu(self.use_of_gpu());
+        options.adapter = self.adapter_path.as_ref().map(PathBuf::from);
+        options.allowed_bytes = self.max_memory_bytes;
+        options
     }
 
     pub(crate) fn use_of_gpu(&self) -> llm::Gpu {
@@ -69,7 +67,7 @@ impl ModelConfig {
 }
 
 /// Thermal state of the device, in the steps of Android's `PowerManager` and Apple's `ProcessInfo`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum Thermal {
     /// Normal temperature, without restrictions.
     Nominal,
@@ -82,7 +80,7 @@ pub enum Thermal {
 }
 
 /// Power source of the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum Power {
     /// External power.
     Charging,
@@ -93,7 +91,7 @@ pub enum Power {
 }
 
 /// Priority of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum Priority {
     /// The user waits for the result: `Engine.generate` and `Engine.prewarm`.
     Foreground,
@@ -101,17 +99,8 @@ pub enum Priority {
     Background,
 }
 
-impl From<Priority> for llm::Priority {
-    fn from(priority: Priority) -> Self {
-        match priority {
-            Priority::Foreground => Self::Foreground,
-            Priority::Background => Self::Background,
-        }
-    }
-}
-
 /// Amount of memory to free, from least to most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum MemoryLevel {
     /// The KV cache entries of earlier prompts.
     Sessions,
@@ -119,31 +108,6 @@ pub enum MemoryLevel {
     Kv,
     /// Also the model. The next call loads it again.
     Model,
-}
-
-impl From<MemoryLevel> for llm::MemoryLevel {
-    fn from(level: MemoryLevel) -> Self {
-        match level {
-            MemoryLevel::Sessions => Self::Sessions,
-            MemoryLevel::Kv => Self::Kv,
-            MemoryLevel::Model => Self::Model,
-        }
-    }
-}
-
-pub(crate) fn conditions(thermal: Thermal, power: Power) -> llm::Conditions {
-    let thermal = match thermal {
-        Thermal::Nominal => llm::Thermal::Nominal,
-        Thermal::Fair => llm::Thermal::Fair,
-        Thermal::Serious => llm::Thermal::Serious,
-        Thermal::Critical => llm::Thermal::Critical,
-    };
-    let power = match power {
-        Power::Charging => llm::Power::Charging,
-        Power::Battery => llm::Power::Battery,
-        Power::Low => llm::Power::Low,
-    };
-    llm::Conditions { thermal, power }
 }
 
 pub(crate) fn not_a_checksum(sha256: &str) -> Option<LocketError> {

@@ -1,13 +1,12 @@
 //! The engine object of the bindings.
 
 use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock},
     thread,
     time::Duration,
 };
+
+use locket::CancelToken;
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, Cancellation, EngineConfig, FakeScript, GenerateRequest,
@@ -28,12 +27,12 @@ type Shared = Arc<Box<dyn Backing>>;
 #[derive(uniffi::Object)]
 pub struct Engine {
     backing: RwLock<Option<Shared>>,
-    closing: Arc<AtomicBool>,
+    closing: CancelToken,
 }
 
 impl Engine {
     fn with(backing: Box<dyn Backing>) -> Self {
-        Self { backing: RwLock::new(Some(Arc::new(backing))), closing: Arc::default() }
+        Self { backing: RwLock::new(Some(Arc::new(backing))), closing: CancelToken::new() }
     }
 
     fn backing(&self) -> Result<Shared, LocketError> {
@@ -53,7 +52,7 @@ impl Engine {
     /// Returns `None` if the engine is closed.
     async fn close(&self) -> Option<Box<dyn Backing>> {
         let mut backing = self.backing.write().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.closing.store(true, Ordering::Relaxed);
+        self.closing.cancel();
         // Resumes paused calls, so that they can end.
         backing.resume(None);
         blocking::unblock(move || {
@@ -76,7 +75,7 @@ impl Engine {
     #[uniffi::constructor]
     pub async fn open(config: EngineConfig, key: Vec<u8>) -> Result<Arc<Self>, LocketError> {
         let open = move |_: &Stop| Real::open(config, &key);
-        Ok(Arc::new(Self::with(Box::new(call(Arc::default(), None, open).await?))))
+        Ok(Arc::new(Self::with(Box::new(call(CancelToken::new(), None, open).await?))))
     }
 
     /// Returns an engine for tests of apps. It uses neither files nor a model, and generates the
@@ -180,7 +179,7 @@ impl Engine {
     /// Stops every call, deletes all data kept about the user, and closes the engine.
     pub async fn erase(&self) -> Result<(), LocketError> {
         let Some(backing) = self.close().await else { return Err(LocketError::closed()) };
-        call(Arc::default(), None, move |_| backing.erase()).await
+        call(CancelToken::new(), None, move |_| backing.erase()).await
     }
 
     /// Stops every call and closes the store, so that it can be opened again. Records stay on disk.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use locket::{Event, Export, GenerateRequest as CoreRequest, Origin, ReasoningPath, StoreError, internals::history};
+use locket::{Chunk, Export, Part, ReasoningPath, StoreError, internals::history};
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
@@ -163,26 +163,25 @@ impl Fake {
         }
     }
 
-    /// Generates `text` word by word, as phase `phase` of item number `item`. Returns the number of
-    /// words.
+    /// Generates `text` word by word, as `part` of item number `item`. Returns the number of words.
     fn write(
         &self,
         priority: Priority,
-        (item, phase): (usize, usize),
+        (item, part): (usize, Part),
         text: &str,
         listener: Option<&dyn TextListener>,
         stop: &Stop,
     ) -> Result<u32, LocketError> {
-        stop.listen(listener, |on_event| {
+        stop.listen(listener, |on_chunk| {
             let mut words = 0;
-            for piece in text.split_inclusive(' ') {
+            for word in text.split_inclusive(' ') {
                 let until = Instant::now() + Duration::from_millis(self.script.word_ms.into());
                 while (self.paused[priority as usize].load(Ordering::Relaxed) || Instant::now() < until)
                     && !stop.is_set()
                 {
                     thread::sleep(Duration::from_millis(1));
                 }
-                if on_event(Event { request: item, phase, piece }).is_break() {
+                if on_chunk(Chunk::new(part, item, word)).is_break() {
                     return Err(LocketError::cancelled());
                 }
                 words += 1;
@@ -257,10 +256,9 @@ impl Backing for Fake {
         let mut written = Vec::new();
         let mut done = Augmented { kept: Vec::new(), refused: 0, tokens: 0, resumed: 0, unfinished: 0 };
         for (n, item) in self.script.items.iter().take(request.count as usize).enumerate() {
-            done.tokens += self.write(Priority::Background, (n, 2), &self.script.text, listener, stop)?;
-            let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "fake".into() };
+            done.tokens += self.write(Priority::Background, (n, Part::Text), &self.script.text, listener, stop)?;
             let interaction = locket::Interaction::new(item.as_str(), self.script.text.as_str());
-            written.push(locket::Record { interaction, origin });
+            written.push(locket::Record::synthetic(interaction, ReasoningPath::default(), "fake"));
         }
         done.kept = written.iter().cloned().map(SyntheticText::from).collect();
         let mut kept = self.kept();
@@ -275,14 +273,13 @@ impl Backing for Fake {
 
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
         self.may_fail()?;
-        let said = match request.task {
-            WritingTask::Rating => self.script.rating.to_string(),
-            _ => self.script.text.clone(),
-        };
         let task = request.task;
-        // As in the real engine, where a plan comes first.
-        let phase = usize::from(CoreRequest::from(request).planned());
-        let tokens = self.write(Priority::Foreground, (0, phase), &said, listener, stop)?;
+        let (part, said) = match task {
+            WritingTask::Rating => (Part::Rating, self.script.rating.to_string()),
+            WritingTask::Title => (Part::Title, self.script.text.clone()),
+            WritingTask::Text => (Part::Text, self.script.text.clone()),
+        };
+        let tokens = self.write(Priority::Foreground, (0, part), &said, listener, stop)?;
         Ok(Written {
             plan: None,
             text: (task == WritingTask::Text).then(|| said.clone()),
@@ -344,10 +341,10 @@ mod tests {
         let items = vec!["a".to_owned(), "b".to_owned()];
         let fake = Fake::new(FakeScript { text, rating: 5, items, word_ms: 0, availability, fails: None });
         let augment = || {
-            let request = AugmentRequest { count: 2, candidates: 1, seed: 1, deadline_ms: None, max_tokens: None };
+            let request = AugmentRequest { count: 2, candidates: 1, seed: 1, deadline_ms: None, max_new_tokens: None };
             fake.augment(request, None, &Stop::default()).map(|done| done.kept.len())
         };
-        let write = || fake.write(Priority::Foreground, (0, 0), "a text", None, &Stop::default());
+        let write = || fake.write(Priority::Foreground, (0, Part::Text), "a text", None, &Stop::default());
         thread::scope(|scope| {
             fake.pause(Some(Priority::Foreground));
             let waiting = scope.spawn(write);

@@ -31,16 +31,17 @@ pub mod update;
 pub use calls::{
     AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, WritingTask, Written,
 };
-pub use config::{EngineConfig, MemoryLevel, ModelConfig, Power, Priority, Thermal};
+pub use config::{EngineConfig, ModelConfig};
 pub use engine::Engine;
 pub use error::LocketError;
 pub use fake::{Failure, FakeScript};
 pub use log::{LogLevel, Logger, set_logger};
-pub use records::{Interaction, Length, Plan, Record, SyntheticText, Tone};
+pub use records::{Interaction, Plan, Record, SyntheticText};
 pub use status::{Availability, Backend, Device};
-pub use task::{Cancellation, ListenerError, Piece, TextListener};
+pub use task::{Cancellation, Chunk, ListenerError, TextListener};
 
-use std::sync::Arc;
+use locket::CancelToken;
+pub use locket::{Length, MemoryLevel, Part, Power, Priority, Thermal, Tone};
 
 uniffi::setup_scaffolding!("locket");
 
@@ -62,7 +63,7 @@ pub fn set_kernel_dir(folder: String) {
 #[uniffi::export]
 pub async fn erase_store(store_dir: String) -> Result<(), LocketError> {
     let erase = move |_: &task::Stop| Ok(locket::Store::erase_unopened(store_dir)?);
-    task::call(Arc::default(), None, erase).await
+    task::call(CancelToken::new(), None, erase).await
 }
 
 /// Returns a new random key of 32 bytes for a new store.

@@ -7,13 +7,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use locket::{Engine, Export, GenerateRequest as CoreRequest, Key, LlmError, Pack, internals::llm};
+use locket::{Conditions, Engine, Export, GenerateRequest as CoreRequest, Key, LlmError, Pack, internals::llm};
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
     MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Priority, Record, Thermal, Written,
     backing::{Backing, Listener},
-    config::{conditions, not_a_checksum},
+    config::not_a_checksum,
     task::Stop,
 };
 
@@ -148,18 +148,18 @@ impl Backing for Real {
 
     fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError> {
         self.need_model()?;
-        stop.listen(listener, |on_event| Ok(self.engine.augment(&request.into(), on_event)?.into()))
+        stop.listen(listener, |on_chunk| Ok(self.engine.augment(&request.into(), on_chunk)?.into()))
     }
 
     fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError> {
         self.need_model()?;
         let request = CoreRequest::from(request);
-        stop.listen(None, |on_event| Ok(self.engine.prewarm(&request.options, on_event)?))
+        stop.listen(None, |on_chunk| Ok(self.engine.prewarm(&request.options, on_chunk)?))
     }
 
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
         self.need_model()?;
-        stop.listen(listener, |on_event| Ok(self.engine.generate_with(&request.into(), on_event)?.into()))
+        stop.listen(listener, |on_chunk| Ok(self.engine.generate_with(&request.into(), on_chunk)?.into()))
     }
 
     fn export(&self) -> Result<String, LocketError> {
@@ -175,20 +175,20 @@ impl Backing for Real {
     }
 
     fn release_memory(&self, level: MemoryLevel) {
-        self.engine.release_memory(level.into());
+        self.engine.release_memory(level);
     }
 
     fn pause(&self, priority: Option<Priority>) {
         match priority {
             None => self.engine.pause(),
-            Some(priority) => self.engine.pause_calls(priority.into()),
+            Some(priority) => self.engine.pause_calls(priority),
         }
     }
 
     fn resume(&self, priority: Option<Priority>) {
         match priority {
             None => self.engine.resume(),
-            Some(priority) => self.engine.resume_calls(priority.into()),
+            Some(priority) => self.engine.resume_calls(priority),
         }
     }
 
@@ -197,6 +197,6 @@ impl Backing for Real {
     }
 
     fn set_conditions(&self, thermal: Thermal, power: Power) {
-        self.engine.set_conditions(conditions(thermal, power));
+        self.engine.set_conditions(Conditions::new(thermal, power));
     }
 }

@@ -1,6 +1,6 @@
 //! The user's texts and the synthetic texts, as apps see them.
 
-use locket::ReasoningPath;
+use locket::{Length, ReasoningPath, Tone};
 
 /// A text about one item, with its metadata.
 #[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
@@ -63,7 +63,7 @@ pub struct Plan {
 }
 
 /// Tone of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum Tone {
     /// Delighted, with exclamation marks.
     Enthusiastic,
@@ -78,7 +78,7 @@ pub enum Tone {
 }
 
 /// Length of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
+#[uniffi::remote(Enum)]
 pub enum Length {
     /// Up to 12 words.
     Brief,
@@ -92,14 +92,17 @@ pub enum Length {
 
 impl From<Interaction> for locket::Interaction {
     fn from(i: Interaction) -> Self {
-        let Interaction { item, text, title, rating, item_title, category, time_ms: time } = i;
-        Self { item, item_title, category, title, text, rating, time }
+        let mut interaction = Self::new(i.item, i.text).with_rating(i.rating).with_time(i.time_ms);
+        interaction.title = i.title;
+        interaction.item_title = i.item_title;
+        interaction.category = i.category;
+        interaction
     }
 }
 
 impl From<locket::Interaction> for Interaction {
     fn from(i: locket::Interaction) -> Self {
-        let locket::Interaction { item, item_title, category, title, text, rating, time: time_ms } = i;
+        let locket::Interaction { item, item_title, category, title, text, rating, time: time_ms, .. } = i;
         Self { item, text, title, rating, item_title, category, time_ms }
     }
 }
@@ -124,35 +127,6 @@ impl From<locket::Entry> for Record {
 
 impl From<ReasoningPath> for Plan {
     fn from(path: ReasoningPath) -> Self {
-        let tone = match path.tone {
-            locket::Tone::Enthusiastic => Tone::Enthusiastic,
-            locket::Tone::Warm => Tone::Warm,
-            locket::Tone::Plain => Tone::Plain,
-            locket::Tone::Critical => Tone::Critical,
-            locket::Tone::Angry => Tone::Angry,
-        };
-        Self { stars: path.stance, tone, length: path.length.into(), points: path.points }
-    }
-}
-
-impl From<locket::Length> for Length {
-    fn from(length: locket::Length) -> Self {
-        match length {
-            locket::Length::Brief => Self::Brief,
-            locket::Length::Short => Self::Short,
-            locket::Length::Medium => Self::Medium,
-            locket::Length::Long => Self::Long,
-        }
-    }
-}
-
-impl From<Length> for locket::Length {
-    fn from(length: Length) -> Self {
-        match length {
-            Length::Brief => Self::Brief,
-            Length::Short => Self::Short,
-            Length::Medium => Self::Medium,
-            Length::Long => Self::Long,
-        }
+        Self { stars: path.stance, tone: path.tone, length: path.length, points: path.points }
     }
 }

@@ -5,13 +5,12 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, channel},
     },
     thread,
 };
 
-use locket::{Event, internals::llm::guarded};
+use locket::{CancelToken, OnChunk, Part, internals::llm::guarded};
 
 use crate::LocketError;
 
@@ -20,7 +19,7 @@ use crate::LocketError;
 /// Kotlin and Python can also stop a call by cancelling its coroutine or task. This type is for
 /// Swift and for callbacks.
 #[derive(Debug, Default, uniffi::Object)]
-pub struct Cancellation(Arc<AtomicBool>);
+pub struct Cancellation(CancelToken);
 
 #[uniffi::export]
 impl Cancellation {
@@ -32,26 +31,43 @@ impl Cancellation {
 
     /// Stops the calls, including later ones with this handle.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 
     /// Returns whether `cancel` was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_cancelled()
     }
+}
+
+/// The part of an output that a chunk belongs to.
+#[uniffi::remote(Enum)]
+pub enum Part {
+    /// The plan.
+    Plan,
+    /// The title.
+    Title,
+    /// The text.
+    Text,
+    /// The rating.
+    Rating,
 }
 
 /// A chunk of the generated text.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
-pub struct Piece {
-    /// Index of the output phase. In a `generate` call, 0 is the plan if there is one, and the
-    /// requested output comes next. In an `augment` call, 0 is the plan, 1 the title and 2 the
-    /// text.
-    pub phase: u32,
+pub struct Chunk {
+    /// The part of the output.
+    pub part: Part,
     /// Index of the item in an `augment` call; 0 otherwise.
     pub item: u32,
-    /// Whole characters. The texts of a phase's chunks, concatenated, are its output.
+    /// Whole characters. The texts of a part's chunks, concatenated, are the part.
     pub text: String,
+}
+
+impl From<locket::Chunk> for Chunk {
+    fn from(chunk: locket::Chunk) -> Self {
+        Self { part: chunk.part, item: chunk.item as u32, text: chunk.text }
+    }
 }
 
 /// An exception of a listener.
@@ -77,20 +93,20 @@ impl From<uniffi::UnexpectedUniFFICallbackError> for ListenerError {
 pub trait TextListener: Send + Sync {
     /// Receives the new chunks in order: usually one, more if the previous call of the listener
     /// took longer than the next chunk.
-    fn on_pieces(&self, pieces: Vec<Piece>) -> Result<(), ListenerError>;
+    fn on_chunks(&self, chunks: Vec<Chunk>) -> Result<(), ListenerError>;
 }
 
 /// Maximum number of chunks per call of a listener. It bounds the data that crosses the language
 /// boundary at once.
-const MOST_PIECES: usize = 64;
+const MOST_CHUNKS: usize = 64;
 
 /// The flags that can stop a call.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Stop(Vec<Arc<AtomicBool>>);
+pub(crate) struct Stop(Vec<CancelToken>);
 
 impl Stop {
     pub(crate) fn is_set(&self) -> bool {
-        self.0.iter().any(|flag| flag.load(Ordering::Relaxed))
+        self.0.iter().any(CancelToken::is_cancelled)
     }
 
     pub(crate) fn flow(&self) -> ControlFlow<()> {
@@ -102,19 +118,20 @@ impl Stop {
     pub(crate) fn listen<T>(
         &self,
         listener: Option<&dyn TextListener>,
-        work: impl FnOnce(&mut dyn FnMut(Event<'_>) -> ControlFlow<()>) -> Result<T, LocketError>,
+        work: impl FnOnce(OnChunk<'_>) -> Result<T, LocketError>,
     ) -> Result<T, LocketError> {
         let Some(listener) = listener else { return work(&mut |_| self.flow()) };
-        let (pieces, news) = channel();
+        let (chunks, news) = channel();
         thread::scope(|scope| {
             let telling = scope.spawn(|| guarded(|| tell(listener, news)));
             // A listener that fails drops its end of the channel.
-            let result = work(&mut |event| {
-                let text = event.piece.to_owned();
-                let piece = Piece { phase: event.phase as u32, item: event.request as u32, text };
-                if !piece.text.is_empty() && pieces.send(piece).is_err() { ControlFlow::Break(()) } else { self.flow() }
+            let result = work(&mut |chunk| {
+                if !chunk.text.is_empty() && chunks.send(Chunk::from(chunk)).is_err() {
+                    return ControlFlow::Break(());
+                }
+                self.flow()
             });
-            drop(pieces);
+            drop(chunks);
             let told = telling.join().expect("a guarded thread does not panic");
             told.map_err(LocketError::from)?.map_err(|e| LocketError::ListenerFailed(e.to_string()))?;
             result
@@ -123,29 +140,29 @@ impl Stop {
 }
 
 /// Passes chunks to `listener` until the channel closes.
-fn tell(listener: &dyn TextListener, news: Receiver<Piece>) -> Result<(), ListenerError> {
+fn tell(listener: &dyn TextListener, news: Receiver<Chunk>) -> Result<(), ListenerError> {
     while let Ok(first) = news.recv() {
-        listener.on_pieces(iter::once(first).chain(news.try_iter()).take(MOST_PIECES).collect())?;
+        listener.on_chunks(iter::once(first).chain(news.try_iter()).take(MOST_CHUNKS).collect())?;
     }
     Ok(())
 }
 
 /// Sets its flag when the call's future is dropped, as it is when a coroutine is cancelled.
-struct Abandoned(Arc<AtomicBool>);
+struct Abandoned(CancelToken);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancel();
     }
 }
 
 /// Runs `work` on a thread where it may block. A panic becomes an error.
 pub(crate) async fn call<T: Send + 'static>(
-    closing: Arc<AtomicBool>,
+    closing: CancelToken,
     cancellation: Option<Arc<Cancellation>>,
     work: impl FnOnce(&Stop) -> Result<T, LocketError> + Send + 'static,
 ) -> Result<T, LocketError> {
-    let abandoned = Abandoned(Arc::default());
+    let abandoned = Abandoned(CancelToken::new());
     let mut flags = vec![closing.clone(), abandoned.0.clone()];
     flags.extend(cancellation.map(|c| c.0.clone()));
     let stop = Stop(flags);
@@ -155,7 +172,7 @@ pub(crate) async fn call<T: Send + 'static>(
     })
     .await;
     match result {
-        Err(LocketError::Cancelled(_)) if closing.load(Ordering::Relaxed) => Err(LocketError::closed()),
+        Err(LocketError::Cancelled(_)) if closing.is_cancelled() => Err(LocketError::closed()),
         result => result,
     }
 }

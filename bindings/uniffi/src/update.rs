@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use locket::CancelToken;
+
 use crate::{Cancellation, LocketError, task};
 
 /// Updates the pack file at `pack` with the file `delta`, made by `locket pack diff`. The delta
@@ -15,10 +17,10 @@ pub async fn update_pack(
     public_key: Vec<u8>,
     cancellation: Option<Arc<Cancellation>>,
 ) -> Result<String, LocketError> {
-    task::call(Arc::default(), cancellation, move |stop| {
+    task::call(CancelToken::new(), cancellation, move |stop| {
         let key = public_key.try_into().map_err(|_| LocketError::BadInput("a public key has 32 bytes".into()))?;
         let (pack, delta) = (Path::new(&pack), Path::new(&delta));
-        Ok(locket::apply_delta(pack, delta, &key, pack, || stop.flow()).map_err(locket::Error::from)?.new_sha256)
+        Ok(locket::apply_delta(pack, delta, &key, pack, &mut |_| stop.flow()).map_err(locket::Error::from)?.new_sha256)
     })
     .await
 }

@@ -121,7 +121,7 @@ impl<'a> ContextBuilder<'a> {
     /// `history` holds the user's texts as they appear in the prompt. `neighbours` is the number of
     /// other users' texts to retrieve. If the history holds a text by the user, texts on other
     /// items are filtered: they make the output less like the user's.
-    pub fn material(
+    pub fn inputs(
         &self,
         task: Task,
         reasoning: bool,
@@ -136,34 +136,34 @@ impl<'a> ContextBuilder<'a> {
             length: target.length,
         };
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let mut material = PromptInputs { task, reasoning, history, ask, impostors, ..PromptInputs::default() };
+        let mut inputs = PromptInputs { task, reasoning, history, ask, impostors, ..PromptInputs::default() };
         // If the text is given, the content of other users' texts matters and their style does not.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
-        let own: Vec<&str> = if by_words { Vec::new() } else { material.own().map(|e| e.text.as_str()).collect() };
-        let only_on_item = task == Task::Text && material.own().next().is_some();
+        let own: Vec<&str> = if by_words { Vec::new() } else { inputs.own().map(|e| e.text.as_str()).collect() };
+        let only_on_item = task == Task::Text && inputs.own().next().is_some();
         let found = if only_on_item {
             self.on_item(target, &own, neighbours)
         } else {
             self.neighbours(target, &own, neighbours)
         };
-        material.neighbours = found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect();
-        self.reserve(&mut material, target);
-        material
+        inputs.neighbours = found.iter().map(|n| Example::public(&n.text, self.pack.item_title(n.item))).collect();
+        self.reserve(&mut inputs, target);
+        inputs
     }
 
     /// Collects the texts and names that no output may repeat: all texts by other users on the
     /// target, and the proper names in these and in the retrieved texts.
-    fn reserve(&self, material: &mut PromptInputs, target: &Target<'_>) {
+    fn reserve(&self, inputs: &mut PromptInputs, target: &Target<'_>) {
         let (item, retriever) = (self.pack.find(target.item), self.retriever());
         let on_item: Vec<PublicText<'_>> = item.into_iter().flat_map(|item| retriever.by_others(item)).collect();
-        material.reserved = on_item.iter().map(|t| format!("{}\n{}", t.title, t.text)).collect();
-        let shown = material.neighbours.iter().flat_map(|n| [n.title.as_deref().unwrap_or_default(), n.text.as_str()]);
+        inputs.reserved = on_item.iter().map(|t| format!("{}\n{}", t.title, t.text)).collect();
+        let shown = inputs.neighbours.iter().flat_map(|n| [n.title.as_deref().unwrap_or_default(), n.text.as_str()]);
         let all = shown.chain(on_item.iter().flat_map(|t| [t.title, t.text]));
         let lexicon = self.pack.lexicon();
         let mut names: Vec<String> = all.flat_map(|text| proper_names(text, |word| lexicon.contains(word))).collect();
         names.sort_unstable();
         names.dedup();
-        material.names = names;
+        inputs.names = names;
     }
 
     /// Returns the topics that separate `item` from the items in `history`, built from all known
@@ -196,9 +196,9 @@ impl<'a> ContextBuilder<'a> {
     /// Returns the prompt inputs for a synthetic interaction with `item` in the style of `history`.
     pub fn synthetic(&self, item: ItemId, history: Vec<Example>) -> PromptInputs {
         let target = Target { item: self.pack.item(item), ..Target::default() };
-        let mut material = self.material(Task::Synthetic, true, history, &target, NEIGHBOURS);
-        material.neighbours.truncate(SYNTHETIC_NEIGHBOURS);
-        material
+        let mut inputs = self.inputs(Task::Synthetic, true, history, &target, NEIGHBOURS);
+        inputs.neighbours.truncate(SYNTHETIC_NEIGHBOURS);
+        inputs
     }
 
     /// Returns the words about the target that an evaluation may use: its name and up to 20 texts

@@ -8,7 +8,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Engine, OWN_TEXTS};
+use super::{
+    Engine, OWN_TEXTS, OnChunk,
+    chunk::{SYNTHETIC, chunks},
+};
 use crate::{
     Error,
     context::{self, ContextBuilder, selection},
@@ -20,6 +23,7 @@ use crate::{
     history::Record,
     llm::{Decoder, DecoderOptions, Event, LlmError, Model, OnEvent, Priority},
     predict::Predictor,
+    setters::setters,
 };
 
 /// Default number of texts decoded together. Larger batches gain little: the output projection onto
@@ -31,6 +35,7 @@ const BACKGROUND_BATCH: usize = 32;
 
 /// The result of an augmentation.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Augmented {
     /// Synthetic records that passed the gate. They are in the store if `unfinished` is 0.
     pub kept: Vec<Record>,
@@ -50,6 +55,7 @@ pub struct Augmented {
 
 /// Options of `Engine::augment`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AugmentOptions {
     /// Number of items.
     pub k: usize,
@@ -63,20 +69,28 @@ pub struct AugmentOptions {
     /// Maximum duration of the call. Items finished by then are kept for the next call.
     pub deadline: Option<Duration>,
     /// Maximum number of generated tokens. A text that could exceed it is left to the next call.
-    pub max_tokens: Option<usize>,
+    pub max_new_tokens: Option<usize>,
 }
+
+setters!(AugmentOptions {
+    with_seed => seed: u32,
+    with_candidates => candidates: usize,
+    with_sequences => sequences: usize,
+    #[some] with_deadline => deadline: Duration,
+    #[some] with_max_new_tokens => max_new_tokens: usize,
+});
 
 impl AugmentOptions {
     /// Creates options for `k` items, with defaults for the rest.
     pub fn new(k: usize) -> Self {
-        Self { k, seed: 1, candidates: 1, sequences: 0, deadline: None, max_tokens: None }
+        Self { k, seed: 1, candidates: 1, sequences: 0, deadline: None, max_new_tokens: None }
     }
 
     fn writing(&self) -> synthetic::Options {
         synthetic::Options {
             write: WriteOptions::synthetic(),
             candidates: self.candidates,
-            max_tokens: self.max_tokens,
+            max_new_tokens: self.max_new_tokens,
         }
     }
 
@@ -91,8 +105,8 @@ impl Engine {
     /// ones.
     ///
     /// If the gate refuses all of them, the earlier ones stay. The records do not change before the
-    /// call returns. `Event::request` is an index into the items that this call still has to
-    /// generate.
+    /// call returns. [`Chunk::item`](super::Chunk::item) is an index into the items that this call
+    /// still has to generate.
     ///
     /// Finished texts go into a checkpoint. If a call is cancelled, reaches its deadline or dies
     /// with its process, the next call with the same options and history continues it.
@@ -100,7 +114,7 @@ impl Engine {
     /// # Errors
     /// [`Error::MissingPack`], [`Error::MissingModel`]; [`Error::Cancelled`], also if a record was
     /// forgotten during the call; [`crate::store::StoreError::ReadOnly`]; [`crate::llm::LlmError`].
-    pub fn augment(&self, options: &AugmentOptions, on_event: OnEvent<'_>) -> Result<Augmented, Error> {
+    pub fn augment(&self, options: &AugmentOptions, on_chunk: OnChunk<'_>) -> Result<Augmented, Error> {
         let (pack, worker) = (self.need_pack()?, self.need_model()?);
         self.store.need_writable()?;
         // Taken before the history is read, so that a record forgotten in between ends the lease.
@@ -114,7 +128,7 @@ impl Engine {
             let history = selection::own_texts(&real, pack.item_title(i).unwrap_or_default(), OWN_TEXTS);
             synthetic::SyntheticJob {
                 item: pack.item(i).to_owned(),
-                material: grounding.synthetic(i, history),
+                inputs: grounding.synthetic(i, history),
                 topics: grounding.topics(i, &real),
                 seed: options.seed,
             }
@@ -132,9 +146,10 @@ impl Engine {
         };
         let mut late = false;
         let lease = checkpoint.lease().clone();
+        let mut told = chunks(&SYNTHETIC, on_chunk);
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
-            if late || !lease.holds() { ControlFlow::Break(()) } else { on_event(event) }
+            if late || !lease.holds() { ControlFlow::Break(()) } else { told(event) }
         };
         // Set when the call's turn has come: the keys depend on the model.
         let keys = Arc::new(OnceLock::new());

@@ -42,8 +42,8 @@ impl Engine {
         let (history, neighbours) =
             if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
         let (task, reasoning) = (request.task, request.planned());
-        let mut material = match &self.pack {
-            Some(pack) => ContextBuilder::new(pack, self.me).material(task, reasoning, history, &target, neighbours),
+        let mut inputs = match &self.pack {
+            Some(pack) => ContextBuilder::new(pack, self.me).inputs(task, reasoning, history, &target, neighbours),
             None => {
                 let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
                 let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
@@ -52,10 +52,10 @@ impl Engine {
             }
         };
         let several = reasoning && request.length.is_none() && request.options.candidates > 1;
-        if task == Task::Text && !several && material.own().next().is_some() {
-            material.history.retain(|e| !e.synthetic);
+        if task == Task::Text && !several && inputs.own().next().is_some() {
+            inputs.history.retain(|e| !e.synthetic);
         }
-        Ok(material)
+        Ok(inputs)
     }
 
     /// Returns the user's history for a prompt on `target`, real texts last: closest to the

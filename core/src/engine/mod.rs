@@ -2,6 +2,7 @@
 
 mod augmenting;
 mod checkpoint;
+mod chunk;
 mod inputs;
 mod keeping;
 mod predicting;
@@ -10,10 +11,10 @@ mod sessions;
 mod stream;
 
 pub use augmenting::{AugmentOptions, Augmented};
+pub use chunk::{Chunk, OnChunk, Part};
 pub use predicting::{Evidence, PredictOptions, Predicted};
 pub use request::GenerateRequest;
-use request::from_the_first_word;
-pub use stream::{Chunk, ChunkStream, Part};
+pub use stream::ChunkStream;
 
 use std::{
     ops::ControlFlow,
@@ -21,6 +22,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
 };
+
+use chunk::{chunks, parts};
 
 use crate::{
     Error,
@@ -35,8 +38,8 @@ use crate::{
     },
     history::Interaction,
     llm::{
-        Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, OnEvent, Placement,
-        Priority, Request, conditions::Control, gguf, model::Source, worker::Worker,
+        Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, Placement, Priority,
+        Request, conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     store::Store,
@@ -219,9 +222,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::MissingModel`], [`Error::Cancelled`], [`crate::llm::LlmError`].
-    pub fn prewarm(&self, options: &WriteOptions, on_event: OnEvent<'_>) -> Result<(), Error> {
+    pub fn prewarm(&self, options: &WriteOptions, on_chunk: OnChunk<'_>) -> Result<(), Error> {
         let (worker, sessions) = (self.need_model()?, self.sessions());
-        worker.call(Priority::Foreground, self.decoder_options(options, 1), on_event, move |decoder, _| {
+        let mut on_event = chunks(&[Part::Text], on_chunk);
+        worker.call(Priority::Foreground, self.decoder_options(options, 1), &mut on_event, move |decoder, _| {
             sessions.restore_all(decoder);
             Ok(decoder.warm_up()?)
         })
@@ -288,24 +292,24 @@ impl Engine {
         self.generate_with(request, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Generates a text, a title or a rating. `on_event` gets every chunk as it is decoded; a break
+    /// Generates a text, a title or a rating. `on_chunk` gets every chunk as it is decoded; a break
     /// cancels the call.
     ///
     /// # Errors
     /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its
     /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
     /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
-    pub fn generate_with(&self, request: &GenerateRequest, on_event: OnEvent<'_>) -> Result<Written, Error> {
+    pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
         // Taken before the history is read, so that a record forgotten in between ends the lease.
         let sessions = self.sessions();
-        let material = self.prompt_inputs(request)?;
-        let (options, asked, given) = (request.options, material.clone(), sessions.clone());
+        let inputs = self.prompt_inputs(request)?;
+        let (options, asked, given) = (request.options, inputs.clone(), sessions.clone());
         let called = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
-            on_event,
+            &mut chunks(&parts(request.task, request.planned()), on_chunk),
             move |decoder, on_event| {
                 let (request, stable) = request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
@@ -317,12 +321,12 @@ impl Engine {
                 };
                 let completions = if options.candidates > 1 {
                     // Chunks of several candidates would interleave: events carry no text.
-                    let mut alive = |e: Event<'_>| on_event(Event { piece: "", ..e });
+                    let mut alive = |e: Event<'_>| on_event(Event { text: "", ..e });
                     let jobs = candidates(decoder.model(), &asked, &request, &options);
                     guard::run(decoder, jobs, &options, &mut alive, &mut first)?
                 } else {
-                    let job = guard::GuardedRequest { material: asked.clone(), request: request.clone() };
-                    guard::run(decoder, vec![job], &options, &mut from_the_first_word(on_event), &mut first)?
+                    let job = guard::GuardedRequest { inputs: asked.clone(), request: request.clone() };
+                    guard::run(decoder, vec![job], &options, on_event, &mut first)?
                 };
                 let whole = read_all(&asked, &completions);
                 let written = guard::originals(&asked, whole)?;
@@ -334,7 +338,7 @@ impl Engine {
             self.release_memory(MemoryLevel::Sessions);
         }
         let (written, prompt_tokens, reused_tokens) = called?;
-        let best = best(&material, written).ok_or(LlmError::Deadline)?;
+        let best = best(&inputs, written).ok_or(LlmError::Deadline)?;
         Ok(Written { prompt_tokens, reused_tokens, ..best })
     }
 

@@ -6,10 +6,12 @@ use super::Engine;
 use crate::{
     Error, context,
     predict::{self, Predictor, Query, Via},
+    setters::setters,
 };
 
 /// A predicted item, with ids and names instead of numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Predicted {
     /// The item's id.
     pub item: String,
@@ -23,6 +25,7 @@ pub struct Predicted {
 
 /// One piece of evidence for a prediction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Evidence {
     /// The history item's id; `None` for popularity.
     pub from: Option<String>,
@@ -34,6 +37,7 @@ pub struct Evidence {
 
 /// Options of `Engine::predict`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PredictOptions {
     /// Number of items.
     pub k: usize,
@@ -50,6 +54,14 @@ pub struct PredictOptions {
     /// synthetic interactions derive from earlier predictions.
     pub synthetic_weight: f32,
 }
+
+setters!(PredictOptions {
+    with_explain => explain: bool,
+    with_exclude => exclude: Vec<String>,
+    with_popularity => popularity: f32,
+    with_diversity => diversity: f32,
+    with_synthetic_weight => synthetic_weight: f32,
+});
 
 impl PredictOptions {
     /// Creates options for `k` items, with defaults for the rest.

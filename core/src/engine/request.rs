@@ -1,16 +1,12 @@
 //! Requests to the engine.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    generation::output::WriteOptions,
-    llm::{Event, OnEvent},
-    plan::Length,
-    prompt::Task,
-};
+use crate::{generation::output::WriteOptions, plan::Length, prompt::Task, setters::setters};
 
 /// A request for a text, a title or a rating.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct GenerateRequest {
     /// The item's id; it need not be in the pack.
     pub item: String,
@@ -59,15 +55,13 @@ impl GenerateRequest {
     }
 }
 
-/// Wraps `on_event` to remove leading white space from each phase: it belongs to the label before
-/// it.
-pub(super) fn from_the_first_word(on_event: OnEvent<'_>) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
-    let mut begun = None;
-    move |event| {
-        let piece = if begun == Some(event.phase) { event.piece } else { event.piece.trim_start() };
-        if !piece.is_empty() {
-            begun = Some(event.phase);
-        }
-        on_event(Event { piece, ..event })
-    }
-}
+setters!(GenerateRequest {
+    #[into] with_item_title => item_title: String,
+    #[into] with_title => title: String,
+    #[into] with_text => text: String,
+    with_reasoning => reasoning: bool,
+    #[some] with_length => length: Length,
+    with_personal => personal: bool,
+    with_options => options: WriteOptions,
+    #[some] with_deadline => deadline: Duration,
+});

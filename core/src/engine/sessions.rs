@@ -129,7 +129,7 @@ impl Sessions {
     /// Without the key it reveals none of them.
     fn name(&self, decoder: &Decoder<'_>) -> Option<String> {
         let identity =
-            format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.piece());
+            format!("{BUILD}, {}, {:?}, {}", decoder.model().identity()?, decoder.options().kv, decoder.chunk_size());
         let key = self.caches.key.derive(identity.as_bytes(), "locket session name");
         Some(format!("{}{EXTENSION}", text::hex(&key.as_bytes()[..16])))
     }

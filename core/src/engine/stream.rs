@@ -4,32 +4,13 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
     },
     thread::{self, JoinHandle},
 };
 
-use super::{Engine, GenerateRequest};
-use crate::{Error, generation::output::Written, llm::LlmError};
-
-/// The part of an output that a chunk belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The reasoning path.
-    Plan,
-    /// The text, the title or the rating.
-    Output,
-}
-
-/// A chunk of an output. It consists of whole characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// The part of the output.
-    pub part: Part,
-    /// The text.
-    pub text: String,
-}
+use super::{Chunk, Engine, GenerateRequest};
+use crate::{CancelToken, Error, generation::output::Written, llm::LlmError};
 
 /// The chunks of one output, from [`Engine::stream`]. Dropping it cancels the call.
 ///
@@ -38,7 +19,7 @@ pub struct Chunk {
 pub struct ChunkStream {
     chunks: Receiver<Chunk>,
     call: Option<JoinHandle<Result<Written, Error>>>,
-    stopped: Arc<AtomicBool>,
+    cancel: CancelToken,
 }
 
 impl Engine {
@@ -51,27 +32,19 @@ impl Engine {
     /// from [`ChunkStream::finish`].
     pub fn stream(self: &Arc<Self>, request: GenerateRequest) -> Result<ChunkStream, Error> {
         let (sender, chunks) = mpsc::channel();
-        let (engine, stopped) = (self.clone(), Arc::new(AtomicBool::new(false)));
-        let stop = stopped.clone();
+        let (engine, cancel) = (self.clone(), CancelToken::new());
+        let token = cancel.clone();
         let call = move || {
-            let planned = usize::from(request.planned());
-            engine.generate_with(&request, &mut |event| {
-                if stop.load(Ordering::Relaxed) {
+            engine.generate_with(&request, &mut |chunk| {
+                if !chunk.text.is_empty() && sender.send(chunk).is_err() {
                     return ControlFlow::Break(());
                 }
-                if event.piece.is_empty() {
-                    return ControlFlow::Continue(());
-                }
-                let part = if event.phase < planned { Part::Plan } else { Part::Output };
-                match sender.send(Chunk { part, text: event.piece.to_owned() }) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
+                token.flow()
             })
         };
         let call = thread::Builder::new().name("locket-stream".into()).spawn(call);
         let call = call.map_err(|e| LlmError::Failed(e.to_string()))?;
-        Ok(ChunkStream { chunks, call: Some(call), stopped })
+        Ok(ChunkStream { chunks, call: Some(call), cancel })
     }
 }
 
@@ -84,6 +57,12 @@ impl Iterator for ChunkStream {
 }
 
 impl ChunkStream {
+    /// Returns the token that cancels this call, for another thread. The stream then ends, and
+    /// [`ChunkStream::finish`] returns [`Error::Cancelled`].
+    pub fn cancel_token(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+
     /// Waits for the end and returns the finished output.
     ///
     /// # Errors
@@ -99,7 +78,7 @@ impl ChunkStream {
 
 impl Drop for ChunkStream {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.cancel.cancel();
         if let Some(call) = self.call.take() {
             let _ = call.join();
         }

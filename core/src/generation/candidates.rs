@@ -21,11 +21,11 @@ use crate::{
 /// a plan.
 pub fn candidates(
     model: &Model,
-    material: &PromptInputs,
+    inputs: &PromptInputs,
     request: &Request,
     options: &WriteOptions,
 ) -> Vec<GuardedRequest> {
-    let views = CandidatePrompts::new(material);
+    let views = CandidatePrompts::new(inputs);
     let mut all = vec![request.clone()];
     for n in 1..options.candidates.max(1) {
         all.push(match views.0.get(n - 1) {
@@ -37,7 +37,7 @@ pub fn candidates(
                     // Greedy texts end too early, so they need a minimum length. Sampled texts
                     // reach the length of other users' texts anyway; only the user's history asks
                     // for more.
-                    if material.own().next().is_none() {
+                    if inputs.own().next().is_none() {
                         phase.min_new_tokens = 0;
                     }
                 }
@@ -45,7 +45,7 @@ pub fn candidates(
             }
         });
     }
-    let job = |(n, request)| GuardedRequest { material: views.of(material, n).clone(), request };
+    let job = |(n, request)| GuardedRequest { inputs: views.of(inputs, n).clone(), request };
     all.into_iter().enumerate().map(job).collect()
 }
 
@@ -92,9 +92,9 @@ impl CandidatePrompts {
 }
 
 /// Reads the completions of several candidates and drops the incomplete ones.
-pub fn read_all(material: &PromptInputs, completions: &[Completion]) -> Vec<Written> {
-    let views = CandidatePrompts::new(material);
-    let shown = (0..).map(|n| views.of(material, n));
+pub fn read_all(inputs: &PromptInputs, completions: &[Completion]) -> Vec<Written> {
+    let views = CandidatePrompts::new(inputs);
+    let shown = (0..).map(|n| views.of(inputs, n));
     let whole = completions.iter().zip(shown).filter(|(c, m)| c.phases.len() == m.phases());
     whole.map(|(c, m)| request::read(m, c)).collect()
 }
@@ -119,7 +119,7 @@ pub(crate) mod tests {
 
     /// Inputs of a planned text, with one synthetic text, one text by the user and one by another
     /// user.
-    pub(crate) fn material() -> PromptInputs {
+    pub(crate) fn inputs() -> PromptInputs {
         PromptInputs {
             task: Task::Text,
             reasoning: true,
@@ -136,9 +136,9 @@ pub(crate) mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn requests(model: &Model, material: &PromptInputs, n: usize) -> Vec<Request> {
+    fn requests(model: &Model, inputs: &PromptInputs, n: usize) -> Vec<Request> {
         let options = WriteOptions { candidates: n, ..WriteOptions::default() };
-        let jobs = candidates(model, material, &request(model, material, &options), &options);
+        let jobs = candidates(model, inputs, &request(model, inputs, &options), &options);
         jobs.into_iter().map(|job| job.request).collect()
     }
 
@@ -151,8 +151,8 @@ pub(crate) mod tests {
     #[test]
     fn each_candidate_of_a_plan_is_the_likeliest_of_another_prompt_then_own_texts_are_drawn() {
         let (_dir, model) = tiny();
-        let material = material();
-        let all = requests(&model, &material, 5);
+        let inputs = inputs();
+        let all = requests(&model, &inputs, 5);
         let texts = ["An invented text.", "An own text.", "A text by another."];
         let said = all.iter().map(|r| spelled(&model, r));
         let shows: Vec<[bool; 3]> = said.map(|said| texts.map(|text| said.contains(text))).collect();
@@ -170,20 +170,20 @@ pub(crate) mod tests {
         let path = "5 stars, warm, brief: tea";
         let phases = [vec![path, "Of all."], vec!["Own."], vec![path], vec!["1"], vec!["2"]];
         let completion = |p: &Vec<&str>| Completion { phases: p.iter().map(|t| output(t)).collect() };
-        let read = read_all(&material, &phases.iter().map(completion).collect::<Vec<_>>());
+        let read = read_all(&inputs, &phases.iter().map(completion).collect::<Vec<_>>());
         let texts: Vec<_> = read.iter().filter_map(|w| w.text.as_deref()).collect();
         assert_eq!(texts, ["Of all.", "Own.", "1", "2"]);
         assert_eq!(read.iter().map(|w| w.path.is_some()).collect::<Vec<_>>(), [true, false, false, false]);
-        assert_eq!(best(&material, Vec::new()), None);
+        assert_eq!(best(&inputs, Vec::new()), None);
     }
 
     #[test]
     fn no_prompt_is_asked_twice_for_its_likeliest_text() {
         let (_dir, model) = tiny();
-        let mut material = material();
-        material.neighbours.clear();
-        material.history.remove(0);
-        let all = requests(&model, &material, 4);
+        let mut inputs = inputs();
+        inputs.neighbours.clear();
+        inputs.history.remove(0);
+        let all = requests(&model, &inputs, 4);
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
         let sampling: Vec<Sampling> = all.iter().map(|r| r.phases[0].sampling).collect();
         assert_eq!(sampling[..2], [Sampling::GREEDY; 2]);
@@ -193,9 +193,9 @@ pub(crate) mod tests {
     #[test]
     fn who_has_written_nothing_is_not_left_alone_with_the_title() {
         let (_dir, model) = tiny();
-        let mut material = material();
-        material.history.clear();
-        let all = requests(&model, &material, 4);
+        let mut inputs = inputs();
+        inputs.history.clear();
+        let all = requests(&model, &inputs, 4);
         assert_eq!(all.iter().map(|r| r.phases.len()).collect::<Vec<_>>(), [2, 1, 1, 1]);
         assert!(all.iter().all(|r| spelled(&model, r).contains("A text by another.")));
         // The length of other users' texts sets the minimum for greedy texts, and not for sampled
@@ -207,16 +207,16 @@ pub(crate) mod tests {
     #[test]
     fn all_are_alike_for_a_length_that_is_asked_for_and_without_plans() {
         let (_dir, model) = tiny();
-        let mut material = material();
-        material.ask.length = Some(Length::Long);
+        let mut inputs = inputs();
+        inputs.ask.length = Some(Length::Long);
         let alike = |all: &[Request]| all.windows(2).all(|r| r[0].prompt == r[1].prompt);
-        let all = requests(&model, &material, 6);
+        let all = requests(&model, &inputs, 6);
         assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long)))));
         assert!(alike(&all));
-        material.ask.length = None;
-        assert!(!alike(&requests(&model, &material, 6)));
-        material.reasoning = false;
-        let all = requests(&model, &material, 6);
+        inputs.ask.length = None;
+        assert!(!alike(&requests(&model, &inputs, 6)));
+        inputs.reasoning = false;
+        let all = requests(&model, &inputs, 6);
         assert!(alike(&all));
         assert_eq!(all[1].phases[0].sampling, Sampling::VARIED.with_seed(1));
     }

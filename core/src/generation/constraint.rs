@@ -33,42 +33,42 @@ pub(super) fn whole(e: &Example) -> String {
 }
 
 /// Returns other users' texts that an output must not repeat.
-fn others(material: &PromptInputs) -> Vec<String> {
-    let elsewhere = material.neighbours.iter().map(whole).filter(|text| !material.reserved.contains(text));
-    elsewhere.chain(material.reserved.iter().cloned()).collect()
+fn others(inputs: &PromptInputs) -> Vec<String> {
+    let elsewhere = inputs.neighbours.iter().map(whole).filter(|text| !inputs.reserved.contains(text));
+    elsewhere.chain(inputs.reserved.iter().cloned()).collect()
 }
 
 /// Returns the texts in a prompt that an output must not repeat, in the order in which
 /// [`constraint`] adds them. Boilerplate comes after them.
-pub(super) fn sources(material: &PromptInputs) -> Vec<String> {
-    others(material).into_iter().chain(material.history.iter().map(whole)).collect()
+pub(super) fn sources(inputs: &PromptInputs) -> Vec<String> {
+    others(inputs).into_iter().chain(inputs.history.iter().map(whole)).collect()
 }
 
 /// Returns the text in the prompt with the given number in the constraint.
-pub(super) fn copied(material: &PromptInputs, source: Option<usize>) -> Option<String> {
-    source.and_then(|number| sources(material).into_iter().nth(number))
+pub(super) fn copied(inputs: &PromptInputs, source: Option<usize>) -> Option<String> {
+    source.and_then(|number| sources(inputs).into_iter().nth(number))
 }
 
-/// Returns the no-repeat constraint for `material`, or `None` if it is empty or the task is a
+/// Returns the no-repeat constraint for `inputs`, or `None` if it is empty or the task is a
 /// rating.
-pub fn constraint(material: &PromptInputs) -> Option<Arc<NoRepeat>> {
-    if material.task == Task::Rating {
+pub fn constraint(inputs: &PromptInputs) -> Option<Arc<NoRepeat>> {
+    if inputs.task == Task::Rating {
         return None;
     }
-    let others = others(material);
-    let own: Vec<String> = material.history.iter().map(whole).collect();
-    let names = material.neighbours.iter().filter_map(|e| e.item_title.as_deref());
-    let ask = &material.ask;
+    let others = others(inputs);
+    let own: Vec<String> = inputs.history.iter().map(whole).collect();
+    let names = inputs.neighbours.iter().filter_map(|e| e.item_title.as_deref());
+    let ask = &inputs.ask;
     let asked: Vec<&str> = [&ask.item_title, &ask.title, &ask.text].into_iter().flatten().map(String::as_str).collect();
-    let owned = material.history.iter().filter_map(|e| e.item_title.as_deref());
+    let owned = inputs.history.iter().filter_map(|e| e.item_title.as_deref());
     let given: Vec<&str> = asked.iter().copied().chain(own.iter().map(String::as_str)).chain(owned).collect();
     let details =
-        Details::new(others.iter().map(String::as_str).chain(names), material.names.iter().map(String::as_str), &given);
-    let words = if material.task == Task::Synthetic { SYNTHETIC_REPETITION } else { REPETITION };
+        Details::new(others.iter().map(String::as_str).chain(names), inputs.names.iter().map(String::as_str), &given);
+    let words = if inputs.task == Task::Synthetic { SYNTHETIC_REPETITION } else { REPETITION };
     let mut constraint = NoRepeat::new(details, words);
     others.iter().for_each(|text| constraint.add(text));
     without_formulas(&own).into_iter().for_each(|text| constraint.add(&text));
-    if matches!(material.task, Task::Text | Task::Synthetic) {
+    if matches!(inputs.task, Task::Text | Task::Synthetic) {
         let habitual = |line: &&str| own.iter().any(|text| text.contains(line.trim_end_matches('.')));
         BOILERPLATE.iter().filter(|line| !habitual(line)).for_each(|line| constraint.add(line));
     }
@@ -101,18 +101,18 @@ fn without_formulas(own: &[String]) -> Vec<String> {
 }
 
 /// Returns the kind of repetition in `written`, if there is any.
-pub fn repeats(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
+pub fn repeats(inputs: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Repeated> {
     let constraint = constraint?;
     let said = [written.title.as_deref(), written.text.as_deref()].into_iter().flatten();
     let repeated = said.filter_map(|said| constraint.repeated(said)).next();
-    repeated.or_else(|| mostly_copied(material, written.text.as_deref()?).then_some(Repeated::Run))
+    repeated.or_else(|| mostly_copied(inputs, written.text.as_deref()?).then_some(Repeated::Run))
 }
 
 /// Whether a large share of a text's runs is copied from the prompt inputs, even if no single run
 /// is long enough for the constraint.
-fn mostly_copied(material: &PromptInputs, said: &str) -> bool {
+fn mostly_copied(inputs: &PromptInputs, said: &str) -> bool {
     let words: Vec<String> = text::words(said).collect();
-    let shown = material.neighbours.iter().chain(&material.history).map(|e| e.text.as_str());
-    let sources = shown.chain(material.reserved.iter().map(String::as_str));
+    let shown = inputs.neighbours.iter().chain(&inputs.history).map(|e| e.text.as_str());
+    let sources = shown.chain(inputs.reserved.iter().map(String::as_str));
     copied_share(&words, sources, COPY_RUN) > MAX_COPIED
 }

@@ -57,12 +57,12 @@ pub const MIN_WORDS: usize = 4;
 /// Minimum share of distinct word pairs.
 pub const MIN_DISTINCT: f32 = 0.6;
 
-/// Checks whether a synthetic text written from `material` may be kept. `topics` decides whether it
+/// Checks whether a synthetic text written from `inputs` may be kept. `topics` decides whether it
 /// is about its item.
 ///
 /// # Errors
 /// The first reason for rejecting it.
-pub fn gate(written: &Written, material: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
+pub fn gate(written: &Written, inputs: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
     let path = written.path.as_ref().ok_or(Refusal::NoPath)?;
     let title = written.title.as_deref().unwrap_or_default();
     let body = written.text.as_deref().unwrap_or_default();
@@ -77,15 +77,15 @@ pub fn gate(written: &Written, material: &PromptInputs, topics: &Topics) -> Resu
     if distinct < MIN_DISTINCT {
         return Err(Refusal::Loop(distinct));
     }
-    let shown = material.neighbours.iter().chain(&material.history);
+    let shown = inputs.neighbours.iter().chain(&inputs.history);
     let copied = copied_share(&words, shown.map(|e| e.text.as_str()), COPY_RUN);
     if copied > MAX_COPIED {
         return Err(Refusal::Copy(copied));
     }
-    if repeats(material, constraint(material).as_deref(), written).is_some() {
+    if repeats(inputs, constraint(inputs).as_deref(), written).is_some() {
         return Err(Refusal::Repeated);
     }
-    let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
+    let own: Vec<&str> = inputs.own().map(|e| e.text.as_str()).collect();
     if let Some(language) = other_language(body, &own.join("\n")) {
         return Err(Refusal::Language(language.to_owned()));
     }
@@ -119,15 +119,15 @@ mod tests {
         Example { text: text.into(), ..Example::default() }
     }
 
-    fn judged(text: &str, stance: u8, material: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
+    fn judged(text: &str, stance: u8, inputs: &PromptInputs, topics: &Topics) -> Result<(), Refusal> {
         let path = Some(ReasoningPath { stance, ..Default::default() });
-        gate(&Written { path, text: Some(text.into()), ..Default::default() }, material, topics)
+        gate(&Written { path, text: Some(text.into()), ..Default::default() }, inputs, topics)
     }
 
     fn verdict(text: &str, stance: u8) -> Result<(), Refusal> {
         let neighbours = vec![shown("the handle came off after two days of normal use")];
-        let material = PromptInputs { task: Task::Synthetic, neighbours, ..PromptInputs::default() };
-        judged(text, stance, &material, &Topics::default())
+        let inputs = PromptInputs { task: Task::Synthetic, neighbours, ..PromptInputs::default() };
+        judged(text, stance, &inputs, &Topics::default())
     }
 
     #[test]
@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn refuses_a_near_copy_and_another_language() {
         let own = "Die Lampe flackert abends, und der Kundendienst hat mir bis heute nicht geantwortet, schade.";
-        let material = PromptInputs { task: Task::Synthetic, history: vec![shown(own)], ..PromptInputs::default() };
-        let judged = |text: &str| judged(text, 3, &material, &Topics::default());
+        let inputs = PromptInputs { task: Task::Synthetic, history: vec![shown(own)], ..PromptInputs::default() };
+        let judged = |text: &str| judged(text, 3, &inputs, &Topics::default());
         let near = "Ja, der Kundendtienst hat mir bis heute nicht gesagt, wann der neue Schirm kommt, und ich warte weiter darauf.";
         assert_eq!(judged(near), Err(Refusal::Repeated));
         let english = "The lamp is bright enough for the whole room and it looks good on the table.";

@@ -26,7 +26,7 @@ const ROUNDS: usize = 3;
 /// A request with its prompt inputs.
 pub struct GuardedRequest {
     /// The inputs of the prompt.
-    pub material: PromptInputs,
+    pub inputs: PromptInputs,
     /// The decoder's request.
     pub request: Request,
 }
@@ -49,10 +49,10 @@ pub fn run(
     let requests: Vec<Request> = jobs.iter().map(|job| job.request.clone()).collect();
     let mut completions = decoder.run(&requests, on_event)?;
     first(decoder);
-    let mut shown: Vec<PromptInputs> = jobs.iter().map(|job| job.material.clone()).collect();
+    let mut shown: Vec<PromptInputs> = jobs.iter().map(|job| job.inputs.clone()).collect();
     for round in 1..=ROUNDS {
         for (completion, job) in completions.iter_mut().zip(&jobs).filter(|(c, _)| repeated(c).is_some()) {
-            end_before_boilerplate(completion, &job.material);
+            end_before_boilerplate(completion, &job.inputs);
         }
         let open: Vec<usize> = (0..jobs.len()).filter(|&n| repeated(&completions[n]).is_some()).collect();
         if open.is_empty() {
@@ -62,7 +62,7 @@ pub fn run(
         for &n in &open {
             let source = repeated(&completions[n]).and_then(|phase| phase.source);
             // Source numbers always refer to the first prompt.
-            shown[n] = without(&shown[n], copied(&jobs[n].material, source), round);
+            shown[n] = without(&shown[n], copied(&jobs[n].inputs, source), round);
             again.push(rest(decoder.model(), &shown[n], &jobs[n], &completions[n], options, round == ROUNDS));
         }
         let phase = |n: usize| completions[n].phases.len() - 1;
@@ -84,8 +84,8 @@ fn repeated(completion: &Completion) -> Option<&PhaseOutput> {
 }
 
 /// Marks a text that ended before boilerplate as finished, if it ends with a whole sentence.
-fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) {
-    let prompted = sources(material).len();
+fn end_before_boilerplate(completion: &mut Completion, inputs: &PromptInputs) {
+    let prompted = sources(inputs).len();
     let boilerplate = |phase: &&mut PhaseOutput| {
         let whole = phase.text.trim_end().ends_with(['.', '!', '?']);
         phase.stop == Stop::Repeated && phase.source.is_some_and(|n| n >= prompted) && whole
@@ -97,8 +97,8 @@ fn end_before_boilerplate(completion: &mut Completion, material: &PromptInputs) 
 
 /// Returns the inputs without the copied text. From the second round on, or if the source is
 /// unknown, they hold no retrieved texts at all.
-fn without(material: &PromptInputs, copied: Option<String>, round: usize) -> PromptInputs {
-    let mut less = material.clone();
+fn without(inputs: &PromptInputs, copied: Option<String>, round: usize) -> PromptInputs {
+    let mut less = inputs.clone();
     less.history.retain(|e| Some(whole(e)) != copied);
     less.neighbours.retain(|e| copied.is_some() && round == 1 && Some(whole(e)) != copied);
     less
@@ -107,7 +107,7 @@ fn without(material: &PromptInputs, copied: Option<String>, round: usize) -> Pro
 /// Returns the request for the rest of a text.
 fn rest(
     model: &Model,
-    material: &PromptInputs,
+    inputs: &PromptInputs,
     job: &GuardedRequest,
     completion: &Completion,
     options: &WriteOptions,
@@ -116,7 +116,7 @@ fn rest(
     let (done, text) = completion.phases.split_at(completion.phases.len() - 1);
     let done = done.iter().map(|phase| phase.text.clone()).collect();
     let text = text.iter().map(|phase| phase.text.clone()).collect();
-    let (request, stable) = request_with_prefix(model, material, options, Some(&Begun { done, text }));
+    let (request, stable) = request_with_prefix(model, inputs, options, Some(&Begun { done, text }));
     let boundary = job.request.boundary.map(|_| stable);
     let mut request = Request { deadline: job.request.deadline, boundary, ..request };
     let first = job.request.phases.len() - request.phases.len();
@@ -152,9 +152,9 @@ fn join(completion: &mut Completion, mut rest: Completion) {
 ///
 /// # Errors
 /// [`LlmError::Failed`] if every sentence of every text repeats another text.
-pub fn originals(material: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written>, Error> {
-    let constraint = constraint(material);
-    let clean = |written: &Written| repeats(material, constraint.as_deref(), written).is_none() && !is_empty(written);
+pub fn originals(inputs: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written>, Error> {
+    let constraint = constraint(inputs);
+    let clean = |written: &Written| repeats(inputs, constraint.as_deref(), written).is_none() && !is_empty(written);
     // No text was finished before the deadline: there is nothing to check.
     if all.is_empty() {
         return Ok(all);
@@ -164,10 +164,10 @@ pub fn originals(material: &PromptInputs, all: Vec<Written>) -> Result<Vec<Writt
         return Ok(good);
     }
     let tokens: usize = bad.iter().map(|w| w.tokens).sum();
-    if let Some(opening) = opening(material) {
+    if let Some(opening) = opening(inputs) {
         return Ok(vec![Written { title: Some(opening), tokens, ..Written::default() }]);
     }
-    let mended = bad.iter().find_map(|written| mend(material, constraint.as_deref(), written));
+    let mended = bad.iter().find_map(|written| mend(inputs, constraint.as_deref(), written));
     let nothing = || LlmError::Failed("every text repeated somebody else's words, and was not returned".into());
     Ok(vec![Written { tokens, ..mended.ok_or_else(nothing)? }])
 }
@@ -178,7 +178,7 @@ fn is_empty(written: &Written) -> bool {
 }
 
 /// Returns `written` with only the sentences that repeat no other text.
-fn mend(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Written> {
+fn mend(inputs: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written) -> Option<Written> {
     let text = written.text.as_deref()?;
     let mut kept = String::new();
     let mut rest = text;
@@ -186,7 +186,7 @@ fn mend(material: &PromptInputs, constraint: Option<&NoRepeat>, written: &Writte
         let sentence = text::first_sentence(rest);
         let longer = format!("{kept} {}", sentence.trim());
         let whole = Written { text: Some(longer.clone()), title: None, ..Written::default() };
-        if repeats(material, constraint, &whole).is_none() {
+        if repeats(inputs, constraint, &whole).is_none() {
             kept = longer;
         }
         rest = &rest[sentence.len()..];
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn ends_before_boilerplate() {
-        let material = PromptInputs { neighbours: vec![shown("theirs")], ..PromptInputs::default() };
+        let inputs = PromptInputs { neighbours: vec![shown("theirs")], ..PromptInputs::default() };
         let ended = |text: &str, source| {
             let phase = PhaseOutput {
                 text: text.into(),
@@ -234,14 +234,14 @@ mod tests {
                 source: Some(source),
             };
             let mut completion = Completion { phases: vec![phase] };
-            end_before_boilerplate(&mut completion, &material);
+            end_before_boilerplate(&mut completion, &inputs);
             completion.phases[0].stop
         };
         assert_eq!(ended("It pours well. ", 1), Stop::End);
         assert_eq!(ended("It pours well. ", 0), Stop::Repeated, "a text in the prompt");
         assert_eq!(ended("It pours ", 1), Stop::Repeated, "not a whole sentence");
         let boilerplate = "It pours well. This review was collected as part of a promotion.";
-        let known = constraint(&PromptInputs { task: crate::prompt::Task::Text, ..material.clone() }).unwrap();
+        let known = constraint(&PromptInputs { task: crate::prompt::Task::Text, ..inputs.clone() }).unwrap();
         assert!(known.repeated(boilerplate).is_some());
     }
 

@@ -67,13 +67,13 @@ mod tests {
         Example { text: "word ".repeat(n), ..Example::default() }
     }
 
-    fn material(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> PromptInputs {
+    fn inputs(task: Task, history: Vec<Example>, neighbours: Vec<Example>) -> PromptInputs {
         PromptInputs { task, reasoning: true, history, neighbours, ..PromptInputs::default() }
     }
 
     #[test]
     fn plans_are_as_long_as_the_person_writes_else_as_others_do() {
-        let mut m = material(Task::Text, vec![words(9), words(30), words(200)], vec![words(300)]);
+        let mut m = inputs(Task::Text, vec![words(9), words(30), words(200)], vec![words(300)]);
         assert_eq!(m.length(), Some(Length::Short));
         m.history.pop();
         assert_eq!(m.length(), Some(Length::Short));
@@ -99,13 +99,13 @@ mod tests {
     fn texts_do_not_end_far_before_the_person_would() {
         let least = |history: &[usize], neighbours: &[usize]| {
             let all = |n: &[usize]| n.iter().map(|&n| words(n)).collect();
-            material(Task::Text, all(history), all(neighbours)).min_new_tokens()
+            inputs(Task::Text, all(history), all(neighbours)).min_new_tokens()
         };
         assert_eq!(least(&[200, 30, 10], &[500]), 27);
         assert_eq!(least(&[200, 10], &[500]), 9);
         assert_eq!(least(&[], &[20, 40, 60]), 36);
         assert_eq!(least(&[], &[]), 0);
-        let mut m = material(Task::Text, vec![words(100)], Vec::new());
+        let mut m = inputs(Task::Text, vec![words(100)], Vec::new());
         m.history[0].synthetic = true;
         assert_eq!(m.min_new_tokens(), 0);
         m.ask.length = Some(Length::Medium);

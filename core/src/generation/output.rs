@@ -5,15 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     llm::{DecoderOptions, Sampling},
     plan::ReasoningPath,
+    setters::setters,
 };
 
 /// Options for writing a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct WriteOptions {
     /// Maximum number of prompt tokens.
-    pub prompt_tokens: usize,
+    pub max_prompt_tokens: usize,
     /// Maximum number of tokens of the text.
-    pub text_tokens: usize,
+    pub max_new_tokens: usize,
     /// Sampling parameters.
     pub sampling: Sampling,
     /// Number of candidates. The best candidate agrees most with the others and is closest to the
@@ -28,7 +30,13 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { prompt_tokens: 1024, text_tokens: 160, sampling: Sampling::GREEDY, candidates: 1, contrast: CONTRAST }
+        Self {
+            max_prompt_tokens: 1024,
+            max_new_tokens: 160,
+            sampling: Sampling::GREEDY,
+            candidates: 1,
+            contrast: CONTRAST,
+        }
     }
 }
 
@@ -37,21 +45,29 @@ pub const CONTRAST: f32 = 0.5;
 /// Upper bound for `contrast`.
 pub(super) const MOST_CONTRAST: f32 = 4.0;
 /// Maximum length of the contrast prompt, in tokens.
-pub(super) const BESIDE_TOKENS: usize = 640;
+pub(super) const CONTRAST_PROMPT_TOKENS: usize = 640;
 
 /// Maximum length of a reasoning path and of a title, in tokens.
 pub(super) const PATH_TOKENS: usize = 48;
 pub(super) const TITLE_TOKENS: usize = 24;
+setters!(WriteOptions {
+    with_max_prompt_tokens => max_prompt_tokens: usize,
+    with_max_new_tokens => max_new_tokens: usize,
+    with_sampling => sampling: Sampling,
+    with_candidates => candidates: usize,
+    with_contrast => contrast: f32,
+});
+
 impl WriteOptions {
     /// Returns the context length that a decoder needs for one sequence, in tokens.
     pub fn context(&self) -> usize {
-        self.prompt_tokens + self.most_written() + 64
+        self.max_prompt_tokens + self.most_written() + 64
     }
 
     /// Returns decoder options with that context, and with a contrast branch if `contrast` is
     /// positive.
     pub fn decoder(&self) -> DecoderOptions {
-        let beside = if self.contrast > 0.0 { BESIDE_TOKENS + self.most_written() + 64 } else { 0 };
+        let beside = if self.contrast > 0.0 { CONTRAST_PROMPT_TOKENS + self.most_written() + 64 } else { 0 };
         DecoderOptions { context: self.context(), contrast: beside, ..DecoderOptions::default() }
     }
 
@@ -63,12 +79,13 @@ impl WriteOptions {
 
     /// Returns the maximum number of tokens of one output: path, title and text.
     pub(crate) fn most_written(&self) -> usize {
-        PATH_TOKENS + TITLE_TOKENS + self.text_tokens
+        PATH_TOKENS + TITLE_TOKENS + self.max_new_tokens
     }
 }
 
 /// A written text.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Written {
     /// The plan, if one was requested and it matches its grammar.
     pub path: Option<ReasoningPath>,

@@ -3,7 +3,7 @@
 
 use super::{
     constraint,
-    output::{BESIDE_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
+    output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
     llm::{Completion, Contrast, Model, OnRepeat, Phase, Prompt, Request, Stop, WordLimit, common_prefix},
@@ -22,74 +22,74 @@ pub(crate) struct Begun {
 }
 
 /// Returns the decoder's request for these inputs.
-pub fn request(model: &Model, material: &PromptInputs, options: &WriteOptions) -> Request {
-    request_with_prefix(model, material, options, None).0
+pub fn request(model: &Model, inputs: &PromptInputs, options: &WriteOptions) -> Request {
+    request_with_prefix(model, inputs, options, None).0
 }
 
 /// Returns the request and the number of prompt tokens that hold the user's history. With `begun`,
 /// the request covers the rest of the output.
 pub(crate) fn request_with_prefix(
     model: &Model,
-    material: &PromptInputs,
+    inputs: &PromptInputs,
     options: &WriteOptions,
     begun: Option<&Begun>,
 ) -> (Request, usize) {
-    let mut prompt = material.compose(model, options.prompt_tokens);
+    let mut prompt = inputs.compose(model, options.max_prompt_tokens);
     let mut kinds = Vec::new();
-    if material.reasoning {
-        kinds.push((Some(plan::grammar(material.length())), PATH_TOKENS));
+    if inputs.reasoning {
+        kinds.push((Some(plan::grammar(inputs.length())), PATH_TOKENS));
     }
-    match material.task {
-        Task::Text => kinds.push((None, options.text_tokens)),
+    match inputs.task {
+        Task::Text => kinds.push((None, options.max_new_tokens)),
         Task::Title => kinds.push((None, TITLE_TOKENS)),
         Task::Rating => kinds.push((Some("root ::= \" \" [1-5]".to_owned()), 2)),
-        Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.text_tokens)]),
+        Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.max_new_tokens)]),
     }
-    let last = material.phases() - 1;
-    let (no_repeat, planned) = (constraint::constraint(material), usize::from(material.reasoning));
-    let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_tokens))| Phase {
+    let last = inputs.phases() - 1;
+    let (no_repeat, planned) = (constraint::constraint(inputs), usize::from(inputs.reasoning));
+    let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_new_tokens))| Phase {
         // The first lead ends the prompt. Each later lead follows a finished line.
-        lead: if n == 0 { String::new() } else { format!("\n{}", material.lead(n)) },
+        lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },
         grammar,
         stop: vec!["\n".into()],
         // At most half of the limit: a text that must fill the limit could not end with a sentence.
-        min_new_tokens: if n == last { material.min_new_tokens().min(max_tokens / 2) } else { 0 },
+        min_new_tokens: if n == last { inputs.min_new_tokens().min(max_new_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
         on_repeat: OnRepeat::End,
         before: String::new(),
-        words: material.word_limit().filter(|_| n == last),
-        stars: if material.task == Task::Rating && n == last { model.stars() } else { None },
-        max_tokens,
+        words: inputs.word_limit().filter(|_| n == last),
+        stars: if inputs.task == Task::Rating && n == last { model.stars() } else { None },
+        max_new_tokens,
         sampling: options.sampling,
     });
     let mut phases: Vec<Phase> = phases.collect();
     let body = prompt.body[..PromptInputs::stable_bytes(&prompt.body)].to_owned();
     let stable = Prompt { body, lead: String::new() };
     if let Some(begun) = begun {
-        prompt.lead = go_on(model, material, begun, &mut phases);
+        prompt.lead = go_on(model, inputs, begun, &mut phases);
     }
     let tokens = model.prompt_tokens(&prompt);
     // The tokens at the cut may differ from the tokens of the whole prompt.
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
-    let contrast = contrast(model, material, options, begun.map(|_| prompt.lead.as_str()));
+    let contrast = contrast(model, inputs, options, begun.map(|_| prompt.lead.as_str()));
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
 }
 
 /// Removes the finished phases from `phases`, and returns the lead with all text written so far.
-fn go_on(model: &Model, material: &PromptInputs, begun: &Begun, phases: &mut Vec<Phase>) -> String {
+fn go_on(model: &Model, inputs: &PromptInputs, begun: &Begun, phases: &mut Vec<Phase>) -> String {
     let mut lead = String::new();
     for (n, done) in begun.done.iter().enumerate() {
-        lead.push_str(&format!("{}{done}\n", material.lead(n)));
+        lead.push_str(&format!("{}{done}\n", inputs.lead(n)));
     }
-    lead.push_str(material.lead(begun.done.len()));
+    lead.push_str(inputs.lead(begun.done.len()));
     lead.push_str(&begun.text);
     phases.drain(..begun.done.len().min(phases.len()));
     if let Some(phase) = phases.first_mut() {
         let written = model.tokens(&begun.text).len();
         phase.lead.clear();
         phase.before.clone_from(&begun.text);
-        phase.max_tokens = phase.max_tokens.saturating_sub(written).max(1);
-        phase.min_new_tokens = phase.min_new_tokens.saturating_sub(written).min(phase.max_tokens / 2);
+        phase.max_new_tokens = phase.max_new_tokens.saturating_sub(written).max(1);
+        phase.min_new_tokens = phase.min_new_tokens.saturating_sub(written).min(phase.max_new_tokens / 2);
     }
     lead
 }
@@ -99,35 +99,35 @@ fn go_on(model: &Model, material: &PromptInputs, begun: &Begun, phases: &mut Vec
 ///
 /// The retrieved texts stay in the contrast prompt, because amplifying them too makes texts worse.
 /// `lead` replaces the usual lead.
-fn contrast(model: &Model, material: &PromptInputs, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
-    let wanted = options.contrast > 0.0 && material.task == Task::Text && material.own().next().is_some();
+fn contrast(model: &Model, inputs: &PromptInputs, options: &WriteOptions, lead: Option<&str>) -> Option<Contrast> {
+    let wanted = options.contrast > 0.0 && inputs.task == Task::Text && inputs.own().next().is_some();
     let without = wanted.then(|| PromptInputs {
-        task: material.task,
-        reasoning: material.reasoning,
-        neighbours: material.neighbours.clone(),
-        ask: material.ask.clone(),
+        task: inputs.task,
+        reasoning: inputs.reasoning,
+        neighbours: inputs.neighbours.clone(),
+        ask: inputs.ask.clone(),
         ..PromptInputs::default()
     })?;
-    let mut prompt = without.compose(model, BESIDE_TOKENS);
+    let mut prompt = without.compose(model, CONTRAST_PROMPT_TOKENS);
     if let Some(lead) = lead {
         prompt.lead = lead.to_owned();
     }
     let prompt = model.prompt_tokens(&prompt);
-    (prompt.len() <= BESIDE_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
+    (prompt.len() <= CONTRAST_PROMPT_TOKENS).then_some(Contrast { prompt, weight: options.contrast.min(MOST_CONTRAST) })
 }
 
 /// Reads the completion of [`request`].
-pub fn read(material: &PromptInputs, completion: &Completion) -> Written {
+pub fn read(inputs: &PromptInputs, completion: &Completion) -> Written {
     let mut written = Written { tokens: completion.phases.iter().map(|p| p.tokens).sum(), ..Written::default() };
     let mut phases = completion.phases.iter();
-    if material.reasoning {
+    if inputs.reasoning {
         written.path = phases.next().and_then(|p| p.text.parse().ok());
     }
     if let Some(last) = completion.phases.last() {
         written.log_prob = last.log_prob / last.tokens.max(1) as f64;
     }
-    match material.task {
-        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop, material.word_limit())),
+    match inputs.task {
+        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop, inputs.word_limit())),
         Task::Title => written.title = phases.next().map(|p| text::one_line(&p.text)),
         Task::Rating => written.rating = phases.next().and_then(|p| p.text.trim().parse().ok()),
         Task::Synthetic => {
@@ -158,7 +158,7 @@ fn prose(written: &str, stop: Stop, limit: Option<WordLimit>) -> String {
 mod tests {
     use super::*;
     use crate::{
-        generation::candidates::tests::{material, shown},
+        generation::candidates::tests::{inputs, shown},
         llm::LoadOptions,
     };
 
@@ -166,30 +166,30 @@ mod tests {
     fn a_text_is_written_against_what_others_alone_would_have_it_say() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        let mut material = material();
+        let mut inputs = inputs();
         let against = |m: &PromptInputs, contrast| {
             let contrast = request(&model, m, &WriteOptions { contrast, ..WriteOptions::default() }).contrast?;
             let mut bytes = Vec::new();
             contrast.prompt.iter().for_each(|&t| model.spell(t, &mut bytes));
             Some((String::from_utf8(bytes).unwrap(), contrast.weight))
         };
-        let (prompt, weight) = against(&material, 0.5).unwrap();
+        let (prompt, weight) = against(&inputs, 0.5).unwrap();
         assert!(prompt.contains("A text by another.") && prompt.contains("Asked"), "{prompt}");
         assert!(!prompt.contains("An own text.") && !prompt.contains("invented"), "{prompt}");
-        assert_eq!((weight, against(&material, 1e9).unwrap().1), (0.5, MOST_CONTRAST));
-        assert!([0.0, -1.0, f32::NAN].iter().all(|&none| against(&material, none).is_none()));
+        assert_eq!((weight, against(&inputs, 1e9).unwrap().1), (0.5, MOST_CONTRAST));
+        assert!([0.0, -1.0, f32::NAN].iter().all(|&none| against(&inputs, none).is_none()));
         // Synthetic history is not by the user, and only the text task uses a contrast.
-        material.history.truncate(1);
-        assert_eq!(against(&material, 0.5), None);
-        material.history.push(shown("An own text.", false));
-        material.task = Task::Title;
-        assert_eq!(against(&material, 0.5), None);
+        inputs.history.truncate(1);
+        assert_eq!(against(&inputs, 0.5), None);
+        inputs.history.push(shown("An own text.", false));
+        inputs.task = Task::Title;
+        assert_eq!(against(&inputs, 0.5), None);
         // Examples that do not fit the contrast prompt are dropped. A request that does not fit has
         // no contrast.
-        material.task = Task::Text;
-        material.neighbours = vec![shown(&"word ".repeat(60), false); 9];
-        assert!(against(&material, 0.5).unwrap().0.len() < BESIDE_TOKENS + 100);
-        material.ask.title = Some("asked ".repeat(160));
-        assert_eq!(against(&material, 0.5), None);
+        inputs.task = Task::Text;
+        inputs.neighbours = vec![shown(&"word ".repeat(60), false); 9];
+        assert!(against(&inputs, 0.5).unwrap().0.len() < CONTRAST_PROMPT_TOKENS + 100);
+        inputs.ask.title = Some("asked ".repeat(160));
+        assert_eq!(against(&inputs, 0.5), None);
     }
 }

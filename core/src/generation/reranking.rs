@@ -34,8 +34,8 @@ pub struct References<'t> {
 
 /// Returns the index of the best candidate: highest sum of mean agreement and style score. Ties go
 /// to the first. Returns `None` if there are no candidates.
-pub fn consensus(candidates: &[Written], voices: &References<'_>) -> Option<usize> {
-    MbrScores::new(candidates, voices).winner(&(0..candidates.len()).collect::<Vec<_>>())
+pub fn consensus(candidates: &[Written], references: &References<'_>) -> Option<usize> {
+    MbrScores::new(candidates, references).winner(&(0..candidates.len()).collect::<Vec<_>>())
 }
 
 /// Precomputed scores of several candidates, to choose among all or some of them.
@@ -44,31 +44,31 @@ pub(crate) struct MbrScores {
     agreement: Vec<Vec<f64>>,
     /// Sum of each candidate's agreement with the reference texts, and the number of these.
     others: Vec<f64>,
-    voices: usize,
+    references: usize,
     /// Style score of each candidate.
     sound: Vec<f64>,
 }
 
 impl MbrScores {
-    pub(crate) fn new(candidates: &[Written], voices: &References<'_>) -> Self {
+    pub(crate) fn new(candidates: &[Written], references: &References<'_>) -> Self {
         let overlap = if candidates.iter().any(|c| c.text.is_some()) { overlap } else { f1 };
         let bags: Vec<HashMap<String, usize>> = candidates.iter().map(|c| bag(said(c))).collect();
-        let others: Vec<HashMap<String, usize>> = voices.others.iter().map(|v| bag(v)).collect();
+        let others: Vec<HashMap<String, usize>> = references.others.iter().map(|v| bag(v)).collect();
         let agreement = |n: usize, m: usize| match (candidates[n].rating, candidates[m].rating) {
             // Synthetic interactions have a rating too, but their words count.
             (Some(a), Some(b)) if bags[n].is_empty() => -f64::from(a.abs_diff(b)),
             _ => overlap(&bags[n], &bags[m]),
         };
-        let own = voices.own.join(" ");
+        let own = references.own.join(" ");
         let style_of_own = style(&own);
-        let margin = Margin::new(&own, &voices.impostors);
+        let margin = Margin::new(&own, &references.impostors);
         let sound = |c: &Written| {
             cosine(&style(said(c)), &style_of_own) + MARGIN * margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default()
         };
         Self {
             agreement: (0..bags.len()).map(|n| (0..bags.len()).map(|m| agreement(n, m)).collect()).collect(),
             others: bags.iter().map(|bag| others.iter().map(|voice| overlap(bag, voice)).sum()).collect(),
-            voices: others.len(),
+            references: others.len(),
             sound: candidates.iter().map(sound).collect(),
         }
     }
@@ -77,7 +77,7 @@ impl MbrScores {
     pub(crate) fn winner(&self, places: &[usize]) -> Option<usize> {
         let value = |n: usize| {
             let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
-            let count = places.len() - 1 + self.voices;
+            let count = places.len() - 1 + self.references;
             (among + self.others[n]) / count.max(1) as f64 + self.sound[n]
         };
         let values = places.iter().map(|&n| (value(n), n));
@@ -118,9 +118,9 @@ fn size(bag: &HashMap<String, usize>) -> f64 {
 /// Returns the candidate that [`consensus`](crate::generation::reranking::consensus) chooses, with
 /// the `tokens` of all candidates. The opening of a text is one more candidate for its title.
 /// Returns `None` if there are no candidates.
-pub fn best(material: &PromptInputs, mut all: Vec<Written>) -> Option<Written> {
+pub fn best(inputs: &PromptInputs, mut all: Vec<Written>) -> Option<Written> {
     // With fewer than two candidates, there is nothing to score.
-    if all.len() < 2 { all.pop() } else { Choice::new(material, all).best() }
+    if all.len() < 2 { all.pop() } else { Choice::new(inputs, all).best() }
 }
 
 /// The candidates of one request, to choose among all or some of them.
@@ -129,18 +129,18 @@ pub struct Choice {
     /// The candidates, then the opening of the text if it may be its title.
     all: Vec<Written>,
     opening: Option<usize>,
-    ballot: MbrScores,
+    scores: MbrScores,
 }
 
 impl Choice {
-    pub fn new(material: &PromptInputs, mut all: Vec<Written>) -> Self {
-        let opening = opening(material).filter(|_| all.len() > 1);
-        let mut voices = voices(material);
-        voices.others.extend(opening.as_deref());
+    pub fn new(inputs: &PromptInputs, mut all: Vec<Written>) -> Self {
+        let opening = opening(inputs).filter(|_| all.len() > 1);
+        let mut references = references(inputs);
+        references.others.extend(opening.as_deref());
         let place = opening.as_ref().map(|_| all.len());
         all.extend(opening.clone().map(|title| Written { title: Some(title), ..Written::default() }));
-        let ballot = MbrScores::new(&all, &voices);
-        Self { all, opening: place, ballot }
+        let scores = MbrScores::new(&all, &references);
+        Self { all, opening: place, scores }
     }
 
     /// Returns the result of [`best`] for all candidates.
@@ -153,14 +153,14 @@ impl Choice {
 
     /// Returns the index of the best candidate among those at `places` and the opening.
     pub fn among(&self, places: &[usize]) -> Option<usize> {
-        self.ballot.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
+        self.scores.winner(&places.iter().copied().chain(self.opening).collect::<Vec<_>>())
     }
 }
 
 /// Returns the opening of the text, for tasks that write its title. Many authors open a text with
 /// its title.
-pub(crate) fn opening(material: &PromptInputs) -> Option<String> {
-    let text = material.ask.text.as_deref().filter(|_| material.task == Task::Title)?;
+pub(crate) fn opening(inputs: &PromptInputs) -> Option<String> {
+    let text = inputs.ask.text.as_deref().filter(|_| inputs.task == Task::Title)?;
     let line = text::one_line(text);
     Some(text::clip_words(text::first_sentence(&line), OPENING_WORDS)).filter(|o| !o.is_empty())
 }
@@ -168,15 +168,15 @@ pub(crate) fn opening(material: &PromptInputs) -> Option<String> {
 /// Returns the reference texts of a request: other users' texts on the same item, and the user's
 /// texts on other items. Other users' texts count only if the user has no history. Titles have only
 /// other users' titles as references, and ratings have none.
-fn voices(material: &PromptInputs) -> References<'_> {
-    let others = material.neighbours.iter();
-    match material.task {
+fn references(inputs: &PromptInputs) -> References<'_> {
+    let others = inputs.neighbours.iter();
+    match inputs.task {
         Task::Text | Task::Synthetic => {
-            let own: Vec<&str> = material.own().map(|e| e.text.as_str()).collect();
+            let own: Vec<&str> = inputs.own().map(|e| e.text.as_str()).collect();
             References {
                 others: others.filter(|_| own.is_empty()).map(|n| n.text.as_str()).collect(),
                 own,
-                impostors: material.impostors.iter().map(String::as_str).collect(),
+                impostors: inputs.impostors.iter().map(String::as_str).collect(),
             }
         }
         Task::Title => {
@@ -245,12 +245,12 @@ mod tests {
         let all =
             ["it broke after a week", "love it", "it broke after one week", "i love it so", "i love it"].map(text);
         let own = References { own: vec!["so so so good"], ..others("it broke") };
-        let ballot = MbrScores::new(&all, &own);
+        let scores = MbrScores::new(&all, &own);
         for places in [vec![0, 1, 2], vec![1, 3, 4], vec![3], vec![0, 4]] {
             let some: Vec<Written> = places.iter().map(|&n: &usize| all[n].clone()).collect();
-            assert_eq!(ballot.winner(&places), consensus(&some, &own).map(|n| places[n]), "{places:?}");
+            assert_eq!(scores.winner(&places), consensus(&some, &own).map(|n| places[n]), "{places:?}");
         }
-        assert_eq!(ballot.winner(&[]), None);
+        assert_eq!(scores.winner(&[]), None);
     }
 
     #[test]
@@ -276,13 +276,13 @@ mod tests {
 
     fn titled(titles: &[&str]) -> Option<String> {
         let text = "The lid does not close. I wrote to them twice and nobody answered.".to_owned();
-        let material = PromptInputs {
+        let inputs = PromptInputs {
             task: Task::Title,
             ask: Ask { text: Some(text), ..Ask::default() },
             ..PromptInputs::default()
         };
         let titled = |t: &&str| Written { title: Some((*t).to_owned()), tokens: 2, ..Written::default() };
-        let written = best(&material, titles.iter().map(titled).collect()).unwrap();
+        let written = best(&inputs, titles.iter().map(titled).collect()).unwrap();
         assert_eq!(written.tokens, 2 * titles.len());
         written.title
     }
@@ -303,9 +303,9 @@ mod tests {
     fn others_have_a_say_where_the_person_has_written_nothing() {
         let (invented, own) = (Example { synthetic: true, ..shown("An invented text.") }, shown("An own text."));
         let neighbours = vec![shown("A text by another.")];
-        let mut material = PromptInputs { history: vec![invented, own], neighbours, ..PromptInputs::default() };
-        assert_eq!((voices(&material).others, voices(&material).own), (vec![], vec!["An own text."]));
-        material.history.truncate(1);
-        assert_eq!((voices(&material).others, voices(&material).own), (vec!["A text by another."], vec![]));
+        let mut inputs = PromptInputs { history: vec![invented, own], neighbours, ..PromptInputs::default() };
+        assert_eq!((references(&inputs).others, references(&inputs).own), (vec![], vec!["An own text."]));
+        inputs.history.truncate(1);
+        assert_eq!((references(&inputs).others, references(&inputs).own), (vec!["A text by another."], vec![]));
     }
 }

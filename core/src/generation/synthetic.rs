@@ -33,7 +33,7 @@ pub struct SyntheticJob {
     /// The item's id.
     pub item: String,
     /// The inputs of the prompt.
-    pub material: PromptInputs,
+    pub inputs: PromptInputs,
     /// The word weights that decide whether a text is about the item.
     pub topics: Topics,
     /// Seed for sampling, mixed with the item's id.
@@ -44,7 +44,7 @@ impl SyntheticJob {
     /// Returns a key that differs between jobs with different inputs or options.
     pub(crate) fn key(&self, model: &str, options: &Options) -> String {
         let Options { write, candidates, .. } = options;
-        let all = format!("{model}\n{}\n{:?}\n{}\n{write:?}\n{candidates}", self.item, self.material, self.seed);
+        let all = format!("{model}\n{}\n{:?}\n{}\n{write:?}\n{candidates}", self.item, self.inputs, self.seed);
         text::hex(&Sha256::digest(all.as_bytes()))
     }
 
@@ -84,12 +84,12 @@ pub struct Options {
     /// highest mean log-probability per token is kept.
     pub candidates: usize,
     /// Maximum number of tokens of all texts. No text starts that could exceed it.
-    pub max_tokens: Option<usize>,
+    pub max_new_tokens: Option<usize>,
 }
 
 impl From<WriteOptions> for Options {
     fn from(write: WriteOptions) -> Self {
-        Self { write, candidates: 1, max_tokens: None }
+        Self { write, candidates: 1, max_new_tokens: None }
     }
 }
 
@@ -133,11 +133,11 @@ pub fn write(
 /// Returns the context that a decoder needs for these jobs, and the length of their common prefix,
 /// in tokens.
 pub(crate) fn room(model: &Model, jobs: &[SyntheticJob], options: &WriteOptions) -> (usize, usize) {
-    let prompts: Vec<_> = jobs.iter().map(|job| request::request(model, &job.material, options).prompt).collect();
+    let prompts: Vec<_> = jobs.iter().map(|job| request::request(model, &job.inputs, options).prompt).collect();
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let Some((first, others)) = prompts.split_first() else { return (options.context(), 0) };
     let shared = others.iter().map(|p| common_prefix(first, p)).min().unwrap_or(0);
-    (options.context() - options.prompt_tokens + longest, shared)
+    (options.context() - options.max_prompt_tokens + longest, shared)
 }
 
 /// The progress of one job.
@@ -162,14 +162,14 @@ impl Progress {
 
     /// Returns the request of the next candidate. The history stays whole: all candidates share the
     /// KV cache of their common prefix. The constraint is that of all texts.
-    fn request(&self, model: &Model, material: &PromptInputs, options: &WriteOptions) -> Request {
+    fn request(&self, model: &Model, inputs: &PromptInputs, options: &WriteOptions) -> Request {
         if self.copied.is_empty() {
-            return request::request(model, material, options);
+            return request::request(model, inputs, options);
         }
-        let mut less = material.clone();
+        let mut less = inputs.clone();
         less.neighbours.retain(|neighbour| !self.copied.contains(neighbour));
         let mut request = request::request(model, &less, options);
-        let constraint = constraint(material);
+        let constraint = constraint(inputs);
         for phase in request.phases.iter_mut().filter(|phase| phase.no_repeat.is_some()) {
             phase.no_repeat.clone_from(&constraint);
         }
@@ -195,7 +195,7 @@ struct Writing<'a> {
 impl RequestSource for Writing<'_> {
     fn next(&mut self) -> Option<Request> {
         let most = self.options.write.most_written();
-        let budget = self.options.max_tokens.unwrap_or(usize::MAX);
+        let budget = self.options.max_new_tokens.unwrap_or(usize::MAX);
         if self.spent + self.reserved + most > budget {
             return None;
         }
@@ -204,13 +204,13 @@ impl RequestSource for Writing<'_> {
         self.given.borrow_mut().push((job, candidate));
         let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
         let write = WriteOptions { sampling, ..self.options.write };
-        Some(self.progress[job].request(self.model, &self.jobs[job].material, &write))
+        Some(self.progress[job].request(self.model, &self.jobs[job].inputs, &write))
     }
 
     fn done(&mut self, number: usize, completion: Completion) {
         let (job, candidate) = self.given.borrow()[number];
-        let SyntheticJob { item, material, topics, .. } = &self.jobs[job];
-        let written = request::read(material, &completion);
+        let SyntheticJob { item, inputs, topics, .. } = &self.jobs[job];
+        let written = request::read(inputs, &completion);
         self.reserved -= self.options.write.most_written();
         self.spent += written.tokens;
         let progress = &mut self.progress[job];
@@ -219,14 +219,14 @@ impl RequestSource for Writing<'_> {
         let score = written.log_prob;
         // A text that ended before a repetition is incomplete.
         let whole = completion.phases.iter().all(|phase| phase.stop != Stop::Repeated);
-        let judged = if whole { gate(&written, material, topics) } else { Err(Refusal::Repeated) };
-        progress.copied.extend(completion.phases.last().and_then(|phase| copied_neighbour(material, phase.source)));
+        let judged = if whole { gate(&written, inputs, topics) } else { Err(Refusal::Repeated) };
+        progress.copied.extend(completion.phases.last().and_then(|phase| copied_neighbour(inputs, phase.source)));
         match judged {
             // Ties go to the earlier candidate, so that the result does not depend on the order of
             // completion.
             Ok(()) if progress.attempt.kept.is_none() || (score, -i64::from(candidate)) > progress.rank() => {
                 (progress.best, progress.candidate) = (score, candidate);
-                progress.attempt.kept = Some(synthetic_record(item, material, written, &self.model.name()));
+                progress.attempt.kept = Some(synthetic_record(item, inputs, written, &self.model.name()));
             }
             Ok(()) => {}
             Err(reason) => progress.attempt.refused.push(Refused { item: item.clone(), written, reason }),
@@ -246,16 +246,16 @@ impl RequestSource for Writing<'_> {
 }
 
 /// Returns the retrieved text with the given number in the constraint.
-fn copied_neighbour(material: &PromptInputs, source: Option<usize>) -> Option<Example> {
-    let text = copied(material, source)?;
-    material.neighbours.iter().find(|neighbour| whole(neighbour) == text).cloned()
+fn copied_neighbour(inputs: &PromptInputs, source: Option<usize>) -> Option<Example> {
+    let text = copied(inputs, source)?;
+    inputs.neighbours.iter().find(|neighbour| whole(neighbour) == text).cloned()
 }
 
-fn synthetic_record(item: &str, material: &PromptInputs, written: Written, model: &str) -> Record {
+fn synthetic_record(item: &str, inputs: &PromptInputs, written: Written, model: &str) -> Record {
     let path = written.path.unwrap_or_default();
     let interaction = Interaction {
         item: item.to_owned(),
-        item_title: material.ask.item_title.clone(),
+        item_title: inputs.ask.item_title.clone(),
         category: None,
         title: written.title.filter(|t| !t.is_empty()),
         text: written.text.unwrap_or_default(),
@@ -275,19 +275,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
         let shown = |text: &str| Example { text: text.into(), ..Example::default() };
-        let material = PromptInputs {
+        let inputs = PromptInputs {
             task: Task::Synthetic,
             reasoning: true,
             neighbours: vec![shown("Their first."), shown("It boils fast and pours without a drip.")],
             history: vec![shown("Mine.")],
             ..PromptInputs::default()
         };
-        assert_eq!(copied_neighbour(&material, Some(1)).as_ref(), material.neighbours.get(1));
-        assert_eq!((copied_neighbour(&material, Some(2)), copied_neighbour(&material, None)), (None, None));
+        assert_eq!(copied_neighbour(&inputs, Some(1)).as_ref(), inputs.neighbours.get(1));
+        assert_eq!((copied_neighbour(&inputs, Some(2)), copied_neighbour(&inputs, None)), (None, None));
         let options = WriteOptions::synthetic();
-        let first = Progress::default().request(&model, &material, &options);
-        let retry = Progress { copied: vec![material.neighbours[1].clone()], ..Progress::default() };
-        let retry = retry.request(&model, &material, &options);
+        let first = Progress::default().request(&model, &inputs, &options);
+        let retry = Progress { copied: vec![inputs.neighbours[1].clone()], ..Progress::default() };
+        let retry = retry.request(&model, &inputs, &options);
         let spelled = |request: &Request| {
             let mut bytes = Vec::new();
             request.prompt.iter().for_each(|&token| model.spell(token, &mut bytes));

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{plan::ReasoningPath, text};
+use crate::{plan::ReasoningPath, setters::setters, text};
 
 /// One author's text about one item, with title, rating and time, as in profiles, stores and
 /// exports.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Interaction {
     /// The item's id, unique in its catalogue.
     pub item: String,
@@ -30,24 +31,18 @@ pub struct Interaction {
     pub time: Option<i64>,
 }
 
+setters!(Interaction {
+    #[into] with_item_title => item_title: String,
+    #[into] with_category => category: String,
+    #[into] with_title => title: String,
+    #[some] with_rating => rating: f32,
+    #[some] with_time => time: i64,
+});
+
 impl Interaction {
     /// Creates an interaction with `item` and `text`; all other fields are empty.
     pub fn new(item: impl Into<String>, text: impl Into<String>) -> Self {
         Self { item: item.into(), text: text.into(), ..Self::default() }
-    }
-
-    /// Sets the title.
-    #[must_use]
-    pub fn with_title(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// Sets the rating, 1 to 5.
-    #[must_use]
-    pub fn with_rating(mut self, rating: f32) -> Self {
-        self.rating = Some(rating);
-        self
     }
 
     /// Returns the rating rounded to whole stars (1 to 5), if there is one.
@@ -128,6 +123,11 @@ impl Record {
     /// Creates a record of a text by the user.
     pub fn real(interaction: Interaction) -> Self {
         Self { interaction, origin: Origin::Real }
+    }
+
+    /// Creates a record of a text that `model` generated with the plan `path`.
+    pub fn synthetic(interaction: Interaction, path: ReasoningPath, model: impl Into<String>) -> Self {
+        Self { interaction, origin: Origin::Synthetic { path, model: model.into() } }
     }
 
     /// Returns whether the engine generated it.

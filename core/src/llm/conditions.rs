@@ -28,6 +28,7 @@ pub enum Power {
 
 /// State of the device, as the host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Conditions {
     /// Temperature.
     pub thermal: Thermal,
@@ -36,6 +37,11 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// Creates the state with this temperature and power source.
+    pub fn new(thermal: Thermal, power: Power) -> Self {
+        Self { thermal, power }
+    }
+
     /// Returns the number of threads that a call may use, of `threads`. It is half, rounded up, at
     /// [`Thermal::Serious`] or [`Power::Low`], and one at [`Thermal::Critical`].
     pub fn threads(self, threads: usize) -> usize {

@@ -190,7 +190,7 @@ impl<'m> Decoder<'m> {
     }
 
     /// Returns the maximum number of tokens of a prefill chunk.
-    pub(crate) fn piece(&self) -> usize {
+    pub(crate) fn chunk_size(&self) -> usize {
         PIECE.min(self.options.batch())
     }
 
@@ -343,7 +343,7 @@ impl<'m> Decoder<'m> {
             && self.slots[0].job.is_none()
             && sys::set_kv_state(&mut self.context, 0, state);
         if taken {
-            let grid = PrefillChunks { boundary: tokens.len(), piece: self.piece() };
+            let grid = PrefillChunks { boundary: tokens.len(), size: self.chunk_size() };
             self.slots[0].cached = tokens.to_vec();
             self.slots[0].begin(Some(grid), tokens.len(), tokens.len());
         } else {
@@ -376,11 +376,11 @@ impl<'m> Decoder<'m> {
 
 /// Checks that a request is well-formed and fits the context.
 fn check(model: &Model, options: DecoderOptions, request: &Request) -> Result<(), LlmError> {
-    if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_tokens == 0) {
+    if request.prompt.is_empty() || request.phases.is_empty() || request.phases.iter().any(|p| p.max_new_tokens == 0) {
         return Err(LlmError::Request("a request needs a prompt and phases of at least one token"));
     }
     let leads: usize = request.phases.iter().skip(1).map(|p| model.tokens(&p.lead).len() + 1).sum();
-    let written: usize = request.phases.iter().map(|p| p.max_tokens).sum();
+    let written: usize = request.phases.iter().map(|p| p.max_new_tokens).sum();
     let fits = |prompt: &[Token], context| {
         let needed = prompt.len() + leads + written;
         if needed > context { Err(LlmError::ContextOverflow { needed, context }) } else { Ok(()) }

@@ -21,13 +21,14 @@ use super::{
     gguf::ModelFacts,
     unwritable::Unwritable,
 };
-use crate::text;
+use crate::{Progress, setters::setters, text};
 
-/// Callback while a model loads. It receives the loaded fraction (0 to 1); a break stops the load.
-pub type Progress = Box<dyn FnMut(f32) -> ControlFlow<()> + Send>;
+/// The owned callback of [`LoadOptions::progress`].
+type LoadProgress = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send>;
 
 /// Options for loading a model.
 #[derive(Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// A LoRA adapter (GGUF) to apply to every context.
     pub adapter: Option<PathBuf>,
@@ -36,8 +37,23 @@ pub struct LoadOptions {
     pub allowed_bytes: Option<u64>,
     /// Part of the model that goes to a GPU.
     pub gpu: Gpu,
-    /// Callback that receives the loaded fraction.
-    pub progress: Option<Progress>,
+    /// Callback for the progress of loading; a break stops it.
+    pub progress: Option<LoadProgress>,
+}
+
+setters!(LoadOptions {
+    #[into] with_adapter => adapter: PathBuf,
+    #[some] with_allowed_bytes => allowed_bytes: u64,
+    with_gpu => gpu: Gpu,
+});
+
+impl LoadOptions {
+    /// Sets [`LoadOptions::progress`].
+    #[must_use]
+    pub fn with_progress(mut self, progress: impl FnMut(Progress) -> ControlFlow<()> + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
 }
 
 /// Source of a model, used each time it is loaded.
@@ -332,13 +348,17 @@ fn load_into(
     backend: &LlamaBackend,
     path: &Path,
     gpu_layers: u32,
-    progress: Arc<Mutex<Option<Progress>>>,
+    progress: Arc<Mutex<Option<LoadProgress>>>,
 ) -> (Result<LlamaModel, llama_cpp_2::LlamaModelLoadError>, bool) {
     let cancelled = Arc::new(AtomicBool::new(false));
     let theirs = cancelled.clone();
+    let total = std::fs::metadata(path).map_or(0, |file| file.len());
     let params = LlamaModelParams::default().with_n_gpu_layers(gpu_layers).with_progress_callback(move |fraction| {
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let go_on = progress.as_mut().is_none_or(|told| told(fraction).is_continue());
+        let go_on = progress.as_mut().is_none_or(|told| {
+            let done = (f64::from(fraction) * total as f64) as u64;
+            told(Progress { done, total }).is_continue()
+        });
         theirs.store(!go_on, Ordering::Relaxed);
         go_on
     });

@@ -18,7 +18,7 @@ impl Decoder<'_> {
             return Ok(Some(work));
         }
         let against = work.contrast().cloned();
-        let grid = work.grid(self.piece());
+        let grid = work.grid(self.chunk_size());
         let Some(target) = self.place(work.prompt(), grid, true)? else { return Ok(Some(work)) };
         let grid_beside = grid.map(|grid| PrefillChunks { boundary: 0, ..grid });
         if grid.is_some() && self.options.sequences == 1 {

@@ -10,24 +10,24 @@
 /// smaller chunks prefill a little slower.
 pub(super) const PIECE: usize = 64;
 
-/// Chunk boundaries of a prompt: every `piece` tokens up to the prefix length `boundary`, at
-/// `boundary`, and every `piece` tokens from there.
+/// Chunk boundaries of a prompt: every `size` tokens up to the prefix length `boundary`, at
+/// `boundary`, and every `size` tokens from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PrefillChunks {
     pub(super) boundary: usize,
-    pub(super) piece: usize,
+    pub(super) size: usize,
 }
 
 impl PrefillChunks {
     /// Returns the last split at or before `at`.
     fn before(self, at: usize) -> usize {
         let begin = if at < self.boundary { 0 } else { self.boundary };
-        begin + (at - begin) / self.piece * self.piece
+        begin + (at - begin) / self.size * self.size
     }
 
     /// Returns the first split after `at`.
     pub(super) fn after(self, at: usize) -> usize {
-        let next = self.before(at) + self.piece;
+        let next = self.before(at) + self.size;
         if at < self.boundary { next.min(self.boundary) } else { next }
     }
 }
@@ -51,9 +51,7 @@ impl Read {
         match self.grid {
             Some(old) if old == grid => grid.before(common),
             // Before the smaller prefix length, both prompts are split alike.
-            Some(old) if old.piece == grid.piece => {
-                common.min(old.boundary).min(grid.boundary) / grid.piece * grid.piece
-            }
+            Some(old) if old.size == grid.size => common.min(old.boundary).min(grid.boundary) / grid.size * grid.size,
             _ => 0,
         }
     }
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     const fn grid(boundary: usize) -> PrefillChunks {
-        PrefillChunks { boundary, piece: 64 }
+        PrefillChunks { boundary, size: 64 }
     }
 
     #[test]
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_pieces_are_taken_over() {
+    fn only_whole_chunks_are_taken_over() {
         let read = Read { grid: Some(grid(150)), tokens: 230, logits: Some(Vec::new()) };
         assert_eq!(read.usable(grid(150), 230), 214);
         assert_eq!(read.usable(grid(150), 149), 128);
@@ -100,7 +98,7 @@ mod tests {
         // other split.
         assert_eq!(read.usable(grid(180), 170), 128);
         assert_eq!(read.usable(grid(100), 100), 64);
-        assert_eq!(read.usable(PrefillChunks { boundary: 150, piece: 32 }, 230), 0);
+        assert_eq!(read.usable(PrefillChunks { boundary: 150, size: 32 }, 230), 0);
         assert_eq!(Read::default().usable(grid(150), 230), 0);
     }
 

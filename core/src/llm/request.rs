@@ -3,9 +3,11 @@
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use super::{Contrast, NoRepeat, Stars, Token};
+use crate::setters::setters;
 
 /// Sampling parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Sampling {
     /// Temperature; 0 is greedy: always the most likely token.
     pub temperature: f32,
@@ -29,14 +31,15 @@ impl Sampling {
 
     /// Varied text, for synthetic interactions.
     pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
-
-    /// Returns the same parameters with another seed.
-    #[must_use]
-    pub fn with_seed(mut self, seed: u32) -> Self {
-        self.seed = seed;
-        self
-    }
 }
+
+setters!(Sampling {
+    with_temperature => temperature: f32,
+    with_top_p => top_p: f32,
+    with_top_k => top_k: usize,
+    with_repeat_penalty => repeat_penalty: f32,
+    with_seed => seed: u32,
+});
 
 /// Limits on the number of words of a phase. White space separates words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +47,7 @@ pub struct WordLimit {
     /// Number of words from which the phase ends at the end of a sentence.
     pub enough: usize,
     /// Maximum number of words. The phase ends when an additional word begins, as at
-    /// [`Phase::max_tokens`].
+    /// [`Phase::max_new_tokens`].
     pub most: usize,
 }
 
@@ -85,14 +88,14 @@ pub struct Phase {
     /// the most likely one.
     pub stars: Option<Stars>,
     /// Maximum number of tokens.
-    pub max_tokens: usize,
+    pub max_new_tokens: usize,
     /// Sampling parameters.
     pub sampling: Sampling,
 }
 
 impl Phase {
-    /// Creates a phase of up to `max_tokens` tokens without any other constraint.
-    pub fn new(max_tokens: usize, sampling: Sampling) -> Self {
+    /// Creates a phase of up to `max_new_tokens` tokens without any other constraint.
+    pub fn new(max_new_tokens: usize, sampling: Sampling) -> Self {
         let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
         let (no_repeat, on_repeat, words, stars) = (None, OnRepeat::default(), None, None);
         Self {
@@ -105,7 +108,7 @@ impl Phase {
             before,
             words,
             stars,
-            max_tokens,
+            max_new_tokens,
             sampling,
         }
     }
@@ -139,7 +142,7 @@ pub enum Stop {
     End,
     /// The text reached a stop string.
     Matched,
-    /// The text reached [`Phase::max_tokens`] or `WordLimit::most`.
+    /// The text reached [`Phase::max_new_tokens`] or `WordLimit::most`.
     Length,
     /// [`Request::deadline`] passed.
     Deadline,
@@ -190,7 +193,7 @@ pub struct Event<'a> {
     pub phase: usize,
     /// New text, in whole characters. The concatenated chunks of a phase are its text. Empty if the
     /// event only offers a chance to cancel.
-    pub piece: &'a str,
+    pub text: &'a str,
 }
 
 /// Callback for the events of a running call; a break cancels the call between two tokens.

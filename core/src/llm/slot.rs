@@ -101,7 +101,7 @@ impl Slot {
     }
 
     /// Returns the maximum number of tokens of the next call.
-    pub(super) fn piece(&self) -> usize {
+    pub(super) fn chunk_size(&self) -> usize {
         match self.read.grid {
             Some(grid) if self.cached.len() < self.end => grid.after(self.cached.len()) - self.cached.len(),
             _ => usize::MAX,
@@ -222,8 +222,8 @@ impl Writer {
             if let Some(constraint) = &phase.no_repeat {
                 self.written.follow(constraint);
             }
-            let matched = self.written.release(&phase.stop, |piece| emit(self.current, piece));
-            let full = self.written.tokens.len() >= phase.max_tokens;
+            let matched = self.written.release(&phase.stop, |text| emit(self.current, text));
+            let full = self.written.tokens.len() >= phase.max_new_tokens;
             match phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit, &phase.before)) {
                 _ if matched => Some(Stop::Matched),
                 Some(stop) => Some(stop),
@@ -242,7 +242,7 @@ impl Writer {
     }
 
     fn end_phase(&mut self, stop: Stop, emit: &mut dyn FnMut(usize, &str)) {
-        self.written.flush(stop, |piece| emit(self.current, piece));
+        self.written.flush(stop, |text| emit(self.current, text));
         let Writing { text, tokens, log_prob, source, .. } = std::mem::take(&mut self.written);
         self.done.push(PhaseOutput { text, tokens: tokens.len(), log_prob, stop, source });
         self.current += 1;

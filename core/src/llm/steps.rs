@@ -38,9 +38,9 @@ impl Work {
     }
 
     /// Returns the chunk boundaries of the prompt, if it is prefilled in fixed chunks.
-    pub(super) fn grid(&self, piece: usize) -> Option<PrefillChunks> {
+    pub(super) fn grid(&self, size: usize) -> Option<PrefillChunks> {
         let Self::Write(Request { boundary, .. }) = self else { return None };
-        boundary.map(|boundary| PrefillChunks { boundary, piece })
+        boundary.map(|boundary| PrefillChunks { boundary, size })
     }
 }
 
@@ -144,7 +144,7 @@ impl Decoder<'_> {
             if rows.is_empty() {
                 // A long prompt too can be cancelled, or yield to other work.
                 let request = self.slots.iter().find_map(|s| s.job.as_ref()).map_or(0, |job| job.number);
-                if on_event(Event { request, phase: 0, piece: "" }).is_break() {
+                if on_event(Event { request, phase: 0, text: "" }).is_break() {
                     return Err(LlmError::Cancelled);
                 }
             }
@@ -171,7 +171,7 @@ impl Decoder<'_> {
                 for row in turn.rows.clone() {
                     scorer.step(self.context.get_logits_ith(row));
                 }
-                if on_event(Event { request: number, phase: 0, piece: "" }).is_break() {
+                if on_event(Event { request: number, phase: 0, text: "" }).is_break() {
                     return Err(LlmError::Cancelled);
                 }
                 return Ok(scorer.finish().map(Outcome::Scored));
@@ -181,15 +181,15 @@ impl Decoder<'_> {
         };
         let mut go_on = ControlFlow::Continue(());
         let against = turn.against.zip(writer.beside).map(|(row, beside)| self.logits(beside.slot, row));
-        let next = writer.step(self.model, self.logits(n, turn.rows.start), against, &mut |phase, piece| {
+        let next = writer.step(self.model, self.logits(n, turn.rows.start), against, &mut |phase, text| {
             if go_on.is_continue() {
-                go_on = on_event(Event { request: number, phase, piece });
+                go_on = on_event(Event { request: number, phase, text });
             }
         })?;
         self.usage.written += 1;
         // Allows cancellation even if a token added no text.
         if go_on.is_continue() && !next.is_empty() {
-            go_on = on_event(Event { request: number, phase: writer.phase(), piece: "" });
+            go_on = on_event(Event { request: number, phase: writer.phase(), text: "" });
         }
         if go_on.is_break() {
             return Err(LlmError::Cancelled);
@@ -217,8 +217,8 @@ impl Decoder<'_> {
             self.free_beside(&job);
             let Job { number, kind: Kind::Write(mut writer) } = job else { continue };
             // The text has ended, so a break has no effect.
-            writer.expire(&mut |phase, piece| {
-                let _ = on_event(Event { request: number, phase, piece });
+            writer.expire(&mut |phase, text| {
+                let _ = on_event(Event { request: number, phase, text });
             });
             supply.done(number, Outcome::Written(writer.finish()));
             any = true;
@@ -260,7 +260,7 @@ impl Decoder<'_> {
         let mut scored = SCORED_ROWS;
         for n in order {
             let slot = &self.slots[n];
-            let mut count = slot.pending.len().min(room).min(slot.piece());
+            let mut count = slot.pending.len().min(room).min(slot.chunk_size());
             if slot.job.as_ref().is_some_and(|job| matches!(job.kind, Kind::Score(_))) {
                 count = count.min(slot.wanted + scored);
                 scored -= count.saturating_sub(slot.wanted);

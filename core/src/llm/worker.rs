@@ -39,7 +39,7 @@ pub enum MemoryLevel {
 
 /// A message from the thread to a caller.
 enum Message<T> {
-    Piece { request: usize, phase: usize, piece: String },
+    Chunk { request: usize, phase: usize, text: String },
     Done(T),
 }
 
@@ -173,8 +173,8 @@ impl Worker {
         loop {
             let answer = match messages.recv_timeout(PATIENCE) {
                 Ok(Message::Done(result)) => return result,
-                Ok(Message::Piece { request, phase, piece }) => on_event(Event { request, phase, piece: &piece }),
-                Err(RecvTimeoutError::Timeout) => on_event(Event { request: 0, phase: 0, piece: "" }),
+                Ok(Message::Chunk { request, phase, text }) => on_event(Event { request, phase, text: &text }),
+                Err(RecvTimeoutError::Timeout) => on_event(Event { request: 0, phase: 0, text: "" }),
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(LlmError::Failed("the call was dropped".into()).into());
                 }
@@ -203,11 +203,11 @@ fn forward<T>(to: &SyncSender<Message<T>>, event: Event<'_>, stopped: &AtomicBoo
     if stopped.load(Ordering::Relaxed) {
         return ControlFlow::Break(());
     }
-    if event.piece.is_empty() {
+    if event.text.is_empty() {
         return ControlFlow::Continue(());
     }
-    let (request, phase, piece) = (event.request, event.phase, event.piece.to_owned());
-    match to.send(Message::Piece { request, phase, piece }) {
+    let (request, phase, text) = (event.request, event.phase, event.text.to_owned());
+    match to.send(Message::Chunk { request, phase, text }) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     }

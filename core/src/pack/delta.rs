@@ -18,7 +18,7 @@
 
 use std::{
     io::{self, Read, Write},
-    ops::{ControlFlow, Range},
+    ops::Range,
     path::Path,
 };
 
@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use super::format;
 use crate::{
+    OnProgress, Progress,
     output::{self, OutputError},
     sys::Mapped,
     text::hex,
@@ -137,14 +138,14 @@ pub fn digest(bytes: &Mapped) -> [u8; 32] {
 ///
 /// # Errors
 /// [`DeltaError`]; [`DeltaError::Output`] if `out` is the delta or not a regular file;
-/// [`DeltaError::Cancelled`] if `alive`, called at least once per megabyte, returns a break. On an
-/// error no file has changed.
+/// [`DeltaError::Cancelled`] if `on_progress`, called at least once per megabyte of the new pack,
+/// returns a break. On an error no file has changed.
 pub fn apply(
     pack: &Path,
     delta: &Path,
     key: &[u8; 32],
     out: &Path,
-    mut alive: impl FnMut() -> ControlFlow<()>,
+    on_progress: OnProgress<'_>,
 ) -> Result<DeltaReport, DeltaError> {
     let delta_map = Mapped::open(delta).map_err(io_error("read", delta))?;
     let header = Header::read(&delta_map, key)?;
@@ -161,6 +162,7 @@ pub fn apply(
     let mut made = Sha256::new();
     let mut at = HEADER + stretches.len() * STRETCH;
     let mut buffer = vec![0; CHUNK];
+    let mut done = 0;
     for stretch in &stretches {
         let frame = &delta_map[at..at + stretch.here as usize];
         at += stretch.here as usize;
@@ -170,7 +172,7 @@ pub fn apply(
         decoder.window_log_max(window(from.len() as u64 + stretch.new_len)).map_err(&written)?;
         let mut left = stretch.new_len;
         loop {
-            if alive().is_break() {
+            if on_progress(Progress { done, total: header.new.0 }).is_break() {
                 return Err(DeltaError::Cancelled);
             }
             let n = decoder.read(&mut buffer).map_err(|_| DeltaError::Damaged("a frame cannot be read"))?;
@@ -179,6 +181,7 @@ pub fn apply(
                 break;
             }
             made.update(&buffer[..n]);
+            done += n as u64;
             file.write_all(&buffer[..n]).map_err(&written)?;
         }
         if left > 0 {

@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    fn material(task: Task, reasoning: bool) -> PromptInputs {
+    fn inputs(task: Task, reasoning: bool) -> PromptInputs {
         PromptInputs {
             task,
             reasoning,
@@ -346,12 +346,12 @@ mod tests {
 
     #[test]
     fn templates() {
-        insta::assert_snapshot!("text", shown(&material(Task::Text, false), 1000));
-        insta::assert_snapshot!("text_reasoned", shown(&material(Task::Text, true), 1000));
-        insta::assert_snapshot!("title_reasoned", shown(&material(Task::Title, true), 1000));
-        insta::assert_snapshot!("rating", shown(&material(Task::Rating, false), 1000));
-        insta::assert_snapshot!("synthetic", shown(&material(Task::Synthetic, true), 1000));
-        let mut bare = material(Task::Text, true);
+        insta::assert_snapshot!("text", shown(&inputs(Task::Text, false), 1000));
+        insta::assert_snapshot!("text_reasoned", shown(&inputs(Task::Text, true), 1000));
+        insta::assert_snapshot!("title_reasoned", shown(&inputs(Task::Title, true), 1000));
+        insta::assert_snapshot!("rating", shown(&inputs(Task::Rating, false), 1000));
+        insta::assert_snapshot!("synthetic", shown(&inputs(Task::Synthetic, true), 1000));
+        let mut bare = inputs(Task::Text, true);
         bare.history.clear();
         bare.neighbours.clear();
         insta::assert_snapshot!("text_reasoned_bare", shown(&bare, 1000));
@@ -361,15 +361,15 @@ mod tests {
 
     #[test]
     fn a_small_budget_keeps_the_best_neighbour_the_latest_text_and_the_request() {
-        let prompt = shown(&material(Task::Text, false), 55);
+        let prompt = shown(&inputs(Task::Text, false), 55);
         assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
         assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
-        assert!(shown(&material(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
+        assert!(shown(&inputs(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
     }
 
     #[test]
     fn a_text_cannot_open_a_line_of_its_own() {
-        let prompt = shown(&material(Task::Text, false), 1000);
+        let prompt = shown(&inputs(Task::Text, false), 1000);
         assert_eq!(prompt.lines().filter(|l| l.starts_with("Review:")).count(), 5);
     }
 }

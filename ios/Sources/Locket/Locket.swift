@@ -49,7 +49,7 @@ public final class Locket: Sendable {
         try await engine.predict(request: request)
     }
 
-    /// Returns a sequence that generates text while it is iterated: one `token` per chunk, then one
+    /// Returns a sequence that generates text while it is iterated: one `chunk` per chunk of text, then one
     /// `finished`.
     ///
     /// Leaving the loop stops the generation.
@@ -58,7 +58,7 @@ public final class Locket: Sendable {
     }
 
     /// Generates a text, a title or a rating and returns the complete result.
-    public func write(_ request: GenerateRequest) async throws -> Written {
+    public func generate(_ request: GenerateRequest) async throws -> Written {
         let engine = self.engine
         return try await stoppable { cancellation in
             try await engine.generate(request: request, listener: nil, cancellation: cancellation)
@@ -67,13 +67,13 @@ public final class Locket: Sendable {
 
     /// Generates synthetic texts for the predicted items, in the background.
     ///
-    /// Calls of `write` take precedence. If a call is stopped, the next call continues it.
+    /// Calls of `generate` take precedence. If a call is stopped, the next call continues it.
     public func augment(
         _ request: AugmentRequest = AugmentRequest(),
-        onPiece: (@Sendable (_ item: Int, _ text: String) -> Void)? = nil
+        onChunk: (@Sendable (_ item: Int, _ text: String) -> Void)? = nil
     ) async throws -> Augmented {
         let engine = self.engine
-        let listener = onPiece.map { tell in PieceListener { piece in tell(Int(piece.item), piece.text) } }
+        let listener = onChunk.map { tell in ChunkListener { tell(Int($0.item), $0.text) } }
         return try await stoppable { cancellation in
             try await engine.augment(request: request, listener: listener, cancellation: cancellation)
         }
@@ -168,14 +168,14 @@ public final class Locket: Sendable {
     }
 }
 
-final class PieceListener: TextListener {
-    private let tell: @Sendable (Piece) -> Void
+final class ChunkListener: TextListener {
+    private let tell: @Sendable (Chunk) -> Void
 
-    init(_ tell: @escaping @Sendable (Piece) -> Void) {
+    init(_ tell: @escaping @Sendable (Chunk) -> Void) {
         self.tell = tell
     }
 
-    func onPieces(pieces: [Piece]) throws {
-        pieces.forEach(tell)
+    func onChunks(chunks: [Chunk]) throws {
+        chunks.forEach(tell)
     }
 }

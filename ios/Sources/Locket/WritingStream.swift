@@ -4,28 +4,9 @@ import LocketCore
 /// An element of a stream.
 public enum Writing: Sendable {
     /// The next chunk of text. It holds whole characters.
-    case token(phase: Phase, text: String)
+    case chunk(part: Part, text: String)
     /// The last element: the complete result.
     case finished(Written)
-}
-
-/// The part of the output that a chunk belongs to.
-public enum Phase: Sendable {
-    case plan, text, title, rating
-}
-
-extension GenerateRequest {
-    var phases: [Phase] {
-        let wanted: Phase
-        switch task {
-        case .text: wanted = .text
-        case .title: wanted = .title
-        case .rating: wanted = .rating
-        }
-        // A text with a requested length has a plan.
-        let planned = reasoning || (task == .text && length != nil)
-        return planned ? [.plan, wanted] : [wanted]
-    }
 }
 
 /// An asynchronous sequence of the chunks of a text that is being generated.
@@ -64,7 +45,7 @@ public struct WritingStream: AsyncSequence, Sendable {
                 let writer = self.writer ?? Writer(engine, request)
                 self.writer = writer
                 let writing = try await withTaskCancellationHandler {
-                    try await writer.pieces.next()
+                    try await writer.chunks.next()
                 } onCancel: {
                     writer.stop()
                 }
@@ -88,24 +69,20 @@ public struct WritingStream: AsyncSequence, Sendable {
 
 /// One call of `Engine.generate`. The call stops when its iterator releases it.
 private final class Writer: Sendable {
-    let pieces: Pieces
+    let chunks: Chunks
     private let cancellation = Cancellation()
     private let task: Task<Void, Never>
 
     init(_ engine: any EngineProtocol, _ request: GenerateRequest) {
-        let phases = request.phases
-        let (pieces, cancellation) = (Pieces(), self.cancellation)
-        let listener = PieceListener { piece in
-            let n = Int(piece.phase)
-            pieces.add(n < phases.count ? phases[n] : .text, piece.text)
-        }
-        self.pieces = pieces
+        let (chunks, cancellation) = (Chunks(), self.cancellation)
+        let listener = ChunkListener { chunks.add($0.part, $0.text) }
+        self.chunks = chunks
         task = Task {
             do {
-                pieces.finish(.success(try await engine.generate(
+                chunks.finish(.success(try await engine.generate(
                     request: request, listener: listener, cancellation: cancellation)))
             } catch {
-                pieces.finish(.failure(error))
+                chunks.finish(.failure(error))
             }
         }
     }
@@ -120,20 +97,20 @@ private final class Writer: Sendable {
     }
 }
 
-/// The chunks that the reader has not requested yet, merged where neighbours share a phase, and the
+/// The chunks that the reader has not requested yet, merged where neighbours share a part, and the
 /// end.
-private final class Pieces: @unchecked Sendable {
+private final class Chunks: @unchecked Sendable {
     private let lock = NSLock()
-    private var waiting: [(phase: Phase, text: String)] = []
+    private var waiting: [(part: Part, text: String)] = []
     private var end: Result<Written, any Error>?
     private var reader: CheckedContinuation<Writing, any Error>?
 
-    func add(_ phase: Phase, _ text: String) {
+    func add(_ part: Part, _ text: String) {
         lock.withLock {
-            if let last = waiting.indices.last, waiting[last].phase == phase {
+            if let last = waiting.indices.last, waiting[last].part == part {
                 waiting[last].text += text
             } else {
-                waiting.append((phase, text))
+                waiting.append((part, text))
             }
         }
         deliver()
@@ -157,8 +134,8 @@ private final class Pieces: @unchecked Sendable {
             guard let reader else { return nil }
             let next: Result<Writing, any Error>
             if !waiting.isEmpty {
-                let (phase, text) = waiting.removeFirst()
-                next = .success(.token(phase: phase, text: text))
+                let (part, text) = waiting.removeFirst()
+                next = .success(.chunk(part: part, text: text))
             } else if let end {
                 next = end.map(Writing.finished)
             } else {

@@ -9,11 +9,11 @@ final class LocketTests: XCTestCase {
         return Locket(engine: Engine.fake(script: script))
     }
 
-    func testAStreamIsTheTextInPieces() async throws {
+    func testAStreamIsTheTextInChunks() async throws {
         var text = ""
         for try await writing in fake().stream(GenerateRequest(item: "x", task: .text)) {
             switch writing {
-            case .token(_, let piece): text += piece
+            case .chunk(_, let chunk): text += chunk
             case .finished(let written): XCTAssertEqual(written.text, text)
             }
         }
@@ -22,7 +22,7 @@ final class LocketTests: XCTestCase {
 
     func testACancelledTaskStopsItsCall() async throws {
         let locket = fake(wordMs: 10_000)
-        let task = Task { try await locket.write(GenerateRequest(item: "x", task: .text)) }
+        let task = Task { try await locket.generate(GenerateRequest(item: "x", task: .text)) }
         task.cancel()
         do {
             _ = try await task.value
@@ -68,16 +68,16 @@ final class LocketTests: XCTestCase {
         XCTAssertEqual(engine.calls, 1)
     }
 
-    func testASlowReaderGetsWhatWasWrittenMeanwhileAsOneToken() async throws {
-        var tokens: [String] = []
+    func testASlowReaderGetsWhatWasWrittenMeanwhileAsOneChunk() async throws {
+        var chunks: [String] = []
         for try await writing in fake(wordMs: 1).stream(GenerateRequest(item: "x", task: .text)) {
-            guard case .token(_, let piece) = writing else { continue }
-            tokens.append(piece)
+            guard case .chunk(_, let chunk) = writing else { continue }
+            chunks.append(chunk)
             // The engine writes the rest before the next request.
-            if tokens.count == 1 { try await Task.sleep(nanoseconds: 500_000_000) }
+            if chunks.count == 1 { try await Task.sleep(nanoseconds: 500_000_000) }
         }
-        XCTAssertEqual(tokens.joined(), "Slow, and worth it.")
-        XCTAssertLessThanOrEqual(tokens.count, 2)
+        XCTAssertEqual(chunks.joined(), "Slow, and worth it.")
+        XCTAssertLessThanOrEqual(chunks.count, 2)
     }
 
     func testACancelledStreamEndsWithAnError() async throws {
@@ -117,7 +117,7 @@ final class LocketTests: XCTestCase {
     func testTextsWaitWhileSyntheticOnesAreWritten() async throws {
         let locket = fake()
         locket.pause(.foreground)
-        let text = Task { try await locket.write(GenerateRequest(item: "x", task: .text)) }
+        let text = Task { try await locket.generate(GenerateRequest(item: "x", task: .text)) }
         let augmented = try await locket.augment(AugmentRequest(count: 2))
         XCTAssertEqual(augmented.kept.count, 2)
         locket.resume(.foreground)

@@ -58,8 +58,8 @@ A search that was stopped goes on when it is called again with the same --out.")
         #[arg(long)]
         rationalised: bool,
         /// Criterion for golden paths
-        #[arg(long, value_enum, default_value_t = JudgeArg::Likelihood)]
-        judge: JudgeArg,
+        #[arg(long, value_enum, default_value_t = Judge::Likelihood)]
+        judge: Judge,
     },
     /// Calibrate an adapter's ratings: a scale and five biases, fitted on users' ratings and stored
     /// in its file
@@ -129,14 +129,6 @@ pub struct Args {
     synthetic: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum JudgeArg {
-    /// Likelihood of the true text after the path
-    Likelihood,
-    /// ROUGE-1 + METEOR of the text that the model generates after the path
-    Overlap,
-}
-
 fn shares(text: &str) -> Result<[u64; 4], String> {
     let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
     let shares = shares.ok().and_then(|s| <[u64; 4]>::try_from(s).ok());
@@ -160,10 +152,6 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     let (made, found) = match search {
         None => (align::examples(&args.source.profiles, &model, &examples, &args.source.out, &mut progress)?, None),
         Some((_, paths, rationalised, judge)) => {
-            let judge = match judge {
-                JudgeArg::Likelihood => Judge::Likelihood,
-                JudgeArg::Overlap => Judge::Overlap,
-            };
             let options = SearchOptions { examples, paths, rationalised, judge, threads: ui::threads() };
             let found = align::search(&args.source.profiles, &model, &options, &args.source.out, &mut progress)?;
             (found.made, Some(found))

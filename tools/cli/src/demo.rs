@@ -3,7 +3,9 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
-use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Length, PredictOptions, Record, Task, Written};
+use locket::{
+    AugmentOptions, Engine, GenerateRequest, Interaction, Length, Part, PredictOptions, Record, Task, Written,
+};
 use locket_builder::{
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
@@ -77,13 +79,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 
     heading("2. What the graph predicts, and why")?;
-    predict::show(&engine, &engine.predict(&PredictOptions { explain: true, ..PredictOptions::new(args.k) })?)?;
+    predict::show(&engine, &engine.predict(&PredictOptions::new(args.k).with_explain(true))?)?;
 
     heading("3. Synthetic interactions, reasoning first")?;
-    generate::show(&generate::augment_with_progress(
-        &engine,
-        &AugmentOptions { seed: args.seed, ..AugmentOptions::new(args.k) },
-    )?)?;
+    generate::show(&generate::augment_with_progress(&engine, &AugmentOptions::new(args.k).with_seed(args.seed))?)?;
 
     write_both(&engine, &person)?;
     Ok(())
@@ -96,19 +95,19 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     heading(&format!("4. A text on {name:?}, titled {title:?}"))?;
     let mut request = GenerateRequest::new(&target.item, Task::Text);
     request.title = Some(title);
-    request.options.text_tokens = 96;
+    request.options.max_new_tokens = 96;
 
     say!("without personalization:")?;
-    let bare = GenerateRequest { personal: false, ..request.clone() };
-    streamed(engine, &bare, 0)?;
+    let bare = request.clone().with_personal(false);
+    streamed(engine, &bare)?;
 
     let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
     say!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len())?;
-    streamed(engine, &request, 0)?;
+    streamed(engine, &request)?;
 
     say!("\n\na brief one, which is planned:")?;
-    let brief = GenerateRequest { length: Some(Length::Brief), ..request.clone() };
-    let written = streamed(engine, &brief, 1)?;
+    let brief = request.clone().with_length(Length::Brief);
+    let written = streamed(engine, &brief)?;
     if let Some(path) = written.path {
         say!("\n  (its plan: {path})")?;
     }
@@ -123,14 +122,14 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints one phase of a text while it is generated.
-fn streamed(engine: &Engine, request: &GenerateRequest, phase: usize) -> anyhow::Result<Written> {
+/// Prints the text while it is generated, without its plan.
+fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Written> {
     let mut shown = Stream::default();
     let begun = shown.put("  ");
-    let written = engine.generate_with(request, &mut |event| match (begun, event.phase == phase) {
+    let written = engine.generate_with(request, &mut |chunk| match (begun, chunk.part) {
         (ControlFlow::Break(()), _) => ControlFlow::Break(()),
-        (_, true) => generate::both(shown.put(event.piece), ui::alive()),
-        (_, false) => ui::alive(),
+        (_, Part::Text) => generate::both(shown.put(&chunk.text), ui::alive()),
+        _ => ui::alive(),
     });
     shown.end(written)
 }

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
-use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, Length, LlmError, Sampling, Task, Written};
+use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, Length, LlmError, Part, Sampling, Task, Written};
 
 use crate::{
     files::{self, TextArgs},
@@ -95,8 +95,8 @@ pub struct AugmentArgs {
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
     /// Generate at most this many tokens; the same command continues with the rest
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<usize>,
+    #[arg(long, alias = "max-tokens", value_name = "N")]
+    max_new_tokens: Option<usize>,
 }
 
 #[derive(clap::Args)]
@@ -165,8 +165,11 @@ fn open(parts: &Parts) -> anyhow::Result<Engine> {
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
     let engine = open(&args.parts)?;
     let deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
-    let (seed, candidates, max_tokens) = (args.seed, args.candidates, args.max_tokens);
-    let options = AugmentOptions { seed, candidates, deadline, max_tokens, ..AugmentOptions::new(args.k) };
+    let options = AugmentOptions::new(args.k)
+        .with_seed(args.seed)
+        .with_candidates(args.candidates)
+        .with_deadline(deadline)
+        .with_max_new_tokens(args.max_new_tokens);
     let done = augment_with_progress(&engine, &options)?;
     if json {
         return ui::print_json(&done);
@@ -177,8 +180,8 @@ pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
 /// Augments with a spinner that counts tokens.
 pub fn augment_with_progress(engine: &Engine, options: &AugmentOptions) -> anyhow::Result<Augmented> {
     let spinner = ui::spinner("writing synthetic interactions, tokens:");
-    let done = engine.augment(options, &mut |event| {
-        spinner.inc(u64::from(!event.piece.is_empty()));
+    let done = engine.augment(options, &mut |chunk| {
+        spinner.inc(u64::from(!chunk.text.is_empty()));
         ui::alive()
     });
     spinner.finish_and_clear();
@@ -226,22 +229,21 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.options.candidates = args.candidates;
     request.options.contrast = args.contrast;
     if args.temperature > 0.0 {
-        request.options.sampling = Sampling { temperature: args.temperature, ..Sampling::VARIED.with_seed(args.seed) };
+        request.options.sampling = Sampling::VARIED.with_seed(args.seed).with_temperature(args.temperature);
     }
     request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     // Several candidates are not streamed: the best one is known only at the end.
     let streaming = args.stream && !json && args.candidates <= 1;
-    let last = usize::from(request.planned());
     let plan_shown = std::io::stderr().is_terminal();
     let written = if streaming {
         let mut shown = Stream::default();
-        let written = engine.generate_with(&request, &mut |event| {
-            let readable = match event.phase == last {
-                true => shown.put(event.piece),
-                false => ControlFlow::Continue(()),
+        let written = engine.generate_with(&request, &mut |chunk| {
+            let readable = match chunk.part {
+                Part::Plan => ControlFlow::Continue(()),
+                _ => shown.put(&chunk.text),
             };
-            if event.phase != last && plan_shown {
-                note_part(format_args!("{}", event.piece));
+            if chunk.part == Part::Plan && plan_shown {
+                note_part(format_args!("{}", chunk.text));
             }
             both(readable, ui::alive())
         });

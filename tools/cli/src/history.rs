@@ -94,16 +94,11 @@ pub struct RekeyArgs {
 
 pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     let text = args.text.read()?.context("there is no text: give --text or --text-file")?;
-    let interaction = Interaction {
-        item_title: args.item_title,
-        title: args.title,
-        rating: args.rating,
-        time: std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .ok()
-            .and_then(|d| i64::try_from(d.as_millis()).ok()),
-        ..Interaction::new(args.item, text)
-    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.ok().and_then(|d| i64::try_from(d.as_millis()).ok());
+    let mut interaction = Interaction::new(args.item, text).with_rating(args.rating).with_time(now);
+    interaction.item_title = args.item_title;
+    interaction.title = args.title;
     let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
     engine.record(interaction)?;
     let count = engine.store().len()?;

@@ -13,15 +13,11 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
     let path = manifest::resolve(name)?;
     let bar = if std::io::stderr().is_terminal() { ui::bar(100, "loading model") } else { ProgressBar::hidden() };
     let shown = bar.clone();
-    let options = LoadOptions {
-        adapter: manifest::adapter(name, &path, adapter)?,
-        gpu: ui::gpu(),
-        allowed_bytes: None,
-        progress: Some(Box::new(move |fraction| {
-            shown.set_position((fraction * 100.0) as u64);
-            ui::alive()
-        })),
-    };
+    let mut options = LoadOptions::default().with_gpu(ui::gpu()).with_progress(move |progress| {
+        shown.set_position((progress.fraction() * 100.0) as u64);
+        ui::alive()
+    });
+    options.adapter = manifest::adapter(name, &path, adapter)?;
     let model = Model::load(&path, options)?;
     bar.finish_and_clear();
     if let (Gpu::Layers(1..), Some(why)) = (ui::gpu(), &model.placement().why_no_gpu) {

@@ -282,7 +282,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 files::check_output(out, [Some(path.as_path())])?;
             }
             let out = out.as_deref().unwrap_or(&path);
-            told(&pack::apply(&path, &delta, &public, out, ui::alive)?, out, json)?;
+            told(&pack::apply(&path, &delta, &public, out, &mut |_| ui::alive())?, out, json)?;
         }
         Command::Inspect { pack: path } => {
             let pack = open::open_pack(&path)?;

@@ -45,14 +45,13 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let engine = open::open_store(&args.store)?.with_pack(open::open_pack(&args.pack)?);
-    let predicted = engine.predict(&PredictOptions {
-        k: args.k,
-        explain: args.explain,
-        exclude: args.exclude.clone(),
-        popularity: args.popularity,
-        diversity: args.diversity,
-        synthetic_weight: args.synthetic_weight,
-    })?;
+    let options = PredictOptions::new(args.k)
+        .with_explain(args.explain)
+        .with_exclude(args.exclude.clone())
+        .with_popularity(args.popularity)
+        .with_diversity(args.diversity)
+        .with_synthetic_weight(args.synthetic_weight);
+    let predicted = engine.predict(&options)?;
     if predicted.is_empty() && args.k > 0 {
         note!("nothing to predict: every item of the pack is in the history or excluded");
     }

@@ -124,8 +124,7 @@ mod tests {
     use super::*;
 
     fn person(user: &str, category: &str, text: &str) -> Profile {
-        let interaction =
-            |text: &str| Interaction { category: Some(category.into()), ..Interaction::new("item", text) };
+        let interaction = |text: &str| Interaction::new("item", text).with_category(category);
         Profile { user: user.into(), history: vec![interaction(text)], target: interaction(text) }
     }
 

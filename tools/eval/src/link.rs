@@ -54,7 +54,10 @@ pub fn link(
             let profile = profile?;
             if !profile.history.is_empty() {
                 // Texts are not needed any more.
-                let bare = |i: locket::Interaction| locket::Interaction { text: String::new(), ..i };
+                let bare = |mut i: locket::Interaction| {
+                    i.text.clear();
+                    i
+                };
                 let history = profile.history.into_iter().map(bare).collect();
                 profiles.push(Profile { user: profile.user, history, target: bare(profile.target) });
             }

@@ -19,7 +19,7 @@ impl ValidationSplit {
 }
 
 /// Source of the items for synthetic interactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Items {
     /// Items predicted by the graph.
     #[default]
@@ -32,7 +32,7 @@ pub enum Items {
 }
 
 /// Generation method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Method {
     /// Only the task's input.
     None,
@@ -95,7 +95,7 @@ pub struct Settings {
 impl Settings {
     /// `task` by `method` with the settings of the published tables.
     pub fn new(task: Task, method: Method) -> Self {
-        let options = WriteOptions { sampling: Sampling::GREEDY, text_tokens: 128, ..WriteOptions::default() };
+        let options = WriteOptions::default().with_sampling(Sampling::GREEDY).with_max_new_tokens(128);
         Self {
             task,
             method,

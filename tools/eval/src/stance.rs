@@ -144,7 +144,7 @@ mod tests {
     use locket::internals::hash::draw;
 
     fn said(text: &str, stars: f32) -> Interaction {
-        Interaction { rating: Some(stars), ..Interaction::new("item", text) }
+        Interaction::new("item", text).with_rating(stars)
     }
 
     #[test]

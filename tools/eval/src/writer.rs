@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Error;
 use locket::{
-    Model, Pack, Record, Sampling, Task, WriteOptions, Written, author_key,
+    Model, Pack, Record, Sampling, Task, Written, author_key,
     internals::{
         context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::{
@@ -112,29 +112,29 @@ impl<'a> Writer<'a> {
         let materials: Vec<PromptInputs> = cases
             .iter()
             .zip(synthetic)
-            .map(|(case, synthetic)| material(self.pack, self.settings, &case.person, synthetic))
+            .map(|(case, synthetic)| inputs(self.pack, self.settings, &case.person, synthetic))
             .collect();
         let options = &self.settings.options;
         // A seed per user: chance effects shared by all users would not show in intervals over
         // users.
         let requests = |(m, case): (&PromptInputs, &&Case)| {
             let seed = seed(self.settings, &case.person);
-            let options = WriteOptions { sampling: options.sampling.with_seed(seed), ..*options };
+            let options = options.with_sampling(options.sampling.with_seed(seed));
             candidates::candidates(model, m, &request::request(model, m, &options), &options)
         };
         let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();
         let completions = guard::run(decoder, jobs, options, &mut |_| alive(), &mut |_| ())?;
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
-        for ((row, material), completions) in rows.iter_mut().zip(&materials).zip(completions) {
-            let all = guard::originals(material, candidates::read_all(material, completions))?;
+        for ((row, inputs), completions) in rows.iter_mut().zip(&materials).zip(completions) {
+            let all = guard::originals(inputs, candidates::read_all(inputs, completions))?;
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
-                let choice = Choice::new(material, all);
+                let choice = Choice::new(inputs, all);
                 row.taken = halves(&choice, row.candidates.len(), &row.user);
                 choice.best()
             } else {
-                reranking::best(material, all)
+                reranking::best(inputs, all)
             };
             let written = written.unwrap_or_default();
             row.tokens += written.tokens;
@@ -153,8 +153,8 @@ impl<'a> Writer<'a> {
             return;
         }
         // Synthetic texts do not affect the choice.
-        let material = material(self.pack, self.settings, person, Vec::new());
-        let choice = Choice::new(&material, all);
+        let inputs = inputs(self.pack, self.settings, person, Vec::new());
+        let choice = Choice::new(&inputs, all);
         row.taken = halves(&choice, row.candidates.len(), &row.user);
         let best = choice.best().map(|best| said(&best)).unwrap_or_default();
         if best != row.prediction {
@@ -198,7 +198,7 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     taken
 }
 
-pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
+pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
     let target = Target::of(&person.target, settings.task);
     let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
     let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
@@ -212,7 +212,7 @@ pub(super) fn material(pack: &Pack, settings: &Settings, person: &Profile, synth
     }
     let grounded = settings.method == Method::Graph || settings.method.augments();
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
-    grounding.material(settings.task, settings.reasoning(), history, &target, neighbours)
+    grounding.inputs(settings.task, settings.reasoning(), history, &target, neighbours)
 }
 
 /// Generates the synthetic interactions of a few users together.
@@ -233,7 +233,7 @@ fn write_synthetic(
             jobs.push(job);
         }
     }
-    let options = WriteOptions { sampling: Sampling::VARIED, ..settings.options };
+    let options = settings.options.with_sampling(Sampling::VARIED);
     let attempts = synthetic::write(decoder, &jobs, &options.into(), &mut |_, _| (), &mut |_| alive())?;
     let seconds = part(begun, cases.len());
     let blank = |case: &&Case| {
@@ -270,7 +270,7 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
     let seed = seed(settings, person);
     let job = |item| SyntheticJob {
         item: pack.item(item).to_owned(),
-        material: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
+        inputs: grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS)),
         topics: grounding.topics(item, history),
         seed,
     };
@@ -290,12 +290,13 @@ fn said(written: &Written) -> String {
 
 /// Inverse of [`said`], with the fields that the choice depends on.
 fn unsaid(task: Task, said: &str) -> Written {
-    let written = Written::default();
+    let mut written = Written::default();
     match task {
-        Task::Text | Task::Synthetic => Written { text: Some(said.to_owned()), ..written },
-        Task::Title => Written { title: Some(said.to_owned()), ..written },
-        Task::Rating => Written { rating: said.parse().ok(), ..written },
+        Task::Text | Task::Synthetic => written.text = Some(said.to_owned()),
+        Task::Title => written.title = Some(said.to_owned()),
+        Task::Rating => written.rating = said.parse().ok(),
     }
+    written
 }
 
 /// Returns the prediction of the baseline without a model.
@@ -374,11 +375,11 @@ mod tests {
 
     #[test]
     fn random_halves_take_what_agrees() {
-        let material = PromptInputs::default();
+        let inputs = PromptInputs::default();
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
-        let all = texts.map(|text| Written { text: Some(text.into()), ..Written::default() });
-        let choice = Choice::new(&material, all.into());
+        let all = texts.map(|text| unsaid(Task::Text, text));
+        let choice = Choice::new(&inputs, all.into());
         let taken = halves(&choice, texts.len(), "somebody");
         assert_eq!(taken.iter().sum::<u32>() as usize, HALVES);
         assert!(taken[..3].iter().sum::<u32>() > 2 * taken[3..].iter().sum::<u32>(), "{taken:?}");

@@ -24,7 +24,7 @@ import time
 from processes import below
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
-LOCKET = REPO / "target/release/locket"
+LOCKET = REPO / "target/debug/locket"
 TRIES = [
     # (interactions, words of each text, builder)
     *((10**n, 0, who) for n in (5, 6, 7) for who in ("one machine", "Spark")),

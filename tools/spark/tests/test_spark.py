@@ -21,7 +21,7 @@ import unittest
 from processes import below, busy
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
-LOCKET = REPO / "target/release/locket"
+LOCKET = REPO / "target/debug/locket"
 SAMPLE = REPO / "tests/sample/sample.jsonl"
 SCRIPTS = [
     "Größe passt, die Spülmaschine übersteht's. Straße, ẞ, Œuvre, naïve cafe\u0301, İstanbul, x² 5½ ①.",

@@ -7,8 +7,9 @@
         async with await locket.Locket.open("me", locket.generate_key(), model=model) as me:
             await me.record(locket.Interaction(item="mug", text="Keeps tea warm for an hour. My hands too.", rating=5))
             request = locket.GenerateRequest(item="pot", task=locket.WritingTask.TEXT, title="A pot at last")
-            async for piece in me.stream(request):
-                print(piece.text, end="", flush=True)
+            async for chunk in me.stream(request):
+                if isinstance(chunk, locket.Chunk):
+                    print(chunk.text, end="", flush=True)
 
     asyncio.run(main())
 
@@ -19,11 +20,9 @@ between two tokens.
 from __future__ import annotations
 
 import asyncio
-import enum
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +32,7 @@ from ._core import (
     Availability,
     Backend,
     Cancellation,
+    Chunk,
     Device,
     Engine,
     EngineConfig,
@@ -48,7 +48,7 @@ from ._core import (
     LogLevel,
     MemoryLevel,
     ModelConfig,
-    Piece,
+    Part,
     Plan,
     Power,
     Prediction,
@@ -76,6 +76,7 @@ __all__ = [
     "Availability",
     "Backend",
     "Cancellation",
+    "Chunk",
     "Device",
     "Engine",
     "EngineConfig",
@@ -92,8 +93,7 @@ __all__ = [
     "Logger",
     "MemoryLevel",
     "ModelConfig",
-    "Phase",
-    "Piece",
+    "Part",
     "Plan",
     "Power",
     "PredictRequest",
@@ -104,7 +104,6 @@ __all__ = [
     "SyntheticText",
     "TextListener",
     "Thermal",
-    "Token",
     "Tone",
     "WritingTask",
     "Written",
@@ -119,29 +118,12 @@ __all__ = [
 __version__ = version()
 
 
-class Phase(enum.Enum):
-    """The part of the output that a chunk belongs to."""
-
-    PLAN = "plan"
-    TEXT = "text"
-    TITLE = "title"
-    RATING = "rating"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The next chunk of text. It holds whole characters."""
-
-    phase: Phase
-    text: str
-
-
 class _Listener(TextListener):
-    def __init__(self, tell: Callable[[list[Piece]], None]) -> None:
+    def __init__(self, tell: Callable[[list[Chunk]], None]) -> None:
         self._tell = tell
 
-    def on_pieces(self, pieces: list[Piece]) -> None:
-        self._tell(pieces)
+    def on_chunks(self, chunks: list[Chunk]) -> None:
+        self._tell(chunks)
 
 
 class Locket:
@@ -212,34 +194,32 @@ class Locket:
         """Returns the items that the user is most likely to interact with next, best first."""
         return await self._engine.predict(request or PredictRequest())
 
-    async def write(self, request: GenerateRequest) -> Written:
+    async def generate(self, request: GenerateRequest) -> Written:
         """Generates a text, a title or a rating and returns the complete result."""
         return await self._engine.generate(request)
 
-    async def tokens(self, request: GenerateRequest) -> AsyncIterator[Token | Written]:
-        """Generates text while it is iterated: yields one `Token` per chunk, then one `Written`.
+    async def stream(self, request: GenerateRequest) -> AsyncIterator[Chunk | Written]:
+        """Generates text while it is iterated: yields one `Chunk` per chunk, then one `Written`.
 
         Closing the iterator stops the generation.
         """
         loop = asyncio.get_running_loop()
-        pieces: deque[Piece] = deque()
+        chunks: deque[Chunk] = deque()
         news = asyncio.Event()
-        phases = _phases(request)
 
-        def tell(new: list[Piece]) -> None:
-            pieces.extend(new)
+        def tell(new: list[Chunk]) -> None:
+            chunks.extend(new)
             # Wake the loop once for all chunks that arrive before it runs: waking costs more than
             # the chunks.
-            if len(pieces) == len(new):
+            if len(chunks) == len(new):
                 loop.call_soon_threadsafe(news.set)
 
         call = asyncio.ensure_future(self._engine.generate(request, _Listener(tell)))
         call.add_done_callback(lambda _: news.set())
         try:
             while True:
-                while pieces:
-                    piece = pieces.popleft()
-                    yield Token(phases[min(piece.phase, len(phases) - 1)], piece.text)
+                while chunks:
+                    yield chunks.popleft()
                 if call.done():
                     break
                 await news.wait()
@@ -248,33 +228,21 @@ class Locket:
         finally:
             call.cancel()
 
-    async def stream(self, request: GenerateRequest) -> AsyncIterator[Token]:
-        """Like `tokens`, but yields only the requested output, without the plan and the final
-        `Written`."""
-        wanted = _phases(request)[-1]
-        stream = self.tokens(request)
-        try:
-            async for piece in stream:
-                if isinstance(piece, Token) and piece.phase is wanted:
-                    yield piece
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
-
     async def augment(
-        self, request: AugmentRequest | None = None, on_piece: Callable[[int, str], None] | None = None
+        self, request: AugmentRequest | None = None, on_chunk: Callable[[int, str], None] | None = None
     ) -> Augmented:
-        """Generates synthetic texts for the predicted items. Calls of `write` take precedence.
+        """Generates synthetic texts for the predicted items. Calls of `generate` take precedence.
 
-        `on_piece` receives the item's number and the chunk of text, on a thread of the call. If a
+        `on_chunk` receives the item's number and the chunk of text, on a thread of the call. If a
         call is stopped, the next call continues it.
         """
         request = request or AugmentRequest()
-        if on_piece is None:
+        if on_chunk is None:
             return await self._engine.augment(request)
 
-        def tell(new: list[Piece], on_piece: Callable[[int, str], None] = on_piece) -> None:
-            for piece in new:
-                on_piece(piece.item, piece.text)
+        def tell(new: list[Chunk], on_chunk: Callable[[int, str], None] = on_chunk) -> None:
+            for chunk in new:
+                on_chunk(chunk.item, chunk.text)
 
         return await self._engine.augment(request, _Listener(tell))
 
@@ -335,9 +303,3 @@ class Locket:
     def set_conditions(self, thermal: Thermal, power: Power) -> None:
         """Sets the device's thermal state and power source."""
         self._engine.set_conditions(thermal, power)
-
-
-def _phases(request: GenerateRequest) -> list[Phase]:
-    wanted = {WritingTask.TEXT: Phase.TEXT, WritingTask.TITLE: Phase.TITLE, WritingTask.RATING: Phase.RATING}
-    planned = request.reasoning or (request.task == WritingTask.TEXT and request.length is not None)
-    return ([Phase.PLAN] if planned else []) + [wanted[request.task]]

@@ -123,7 +123,7 @@ fn the_background_steps_aside_between_tokens() {
         let background = scope.spawn(move || {
             worker.call(Priority::Background, options(), &mut quiet, move |_, on_event| {
                 let _ = begun.send(());
-                let event = Event { request: 0, phase: 0, piece: "" };
+                let event = Event { request: 0, phase: 0, text: "" };
                 let turns = (0..50_000_000u64).take_while(|_| !seen.load(Ordering::Relaxed)).map(|_| on_event(event));
                 Ok::<_, LlmError>(turns.count())
             })
@@ -152,10 +152,10 @@ fn stepping_aside_changes_no_text() {
         let (worker, long, short) = (&worker, &long, &short);
         std::thread::scope(|scope| {
             let background = scope.spawn(move || {
-                let mut pieces = 0;
+                let mut chunks = 0;
                 text(worker, Priority::Background, 400, &mut |e| {
-                    pieces += usize::from(!e.piece.is_empty());
-                    if pieces == after {
+                    chunks += usize::from(!e.text.is_empty());
+                    if chunks == after {
                         let _ = begun.send(());
                     }
                     ControlFlow::Continue(())
@@ -177,7 +177,7 @@ fn a_pause_changes_nothing() {
     for round in 0..20u32 {
         let mut seen = 0;
         let mut pausing = |e: Event<'_>| {
-            seen += u32::from(!e.piece.is_empty());
+            seen += u32::from(!e.text.is_empty());
             if seen % (7 + round) == 3 {
                 pause(&worker, None);
                 std::thread::sleep(Duration::from_micros(u64::from(round) * 40));
@@ -193,7 +193,7 @@ fn a_pause_changes_nothing() {
     let mut asked = 0;
     let waiting = text(&worker, Priority::Foreground, 5, &mut |e| {
         asked += 1;
-        assert!(e.piece.is_empty());
+        assert!(e.text.is_empty());
         if asked == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert!(matches!(waiting, Err(LlmError::Cancelled)));
@@ -217,10 +217,10 @@ fn a_paused_call_lets_the_other_priority_go_on() {
             let (stopped, wait) = mpsc::channel::<()>();
             std::thread::scope(|scope| {
                 let held = scope.spawn(move || {
-                    let mut pieces = 0;
+                    let mut chunks = 0;
                     text(worker, paused, 200, &mut |e| {
-                        pieces += usize::from(!e.piece.is_empty());
-                        if pieces == after && !e.piece.is_empty() {
+                        chunks += usize::from(!e.text.is_empty());
+                        if chunks == after && !e.text.is_empty() {
                             pause(worker, Some(paused));
                             let _ = stopped.send(());
                         }

@@ -134,7 +134,7 @@ fn timed(decoder: &mut Decoder<'_>, requests: &[Request]) -> anyhow::Result<Timi
     let mut first = None;
     decoder.run(requests, &mut |event| {
         // Events during prefill have no text.
-        if !event.piece.is_empty() {
+        if !event.text.is_empty() {
             first.get_or_insert_with(|| started.elapsed());
         }
         if ui::interrupted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -39,8 +39,8 @@ fn request() -> GenerateRequest {
 /// Returns the time to the first chunk of a text, and the number of tokens in its prompt.
 fn first(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<(Duration, usize)> {
     let (started, mut first) = (Instant::now(), None);
-    let written = engine.generate_with(request, &mut |event| {
-        if !event.piece.is_empty() {
+    let written = engine.generate_with(request, &mut |chunk| {
+        if !chunk.text.is_empty() {
             first.get_or_insert_with(|| started.elapsed());
         }
         ui::alive()
@@ -72,7 +72,7 @@ pub fn restart(model: &Model, tokens: usize, times: usize) -> anyhow::Result<Val
     let once = |sessions: u64, prewarmed: bool| -> anyhow::Result<(Duration, usize)> {
         let engine = open(dir.path(), &key, model)?.with_session_bytes(if prewarmed { sessions } else { 0 });
         let mut request = request();
-        request.options.text_tokens = 2;
+        request.options.max_new_tokens = 2;
         engine.prewarm(&request.options, &mut |_| ui::alive())?;
         first(&engine.with_session_bytes(sessions), &request)
     };
@@ -98,7 +98,7 @@ pub fn restart(model: &Model, tokens: usize, times: usize) -> anyhow::Result<Val
 
 fn open(dir: &Path, key: &Key, model: &Model) -> anyhow::Result<Engine> {
     let engine = Engine::open(dir, key)?.with_threads(ui::threads());
-    Ok(engine.with_model_file(model.path(), LoadOptions { gpu: ui::gpu(), ..LoadOptions::default() })?)
+    Ok(engine.with_model_file(model.path(), LoadOptions::default().with_gpu(ui::gpu()))?)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -121,7 +121,7 @@ pub fn engine(model: Model, history: usize, k: usize) -> anyhow::Result<Value> {
         engine.record(text(n))?;
     }
     let mut asked = request();
-    asked.options.text_tokens = 32;
+    asked.options.max_new_tokens = 32;
     let (cold, prompt) = first(&engine, &asked)?;
     let started = Instant::now();
     let (warm, _) = first(&engine, &asked)?;
@@ -159,7 +159,7 @@ fn augmentation(engine: &Engine, asked: &GenerateRequest, k: usize) -> anyhow::R
     let begun = AtomicBool::new(false);
     let waits: anyhow::Result<Vec<f64>> = std::thread::scope(|scope| {
         let background = scope.spawn(|| {
-            engine.augment(&AugmentOptions { seed: 2, ..AugmentOptions::new(k) }, &mut |_| {
+            engine.augment(&AugmentOptions::new(k).with_seed(2), &mut |_| {
                 begun.store(true, Ordering::Relaxed);
                 ui::alive()
             })
@@ -210,12 +210,12 @@ struct Run {
 
 impl Run {
     fn add(&mut self, engine: &Engine, k: usize, sequences: usize, seed: u32) -> anyhow::Result<()> {
-        let options = AugmentOptions { sequences, seed, ..AugmentOptions::new(k) };
+        let options = AugmentOptions::new(k).with_sequences(sequences).with_seed(seed);
         let started = Instant::now();
         let mut latest: HashMap<usize, Instant> = HashMap::new();
-        let done = engine.augment(&options, &mut |event| {
-            if !event.piece.is_empty()
-                && let Some(before) = latest.insert(event.request, Instant::now())
+        let done = engine.augment(&options, &mut |chunk| {
+            if !chunk.text.is_empty()
+                && let Some(before) = latest.insert(chunk.item, Instant::now())
             {
                 self.steps.push(ms(before.elapsed()));
             }

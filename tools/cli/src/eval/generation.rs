@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use locket::Task;
-use locket_eval::{Method, Settings, generation::generation};
+use locket_eval::{Items, Method, Settings, generation::generation};
 use serde_json::Value;
 
 use crate::{files, open, ui};
@@ -27,7 +27,7 @@ pub struct Args {
     task: EvalTask,
     /// Method of generation
     #[arg(long, value_enum)]
-    method: MethodArg,
+    method: Method,
     /// Use at most this many of the latest history interactions
     #[arg(long)]
     history_cap: Option<usize>,
@@ -54,14 +54,14 @@ pub struct Args {
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
     /// Maximum number of tokens of a text
-    #[arg(long, default_value_t = 128)]
-    text_tokens: usize,
+    #[arg(long, alias = "text-tokens", default_value_t = 128)]
+    max_new_tokens: usize,
     /// Number of synthetic interactions per user (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
     /// Items of the synthetic interactions
     #[arg(long, value_enum, default_value = "predicted")]
-    items: ItemsArg,
+    items: Items,
     /// File that keeps the synthetic interactions, so that synthetic and full generate them once
     #[arg(long)]
     synthetic_file: Option<PathBuf>,
@@ -95,60 +95,8 @@ impl From<EvalTask> for Task {
     }
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum ItemsArg {
-    /// The graph's predictions
-    Predicted,
-    /// Random items with texts: no link prediction at all
-    Random,
-    /// Items of the user's real history that --history-cap hides: perfect link prediction
-    Oracle,
-}
-
-impl From<ItemsArg> for locket_eval::Items {
-    fn from(arg: ItemsArg) -> Self {
-        match arg {
-            ItemsArg::Predicted => Self::Predicted,
-            ItemsArg::Random => Self::Random,
-            ItemsArg::Oracle => Self::Oracle,
-        }
-    }
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum MethodArg {
-    /// The task's input alone
-    None,
-    /// Title and best retrieved text, no model
-    Copy,
-    /// User's history (LaMP)
-    History,
-    /// User's history and retrieved texts (PGraphRAG)
-    Graph,
-    /// User's history, reasoning first (REST-PG)
-    Reasoning,
-    /// Real and synthetic history, retrieved texts, no reasoning
-    Synthetic,
-    /// Real and synthetic history, retrieved texts, reasoning first (GraSPeR)
-    Full,
-}
-
-impl From<MethodArg> for Method {
-    fn from(arg: MethodArg) -> Self {
-        match arg {
-            MethodArg::None => Method::None,
-            MethodArg::Copy => Method::Copy,
-            MethodArg::History => Method::History,
-            MethodArg::Graph => Method::Graph,
-            MethodArg::Reasoning => Method::Reasoning,
-            MethodArg::Synthetic => Method::Synthetic,
-            MethodArg::Full => Method::Full,
-        }
-    }
-}
-
 pub fn run(args: &Args) -> anyhow::Result<Value> {
-    let method = args.method.into();
+    let method = args.method;
     let adapter = args.adapter.as_deref();
     for out in args.out.iter().chain(&args.synthetic_file) {
         let profiles = args.profiles.iter().map(|file| Some(file.as_path()));
@@ -167,9 +115,9 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
     settings.options.contrast = args.contrast;
-    settings.options.text_tokens = args.text_tokens;
+    settings.options.max_new_tokens = args.max_new_tokens;
     settings.synthetic = args.synthetic;
-    settings.items = args.items.into();
+    settings.items = args.items;
     settings.threads = ui::threads();
     settings.synthetic_file.clone_from(&args.synthetic_file);
     let bar = ui::bar(1, "texts");

@@ -44,26 +44,26 @@ pub struct Answer {
     pub most: usize,
 }
 
-/// Builds the example of `material` within `budget` prompt tokens, with `answer` as its answer. A
+/// Builds the example of `inputs` within `budget` prompt tokens, with `answer` as its answer. A
 /// block of the prompt is learned too, unless `taboo` is true for its text.
 pub fn example(
     model: &Model,
-    (user, material): (&str, &PromptInputs),
+    (user, inputs): (&str, &PromptInputs),
     answer: &Answer,
     budget: usize,
     taboo: &dyn Fn(&str) -> bool,
 ) -> TrainingExample {
-    let prompt = material.compose(model, budget);
+    let prompt = inputs.compose(model, budget);
     let mut tokens = model.prompt_tokens(&prompt);
     let length = tokens.len();
-    let spans = spans(&prompt.body, material, taboo);
+    let spans = spans(&prompt.body, inputs, taboo);
     let mut learn = locate(model, &tokens, &format!("{}{}", prompt.body, prompt.lead), &spans);
     let mut from = tokens.len();
     for (n, phase) in answer.phases.iter().enumerate() {
         if n > 0 {
             // The model generates the line end itself; the label after it is given.
             learn.push(from..tokens.len() + 1);
-            tokens.extend(model.tokens(&format!("\n{}", material.lead(n))));
+            tokens.extend(model.tokens(&format!("\n{}", inputs.lead(n))));
             from = tokens.len();
         }
         tokens.extend(model.tokens(&format!(" {phase}")));
@@ -74,7 +74,7 @@ pub fn example(
         tokens.extend(model.tokens("\n\n"));
     }
     learn.push(from..tokens.len());
-    let task = match material.task {
+    let task = match inputs.task {
         Task::Text => "text",
         Task::Title => "title",
         Task::Rating => "rating",
@@ -83,8 +83,8 @@ pub fn example(
     TrainingExample {
         user: user.to_owned(),
         task: task.to_owned(),
-        reasoning: material.reasoning,
-        history: material.history.len(),
+        reasoning: inputs.reasoning,
+        history: inputs.history.len(),
         tokens: tokens.iter().map(|t| t.0).collect(),
         learn,
         prompt: length,
@@ -93,8 +93,8 @@ pub fn example(
 
 /// Returns the byte ranges of a prompt's body that are answers of its blocks: the values after the
 /// labels that a request leaves open, including the line end.
-fn spans(body: &str, material: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
-    let open: &[&str] = match material.task {
+fn spans(body: &str, inputs: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
+    let open: &[&str] = match inputs.task {
         Task::Text => &["Plan", "Review"],
         Task::Title => &["Plan", "Title"],
         Task::Rating => &["Plan", "Rating"],

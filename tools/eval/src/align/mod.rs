@@ -155,7 +155,7 @@ impl Made {
 struct Draft {
     user: String,
     item: String,
-    material: PromptInputs,
+    inputs: PromptInputs,
     answer: Answer,
     /// The part of the user's history in the prompt.
     history: Vec<Interaction>,
@@ -164,7 +164,7 @@ struct Draft {
 impl Draft {
     /// The true number of stars minus one, for a rating request.
     fn truth(&self) -> Option<usize> {
-        let rating = self.answer.phases.last().filter(|_| self.material.task == Task::Rating)?;
+        let rating = self.answer.phases.last().filter(|_| self.inputs.task == Task::Rating)?;
         rating.parse::<usize>().ok()?.checked_sub(1).filter(|&n| n < STARS)
     }
 }
@@ -202,11 +202,11 @@ impl<'o> Corpus<'o> {
                 continue;
             }
             for (answered, earlier) in moments(&profile, options.per_person) {
-                let (material, answer, history) = drawn(&this.pack, &profile.user, answered, earlier, options);
+                let (inputs, answer, history) = drawn(&this.pack, &profile.user, answered, earlier, options);
                 if answer.phases.iter().all(|p| !p.is_empty()) && !this.taboo(&text::quoted(&answered.text, TEXT_WORDS))
                 {
                     let (user, item) = (profile.user.clone(), answered.item.clone());
-                    this.drafts.push(Draft { user, item, material, answer, history: history.to_vec() });
+                    this.drafts.push(Draft { user, item, inputs, answer, history: history.to_vec() });
                 }
             }
             if alive().is_break() {
@@ -228,7 +228,7 @@ impl<'o> Corpus<'o> {
 
     /// Builds an example; with `blocks`, the prompt's own blocks are learned too.
     fn example(&self, model: &Model, draft: &Draft, answer: &Answer, blocks: bool) -> TrainingExample {
-        let request = (draft.user.as_str(), &draft.material);
+        let request = (draft.user.as_str(), &draft.inputs);
         example(model, request, answer, self.options.tokens.0, &|review| !blocks || self.taboo(review))
     }
 }
@@ -286,7 +286,7 @@ fn drawn<'i>(
     let history = &earlier[earlier.len().saturating_sub(cap)..];
     let grounding = ContextBuilder::new(pack, Some(author_key(user)));
     let target = Target::of(answered, task);
-    let material = match (task, pack.find(&answered.item)) {
+    let inputs = match (task, pack.find(&answered.item)) {
         (Task::Synthetic, Some(item)) => {
             let words = grounding.target_words(&target);
             grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS))
@@ -295,20 +295,20 @@ fn drawn<'i>(
             let own = matching_texts(history, &target.query(), NEIGHBOURS);
             // A fifth of the prompts with history have no retrieved texts.
             let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { options.neighbours };
-            grounding.material(task, reasoning, own, &target, neighbours)
+            grounding.inputs(task, reasoning, own, &target, neighbours)
         }
     };
     let path = ReasoningPath::of(answered.title.as_deref(), &answered.text, answered.stars()).to_string();
     let title = text::quoted(answered.title.as_deref().unwrap_or_default(), usize::MAX);
     let review = text::quoted(&answered.text, usize::MAX);
-    let mut phases = if material.reasoning { vec![path] } else { Vec::new() };
+    let mut phases = if inputs.reasoning { vec![path] } else { Vec::new() };
     match task {
         Task::Text => phases.push(review),
         Task::Title => phases.push(title),
         Task::Rating => phases.push(answered.stars().unwrap_or(5).to_string()),
         Task::Synthetic => phases.extend([title, review]),
     }
-    (material, Answer { phases, most: options.tokens.1 }, history)
+    (inputs, Answer { phases, most: options.tokens.1 }, history)
 }
 
 #[cfg(test)]

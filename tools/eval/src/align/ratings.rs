@@ -74,14 +74,14 @@ pub fn ratings(
         return Err(locket::Error::Argument("no rating in these profiles may be learnt from".into()).into());
     }
     // The prompt length of generation: these prompts are not for training.
-    let write = WriteOptions { contrast: 0.0, ..WriteOptions::default() };
+    let write = WriteOptions::default().with_contrast(0.0);
     let (context, sequences) = (write.context(), TOGETHER * STARS);
     let mut decoder = model.decoder(DecoderOptions { context, sequences, threads, ..DecoderOptions::default() })?;
     let settings = json!({ "files": files, "model": model.identity(), "options": format!("{options:?}") });
     let mut cases = Journal::<Case>::open(Some(journal), &settings)?;
     while let Some(rest) = corpus.drafts.get(cases.rows.len()..).filter(|rest| !rest.is_empty()) {
         let group = &rest[..rest.len().min(TOGETHER)];
-        let prompts = group.iter().map(|d| request::request(model, &d.material, &write).prompt).collect();
+        let prompts = group.iter().map(|d| request::request(model, &d.inputs, &write).prompt).collect();
         let done = cases.rows.len();
         let logits = logits(&mut decoder, prompts, &stars.tokens, &mut || progress(done, total))?;
         for (logits, truth) in logits.into_iter().zip(group.iter().filter_map(Draft::truth)) {

@@ -13,11 +13,11 @@ use serde_json::json;
 use super::{Answer, Corpus, Draft, ExampleOptions, Made, TrainingExample, inputs};
 use crate::{Error, Journal, Meteor, rouge1};
 use locket::{
-    Model, OnEvent, ReasoningPath, Sampling, Task, WriteOptions,
+    Model, ReasoningPath, Sampling, Task, WriteOptions,
     internals::{
         generation::request,
         hash::spread,
-        llm::{Decoder, DecoderOptions, Phase, Request, Token},
+        llm::{Decoder, DecoderOptions, OnEvent, Phase, Request, Token},
         output, plan,
         prompt::PromptInputs,
         text,
@@ -25,7 +25,7 @@ use locket::{
 };
 
 /// Criterion of a golden path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Judge {
     /// Mean log-probability per token of the true text, conditioned on the path.
     Likelihood,
@@ -111,10 +111,10 @@ pub fn search(
 ) -> Result<Searched, Error> {
     let out = &output::target(out, inputs(files, model, &options.examples))?;
     let mut corpus = Corpus::new(files, &options.examples, &mut || progress(0, 1))?;
-    corpus.drafts.retain(|d| d.material.reasoning);
+    corpus.drafts.retain(|d| d.inputs.reasoning);
     let settings = json!({ "files": files, "model": model.name(), "options": format!("{options:?}") });
     let mut journal = Journal::<Row>::open(Some(out), &settings)?;
-    let write = WriteOptions { prompt_tokens: options.examples.tokens.0, contrast: 0.0, ..WriteOptions::default() };
+    let write = WriteOptions::default().with_max_prompt_tokens(options.examples.tokens.0).with_contrast(0.0);
     let sequences = TOGETHER * options.paths.max(1);
     let context = write.context() + options.examples.tokens.1;
     let threads = options.threads;
@@ -213,13 +213,13 @@ fn golden(
 /// Returns the request for a path: as in generation, or, if `seeing` the true text, as for a title
 /// of a given text.
 fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool, seed: u32) -> Request {
-    let mut material = draft.material.clone();
-    if seeing && material.task != Task::Rating {
-        material.task = Task::Title;
-        material.ask.text = draft.answer.phases.last().cloned();
+    let mut inputs = draft.inputs.clone();
+    if seeing && inputs.task != Task::Rating {
+        inputs.task = Task::Title;
+        inputs.ask.text = draft.answer.phases.last().cloned();
     }
-    let sampling = Sampling { temperature: 1.0, top_p: 0.98, repeat_penalty: 1.0, ..Sampling::VARIED.with_seed(seed) };
-    let mut request = request::request(model, &material, &WriteOptions { sampling, ..*write });
+    let sampling = Sampling::VARIED.with_seed(seed).with_temperature(1.0).with_top_p(0.98).with_repeat_penalty(1.0);
+    let mut request = request::request(model, &inputs, &write.with_sampling(sampling));
     request.phases.truncate(1);
     // The true text may be of any length, even one that is unusual for this user.
     request.phases[0].grammar = Some(plan::grammar(None));
@@ -227,11 +227,11 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
 }
 
 /// Returns the tokens before the text, with these phases.
-fn behind(model: &Model, material: &PromptInputs, prompt: &[Token], phases: &[String]) -> Vec<Token> {
+fn behind(model: &Model, inputs: &PromptInputs, prompt: &[Token], phases: &[String]) -> Vec<Token> {
     let mut tokens = prompt.to_vec();
     for (n, phase) in phases.iter().enumerate() {
         tokens.extend(model.tokens(&format!(" {phase}")));
-        tokens.extend(model.tokens(&format!("\n{}", material.lead(n + 1))));
+        tokens.extend(model.tokens(&format!("\n{}", inputs.lead(n + 1))));
     }
     tokens
 }
@@ -251,7 +251,7 @@ fn judge(
     let mut priors = Vec::new();
     let mut requests = Vec::new();
     for (draft, all) in group.iter().zip(candidates.iter()) {
-        let request = request::request(model, &draft.material, write);
+        let request = request::request(model, &draft.inputs, write);
         let Answer { phases, most } = &draft.answer;
         let last = phases.len() - 1;
         let mut truth = model.tokens(&format!(" {}", phases[last]));
@@ -259,7 +259,7 @@ fn judge(
         for candidate in all {
             let mut given = phases[..last].to_vec();
             given[0].clone_from(&candidate.path);
-            let front = behind(model, &draft.material, &request.prompt, &given);
+            let front = behind(model, &draft.inputs, &request.prompt, &given);
             if options.rationalised {
                 priors.push((request.prompt.clone(), model.tokens(&format!(" {}", candidate.path))));
             }

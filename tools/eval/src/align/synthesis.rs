@@ -18,7 +18,7 @@ use locket::{
         context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::synthetic::{self, SyntheticJob},
         hash::spread,
-        llm::DecoderOptions,
+        llm::{DecoderOptions, Event},
         output,
         predict::{Predictor, Query},
         prompt::Example,
@@ -76,7 +76,7 @@ pub fn synthesize(
     let corpus = Corpus::new(files, &options.examples, &mut || progress(0, 1))?;
     let drawn = |d: &&Draft| {
         let draw = spread(&format!("{}\n{}\nsynthetic\n{}", d.user, d.item, options.examples.seed)) >> 32;
-        d.material.task != Task::Synthetic && draw % 100 < options.share
+        d.inputs.task != Task::Synthetic && draw % 100 < options.share
     };
     let drafts: Vec<&Draft> = corpus.drafts.iter().filter(drawn).collect();
     let settings = json!({
@@ -99,7 +99,7 @@ pub fn synthesize(
             owners.extend(std::iter::repeat_n(n, these.len()));
             jobs.extend(these);
         }
-        let mut alive = |_: locket::Event<'_>| progress(done, drafts.len());
+        let mut alive = |_: Event<'_>| progress(done, drafts.len());
         let attempts = synthetic::write(&mut decoder, &jobs, &write.into(), &mut |_, _| (), &mut alive)?;
         let mut records: Vec<Vec<Record>> = vec![Vec::new(); group.len()];
         for (owner, attempt) in owners.into_iter().zip(attempts.into_iter().flatten()) {
@@ -131,7 +131,7 @@ impl Corpus<'_> {
         let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
         let job = |item| SyntheticJob {
             item: self.pack.item(item).to_owned(),
-            material: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
+            inputs: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
             topics: grounding.topics(item, &draft.history),
             seed,
         };
@@ -149,10 +149,10 @@ impl Corpus<'_> {
         let rows: Vec<Row> = lines.lines().skip(1).map(serde_json::from_str).collect::<Result<_, _>>().map_err(bad)?;
         let rows: HashMap<(&str, &str), &Row> = rows.iter().map(|r| ((&r.user[..], &r.item[..]), r)).collect();
         let mut mixed = 0;
-        for draft in self.drafts.iter_mut().filter(|d| d.material.task != Task::Synthetic) {
+        for draft in self.drafts.iter_mut().filter(|d| d.inputs.task != Task::Synthetic) {
             let Some(row) = rows.get(&(&draft.user[..], &draft.item[..])) else { continue };
             let synthetic = row.records.iter().map(Example::from);
-            draft.material.history.splice(0..0, synthetic);
+            draft.inputs.history.splice(0..0, synthetic);
             mixed += usize::from(!row.records.is_empty());
         }
         Ok(mixed)

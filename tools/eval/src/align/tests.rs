@@ -42,7 +42,7 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     let path = locket_tests::tiny::write(dir.path());
     let model = Model::load(path, locket::LoadOptions::default()).unwrap();
     let long = "word ".repeat(TEXT_WORDS + 20);
-    let mut material = PromptInputs {
+    let mut inputs = PromptInputs {
         history: vec![shown("Mine", "An own text.")],
         neighbours: vec![shown("Best", &long), shown("Secret", "Of a judged person.")],
         ask: locket::internals::prompt::Ask { title: Some("Asked".into()), ..Default::default() },
@@ -52,23 +52,23 @@ fn answers_are_learnt_and_what_is_given_is_not() {
     let taboo = |text: &str| text.starts_with("Of a judged");
     let made = |m: &PromptInputs, a: &Answer| learnt(&model, &example(&model, ("u", m), a, 4096, &taboo));
     let clipped = format!(" {}", text::quoted(&long, TEXT_WORDS));
-    assert_eq!(made(&material, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
+    assert_eq!(made(&inputs, &answer(&["The true text."], 99)), [" An own text.\n", &clipped, " The true text.\n"]);
     // The end of a truncated answer is not learned.
-    assert!(!made(&material, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
+    assert!(!made(&inputs, &answer(&["The true text, which goes on and on."], 5))[2].contains('\n'));
 
     // With a golden path only the answer is learned.
     let (asked, golden) = (answer(&["The true text."], 99), |_: &str| true);
-    assert_eq!(learnt(&model, &example(&model, ("u", &material), &asked, 4096, &golden)), [" The true text.\n"]);
+    assert_eq!(learnt(&model, &example(&model, ("u", &inputs), &asked, 4096, &golden)), [" The true text.\n"]);
 
-    material.reasoning = true;
+    inputs.reasoning = true;
     let path = "4 stars, warm, brief: tea";
-    let all = made(&material, &answer(&[path, "The true text."], 99));
+    let all = made(&inputs, &answer(&[path, "The true text."], 99));
     assert_eq!(all.len(), 6, "{all:?}");
     assert!(all[0].starts_with(" 4 stars, warm, brief:") && all[0].ends_with('\n'), "{all:?}");
     assert_eq!(all[4..], [format!(" {path}\n"), " The true text.\n".to_owned()]);
 
-    material.task = Task::Title;
-    material.reasoning = false;
-    let titles = made(&material, &answer(&["The true title"], 99));
+    inputs.task = Task::Title;
+    inputs.reasoning = false;
+    let titles = made(&inputs, &answer(&["The true title"], 99));
     assert_eq!(titles, [" Mine\n", " Best\n", " The true title\n"]);
 }

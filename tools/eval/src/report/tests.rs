@@ -95,7 +95,7 @@ fn authors_are_looked_for_and_histories_make_curves() {
     let profiles: Vec<String> = (0..40)
         .map(|n| {
             let target = Interaction::new("item", format!("{}! {}", style(n), said(n))).with_title("a title");
-            let target = Interaction { rating: Some(if n.is_multiple_of(2) { 5.0 } else { 2.0 }), ..target };
+            let target = target.with_rating(if n.is_multiple_of(2) { 5.0 } else { 2.0 });
             let person = Profile { user: format!("u{n}"), history: vec![Interaction::new("other", style(n))], target };
             serde_json::to_string(&person).unwrap()
         })

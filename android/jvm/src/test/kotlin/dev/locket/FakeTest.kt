@@ -27,10 +27,10 @@ class FakeTest {
         val locket = Locket.fake(script)
         assertEquals(Availability.Available(1uL), locket.availability())
         val all = locket.stream(Here.text()).toList()
-        assertEquals(listOf("Slow, ", "and ", "worth ", "it."), all.dropLast(1).map { (it as Writing.Token).text })
+        assertEquals(listOf("Slow, ", "and ", "worth ", "it."), all.dropLast(1).map { (it as Writing.Chunk).text })
         assertEquals("Slow, and worth it.", (all.last() as Writing.Finished).written.text)
         assertEquals("Slow, and worth it.", locket.review("k1"))
-        assertEquals(5.toUByte(), locket.write(Here.text().copy(task = WritingTask.RATING)).rating)
+        assertEquals(5.toUByte(), locket.generate(Here.text().copy(task = WritingTask.RATING)).rating)
         assertEquals(listOf("a", "b", "c"), locket.predict().map { it.item })
         locket.record(Interaction("x", "mine"))
         assertEquals(2, locket.augment(AugmentRequest(count = 2u)).kept.size)
@@ -57,7 +57,7 @@ class FakeTest {
     @Test
     fun `it can be slow, and cancelled`() = test {
         val locket = Locket.fake(script.copy(wordMs = 10_000u))
-        assertNull(withTimeoutOrNull(50) { locket.write(Here.text()) })
+        assertNull(withTimeoutOrNull(50) { locket.generate(Here.text()) })
         locket.close()
     }
 
@@ -65,14 +65,14 @@ class FakeTest {
     fun `each priority is paused alone`() = test {
         val locket = Locket.fake(script)
         locket.pause(Priority.FOREGROUND)
-        val text = async { locket.write(Here.text()) }
+        val text = async { locket.generate(Here.text()) }
         assertEquals(2, locket.augment(AugmentRequest(count = 2u)).kept.size)
         assertTrue(text.isActive)
         locket.resume(Priority.FOREGROUND)
         assertEquals("Slow, and worth it.", text.await().text)
         locket.pause(Priority.BACKGROUND)
         assertNull(withTimeoutOrNull(50) { locket.augment() })
-        assertEquals("Slow, and worth it.", locket.write(Here.text()).text)
+        assertEquals("Slow, and worth it.", locket.generate(Here.text()).text)
         locket.resume()
         assertEquals(3, locket.augment().kept.size)
         locket.close()
@@ -82,7 +82,7 @@ class FakeTest {
     fun `every case of error arrives as itself, even a panic`() {
         val seen = Failure.entries.map { failure ->
             val locket = Locket.fake(script.copy(fails = failure))
-            val thrown = assertThrows(LocketException::class.java) { runBlocking { locket.write(Here.text()) } }
+            val thrown = assertThrows(LocketException::class.java) { runBlocking { locket.generate(Here.text()) } }
             assertTrue(thrown.message!!.isNotEmpty())
             val simple = thrown::class.simpleName!!
             assertEquals(failure.name.replace("_", "").lowercase(), simple.lowercase())

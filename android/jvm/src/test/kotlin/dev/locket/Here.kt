@@ -50,9 +50,9 @@ internal object Here {
         record(Interaction("k3", "A board, a knife, bread, tea. Nothing creaks.", title = "Good board", rating = 4f))
     }
 
-    fun text(maxTokens: UInt = 60u, reasoning: Boolean = true): GenerateRequest = GenerateRequest(
+    fun text(maxNewTokens: UInt = 60u, reasoning: Boolean = true): GenerateRequest = GenerateRequest(
         "k20", WritingTask.TEXT, itemTitle = "Tea Strainer", title = "Catches every leaf",
-        reasoning = reasoning, maxTokens = maxTokens,
+        reasoning = reasoning, maxNewTokens = maxNewTokens,
     )
 
     fun sha256(file: File): String = MessageDigest.getInstance("SHA-256").digest(file.readBytes())

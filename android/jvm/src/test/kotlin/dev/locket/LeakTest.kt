@@ -46,9 +46,9 @@ class LeakTest {
     fun `models`() {
         val model = Here.model()
         runBlocking {
-            repeat(3) { Here.open(dir, model).run { write(Here.text(maxTokens = 1u)); close() } }
+            repeat(3) { Here.open(dir, model).run { generate(Here.text(maxNewTokens = 1u)); close() } }
             val before = handles() to threads()
-            repeat(10) { Here.open(dir, model).run { write(Here.text(maxTokens = 1u)); close() } }
+            repeat(10) { Here.open(dir, model).run { generate(Here.text(maxNewTokens = 1u)); close() } }
             assertTrue(handles() <= before.first + 4 && threads() <= before.second + 8, "$before -> ${handles() to threads()}")
         }
     }

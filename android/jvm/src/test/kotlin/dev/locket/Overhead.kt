@@ -31,7 +31,7 @@ private suspend fun overhead(words: Int, wordMs: Int, clock: () -> Long, rounds:
         val all = List(rounds) { once(what) - once { engine.generate(request) } }
         return all.sorted()[rounds / 2] / 1e3 / words
     }
-    val listener = PieceListener { }
+    val listener = ChunkListener { }
     return listOf(micros { engine.generate(request, listener) }, micros { locket.stream(request).collect { } })
 }
 

@@ -159,7 +159,7 @@ class StoreTest {
         fails<LocketException.BadInput> { locket.record(Interaction("", "text")) }
         fails<LocketException.BadInput> { locket.record(Interaction("a", "text", rating = 6f)) }
         fails<LocketException.BadInput> { locket.predict(PredictRequest(diversity = 2f)) }
-        fails<LocketException.NoModel> { locket.write(Here.text()) }
+        fails<LocketException.NoModel> { locket.generate(Here.text()) }
         fails<LocketException.NoModel> { locket.augment() }
         assertEquals(1, locket.history().size)
         locket.close()
@@ -210,7 +210,7 @@ class StoreTest {
         locket.close()
         val small = Here.open(dir.resolve("small"), Here.model(maxMemoryBytes = 100_000_000uL))
         assertEquals(Availability.WouldNotFit(needed, 100_000_000uL), small.availability())
-        val refused = fails<LocketException.WouldNotFit> { small.write(Here.text()) }
+        val refused = fails<LocketException.WouldNotFit> { small.generate(Here.text()) }
         assertTrue("100000000" in refused.message!!, refused.message)
         small.close()
     }
@@ -220,11 +220,11 @@ class StoreTest {
         val real = Here.model()
         val arriving = File(dir.toFile(), "models/model.gguf")
         val locket = Here.open(dir.resolve("store"), real.copy(path = arriving.path))
-        fails<LocketException.ModelMissing> { locket.write(Here.text()) }
+        fails<LocketException.ModelMissing> { locket.generate(Here.text()) }
         var copied = 0L
         ModelImport.copy(arriving, Here.sha256(File(real.path)), { copied = it }) { File(real.path).inputStream() }
         assertEquals(arriving.length(), copied)
-        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+        assertTrue(locket.generate(Here.text(maxNewTokens = 4u)).tokens > 0u)
         locket.close()
     }
 
@@ -256,7 +256,7 @@ class StoreTest {
             LogLevel.DEBUG,
         )
         val locket = Here.open(dir, Here.model())
-        locket.write(Here.text(maxTokens = 2u))
+        locket.generate(Here.text(maxNewTokens = 2u))
         locket.close()
         setLogger(null, LogLevel.ERROR)
         assertTrue(lines.any { "llama" in it }, "${lines.take(5)}")

@@ -7,7 +7,8 @@ import dev.locket.ffi.Engine
 import dev.locket.ffi.Length
 import dev.locket.ffi.LocketException
 import dev.locket.ffi.MemoryLevel
-import dev.locket.ffi.Piece
+import dev.locket.ffi.Chunk
+import dev.locket.ffi.Part
 import dev.locket.ffi.Power
 import dev.locket.ffi.TextListener
 import dev.locket.ffi.Thermal
@@ -46,54 +47,54 @@ class WritingTest {
     }
 
     @Test
-    fun `a stream is the text in pieces, the plan first`() = withLocket { locket ->
+    fun `a stream is the text in chunks, the plan first`() = withLocket { locket ->
         val all = locket.stream(Here.text()).toList()
         val finished = all.last() as Writing.Finished
-        val tokens = all.dropLast(1).map { it as Writing.Token }
-        assertTrue(tokens.size > 10, "only ${tokens.size} pieces")
-        assertEquals(Phase.PLAN, tokens.first().phase)
-        assertEquals(tokens.map { it.phase }.distinct(), listOf(Phase.PLAN, Phase.TEXT))
-        val text = tokens.filter { it.phase == Phase.TEXT }.joinToString("") { it.text }
+        val chunks = all.dropLast(1).map { it as Writing.Chunk }
+        assertTrue(chunks.size > 10, "only ${chunks.size} chunks")
+        assertEquals(Part.PLAN, chunks.first().part)
+        assertEquals(chunks.map { it.part }.distinct(), listOf(Part.PLAN, Part.TEXT))
+        val text = chunks.filter { it.part == Part.TEXT }.joinToString("") { it.text }
         // A truncated text ends with its last complete sentence.
         assertTrue(text.trim().startsWith(finished.written.text!!), "$text / ${finished.written.text}")
         assertTrue(finished.written.plan!!.stars in 1.toUByte()..5.toUByte())
-        assertEquals(finished.written.text, locket.write(Here.text()).text, "streaming changes nothing")
+        assertEquals(finished.written.text, locket.generate(Here.text()).text, "streaming changes nothing")
     }
 
     @Test
     fun `who stops collecting stops the writing, and the next text is whole`() = withLocket { locket ->
-        val whole = locket.write(Here.text())
+        val whole = locket.generate(Here.text())
         assertEquals(3, locket.stream(Here.text()).take(3).toList().size)
-        assertEquals(whole.text, locket.write(Here.text()).text)
-        val pieces = AtomicInteger()
+        assertEquals(whole.text, locket.generate(Here.text()).text)
+        val chunks = AtomicInteger()
         val job = async {
-            locket.stream(Here.text(maxTokens = 160u)).collect { if (pieces.incrementAndGet() == 5) throw CancellationException() }
+            locket.stream(Here.text(maxNewTokens = 160u)).collect { if (chunks.incrementAndGet() == 5) throw CancellationException() }
         }
         job.join()
-        assertEquals(5, pieces.get())
-        assertEquals(whole.text, locket.write(Here.text()).text)
+        assertEquals(5, chunks.get())
+        assertEquals(whole.text, locket.generate(Here.text()).text)
     }
 
     @Test
     fun `a length that is asked for`() = withLocket { locket ->
         val asked = listOf(Length.BRIEF, Length.LONG)
-        val written = asked.map { locket.write(Here.text(maxTokens = 160u, reasoning = false).copy(length = it)) }
+        val written = asked.map { locket.generate(Here.text(maxNewTokens = 160u, reasoning = false).copy(length = it)) }
         assertEquals(asked, written.map { it.plan!!.length })
         val (brief, long) = written.map { it.text!!.split(" ").size }
         assertTrue(brief < long, "$brief, $long")
-        val phases = locket.stream(Here.text(reasoning = false).copy(length = Length.BRIEF)).toList()
-            .filterIsInstance<Writing.Token>().map { it.phase }.distinct()
-        assertEquals(listOf(Phase.PLAN, Phase.TEXT), phases)
+        val parts = locket.stream(Here.text(reasoning = false).copy(length = Length.BRIEF)).toList()
+            .filterIsInstance<Writing.Chunk>().map { it.part }.distinct()
+        assertEquals(listOf(Part.PLAN, Part.TEXT), parts)
     }
 
     @Test
     fun `a cancelled coroutine frees the engine at once`() = withLocket { locket ->
         locket.pause()
-        val waiting = launch { locket.write(Here.text()) }
+        val waiting = launch { locket.generate(Here.text()) }
         delay(50)
         waiting.cancelAndJoin()
         locket.resume()
-        assertEquals(4, locket.write(Here.text(maxTokens = 4u, reasoning = false)).tokens.toInt())
+        assertEquals(4, locket.generate(Here.text(maxNewTokens = 4u, reasoning = false)).tokens.toInt())
     }
 
     @Test
@@ -101,13 +102,13 @@ class WritingTest {
         Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
             val stop = Cancellation()
             val listener = object : TextListener {
-                override fun onPieces(pieces: List<Piece>) = stop.cancel()
+                override fun onChunks(chunks: List<Chunk>) = stop.cancel()
             }
             assertThrows(LocketException.Cancelled::class.java) {
                 runBlocking { engine.generate(Here.text(), listener, stop) }
             }
             assertTrue(stop.isCancelled())
-            assertTrue(engine.generate(Here.text(maxTokens = 4u)).tokens > 0u)
+            assertTrue(engine.generate(Here.text(maxNewTokens = 4u)).tokens > 0u)
             engine.shutdown()
         }
     }
@@ -116,34 +117,34 @@ class WritingTest {
     fun `a listener that throws stops its call and no other`() = test {
         Engine.open(Here.config(store, Here.model()), Here.key).use { engine ->
             val listener = object : TextListener {
-                override fun onPieces(pieces: List<Piece>): Unit = error("no more room on the screen")
+                override fun onChunks(chunks: List<Chunk>): Unit = error("no more room on the screen")
             }
             val thrown = assertThrows(LocketException.ListenerFailed::class.java) {
                 runBlocking { engine.generate(Here.text(), listener) }
             }
             assertTrue("no more room" in thrown.message!!, thrown.message)
-            assertTrue(engine.generate(Here.text(maxTokens = 4u)).tokens > 0u)
+            assertTrue(engine.generate(Here.text(maxNewTokens = 4u)).tokens > 0u)
             engine.shutdown()
         }
     }
 
     @Test
     fun `fifty calls at once`() = withLocket { locket ->
-        val alone = locket.write(Here.text(maxTokens = 8u, reasoning = false)).text
-        val all = List(50) { async { locket.write(Here.text(maxTokens = 8u, reasoning = false)).text } }.awaitAll()
+        val alone = locket.generate(Here.text(maxNewTokens = 8u, reasoning = false)).text
+        val all = List(50) { async { locket.generate(Here.text(maxNewTokens = 8u, reasoning = false)).text } }.awaitAll()
         assertEquals(List(50) { alone }, all)
     }
 
     @Test
     fun `a text after a restart begins with what was read before`() = test {
-        val request = Here.text(maxTokens = 20u)
+        val request = Here.text(maxNewTokens = 20u)
         val first = Here.open(store, Here.model())
         first.recordThree()
-        val before = first.write(request)
+        val before = first.generate(request)
         first.close()
         val second = Here.open(store, Here.model())
         second.prewarm(request)
-        val after = second.write(request)
+        val after = second.generate(request)
         second.close()
         assertTrue(after.reusedTokens > 0u, "nothing of ${after.promptTokens} tokens was kept")
         assertEquals(before.text, after.text)
@@ -151,7 +152,7 @@ class WritingTest {
 
     @Test
     fun `memory is given back and taken again`() = withLocket { locket ->
-        val text = locket.write(Here.text(maxTokens = 12u)).text
+        val text = locket.generate(Here.text(maxNewTokens = 12u)).text
         // The engine's thread updates this state after it finishes the call.
         while (!locket.backend().decoderLoaded) delay(5)
         assertTrue(locket.backend().modelLoaded)
@@ -161,9 +162,9 @@ class WritingTest {
         locket.releaseMemory(MemoryLevel.MODEL)
         while (locket.backend().modelLoaded) delay(5)
         locket.setConditions(Thermal.CRITICAL, Power.LOW)
-        assertTrue(locket.write(Here.text(maxTokens = 12u)).text!!.isNotEmpty())
+        assertTrue(locket.generate(Here.text(maxNewTokens = 12u)).text!!.isNotEmpty())
         locket.setConditions(Thermal.NOMINAL, Power.CHARGING)
-        assertEquals(text, locket.write(Here.text(maxTokens = 12u)).text)
+        assertEquals(text, locket.generate(Here.text(maxNewTokens = 12u)).text)
         val backend = locket.backend()
         assertTrue(backend.devices.any { !it.gpu })
         assertTrue(backend.gpuLayers > 0u || backend.reasonNoGpu != null)
@@ -176,7 +177,7 @@ class WritingTest {
             locket.augment(AugmentRequest(count = 2u)) { item, _ -> synchronized(items) { items += item } }
         }
         while (synchronized(items) { items.isEmpty() }) delay(5)
-        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+        assertTrue(locket.generate(Here.text(maxNewTokens = 4u)).tokens > 0u)
         val done = augmentation.await()
         assertEquals(0u, done.unfinished)
         // A rejected text is retried up to three times.
@@ -191,14 +192,14 @@ class WritingTest {
     @Test
     fun `what a deadline leaves is a whole sentence or an error that says so`() = withLocket { locket ->
         try {
-            val written = locket.write(Here.text(maxTokens = 160u).copy(deadlineMs = 1500uL))
+            val written = locket.generate(Here.text(maxNewTokens = 160u).copy(deadlineMs = 1500uL))
             assertTrue(written.text!!.isEmpty() || written.text!!.last() in ".!?\"')" || written.tokens < 160u)
         } catch (e: LocketException.Deadline) {
             assertTrue("deadline" in e.message!!)
         }
         assertThrows(LocketException.Deadline::class.java) {
-            runBlocking { locket.write(Here.text().copy(deadlineMs = 0uL)) }
+            runBlocking { locket.generate(Here.text().copy(deadlineMs = 0uL)) }
         }
-        assertTrue(locket.write(Here.text(maxTokens = 4u)).tokens > 0u)
+        assertTrue(locket.generate(Here.text(maxNewTokens = 4u)).tokens > 0u)
     }
 }

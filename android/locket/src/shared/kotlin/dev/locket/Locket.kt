@@ -12,6 +12,7 @@ import dev.locket.ffi.GenerateRequest
 import dev.locket.ffi.Interaction
 import dev.locket.ffi.MemoryLevel
 import dev.locket.ffi.ModelConfig
+import dev.locket.ffi.Part
 import dev.locket.ffi.Power
 import dev.locket.ffi.PredictRequest
 import dev.locket.ffi.Prediction
@@ -53,40 +54,37 @@ public class Locket(private val engine: EngineInterface) {
     public suspend fun predict(request: PredictRequest = PredictRequest()): List<Prediction> = engine.predict(request)
 
     /**
-     * Returns a flow that generates text while it is collected: one [Writing.Token] per chunk, then
+     * Returns a flow that generates text while it is collected: one [Writing.Chunk] per chunk, then
      * one [Writing.Finished].
      *
      * Cancelling the collection stops the generation.
      */
     public fun stream(request: GenerateRequest): Flow<Writing> = callbackFlow {
-        val phases = request.phases()
-        val listener = PieceListener { piece ->
-            trySend(Writing.Token(phases.getOrElse(piece.phase.toInt()) { Phase.TEXT }, piece.text))
-        }
+        val listener = ChunkListener { trySend(Writing.Chunk(it.part, it.text)) }
         val written = engine.generate(request, listener)
         trySend(Writing.Finished(written))
         close()
     }.buffer(Channel.UNLIMITED) // A slow collector never blocks the engine.
 
     /** Generates a text, a title or a rating and returns the complete result. */
-    public suspend fun write(request: GenerateRequest): Written = engine.generate(request)
+    public suspend fun generate(request: GenerateRequest): Written = engine.generate(request)
 
     /** Returns a generated text by the user about [item], with the headline [title]. */
     public suspend fun review(item: String, title: String? = null): String =
-        write(GenerateRequest(item, WritingTask.TEXT, title = title)).text.orEmpty()
+        generate(GenerateRequest(item, WritingTask.TEXT, title = title)).text.orEmpty()
 
     /**
      * Generates synthetic texts for the predicted items, in the background.
      *
-     * Calls of [write] take precedence. [onPiece] receives the number of the item and the chunk of
+     * Calls of [generate] take precedence. [onChunk] receives the number of the item and the chunk of
      * text. If a call is stopped, the next call continues it.
      */
     public suspend fun augment(
         request: AugmentRequest = AugmentRequest(),
-        onPiece: ((item: Int, text: String) -> Unit)? = null,
+        onChunk: ((item: Int, text: String) -> Unit)? = null,
     ): Augmented = engine.augment(
         request,
-        listener = onPiece?.let { tell -> PieceListener { tell(it.item.toInt(), it.text) } },
+        listener = onChunk?.let { tell -> ChunkListener { tell(it.item.toInt(), it.text) } },
     )
 
     /**
@@ -167,34 +165,8 @@ public class Locket(private val engine: EngineInterface) {
 /** An element of [Locket.stream]. */
 public sealed interface Writing {
     /** The next chunk of text. It holds whole characters. */
-    public data class Token(val phase: Phase, val text: String) : Writing
+    public data class Chunk(val part: Part, val text: String) : Writing
 
     /** The last element: the complete result. */
     public data class Finished(val written: Written) : Writing
-}
-
-/** The part of the output that a chunk belongs to. */
-public enum class Phase {
-    /** The plan that precedes the output, if the request includes one. */
-    PLAN,
-
-    /** The text of a review. */
-    TEXT,
-
-    /** The headline of a review. */
-    TITLE,
-
-    /** A rating. */
-    RATING,
-}
-
-private fun GenerateRequest.phases(): List<Phase> {
-    val wanted = when (task) {
-        WritingTask.TEXT -> Phase.TEXT
-        WritingTask.TITLE -> Phase.TITLE
-        WritingTask.RATING -> Phase.RATING
-    }
-    // A text with a requested length has a plan.
-    val planned = reasoning || (task == WritingTask.TEXT && length != null)
-    return if (planned) listOf(Phase.PLAN, wanted) else listOf(wanted)
 }

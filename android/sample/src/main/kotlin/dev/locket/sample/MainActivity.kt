@@ -9,7 +9,7 @@ import android.widget.LinearLayout
 import android.widget.ScrollView
 import android.widget.TextView
 import dev.locket.Locket
-import dev.locket.Phase
+import dev.locket.ffi.Part
 import dev.locket.Writing
 import dev.locket.android.DeviceWatcher
 import dev.locket.android.LocketAndroid
@@ -78,7 +78,7 @@ class MainActivity : Activity() {
         texts.forEachIndexed { n, text -> locket.record(Interaction("own-${n + 1}", text)) }
         answer.text = ""
         locket.stream(GenerateRequest(item, WritingTask.TEXT, itemTitle = item)).collect { writing ->
-            if (writing is Writing.Token && writing.phase == Phase.TEXT) answer.append(writing.text)
+            if (writing is Writing.Chunk && writing.part == Part.TEXT) answer.append(writing.text)
         }
     } catch (e: LocketException) {
         answer.text = e.message

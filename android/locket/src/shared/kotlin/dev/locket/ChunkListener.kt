@@ -1,7 +1,7 @@
 package dev.locket
 
 import com.sun.jna.Native
-import dev.locket.ffi.Piece
+import dev.locket.ffi.Chunk
 import dev.locket.ffi.TextListener
 
 /**
@@ -10,15 +10,15 @@ import dev.locket.ffi.TextListener
  *
  * The thread belongs to the call and detaches when it ends.
  */
-internal class PieceListener(private val tell: (Piece) -> Unit) : TextListener {
+internal class ChunkListener(private val tell: (Chunk) -> Unit) : TextListener {
     private var attached: Thread? = null
 
-    override fun onPieces(pieces: List<Piece>) {
+    override fun onChunks(chunks: List<Chunk>) {
         val here = Thread.currentThread()
         if (attached !== here) {
             Native.detach(false)
             attached = here
         }
-        pieces.forEach(tell)
+        chunks.forEach(tell)
     }
 }

@@ -7,13 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use locket::{Engine, Event, GenerateRequest, Interaction, Key, LoadOptions, Store, Task, WriteOptions, Written};
+use locket::{Engine, GenerateRequest, Interaction, Key, LoadOptions, Store, Task, WriteOptions, Written};
 
 const KEY: Key = Key::new([3; 32]);
 
 /// Returns an engine as a new process would open it.
 fn engine(dir: &Path, model: &Path, adapter: Option<PathBuf>) -> Engine {
-    let options = LoadOptions { adapter, ..LoadOptions::default() };
+    let mut options = LoadOptions::default();
+    options.adapter = adapter;
     Engine::open(dir.join("me"), &KEY).unwrap().with_threads(2).with_model_file(model, options).unwrap()
 }
 
@@ -25,7 +26,7 @@ fn record(engine: &Engine, n: usize) {
 fn write(engine: &Engine) -> Written {
     let mut request = GenerateRequest::new("new", Task::Text);
     request.title = Some("Warm hands".into());
-    request.options.text_tokens = 24;
+    request.options.max_new_tokens = 24;
     engine.generate(&request).unwrap()
 }
 
@@ -46,8 +47,8 @@ fn warm_and_cold(model: &Path, dir: &Path) {
     assert_eq!((&warm.text, &warm.path), (&cold.text, &cold.path));
     assert!(warm.reused_tokens > 64 && warm.reused_tokens < warm.prompt_tokens, "{warm:?}");
     let prewarmed = engine(dir, model, None);
-    let options = WriteOptions { text_tokens: 24, ..WriteOptions::default() };
-    prewarmed.prewarm(&options, &mut |_: Event<'_>| ControlFlow::Continue(())).unwrap();
+    let options = WriteOptions::default().with_max_new_tokens(24);
+    prewarmed.prewarm(&options, &mut |_| ControlFlow::Continue(())).unwrap();
     // No file is read from here on: the restored state is in the cache.
     let ready = write(&prewarmed.with_session_bytes(0));
     assert_eq!((&ready.text, ready.reused_tokens), (&cold.text, warm.reused_tokens));

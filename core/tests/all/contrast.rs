@@ -4,12 +4,14 @@
 use std::ops::ControlFlow;
 
 use locket::{
-    Event, LlmError, LoadOptions, Model, Sampling,
-    internals::llm::{Completion, Contrast, Decoder, DecoderOptions, Phase, Prompt, Request, Token},
+    LlmError, LoadOptions, Model, Sampling,
+    internals::llm::{Completion, Contrast, Decoder, DecoderOptions, Event, Phase, Prompt, Request, Token},
 };
 
 /// No repeat penalty: the token with the largest weighted logit is chosen.
-const PLAIN: Sampling = Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY };
+fn plain() -> Sampling {
+    Sampling::GREEDY.with_repeat_penalty(1.0)
+}
 
 fn tiny() -> (tempfile::TempDir, Model) {
     let dir = tempfile::tempdir().unwrap();
@@ -22,7 +24,7 @@ fn tokens(model: &Model, body: &str) -> Vec<Token> {
 }
 
 fn request(model: &Model, body: &str, against: Option<(&str, f32)>) -> Request {
-    let phase = Phase::new(8, PLAIN);
+    let phase = Phase::new(8, plain());
     let contrast = against.map(|(body, weight)| Contrast { prompt: tokens(model, body), weight });
     Request { prompt: tokens(model, body), phases: vec![phase], deadline: None, boundary: None, contrast }
 }
@@ -45,7 +47,7 @@ fn the_token_with_the_largest_weighed_logit_is_written() {
     let (_dir, model) = tiny();
     let (own, other, weight) = ("what the person wrote, and the request", "the request", 1.5);
     let mut asked = request(&model, own, Some((other, weight)));
-    asked.phases[0].max_tokens = 1;
+    asked.phases[0].max_new_tokens = 1;
     let written = decoder(&model, 1).run_one(&asked, &mut quiet).unwrap();
     // Scores of the whole vocabulary. Logits and log-probabilities differ by a constant.
     let mut scorer = decoder(&model, 4);

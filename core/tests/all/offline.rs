@@ -56,7 +56,7 @@ fn the_engine_links_no_networking_symbol() {
 #[test]
 #[ignore = "needs the app library"]
 fn the_app_library_links_no_networking_symbol() {
-    let library = locket_tests::root().join("target/release/liblocket_ffi.so");
+    let library = locket_tests::root().join("target/debug/liblocket_ffi.so");
     no_networking_symbol(&locket_tests::needed(library, "run `make build`"));
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use locket::{
-    AugmentOptions, Conditions, Engine, Error, Event, GenerateRequest, Key, LlmError, LoadOptions, MemoryLevel, Pack,
+    AugmentOptions, Chunk, Conditions, Engine, Error, GenerateRequest, Key, LlmError, LoadOptions, MemoryLevel, Pack,
     Power, Task, Thermal,
 };
 use locket_builder::{pack::BuildOptions, profile::Profiles};
@@ -26,12 +26,12 @@ const KINDS: [&str; 8] = [
     "warm device",
 ];
 
-fn quiet(_: Event<'_>) -> ControlFlow<()> {
+fn quiet(_: Chunk) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
 /// Returns a callback that stops at the `n`-th event.
-fn stop_at(n: u64) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+fn stop_at(n: u64) -> impl FnMut(Chunk) -> ControlFlow<()> {
     let mut seen = 0;
     move |_| {
         seen += 1;
@@ -59,7 +59,7 @@ fn expected<T>(result: Result<T, Error>) -> bool {
 
 /// Disturbs the engine, and returns whether it met a call in progress.
 fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut Draw) -> bool {
-    let augment = AugmentOptions { seed: draw.below(1 << 30) as u32, ..AugmentOptions::new(2) };
+    let augment = AugmentOptions::new(2).with_seed(draw.below(1 << 30) as u32);
     match kind {
         0 => expected(engine.generate_with(request, &mut stop_at(draw.below(30)))),
         1 => expected(engine.augment(&augment, &mut stop_at(draw.below(40)))),
@@ -82,8 +82,8 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
             // Pauses at a certain event, until the call is seen to wait: an event without text.
             let (at, mut stop) = (draw.below(6), stop_at(draw.below(30)));
             let (mut seen, mut waited) = (0, false);
-            let mut on_event = |event: Event<'_>| {
-                if event.piece.is_empty() && seen >= at && !waited {
+            let mut on_event = |event: Chunk| {
+                if event.text.is_empty() && seen >= at && !waited {
                     waited = true;
                     engine.resume();
                 }
@@ -107,9 +107,9 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
             true
         }
         5 => {
-            let deadline = Some(Duration::from_micros(draw.below(20_000)));
-            let late = expected(engine.generate(&GenerateRequest { deadline, ..request.clone() }));
-            expected(engine.augment(&AugmentOptions { deadline, max_tokens: Some(1), ..augment }, &mut quiet));
+            let deadline = Duration::from_micros(draw.below(20_000));
+            let late = expected(engine.generate(&request.clone().with_deadline(deadline)));
+            expected(engine.augment(&augment.with_deadline(deadline).with_max_new_tokens(1), &mut quiet));
             late
         }
         6 => std::thread::scope(|scope| {
@@ -122,7 +122,7 @@ fn disturb(engine: &Engine, request: &GenerateRequest, kind: usize, draw: &mut D
         }),
         _ => {
             let thermal = [Thermal::Fair, Thermal::Serious, Thermal::Critical][draw.below(3) as usize];
-            engine.set_conditions(Conditions { thermal, power: Power::Low });
+            engine.set_conditions(Conditions::new(thermal, Power::Low));
             let stopped = expected(engine.generate_with(request, &mut stop_at(draw.below(10))));
             engine.set_conditions(Conditions::default());
             stopped
@@ -165,7 +165,7 @@ fn disturb_everywhere(model: &Path, points: usize) {
             let mut request = GenerateRequest::new(item, Task::Text);
             request.title = Some("Every day".into());
             request.reasoning = item != "k5";
-            request.options.text_tokens = 12;
+            request.options.max_new_tokens = 12;
             request
         })
         .collect();

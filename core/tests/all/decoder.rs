@@ -4,11 +4,11 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use locket::{
-    Event, Length, LlmError, LoadOptions, Model, ReasoningPath, Sampling,
+    Length, LlmError, LoadOptions, Model, ReasoningPath, Sampling,
     internals::{
         llm::{
-            Completion, Decoder, DecoderOptions, Details, NoRepeat, Phase, Prompt, Request, RequestSource, Stop, Token,
-            WordLimit,
+            Completion, Decoder, DecoderOptions, Details, Event, NoRepeat, Phase, Prompt, Request, RequestSource, Stop,
+            Token, WordLimit,
         },
         plan,
     },
@@ -42,18 +42,18 @@ fn run(decoder: &mut Decoder<'_>, request: &Request) -> Completion {
 fn streams_what_it_returns_and_repeats_by_seed() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
-    let sampled = request(&model, "hello", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(7) });
+    let sampled = request(&model, "hello", Sampling::VARIED.with_seed(7).with_temperature(1.5));
     let mut streamed = String::new();
     let first = decoder
         .run_one(&sampled, &mut |e| {
-            streamed.push_str(e.piece);
+            streamed.push_str(e.text);
             ControlFlow::Continue(())
         })
         .unwrap();
     assert_eq!(first.phases[0].text, streamed);
     assert_eq!((first.phases[0].tokens, first.phases[0].stop), (24, Stop::Length));
     assert_eq!(run(&mut decoder, &sampled).phases[0].text, first.phases[0].text);
-    let other = request(&model, "hello", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(8) });
+    let other = request(&model, "hello", Sampling::VARIED.with_seed(8).with_temperature(1.5));
     assert_ne!(run(&mut decoder, &other).phases[0].text, first.phases[0].text);
 }
 
@@ -71,7 +71,7 @@ fn many_at_once_write_what_each_writes_alone() {
 }
 
 #[test]
-fn a_boundary_takes_over_whole_pieces_and_a_finished_prompt() {
+fn a_boundary_takes_over_whole_chunks_and_a_finished_prompt() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
     let history = "a history of some length that stays the same from one request to the next one, ".repeat(2);
@@ -156,7 +156,7 @@ fn nothing_ends_before_its_least_tokens() {
     let mut decoder = model.decoder(options(1)).unwrap();
     let (mut early, mut late) = (0, 0);
     for seed in 0..8 {
-        let mut r = request(&model, "go on", Sampling { temperature: 1.5, ..Sampling::VARIED.with_seed(seed) });
+        let mut r = request(&model, "go on", Sampling::VARIED.with_seed(seed).with_temperature(1.5));
         r.phases[0].stop = ('a'..='z').map(String::from).collect();
         let free = run(&mut decoder, &r).phases[0].clone();
         early += usize::from(free.tokens < 12 && free.stop != Stop::Length);
@@ -180,7 +180,7 @@ fn no_run_of_words_is_repeated() {
     let constraint = Arc::new(constraint);
     let (mut free, mut held) = (0, 0);
     for seed in 0..8 {
-        let wide = Sampling { temperature: 1.5, top_p: 1.0, top_k: 256, ..Sampling::VARIED.with_seed(seed) };
+        let wide = Sampling::VARIED.with_seed(seed).with_temperature(1.5).with_top_p(1.0).with_top_k(256);
         let mut r = request(&model, "write", wide);
         r.phases[0].grammar = Some("root ::= ([a-c] \" \"){9}".into());
         let mut written = |r: &Request| run(&mut decoder, r).phases[0].text.clone();
@@ -219,11 +219,11 @@ fn the_path_grammar_gives_paths() {
     for length in [None, Some(Length::Brief), Some(Length::Long)] {
         let requests: Vec<Request> = (0..4)
             .map(|seed| {
-                let mut r = request(&model, "plan", Sampling { temperature: 1.0, ..Sampling::VARIED.with_seed(seed) });
+                let mut r = request(&model, "plan", Sampling::VARIED.with_seed(seed).with_temperature(1.0));
                 r.phases[0] = Phase {
                     grammar: Some(plan::grammar(length)),
                     stop: vec!["\n".into()],
-                    max_tokens: 200,
+                    max_new_tokens: 200,
                     ..r.phases[0].clone()
                 };
                 r
@@ -242,8 +242,8 @@ fn the_path_grammar_gives_paths() {
 fn scores_are_the_log_probabilities_of_what_was_written() {
     let (_dir, model) = tiny();
     let mut decoder = model.decoder(options(1)).unwrap();
-    let mut asked = request(&model, "score me", Sampling { repeat_penalty: 1.0, ..Sampling::GREEDY });
-    asked.phases[0].max_tokens = 1;
+    let mut asked = request(&model, "score me", Sampling::GREEDY.with_repeat_penalty(1.0));
+    asked.phases[0].max_new_tokens = 1;
     let written = run(&mut decoder, &asked).phases[0].log_prob;
     // The probabilities of the whole vocabulary of 354 tokens add up to 1, and greedy decoding took
     // the largest.
@@ -329,12 +329,12 @@ fn a_deadline_ends_a_text_where_it_is() {
     assert_eq!(done[1].phases[0].text, text);
     // The deadline passes during the callback of the third chunk.
     let late = Request { deadline: Some(std::time::Instant::now() + std::time::Duration::from_millis(300)), ..whole };
-    let (mut pieces, mut streamed) = (0, String::new());
+    let (mut chunks, mut streamed) = (0, String::new());
     let done = decoder
         .run_one(&late, &mut |e| {
-            streamed.push_str(e.piece);
-            pieces += usize::from(!e.piece.is_empty());
-            if pieces == 3 {
+            streamed.push_str(e.text);
+            chunks += usize::from(!e.text.is_empty());
+            if chunks == 3 {
                 std::thread::sleep(std::time::Duration::from_millis(301));
             }
             ControlFlow::Continue(())
@@ -370,12 +370,12 @@ fn files_that_are_no_models() {
     assert!(matches!(load(b""), LlmError::File { .. }));
     assert!(matches!(Model::load(dir.path().join("none.gguf"), LoadOptions::default()), Err(LlmError::FileMissing(_))));
     let path = locket_tests::tiny::write(dir.path());
-    let small = LoadOptions { allowed_bytes: Some(1000), ..LoadOptions::default() };
+    let small = LoadOptions::default().with_allowed_bytes(1000);
     assert!(matches!(Model::load(&path, small), Err(LlmError::WouldNotFit { allowed: 1000, .. })));
-    let stopped = LoadOptions { progress: Some(Box::new(|_| ControlFlow::Break(()))), ..LoadOptions::default() };
+    let stopped = LoadOptions::default().with_progress(|_| ControlFlow::Break(()));
     assert!(matches!(Model::load(&path, stopped), Err(LlmError::Cancelled)));
     for wrong in [path.clone(), locket_tests::tiny::write_adapter(dir.path(), 16)] {
-        let adapter = LoadOptions { adapter: Some(wrong), ..LoadOptions::default() };
+        let adapter = LoadOptions::default().with_adapter(wrong);
         assert!(matches!(Model::load(&path, adapter), Err(LlmError::File { .. })));
     }
 }
@@ -383,8 +383,8 @@ fn files_that_are_no_models() {
 #[test]
 fn an_adapter_changes_what_is_written() {
     let (dir, model) = tiny();
-    let adapter = Some(locket_tests::tiny::write_adapter(dir.path(), 32));
-    let adapted = Model::load(model.path(), LoadOptions { adapter, ..LoadOptions::default() }).unwrap();
+    let adapter = locket_tests::tiny::write_adapter(dir.path(), 32);
+    let adapted = Model::load(model.path(), LoadOptions::default().with_adapter(adapter)).unwrap();
     let asked = request(&model, "hello", Sampling::GREEDY);
     let plain = run(&mut model.decoder(options(1)).unwrap(), &asked);
     let other = run(&mut adapted.decoder(options(1)).unwrap(), &asked);

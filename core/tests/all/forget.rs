@@ -5,11 +5,11 @@
 use std::{fs, ops::ControlFlow, path::Path};
 
 use locket::{
-    AugmentOptions, Engine, Error, Event, GenerateRequest, Interaction, Key, LoadOptions, Pack, Record, Task, Written,
+    AugmentOptions, Chunk, Engine, Error, GenerateRequest, Interaction, Key, LoadOptions, Pack, Record, Task, Written,
 };
 use locket_builder::pack::BuildOptions;
 
-fn quiet(_: Event<'_>) -> ControlFlow<()> {
+fn quiet(_: Chunk) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -26,7 +26,7 @@ fn record(engine: &Engine, n: usize) {
 fn request() -> GenerateRequest {
     let mut request = GenerateRequest::new("new", Task::Text);
     request.title = Some("Warm hands".into());
-    request.options.text_tokens = 24;
+    request.options.max_new_tokens = 24;
     request
 }
 

@@ -15,7 +15,7 @@ fn engine(dir: &std::path::Path, calibration: Calibration) -> Engine {
         locket_builder::gguf::with_floats(&bytes, gguf::CALIBRATION, &calibration.numbers()).unwrap(),
     )
     .unwrap();
-    let options = LoadOptions { adapter: Some(adapter), ..LoadOptions::default() };
+    let options = LoadOptions::default().with_adapter(adapter);
     let model = Model::load(locket_tests::tiny::write(dir), options).unwrap();
     assert_eq!(model.stars().unwrap().calibration, calibration);
     Engine::open(dir.join("me"), &Key::new([7; 32])).unwrap().with_model(model).unwrap()
@@ -24,7 +24,7 @@ fn engine(dir: &std::path::Path, calibration: Calibration) -> Engine {
 fn rate(engine: &Engine, sampling: Sampling) -> u8 {
     let mut request = GenerateRequest::new("kettle", Task::Rating);
     request.text = Some("It boils.".into());
-    request.options = WriteOptions { sampling, ..WriteOptions::default() };
+    request.options = WriteOptions::default().with_sampling(sampling);
     engine.generate(&request).unwrap().rating.unwrap()
 }
 
@@ -49,7 +49,7 @@ fn the_median_is_taken_not_the_likeliest() {
     let engine = engine(dir.path(), Calibration { scale: f64::from(1e-6f32), bias: bias.map(|b| f64::from(b as f32)) });
     assert_eq!(rate(&engine, Sampling::GREEDY), 3);
     // Sampling draws all likely ratings.
-    let warm = |seed| Sampling { temperature: 1.0, top_p: 1.0, ..Sampling::VARIED.with_seed(seed) };
+    let warm = |seed| Sampling::VARIED.with_seed(seed).with_temperature(1.0).with_top_p(1.0);
     let drawn: Vec<u8> = (0..60).map(|seed| rate(&engine, warm(seed))).collect();
     let share = |stars: u8| drawn.iter().filter(|&&s| s == stars).count();
     assert!(share(1) > 8 && share(5) > 8 && share(3) < 25, "{drawn:?}");

@@ -57,7 +57,7 @@ fn example(text: &str) -> Example {
 }
 
 fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
-    let material = PromptInputs {
+    let inputs = PromptInputs {
         task,
         reasoning,
         history: vec![example(text), example("An honest one.")],
@@ -66,7 +66,7 @@ fn composed(task: Task, reasoning: bool, text: &str) -> Prompt {
         impostors: vec![text.into()],
         ..PromptInputs::default()
     };
-    material.compose_with(10_000, text::word_count)
+    inputs.compose_with(10_000, text::word_count)
 }
 
 /// Returns the first word of each line: the prompt's structure.

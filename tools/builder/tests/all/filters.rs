@@ -33,7 +33,7 @@ fn people() -> Vec<Profile> {
 fn write(dir: &Path, said: &[(&str, &str, &str)]) -> PathBuf {
     let path = dir.join("said.jsonl");
     let line = |(n, &(user, item, text)): (usize, &(&str, &str, &str))| {
-        let target = Interaction { time: Some(n as i64), ..Interaction::new(item, text) };
+        let target = Interaction::new(item, text).with_time(n as i64);
         serde_json::json!({ "user": user, "history": [], "target": target }).to_string()
     };
     fs::write(&path, said.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")).unwrap();

@@ -117,7 +117,7 @@ fn a_catalogue_of_one_item_and_people_without_edges_are_fine() {
     let out = dir.path().join("held.pack");
     let mut builder = PackBuilder::new(Holdout::All, &out).unwrap();
     for (user, item, title) in [("a", "x", "red kettle"), ("b", "y", "blue kettle"), ("c", "z", "garden rake")] {
-        let target = Interaction { item_title: Some(title.into()), ..Interaction::new(item, "Nice.") };
+        let target = Interaction::new(item, "Nice.").with_item_title(title);
         builder.add(&Profile { user: user.into(), history: Vec::new(), target }).unwrap();
     }
     builder.finish(&out, || ControlFlow::Continue(())).unwrap();
@@ -198,9 +198,9 @@ fn records_count_at_once_and_outlive_the_pack() {
     engine.record(Interaction::new("item 6", "Fine.")).unwrap();
     engine.record(Interaction::new("item 0", "Fine.")).unwrap();
     assert_eq!(best(&engine), "item 1");
-    let barred = PredictOptions { exclude: vec!["item 1".into(), "no such item".into()], ..PredictOptions::new(9) };
+    let barred = PredictOptions::new(9).with_exclude(vec!["item 1".into(), "no such item".into()]);
     assert!(engine.predict(&barred).unwrap().is_empty());
-    assert!(engine.predict(&PredictOptions { diversity: 2.0, ..PredictOptions::new(1) }).is_err());
+    assert!(engine.predict(&PredictOptions::new(1).with_diversity(2.0)).is_err());
     drop(engine);
 
     let (_new, pack) = pack_of(&pairs(1));

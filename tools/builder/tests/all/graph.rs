@@ -127,26 +127,26 @@ fn a_text_is_grounded_in_texts_by_people_who_write_alike() {
         assert!(ranked.iter().all(|n| n.text.author != me) && ranked.windows(2).all(|w| w[0].score >= w[1].score));
 
         let shown = |m: &PromptInputs| m.neighbours.iter().map(|e| e.text.clone()).collect::<Vec<_>>();
-        let material = |task, reasoning, own: &[Example]| grounding.material(task, reasoning, own.to_vec(), &target, 4);
-        let planned = material(Task::Text, true, &own);
+        let inputs = |task, reasoning, own: &[Example]| grounding.inputs(task, reasoning, own.to_vec(), &target, 4);
+        let planned = inputs(Task::Text, true, &own);
         let on_item = ranked.iter().filter(|n| Some(n.item) == pack.find(target.item));
         assert_eq!(shown(&planned), on_item.take(4).map(|n| n.text.text).collect::<Vec<_>>());
         // For an item without texts, the user's own texts are more useful than other users' texts
         // on other items.
         let nowhere = Target { item: "unknown item", item_title: Some("garden shears"), ..target };
-        let beside = |task, own: &[Example]| grounding.material(task, true, own.to_vec(), &nowhere, 4).neighbours.len();
+        let beside = |task, own: &[Example]| grounding.inputs(task, true, own.to_vec(), &nowhere, 4).neighbours.len();
         assert_eq!([beside(Task::Text, &own), beside(Task::Text, &[]), beside(Task::Rating, &own)], [0, 4, 4]);
         // Synthetic interactions do not count as the user's style.
         let invented = Example { synthetic: true, ..Example::from(&people[0].target) };
-        assert_eq!(shown(&material(Task::Text, true, &[&[invented][..], &own].concat())), shown(&planned));
+        assert_eq!(shown(&inputs(Task::Text, true, &[&[invented][..], &own].concat())), shown(&planned));
         // The neighbours are the same with and without a plan; for a rating of a given text they do
         // not depend on the history.
-        assert!(material(Task::Text, false, &own).neighbours == planned.neighbours);
-        assert_eq!(shown(&material(Task::Rating, true, &own)), shown(&material(Task::Rating, true, &[])));
+        assert!(inputs(Task::Text, false, &own).neighbours == planned.neighbours);
+        assert_eq!(shown(&inputs(Task::Rating, true, &own)), shown(&inputs(Task::Rating, true, &[])));
         let texts =
             |own: &[&str]| grounding.neighbours(&target, own, 4).iter().map(|n| n.text.text).collect::<Vec<_>>();
         let by_words =
-            ContextBuilder::new(&pack, Some(me)).by_words().material(Task::Text, true, own.clone(), &target, 4);
+            ContextBuilder::new(&pack, Some(me)).by_words().inputs(Task::Text, true, own.clone(), &target, 4);
         if !planned.neighbours.is_empty() {
             grounded += 1;
             assert_eq!(shown(&by_words), texts(&[]));

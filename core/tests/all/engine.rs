@@ -4,8 +4,8 @@
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use locket::{
-    AugmentOptions, Chunk, ChunkStream, Conditions, Engine, Error, Event, GenerateRequest, Interaction, Key, Length,
-    LlmError, LoadOptions, Model, Origin, Pack, Part, PredictOptions, Priority, ReasoningPath, Record, Store, Task,
+    AugmentOptions, Chunk, ChunkStream, Conditions, Engine, Error, GenerateRequest, Interaction, Key, Length, LlmError,
+    LoadOptions, Model, Origin, Pack, Part, Power, PredictOptions, Priority, ReasoningPath, Record, Store, Task,
     Thermal,
 };
 use locket_builder::{
@@ -13,7 +13,7 @@ use locket_builder::{
     profile::{Profile, Profiles},
 };
 
-fn quiet(_: Event<'_>) -> ControlFlow<()> {
+fn quiet(_: Chunk) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -45,7 +45,7 @@ fn a_person_in_the_pack_is_not_shown_their_own_text() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
     let target = marta().target;
-    let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new(&target.item, Task::Text) };
+    let mut request = GenerateRequest::new(&target.item, Task::Text).with_reasoning(true);
     request.options.candidates = 2;
     request.title.clone_from(&target.title);
     let shown =
@@ -58,15 +58,15 @@ fn a_person_in_the_pack_is_not_shown_their_own_text() {
 fn history_comes_before_the_request_and_can_be_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());
-    let mut request = GenerateRequest { reasoning: true, ..GenerateRequest::new("k1", Task::Text) };
+    let mut request = GenerateRequest::new("k1", Task::Text).with_reasoning(true);
     request.options.candidates = 2;
-    let material = engine.prompt_inputs(&request).unwrap();
-    assert_eq!(material.ask.item_title.as_deref(), Some("Copper Kettle, 1.2 l"));
-    assert_eq!((material.history.len(), material.neighbours.len()), (5, 4));
+    let inputs = engine.prompt_inputs(&request).unwrap();
+    assert_eq!(inputs.ask.item_title.as_deref(), Some("Copper Kettle, 1.2 l"));
+    assert_eq!((inputs.history.len(), inputs.neighbours.len()), (5, 4));
     request.personal = false;
     let bare = engine.prompt_inputs(&request).unwrap();
     assert!(bare.history.is_empty() && bare.neighbours.is_empty());
-    assert_eq!(bare.ask, material.ask);
+    assert_eq!(bare.ask, inputs.ask);
 }
 
 #[test]
@@ -80,14 +80,14 @@ fn what_a_text_is_written_from() {
     // Returns whether the text is planned, and the numbers of the user's, synthetic and other
     // users' texts.
     let shown = |item: &str, candidates: usize, reasoning: bool, length: Option<Length>, task: Task| {
-        let mut request = GenerateRequest { reasoning, length, ..GenerateRequest::new(item, task) };
+        let mut request = GenerateRequest::new(item, task).with_reasoning(reasoning).with_length(length);
         (request.item_title, request.title) = (Some("Garden shears".into()), Some("Sharp".into()));
         request.text = Some("They cut.".into());
         request.options.candidates = candidates;
-        let material = engine.prompt_inputs(&request).unwrap();
-        assert_eq!(material.reasoning, request.planned());
-        let invented = material.history.iter().filter(|e| e.synthetic).count();
-        (material.reasoning, material.history.len() - invented, invented, material.neighbours.len())
+        let inputs = engine.prompt_inputs(&request).unwrap();
+        assert_eq!(inputs.reasoning, request.planned());
+        let invented = inputs.history.iter().filter(|e| e.synthetic).count();
+        (inputs.reasoning, inputs.history.len() - invented, invented, inputs.neighbours.len())
     };
     // An item with texts by other users, and one without.
     for (item, others) in [("k1", 4), ("elsewhere", 0)] {
@@ -107,8 +107,8 @@ fn what_a_text_is_written_from() {
     let nobody = nobody.with_pack(Pack::open(dir.path().join("p.pack")).unwrap());
     let mut request = GenerateRequest::new("elsewhere", Task::Text);
     request.item_title = Some("Garden shears".into());
-    let material = nobody.prompt_inputs(&request).unwrap();
-    assert_eq!((material.history.len(), material.neighbours.len()), (0, 4));
+    let inputs = nobody.prompt_inputs(&request).unwrap();
+    assert_eq!((inputs.history.len(), inputs.neighbours.len()), (0, 4));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn cancelled_work_keeps_nothing_and_harms_nothing() {
     let before = engine.export().unwrap();
     for stop_after in [0, 1, 5, 40] {
         let mut seen = 0;
-        let mut stop = |_: Event<'_>| {
+        let mut stop = |_: Chunk| {
             seen += 1;
             if seen > stop_after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -185,7 +185,7 @@ fn writing_goes_before_augmenting() {
 
 /// Returns a callback that stops at the `n`-th event. A waiting call has one every few
 /// milliseconds.
-fn impatient(n: usize) -> impl FnMut(Event<'_>) -> ControlFlow<()> {
+fn impatient(n: usize) -> impl FnMut(Chunk) -> ControlFlow<()> {
     let mut polls = 0;
     move |_| {
         polls += 1;
@@ -201,7 +201,7 @@ fn pause_and_conditions_hold_for_models_that_come_later() {
     let request = GenerateRequest::new("k1", Task::Text);
     let waits = |result: Result<_, Error>| matches!(result, Err(Error::Cancelled | Error::Llm(LlmError::Cancelled)));
     engine.pause();
-    engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
+    engine.set_conditions(Conditions::new(Thermal::Serious, Power::Charging));
     // Before the first model, and before a replacement.
     for _ in 0..2 {
         engine.use_model_file(&file, LoadOptions::default()).unwrap();
@@ -241,7 +241,7 @@ fn each_priority_is_paused_alone() {
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     assert!(engine.generate(&request).unwrap().text.is_some());
     engine.resume();
-    let other = AugmentOptions { seed: 3, ..AugmentOptions::new(2) };
+    let other = AugmentOptions::new(2).with_seed(3);
     assert_eq!(engine.augment(&other, &mut quiet).unwrap().finished, 2);
 }
 
@@ -263,7 +263,7 @@ fn an_augmentation_goes_on_where_it_was_stopped() {
     let open = || reopened(dir.path()).with_model_file(&file, LoadOptions::default()).unwrap();
     // One sequence, so that the finished items at a stop are fixed. The gate's verdict counts, not
     // the text of a tiny model.
-    let options = AugmentOptions { sequences: 1, candidates: 2, ..AugmentOptions::new(4) };
+    let options = AugmentOptions::new(4).with_sequences(1).with_candidates(2);
     let other = tempfile::tempdir().unwrap();
     let undisturbed = engine(other.path()).with_threads(1).with_model_file(&file, LoadOptions::default()).unwrap();
     let expected = undisturbed.augment(&options, &mut quiet).unwrap();
@@ -271,24 +271,28 @@ fn an_augmentation_goes_on_where_it_was_stopped() {
 
     let first = open();
     let before = first.export().unwrap();
-    let mut stop =
-        |event: Event<'_>| if event.request == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let mut stop = |chunk: Chunk| if chunk.item == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     assert!(matches!(first.augment(&options, &mut stop), Err(Error::Cancelled)));
     assert_eq!(first.export().unwrap(), before);
     drop(first);
 
     // No time at all: nothing is generated, and nothing is lost.
     let second = open();
-    let late = AugmentOptions { deadline: Some(Duration::ZERO), ..options.clone() };
+    let late = options.clone().with_deadline(Duration::ZERO);
     let stopped = second.augment(&late, &mut quiet).unwrap();
     assert!(stopped.finished <= 2 && stopped.finished + stopped.unfinished == 4, "{stopped:?}");
     // A call that never ran does not take the kept items of another call.
     second.pause();
-    let foreign = second.augment(&AugmentOptions { k: 2, seed: 7, ..late }, &mut quiet).unwrap();
+    let foreign = second
+        .augment(
+            &AugmentOptions::new(2).with_seed(7).with_sequences(1).with_candidates(2).with_deadline(Duration::ZERO),
+            &mut quiet,
+        )
+        .unwrap();
     second.resume();
     assert_eq!((foreign.finished, foreign.unfinished), (0, 2));
     // Tokens for one of two candidates.
-    let some = AugmentOptions { max_tokens: Some(250), ..options.clone() };
+    let some = options.clone().with_max_new_tokens(250);
     let stopped = second.augment(&some, &mut quiet).unwrap();
     assert_eq!((stopped.resumed, stopped.finished, stopped.unfinished), (2, 2, 2), "{stopped:?}");
     assert_eq!(second.export().unwrap(), before);
@@ -309,9 +313,9 @@ fn a_warm_device_waits_with_what_nobody_waits_for() {
     let engine = engine(dir.path()).with_threads(2).with_model(model).unwrap();
     let request = GenerateRequest::new("k1", Task::Text);
     engine.generate(&request).unwrap();
-    engine.set_conditions(Conditions { thermal: Thermal::Serious, ..Conditions::default() });
+    engine.set_conditions(Conditions::new(Thermal::Serious, Power::Charging));
     let mut polls = 0;
-    let mut patience = |_: Event<'_>| {
+    let mut patience = |_: Chunk| {
         polls += 1;
         if polls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
@@ -328,7 +332,7 @@ fn a_text_that_is_late_is_short_or_none() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_model(model).unwrap();
-    let mut request = GenerateRequest { deadline: Some(Duration::ZERO), ..GenerateRequest::new("k1", Task::Text) };
+    let mut request = GenerateRequest::new("k1", Task::Text).with_deadline(Duration::ZERO);
     assert!(matches!(engine.generate(&request), Err(Error::Llm(LlmError::Deadline))));
     request.deadline = Some(Duration::from_secs(3600));
     assert!(engine.generate(&request).unwrap().text.is_some());
@@ -340,12 +344,12 @@ fn of_several_candidates_one_is_taken() {
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = engine(dir.path()).with_model(model).unwrap();
     let mut request = GenerateRequest::new("k1", Task::Text);
-    request.options.text_tokens = 12;
+    request.options.max_new_tokens = 12;
     let one = engine.generate(&request).unwrap();
     request.options.candidates = 9;
     let mut heard = String::new();
-    let mut hear = |e: Event<'_>| {
-        heard.push_str(e.piece);
+    let mut hear = |e: Chunk| {
+        heard.push_str(&e.text);
         ControlFlow::Continue(())
     };
     let best = engine.generate_with(&request, &mut hear).unwrap();
@@ -361,14 +365,14 @@ fn streams_the_text_that_generate_returns() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
     let engine = Arc::new(engine(dir.path()).with_model(model).unwrap());
-    let request = GenerateRequest { reasoning: true, ..GenerateRequest::new("k1", Task::Text) };
+    let request = GenerateRequest::new("k1", Task::Text).with_reasoning(true);
     let whole = engine.generate(&request).unwrap();
     let mut stream = engine.stream(request.clone()).unwrap();
     let chunks: Vec<Chunk> = stream.by_ref().collect();
     let of = |part| chunks.iter().filter(|c| c.part == part).map(|c| c.text.as_str()).collect::<String>();
     let written = stream.finish().unwrap();
     assert_eq!(written.text, whole.text);
-    let output = locket::internals::text::one_line(&of(Part::Output));
+    let output = locket::internals::text::one_line(&of(Part::Text));
     assert!(output.starts_with(written.text.as_deref().unwrap()), "{chunks:?} {written:?}");
     assert_eq!(of(Part::Plan).parse().ok(), written.path);
     // A dropped stream cancels its call, even before it starts.

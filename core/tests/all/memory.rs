@@ -62,7 +62,12 @@ fn predicted_memory_is_within_five_percent() {
     for kv in ["F16", "Q8"] {
         for (context, contrast) in [(512, 0), (2048, 0), (2048, 1024), (8192, 0)] {
             let out = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--nocapture", "--include-ignored", "--exact", "predicted_memory_is_within_five_percent"])
+                .args([
+                    "--nocapture",
+                    "--include-ignored",
+                    "--exact",
+                    "memory::predicted_memory_is_within_five_percent",
+                ])
                 .env("LOCKET_MEMORY_CASE", format!("{kv} {context} {contrast}"))
                 .output()
                 .unwrap();

@@ -1,0 +1,14 @@
+//! Tests that drive the command, in one binary.
+
+mod align;
+mod cli;
+mod common;
+mod crash;
+mod delta;
+mod faults;
+mod inputs;
+mod nothing_lost;
+mod outputs;
+mod printing;
+mod real_data;
+mod real_model;

@@ -1,0 +1,4 @@
+//! Tests of the evaluation, in one binary.
+
+mod metrics;
+mod ratings;

@@ -7,8 +7,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the format of the bytes after the tag. Policy: a reader accepts every released
-/// version, and a writer uses the newest.
-pub(crate) const VERSION: u8 = 1;
+/// version, and a writer uses the newest. Version 2 added kind, context and audience to
+/// interactions.
+pub(crate) const VERSION: u8 = 2;
 
 /// Maximum size of a decoded record, in bytes: a corrupt length must not cause an allocation.
 const LIMIT: usize = 16 << 20;
@@ -42,12 +43,21 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(out)
 }
 
-/// Decodes the value in tagged bytes.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+/// Decodes the value in tagged bytes. `convert` converts a value of version 1.
+pub(crate) fn decode<First: DeserializeOwned, T: DeserializeOwned>(
+    bytes: &[u8],
+    convert: impl FnOnce(First) -> T,
+) -> Result<T, CodecError> {
     let (&tag, body) = bytes.split_first().ok_or(CodecError::Empty)?;
-    if tag != VERSION {
-        return Err(CodecError::Version(tag));
+    match tag {
+        1 => body_of(body).map(convert),
+        VERSION => body_of(body),
+        newer => Err(CodecError::Version(newer)),
     }
+}
+
+/// Decodes the bytes after the tag.
+fn body_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, CodecError> {
     let config = bincode::config::standard().with_limit::<LIMIT>();
     let (value, used) =
         bincode::serde::decode_from_slice(body, config).map_err(|e| CodecError::Damaged(e.to_string()))?;
@@ -69,7 +79,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode::<Record>(&bytes);
+            let _ = decode::<Record, Record>(&bytes, |r| r);
         }
 
         #[test]
@@ -80,14 +90,16 @@ mod tests {
                 Origin::Real
             };
             let record = Record { interaction: Interaction { item, text, rating, ..Default::default() }, origin };
-            prop_assert_eq!(decode::<Record>(&encode(&record).unwrap()).unwrap(), record);
+            prop_assert_eq!(decode::<Record, Record>(&encode(&record).unwrap(), |r| r).unwrap(), record);
         }
     }
 
     #[test]
     fn tags_are_checked() {
-        assert_eq!(decode::<u32>(&[]), Err(CodecError::Empty));
-        assert_eq!(decode::<u32>(&[9, 0]), Err(CodecError::Version(9)));
-        assert!(matches!(decode::<u32>(&[VERSION, 0, 0]), Err(CodecError::Damaged(_))));
+        let decode = |bytes| decode::<u32, u32>(bytes, |n| n + 1);
+        assert_eq!(decode(&[]), Err(CodecError::Empty));
+        assert_eq!(decode(&[9, 0]), Err(CodecError::Version(9)));
+        assert_eq!((decode(&[1, 7]), decode(&[VERSION, 7])), (Ok(8), Ok(7)));
+        assert!(matches!(decode(&[VERSION, 0, 0]), Err(CodecError::Damaged(_))));
     }
 }

@@ -60,7 +60,7 @@ pub use error::Error;
 pub use generation::gate::Refusal;
 pub use generation::output::{WriteOptions, Written};
 pub use generation::synthetic::Refused;
-pub use history::{Entry, Interaction, Origin, Record};
+pub use history::{Entry, Interaction, Kind, Origin, Record};
 pub use llm::{
     Conditions, Device, Gpu, KvType, LlmError, LoadOptions, MemoryBudget, MemoryLevel, Model, Placement, Power,
     Priority, Sampling, Thermal, kernels_in,
@@ -73,13 +73,15 @@ pub use progress::{OnProgress, Progress};
 pub use prompt::Task;
 pub use store::{Export, Imported, Store, StoreError};
 
-/// Compiles the examples of the README and of the quick start.
+/// Compiles the examples of the README, the quick start and the guide to kinds.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../README.md")]
     struct Readme;
     #[doc = include_str!("../../docs/src/quickstart/rust.md")]
     struct QuickStart;
+    #[doc = include_str!("../../docs/src/guides/kinds.md")]
+    struct Kinds;
 }
 
 /// Entry points for fuzzers into code that no caller reaches.

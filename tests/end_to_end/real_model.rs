@@ -111,6 +111,48 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_ne!(written(" --adapter none"), aligned);
 }
 
+/// Every way to ask for a text of another kind than a review. The texts of a lower-case chat writer
+/// are in lower case, and a mail has line breaks.
+#[test]
+#[ignore = "needs the default model"]
+fn replies_mails_and_rewrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    for (context, text) in [
+        ("are you coming tonight?", "yep, be there around 8 :)"),
+        ("did you see the match", "nah i fell asleep lol"),
+        ("can i borrow your bike", "sure, its in the yard"),
+        ("what do you want for lunch", "noodles again, i know i know"),
+    ] {
+        json(path, &format!("record --store {{}}/me --kind reply --context '{context}' --text '{text}'"));
+    }
+    for (subject, body) in [
+        ("Parts", "Hi Ada,\n\nthe parts came this morning.\nTwo of them are bent.\n\nBest,\nBen"),
+        ("Invoice", "Hi Ada,\n\nyour invoice is paid.\nTell me when it shows up.\n\nBest,\nBen"),
+        ("Visit", "Hi Ada,\n\nI am in town on Tuesday.\nCan I see the new hall?\n\nBest,\nBen"),
+    ] {
+        std::fs::write(path.join("mail"), body).unwrap();
+        json(path, &format!("record --store {{}}/me --kind email --title '{subject}' --audience ada --text-file {{}}/mail"));
+    }
+    let written = |args: &str| {
+        let model = "--model gemma-3-270m --threads 2";
+        let written = json(path, &format!("generate --store {{}}/me {model} {args}"));
+        let text = written["text"].as_str().unwrap().to_owned();
+        assert!(!text.trim().is_empty() && !text.contains('¶') && !text.contains("Message:"), "{args}: {text}");
+        text
+    };
+    let replies = ["are we still on for friday?", "how was the film", "do you have a pen"]
+        .map(|message| written(&format!("--kind reply --context '{message}'")));
+    for reply in &replies {
+        assert_eq!(*reply, reply.to_lowercase(), "{replies:?}");
+    }
+    written("--kind reply --context 'lunch?' --gist 'yes, noon, noodles'");
+    let mail = written("--kind email --title 'Hall' --audience ada --gist 'hall was great, thanks, send photos'");
+    assert!(mail.starts_with("Hi Ada,\n") && mail.trim_end().ends_with("Ben"), "{mail}");
+    written("--kind email --title 'Hall' --audience ada --draft 'Dear Madam, the hall was nice. Please send photos.'");
+    written("--kind note --title 'Shopping'");
+}
+
 /// A file of the default model under another name is recognized and gets its adapter, wherever the
 /// adapter can be placed.
 #[test]

@@ -184,6 +184,29 @@ class Writing(Case):
             self.assertTrue(said.strip().startswith(written.text), (said, written.text))
             self.assertEqual(written.text, (await me.generate(text(reasoning=True))).text)
 
+    async def test_replies_mails_rewrites_and_a_kind_of_the_apps_own(self) -> None:
+        mail = "Hi Ada,\n\nthe parts came.\n\nBest,\nBen"
+        toast = locket.Kind(
+            name="toast", one="wedding toast", many="wedding toasts", title="Couple", paragraphs=True
+        )
+        requests = [
+            {"kind": locket.kind_named("reply"), "context": "Lunch on Friday?", "gist": "yes, at noon"},
+            {"kind": locket.kind_named("email"), "title": "Screws", "audience": "ada", "gist": "screws are missing"},
+            {"kind": locket.kind_named("note"), "draft": "buy bread. buy tea. call the shop about the kettle."},
+            {"kind": toast, "title": "Ada and Carl"},
+        ]
+        async with await self.open(model=model()) as me:
+            await me.record(Interaction(text=mail, title="Parts", kind="email", audience="ada"))
+            await me.record(Interaction(text="sure, see you at 8", kind="reply", context="Are you coming?"))
+            stored = {record.interaction.kind: record.interaction for record in await me.history()}
+            self.assertEqual((mail, "Are you coming?"), (stored["email"].text, stored["reply"].context))
+            for request in requests:
+                written = await me.generate(GenerateRequest(task=WritingTask.TEXT, max_new_tokens=40, **request))
+                self.assertTrue(written.text.strip(), request)
+                self.assertNotIn("¶", written.text)
+                self.assertIsNone(written.plan)
+        self.assertIsNone(locket.kind_named("telegram"))
+
     async def test_a_length_that_is_asked_for(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)

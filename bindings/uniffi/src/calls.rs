@@ -7,7 +7,7 @@ use locket::{
     internals::{engine, prompt},
 };
 
-use crate::{Plan, SyntheticText};
+use crate::{Kind, Plan, SyntheticText};
 
 /// The kind of output to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, uniffi::Enum)]
@@ -24,10 +24,26 @@ pub enum WritingTask {
 /// A request for a text, a title or a rating in the user's style.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct GenerateRequest {
-    /// Id of the item to write about. The item need not be in the pack.
+    /// Id of the item to write about. The item need not be in the pack. Only reviews need one.
+    #[uniffi(default = "")]
     pub item: String,
     /// The kind of output to generate.
     pub task: WritingTask,
+    /// The kind of writing: a shipped one from `kind_named`, or the app's own. If absent, a review.
+    #[uniffi(default)]
+    pub kind: Option<Kind>,
+    /// The text to answer, for the task text.
+    #[uniffi(default)]
+    pub context: Option<String>,
+    /// Opaque id of the recipient: earlier texts to the same recipient come first.
+    #[uniffi(default)]
+    pub audience: Option<String>,
+    /// The content of the text in the user's few words, for the task text.
+    #[uniffi(default)]
+    pub gist: Option<String>,
+    /// A draft to rewrite in the user's style, for the task text.
+    #[uniffi(default)]
+    pub draft: Option<String>,
     /// The item's name, for an item without a name in the pack.
     #[uniffi(default)]
     pub item_title: Option<String>,
@@ -47,9 +63,9 @@ pub struct GenerateRequest {
     /// Whether to use the user's history.
     #[uniffi(default = true)]
     pub personal: bool,
-    /// Maximum number of tokens of the text.
-    #[uniffi(default = 160)]
-    pub max_new_tokens: u32,
+    /// Maximum number of tokens of the text. If absent, the kind's limit.
+    #[uniffi(default)]
+    pub max_new_tokens: Option<u32>,
     /// Maximum number of tokens of the prompt.
     #[uniffi(default = 1024)]
     pub max_prompt_tokens: u32,
@@ -93,6 +109,10 @@ pub struct Written {
     /// Number of prompt tokens that prefill skipped, because an earlier call or session kept their
     /// state.
     pub reused_tokens: u32,
+    /// Numbers, proper names, links and mail addresses in the text that stand neither in the request
+    /// nor in the user's earlier texts (to the same recipient, if the request names one). The model
+    /// invented them: show them, so that the user checks them.
+    pub unsupported: Vec<String>,
     /// Mean natural log-probability of a token of the last phase; 0 for a title copied from the
     /// text's opening.
     pub log_prob: f64,
@@ -224,14 +244,20 @@ impl From<GenerateRequest> for CoreRequest {
         } else {
             Sampling::GREEDY
         };
+        let kind = r.kind.map_or_else(locket::Kind::review, Into::into);
+        let most = r.max_new_tokens.map_or(kind.max_new_tokens, |n| n as usize);
         let options = locket::WriteOptions::default()
             .with_max_prompt_tokens(r.max_prompt_tokens as usize)
-            .with_max_new_tokens(r.max_new_tokens as usize)
+            .with_max_new_tokens(most)
             .with_sampling(sampling)
             .with_candidates(r.candidates as usize)
             .with_contrast(r.contrast);
-        let mut request =
-            Self::new(r.item, task).with_reasoning(r.reasoning).with_personal(r.personal).with_options(options);
+        let mut request = Self::new(r.item, task).with_kind(kind).with_reasoning(r.reasoning).with_personal(r.personal);
+        request.options = options;
+        request.context = r.context;
+        request.audience = r.audience;
+        request.gist = r.gist;
+        request.draft = r.draft;
         request.item_title = r.item_title;
         request.title = r.title;
         request.text = r.text;
@@ -251,6 +277,7 @@ impl From<locket::Written> for Written {
             tokens: w.tokens as u32,
             prompt_tokens: w.prompt_tokens as u32,
             reused_tokens: w.reused_tokens as u32,
+            unsupported: w.unsupported,
             log_prob: w.log_prob,
         }
     }

@@ -288,6 +288,7 @@ impl Backing for Fake {
             tokens,
             prompt_tokens: 0,
             reused_tokens: 0,
+            unsupported: Vec::new(),
             log_prob: 0.0,
         })
     }

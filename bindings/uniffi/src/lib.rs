@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`engine`] | the engine object |
 //! | [`calls`] | arguments and results of its calls |
+//! | [`kind`] | kinds of writing |
 //! | [`records`] | the user's texts and synthetic texts |
 //! | [`config`], [`status`] | configuration; whether and on which devices the engine can generate |
 //! | [`task`] | streams and cancellation |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod fake;
+pub mod kind;
 pub mod log;
 mod real;
 pub mod records;
@@ -35,6 +37,7 @@ pub use config::{EngineConfig, ModelConfig};
 pub use engine::Engine;
 pub use error::LocketError;
 pub use fake::{Failure, FakeScript};
+pub use kind::Kind;
 pub use log::{LogLevel, Logger, set_logger};
 pub use records::{Interaction, Plan, Record, SyntheticText};
 pub use status::{Availability, Backend, Device};

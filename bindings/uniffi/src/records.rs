@@ -2,10 +2,11 @@
 
 use locket::{Length, ReasoningPath, Tone};
 
-/// A text about one item, with its metadata.
-#[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
+/// A text by the user, with its metadata.
+#[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Interaction {
-    /// Id of the item, unique in its catalogue.
+    /// Id of the item, unique in its catalogue. Only reviews need one.
+    #[uniffi(default = "")]
     pub item: String,
     /// The text.
     #[uniffi(default)]
@@ -25,6 +26,15 @@ pub struct Interaction {
     /// Time of writing, in milliseconds since 1970-01-01 UTC.
     #[uniffi(default)]
     pub time_ms: Option<i64>,
+    /// Name of the kind of writing, such as `email` or a name that the app chose.
+    #[uniffi(default = "review")]
+    pub kind: String,
+    /// The text that it answers, such as the message before a reply.
+    #[uniffi(default)]
+    pub context: Option<String>,
+    /// Opaque id of the recipient. It never appears in a prompt.
+    #[uniffi(default)]
+    pub audience: Option<String>,
 }
 
 /// An interaction in the history, with its origin.
@@ -92,7 +102,9 @@ pub enum Length {
 
 impl From<Interaction> for locket::Interaction {
     fn from(i: Interaction) -> Self {
-        let mut interaction = Self::new(i.item, i.text).with_rating(i.rating).with_time(i.time_ms);
+        let mut interaction = Self::new(i.item, i.text).with_rating(i.rating).with_time(i.time_ms).with_kind(i.kind);
+        interaction.context = i.context;
+        interaction.audience = i.audience;
         interaction.title = i.title;
         interaction.item_title = i.item_title;
         interaction.category = i.category;
@@ -103,7 +115,8 @@ impl From<Interaction> for locket::Interaction {
 impl From<locket::Interaction> for Interaction {
     fn from(i: locket::Interaction) -> Self {
         let locket::Interaction { item, item_title, category, title, text, rating, time: time_ms, .. } = i;
-        Self { item, text, title, rating, item_title, category, time_ms }
+        let locket::Interaction { kind, context, audience, .. } = i;
+        Self { item, text, title, rating, item_title, category, time_ms, kind, context, audience }
     }
 }
 

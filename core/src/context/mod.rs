@@ -11,7 +11,7 @@ pub mod topics;
 use crate::{
     context::{neighbour::Neighbour, retriever::Retriever, topics::Topics},
     graph::recency_weights,
-    history::{Interaction, Record},
+    history::{Interaction, Kind, Record},
     llm::proper_names,
     pack::{ItemId, Pack, PublicText},
     plan::Length,
@@ -32,6 +32,16 @@ pub struct Target<'a> {
     pub text: Option<&'a str>,
     /// Requested length, if any ([`Ask::length`]).
     pub length: Option<Length>,
+    /// The kind of writing; `None` is a review.
+    pub kind: Option<&'a Kind>,
+    /// The text to answer, if any.
+    pub context: Option<&'a str>,
+    /// The user's notes on the text, if any.
+    pub gist: Option<&'a str>,
+    /// The draft to rewrite, if any.
+    pub draft: Option<&'a str>,
+    /// Opaque id of the recipient, if any.
+    pub audience: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
@@ -46,12 +56,29 @@ impl<'a> Target<'a> {
             Task::Rating => (title, text),
             Task::Synthetic => (None, None),
         };
-        Self { item: &interaction.item, item_title: interaction.item_title.as_deref(), title, text, length: None }
+        let (item, item_title) = (interaction.item.as_str(), interaction.item_title.as_deref());
+        Self { item, item_title, title, text, ..Self::default() }
     }
 
-    /// Returns the search words for retrieval: the given title and text.
+    /// Returns the search words for retrieval: all given texts.
     pub fn query(&self) -> String {
-        [self.title, self.text].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let given = [self.title, self.text, self.gist, self.draft, self.context];
+        given.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns the request for a prompt, about an item with this name.
+    pub fn ask(&self, item_title: Option<String>) -> Ask {
+        let own = |given: Option<&str>| given.map(str::to_owned);
+        Ask {
+            item_title,
+            title: own(self.title),
+            text: own(self.text),
+            length: self.length,
+            context: own(self.context),
+            gist: own(self.gist),
+            draft: own(self.draft),
+            audience: own(self.audience),
+        }
     }
 }
 
@@ -129,14 +156,10 @@ impl<'a> ContextBuilder<'a> {
         target: &Target<'_>,
         neighbours: usize,
     ) -> PromptInputs {
-        let ask = Ask {
-            item_title: self.item_title(target),
-            title: target.title.map(str::to_owned),
-            text: target.text.map(str::to_owned),
-            length: target.length,
-        };
+        let ask = target.ask(self.item_title(target));
+        let kind = target.kind.cloned().unwrap_or_default();
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let mut inputs = PromptInputs { task, reasoning, history, ask, impostors, ..PromptInputs::default() };
+        let mut inputs = PromptInputs { task, kind, reasoning, history, ask, impostors, ..PromptInputs::default() };
         // If the text is given, the content of other users' texts matters and their style does not.
         let by_words = self.by_words || !matches!(task, Task::Text | Task::Synthetic);
         let own: Vec<&str> = if by_words { Vec::new() } else { inputs.own().map(|e| e.text.as_str()).collect() };

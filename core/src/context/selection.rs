@@ -7,7 +7,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::{context::bm25::score_texts, history::Interaction, prompt::Example, text};
+use crate::{
+    context::bm25::score_texts,
+    history::{Interaction, Kind},
+    prompt::Example,
+    text,
+};
 
 /// Number of places for texts that match the request.
 const MATCHING: usize = 2;
@@ -24,6 +29,23 @@ pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example>
     let matching = best_matches(history, query).into_iter().filter(|n| !base.contains(n)).take(k - base.len());
     let matching: Vec<usize> = matching.collect();
     base.iter().chain(matching.iter().rev()).map(|&n| Example::from(history[n])).collect()
+}
+
+/// Returns up to `k` of the user's texts for a request of this kind to this recipient, the most
+/// useful last. Texts of the kind come before texts of other kinds, and among them texts to the
+/// same recipient before the others; each group is chosen as by [`own_texts`].
+pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, query: &str, k: usize) -> Vec<Example> {
+    let to_same = |i: &Interaction| audience.is_some() && i.audience.as_deref() == audience;
+    let groups: [&dyn Fn(&Interaction) -> bool; 3] =
+        [&|i| i.kind == kind.name && to_same(i), &|i| i.kind == kind.name && !to_same(i), &|i| i.kind != kind.name];
+    let mut chosen: Vec<Example> = Vec::new();
+    for group in groups {
+        let texts: Vec<Interaction> = history.iter().filter(|i| group(i)).cloned().collect();
+        let mut found = own_texts(&texts, query, k - chosen.len());
+        found.append(&mut chosen);
+        chosen = found;
+    }
+    chosen
 }
 
 /// Returns the `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them.

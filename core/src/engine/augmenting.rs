@@ -146,7 +146,7 @@ impl Engine {
         };
         let mut late = false;
         let lease = checkpoint.lease().clone();
-        let mut told = chunks(&SYNTHETIC, on_chunk);
+        let mut told = chunks(&SYNTHETIC, false, on_chunk);
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late || !lease.holds() { ControlFlow::Break(()) } else { told(event) }

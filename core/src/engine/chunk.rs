@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, ops::ControlFlow};
 
-use crate::{llm::Event, prompt::Task};
+use crate::{
+    llm::Event,
+    prompt::Task,
+    text::{BREAK, Unfolder},
+};
 
 /// The part of an output that a chunk belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,16 +62,30 @@ pub(super) fn parts(task: Task, planned: bool) -> Vec<Part> {
 /// Returns a handler of decoder events that passes chunks to `on_chunk`. `parts` are the parts of
 /// each request's phases. It removes leading white space from each part: in the prompt it belongs
 /// to the label before it.
-pub(super) fn chunks<'f>(parts: &'f [Part], on_chunk: OnChunk<'f>) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'f {
-    // The phase that each request last wrote text of.
-    let mut begun = HashMap::new();
+/// With `breaks`, the symbol for a line break becomes one.
+pub(super) fn chunks<'f>(
+    parts: &'f [Part],
+    breaks: bool,
+    on_chunk: OnChunk<'f>,
+) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'f {
+    // The phase that each request last wrote text of, with the text held back.
+    let mut begun: HashMap<usize, (usize, Unfolder)> = HashMap::new();
+    let blank = |c: char| c.is_whitespace() || c == BREAK;
     move |event| {
-        let continued = begun.get(&event.request) == Some(&event.phase);
-        let text = if continued { event.text } else { event.text.trim_start() };
-        if !continued && !text.is_empty() {
-            begun.insert(event.request, event.phase);
-        }
+        let text = match begun.get_mut(&event.request).filter(|(phase, _)| *phase == event.phase) {
+            Some((_, unfolder)) if breaks => unfolder.push(event.text),
+            Some(_) => event.text.to_owned(),
+            None => {
+                let first = event.text.trim_start_matches(if breaks { blank } else { char::is_whitespace });
+                let mut unfolder = Unfolder::default();
+                let text = if breaks { unfolder.push(first) } else { first.to_owned() };
+                if !first.is_empty() {
+                    begun.insert(event.request, (event.phase, unfolder));
+                }
+                text
+            }
+        };
         let last = parts.len() - 1;
-        on_chunk(Chunk { part: parts[event.phase.min(last)], item: event.request, text: text.to_owned() })
+        on_chunk(Chunk { part: parts[event.phase.min(last)], item: event.request, text })
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Error,
     context::{ContextBuilder, NEIGHBOURS, Target, selection},
     history::{Interaction, Record},
-    prompt::{Ask, Example, PromptInputs, Task},
+    prompt::{Example, PromptInputs, Task},
     text,
 };
 
@@ -38,17 +38,21 @@ impl Engine {
             title: request.title.as_deref(),
             text: request.text.as_deref(),
             length: request.length,
+            kind: Some(&request.kind),
+            context: request.context.as_deref(),
+            gist: request.gist.as_deref(),
+            draft: request.draft.as_deref(),
+            audience: request.audience.as_deref(),
         };
-        let (history, neighbours) =
-            if request.personal { (self.prompt_history(&target)?, NEIGHBOURS) } else { (Vec::new(), 0) };
+        // Public texts are reviews.
+        let neighbours = if request.personal && request.kind.rated { NEIGHBOURS } else { 0 };
+        let history = if request.personal { self.prompt_history(request, &target)? } else { Vec::new() };
         let (task, reasoning) = (request.task, request.planned());
         let mut inputs = match &self.pack {
             Some(pack) => ContextBuilder::new(pack, self.me).inputs(task, reasoning, history, &target, neighbours),
             None => {
-                let (item_title, title, text) = (&request.item_title, &request.title, &request.text);
-                let (item_title, title, text) = (item_title.clone(), title.clone(), text.clone());
-                let ask = Ask { item_title, title, text, length: request.length };
-                PromptInputs { task, reasoning, history, ask, ..PromptInputs::default() }
+                let (kind, ask) = (request.kind.clone(), target.ask(request.item_title.clone()));
+                PromptInputs { task, kind, reasoning, history, ask, ..PromptInputs::default() }
             }
         };
         let several = reasoning && request.length.is_none() && request.options.candidates > 1;
@@ -59,16 +63,20 @@ impl Engine {
     }
 
     /// Returns the user's history for a prompt on `target`, real texts last: closest to the
-    /// request.
-    fn prompt_history(&self, target: &Target<'_>) -> Result<Vec<Example>, Error> {
+    /// request. Synthetic texts are reviews.
+    fn prompt_history(&self, request: &GenerateRequest, target: &Target<'_>) -> Result<Vec<Example>, Error> {
         let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
+        let audience = request.audience.as_deref();
+        if !request.kind.rated {
+            return Ok(selection::for_kind(&real, &request.kind, audience, &target.query(), OWN_TEXTS));
+        }
         // The model would only repeat a synthetic text on the same item. A real text on an item
         // supersedes the synthetic one.
         let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
         let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
         let mut history: Vec<Example> = synthetic.map(Example::from).collect();
-        history.extend(selection::own_texts(&real, &target.query(), OWN_TEXTS));
+        history.extend(selection::for_kind(&real, &request.kind, audience, &target.query(), OWN_TEXTS));
         Ok(history)
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     history::Interaction,
     llm::{
         Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, Placement, Priority,
-        Request, conditions::Control, gguf, model::Source, worker::Worker,
+        Request, conditions::Control, gguf, model::Source, unsupported, worker::Worker,
     },
     pack::{Pack, author_key},
     store::Store,
@@ -224,7 +224,7 @@ impl Engine {
     /// [`Error::MissingModel`], [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn prewarm(&self, options: &WriteOptions, on_chunk: OnChunk<'_>) -> Result<(), Error> {
         let (worker, sessions) = (self.need_model()?, self.sessions());
-        let mut on_event = chunks(&[Part::Text], on_chunk);
+        let mut on_event = chunks(&[Part::Text], false, on_chunk);
         worker.call(Priority::Foreground, self.decoder_options(options, 1), &mut on_event, move |decoder, _| {
             sessions.restore_all(decoder);
             Ok(decoder.warm_up()?)
@@ -309,7 +309,7 @@ impl Engine {
         let called = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
-            &mut chunks(&parts(request.task, request.planned()), on_chunk),
+            &mut chunks(&parts(request.task, request.planned()), request.kind.paragraphs, on_chunk),
             move |decoder, on_event| {
                 let (request, stable) = request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };
@@ -339,7 +339,8 @@ impl Engine {
         }
         let (written, prompt_tokens, reused_tokens) = called?;
         let best = best(&inputs, written).ok_or(LlmError::Deadline)?;
-        Ok(Written { prompt_tokens, reused_tokens, ..best })
+        let unsupported = best.text.as_deref().map(|text| unsupported(text, &inputs.given())).unwrap_or_default();
+        Ok(Written { prompt_tokens, reused_tokens, unsupported, ..best })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {

@@ -59,6 +59,7 @@ impl CandidatePrompts {
         }
         let less = |history: Vec<Example>, neighbours: Vec<Example>| PromptInputs {
             task: whole.task,
+            kind: whole.kind.clone(),
             reasoning: false,
             history,
             neighbours,

@@ -59,7 +59,8 @@ pub fn constraint(inputs: &PromptInputs) -> Option<Arc<NoRepeat>> {
     let own: Vec<String> = inputs.history.iter().map(whole).collect();
     let names = inputs.neighbours.iter().filter_map(|e| e.item_title.as_deref());
     let ask = &inputs.ask;
-    let asked: Vec<&str> = [&ask.item_title, &ask.title, &ask.text].into_iter().flatten().map(String::as_str).collect();
+    let asked = [&ask.item_title, &ask.title, &ask.text, &ask.context, &ask.gist, &ask.draft];
+    let asked: Vec<&str> = asked.into_iter().flatten().map(String::as_str).collect();
     let owned = inputs.history.iter().filter_map(|e| e.item_title.as_deref());
     let given: Vec<&str> = asked.iter().copied().chain(own.iter().map(String::as_str)).chain(owned).collect();
     let details =

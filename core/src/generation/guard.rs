@@ -168,7 +168,11 @@ pub fn originals(inputs: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written
         return Ok(vec![Written { title: Some(opening), tokens, ..Written::default() }]);
     }
     let mended = bad.iter().find_map(|written| mend(inputs, constraint.as_deref(), written));
-    let nothing = || LlmError::Failed("every text repeated somebody else's words, and was not returned".into());
+    let nothing = || {
+        LlmError::Failed(
+            "every sentence repeated an earlier text or another user's, and the text was not returned".into(),
+        )
+    };
     Ok(vec![Written { tokens, ..mended.ok_or_else(nothing)? }])
 }
 
@@ -184,7 +188,8 @@ fn mend(inputs: &PromptInputs, constraint: Option<&NoRepeat>, written: &Written)
     let mut rest = text;
     while !rest.trim().is_empty() {
         let sentence = text::first_sentence(rest);
-        let longer = format!("{kept} {}", sentence.trim());
+        // With the white space before it, which may be a line break.
+        let longer = format!("{kept}{sentence}");
         let whole = Written { text: Some(longer.clone()), title: None, ..Written::default() };
         if repeats(inputs, constraint, &whole).is_none() {
             kept = longer;

@@ -35,7 +35,9 @@ impl PromptInputs {
             let words = self.words();
             words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0)
         };
-        let words = self.ask.length.map_or_else(usual, Length::least_words);
+        // A text has at least the words of its notes or of most of its draft.
+        let given = [&self.ask.gist, &self.ask.draft].into_iter().flatten().map(|g| text::word_count(g)).max();
+        let words = self.ask.length.map(Length::least_words).or(given).unwrap_or_else(usual);
         if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
     }
 

@@ -102,6 +102,11 @@ pub struct Written {
     /// Number of prompt tokens without prefill: their KV state comes from an earlier call or
     /// session.
     pub reused_tokens: usize,
+    /// Numbers, proper names, links and mail addresses in the text that stand neither in the
+    /// request nor in the user's earlier texts (to the same recipient, if the request names one).
+    /// The model invented them: show them, so that the user checks them.
+    #[serde(default)]
+    pub unsupported: Vec<String>,
     /// Mean natural log-probability of a token in the last phase; 0 for a title that is the opening
     /// of the text.
     pub log_prob: f64,

@@ -6,7 +6,7 @@ use super::{
     output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
-    llm::{Completion, Contrast, Model, OnRepeat, Phase, Prompt, Request, Stop, WordLimit, common_prefix},
+    llm::{Completion, Contrast, Model, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
     plan,
     prompt::{PromptInputs, Task},
     text,
@@ -63,7 +63,7 @@ pub(crate) fn request_with_prefix(
         sampling: options.sampling,
     });
     let mut phases: Vec<Phase> = phases.collect();
-    let body = prompt.body[..PromptInputs::stable_bytes(&prompt.body)].to_owned();
+    let body = prompt.body[..inputs.stable_bytes(&prompt.body)].to_owned();
     let stable = Prompt { body, lead: String::new() };
     if let Some(begun) = begun {
         prompt.lead = go_on(model, inputs, begun, &mut phases);
@@ -81,7 +81,7 @@ fn go_on(model: &Model, inputs: &PromptInputs, begun: &Begun, phases: &mut Vec<P
     for (n, done) in begun.done.iter().enumerate() {
         lead.push_str(&format!("{}{done}\n", inputs.lead(n)));
     }
-    lead.push_str(inputs.lead(begun.done.len()));
+    lead.push_str(&inputs.lead(begun.done.len()));
     lead.push_str(&begun.text);
     phases.drain(..begun.done.len().min(phases.len()));
     if let Some(phase) = phases.first_mut() {
@@ -103,6 +103,7 @@ fn contrast(model: &Model, inputs: &PromptInputs, options: &WriteOptions, lead: 
     let wanted = options.contrast > 0.0 && inputs.task == Task::Text && inputs.own().next().is_some();
     let without = wanted.then(|| PromptInputs {
         task: inputs.task,
+        kind: inputs.kind.clone(),
         reasoning: inputs.reasoning,
         neighbours: inputs.neighbours.clone(),
         ask: inputs.ask.clone(),
@@ -127,30 +128,33 @@ pub fn read(inputs: &PromptInputs, completion: &Completion) -> Written {
         written.log_prob = last.log_prob / last.tokens.max(1) as f64;
     }
     match inputs.task {
-        Task::Text => written.text = phases.next().map(|p| prose(&p.text, p.stop, inputs.word_limit())),
+        Task::Text => written.text = phases.next().map(|p| inputs.prose(&p.text, p.stop)),
         Task::Title => written.title = phases.next().map(|p| text::one_line(&p.text)),
         Task::Rating => written.rating = phases.next().and_then(|p| p.text.trim().parse().ok()),
         Task::Synthetic => {
             written.title = phases.next().map(|p| text::one_line(&p.text));
-            written.text = phases.next().map(|p| prose(&p.text, p.stop, None));
+            written.text = phases.next().map(|p| inputs.prose(&p.text, p.stop));
             written.rating = written.path.as_ref().map(|p| p.stance);
         }
     }
     written
 }
 
-/// Returns the text on one line. A text cut off by a limit or a deadline ends with its last whole
-/// sentence. Without one, it is clipped to the word limit, if there is one.
-fn prose(written: &str, stop: Stop, limit: Option<WordLimit>) -> String {
-    let line = text::one_line(written);
-    if !matches!(stop, Stop::Length | Stop::Deadline) {
-        return line;
-    }
-    let whole = text::whole_sentences(&line).to_owned();
-    match limit {
-        // The limit stopped decoding at the first token of an extra word.
-        Some(limit) if text::word_count(&whole) > limit.most => text::clip_words(&whole, limit.most),
-        _ => whole,
+impl PromptInputs {
+    /// Returns the text of a raw output, with line breaks if the kind has paragraphs. A text cut off
+    /// by a limit or a deadline ends with its last whole sentence. Without one, it is clipped to the
+    /// word limit, if there is one.
+    fn prose(&self, written: &str, stop: Stop) -> String {
+        let mut line = text::one_line(written);
+        if matches!(stop, Stop::Length | Stop::Deadline) {
+            let whole = text::whole_sentences(&line).to_owned();
+            line = match self.word_limit() {
+                // The limit stopped decoding at the first token of an extra word.
+                Some(limit) if text::word_count(&whole) > limit.most => text::clip_words(&whole, limit.most),
+                _ => whole,
+            };
+        }
+        if self.kind.paragraphs { text::unfolded(&line) } else { line }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Error,
     context::topics::Topics,
     hash::hash,
-    history::{Interaction, Origin, Record},
+    history::{Interaction, Record},
     llm::{Completion, Decoder, Event, Model, OnEvent, Request, RequestSource, Stop, common_prefix},
     prompt::{Example, PromptInputs},
     text,
@@ -256,13 +256,13 @@ fn synthetic_record(item: &str, inputs: &PromptInputs, written: Written, model: 
     let interaction = Interaction {
         item: item.to_owned(),
         item_title: inputs.ask.item_title.clone(),
-        category: None,
         title: written.title.filter(|t| !t.is_empty()),
         text: written.text.unwrap_or_default(),
         rating: Some(f32::from(path.stance)),
-        time: None,
+        kind: inputs.kind.name.clone(),
+        ..Interaction::default()
     };
-    Record { interaction, origin: Origin::Synthetic { path, model: model.to_owned() } }
+    Record::synthetic(interaction, path, model)
 }
 
 #[cfg(test)]

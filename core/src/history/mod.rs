@@ -1,12 +1,17 @@
 //! Interactions and records: the data model of a user's history.
 
+mod kind;
+
 use serde::{Deserialize, Serialize};
+
+pub use kind::Kind;
+pub(crate) use kind::{DRAFT, NOTES, capitalised};
 
 use crate::{plan::ReasoningPath, setters::setters, text};
 
 /// One author's text about one item, with title, rating and time, as in profiles, stores and
 /// exports.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Interaction {
     /// The item's id, unique in its catalogue.
@@ -29,6 +34,37 @@ pub struct Interaction {
     /// other units.
     #[serde(default)]
     pub time: Option<i64>,
+    /// Name of the [kind of writing](Kind).
+    #[serde(default = "review")]
+    pub kind: String,
+    /// The text that was answered, such as the message before a reply.
+    #[serde(default)]
+    pub context: Option<String>,
+    /// Opaque id of the recipient. It never appears in a prompt.
+    #[serde(default)]
+    pub audience: Option<String>,
+}
+
+/// Name of the default kind.
+fn review() -> String {
+    "review".into()
+}
+
+impl Default for Interaction {
+    fn default() -> Self {
+        Self {
+            item: String::new(),
+            item_title: None,
+            category: None,
+            title: None,
+            text: String::new(),
+            rating: None,
+            time: None,
+            kind: review(),
+            context: None,
+            audience: None,
+        }
+    }
 }
 
 setters!(Interaction {
@@ -37,10 +73,13 @@ setters!(Interaction {
     #[into] with_title => title: String,
     #[some] with_rating => rating: f32,
     #[some] with_time => time: i64,
+    with_kind => kind: String,
+    #[into] with_context => context: String,
+    #[into] with_audience => audience: String,
 });
 
 impl Interaction {
-    /// Creates an interaction with `item` and `text`; all other fields are empty.
+    /// Creates a review with `item` and `text`; all other fields are empty.
     pub fn new(item: impl Into<String>, text: impl Into<String>) -> Self {
         Self { item: item.into(), text: text.into(), ..Self::default() }
     }
@@ -81,9 +120,9 @@ impl Interaction {
     /// Returns the interaction's defect, if it has one.
     ///
     /// Defects are an item id or a text without visible characters (a visible title replaces a
-    /// text), a rating outside 1 to 5, and a negative time.
+    /// text; only reviews need an item), a rating outside 1 to 5, and a negative time.
     pub fn defect(&self) -> Option<&'static str> {
-        if text::is_blank(&self.item) {
+        if text::is_blank(&self.item) && self.kind == "review" {
             Some("the item id is empty")
         } else if text::is_blank(&self.text) && self.title.as_deref().is_none_or(text::is_blank) {
             Some("both text and title are empty")

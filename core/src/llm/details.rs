@@ -119,6 +119,29 @@ pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
     inside.iter().filter(named).map(|word| word.to_lowercase()).filter(|word| !common(word)).collect()
 }
 
+/// Returns the details in `text` that none of the `given` texts holds, in their order: numbers,
+/// proper names, links and mail addresses.
+pub fn unsupported(text: &str, given: &[&str]) -> Vec<String> {
+    let words: HashSet<String> = given.iter().flat_map(|text| text::words(text)).collect();
+    let lower: Vec<String> = given.iter().map(|text| text.to_lowercase()).collect();
+    let known_numbers: HashSet<&str> = given.iter().flat_map(|text| numbers(text)).collect();
+    let names: HashSet<String> = proper_names(text, |word| words.contains(word)).into_iter().collect();
+    let mut found: Vec<String> = Vec::new();
+    for token in text.split_whitespace() {
+        let token = token.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '$' | '%'));
+        let new = if address(token) {
+            !lower.iter().any(|given| given.contains(&token.to_lowercase()))
+        } else {
+            numbers(token).any(|number| !known_numbers.contains(number))
+                || text::words(token).any(|word| names.contains(&word))
+        };
+        if new && !found.iter().any(|known| known == token) {
+            found.push(token.to_owned());
+        }
+    }
+    found
+}
+
 /// Returns the runs of digits in a text.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty())
@@ -160,6 +183,15 @@ mod tests {
         assert!(names("It works. Great! The Kettle is fine, and I like IT a lot.").is_empty());
         // Capitals do not mark names where most nouns have them.
         assert!(names("Der Kessel steht auf dem Herd, und die Kanne mit dem Griff ist aus Kupfer.").is_empty());
+    }
+
+    #[test]
+    fn unsupported_details_are_named() {
+        let given = ["Tell Ada that 12 parts came", "See https://parts.example/list, and ask Carl."];
+        let text = "Hi Ada, the 12 parts and 3 screws came. Carl and Ingrid know, see https://parts.example/list or \
+                    write to ben@mail.example by 5pm.";
+        assert_eq!(unsupported(text, &given), ["3", "Ingrid", "ben@mail.example", "5pm"]);
+        assert_eq!(unsupported("All parts came.", &given), [""; 0]);
     }
 
     #[test]

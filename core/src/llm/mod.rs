@@ -39,7 +39,7 @@ pub use checksum::sha256;
 pub use conditions::{Conditions, Power, Priority, Thermal};
 pub use contrast::Contrast;
 pub use decoder::{Decoder, DecoderOptions, KvType, Usage};
-pub use details::{Details, Repeated, proper_names};
+pub use details::{Details, Repeated, proper_names, unsupported};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use no_repeat::NoRepeat;

@@ -158,12 +158,12 @@ impl Model {
         let budget = MemoryBudget::of(&facts, adapter_bytes, &DecoderOptions::default());
         let needed = budget.model();
         fits(needed, options.allowed_bytes.or_else(available_memory))?;
+        let backend = backend()?;
         // Runs in parallel with llama.cpp, which reads the same pages.
         let files: Vec<PathBuf> = [Some(path.clone()), options.adapter.clone()].into_iter().flatten().collect();
         let identity = std::thread::spawn(move || {
             Some(files.iter().map(|p| fingerprint(p).ok()).collect::<Option<Vec<String>>>()?.join(" with "))
         });
-        let backend = backend()?;
         let mut placement = place(options.gpu, devices());
         let progress = Arc::new(Mutex::new(options.progress.take()));
         let (mut loaded, mut cancelled) = load_into(backend, &path, placement.gpu_layers, progress.clone());
@@ -173,6 +173,8 @@ impl Model {
             placement.gpu_layers = 0;
             (loaded, cancelled) = load_into(backend, &path, 0, progress);
         }
+        // Joined on an error, too: the caller may then overwrite a file that the thread has mapped.
+        let identity = identity.join().ok().flatten();
         let mut inner = loaded.map_err(|e| match cancelled {
             true => LlmError::Cancelled,
             false => LlmError::Load { path: path.clone(), what: e.to_string() },
@@ -189,7 +191,6 @@ impl Model {
         let template = inner.chat_template(None).ok();
         let LoadOptions { adapter: file, allowed_bytes, gpu, .. } = options;
         let source = Source { path, adapter: file, allowed_bytes, gpu };
-        let identity = identity.join().ok().flatten();
         let unwritable = OnceLock::new();
         Ok(Self {
             inner,

@@ -5,12 +5,15 @@
 //! user's history comes first: a prefix that stays the same between calls, so that its KV state can
 //! be kept. Other users' texts on the item follow, then the block to complete.
 
+mod block;
+
+pub use block::{TEXT_WORDS, shown};
+
 use crate::{
-    history::{Interaction, Record},
+    history::{Interaction, Kind, Record, capitalised},
     llm::{Model, Prompt},
     pack::PublicText,
     plan::{self, Length, ReasoningPath},
-    text,
 };
 
 /// The kind of output.
@@ -40,12 +43,16 @@ pub struct Example {
     pub stars: Option<u8>,
     /// Whether the text is synthetic.
     pub synthetic: bool,
+    /// The text that it answers, if any.
+    pub context: Option<String>,
+    /// Opaque id of its recipient, never part of a prompt.
+    pub audience: Option<String>,
 }
 
 impl From<&Interaction> for Example {
     fn from(i: &Interaction) -> Self {
         let (item_title, title, text) = (i.item_title.clone(), i.title.clone(), i.text.clone());
-        Self { item_title, title, text, stars: i.stars(), synthetic: false }
+        Self { item_title, title, text, stars: i.stars(), synthetic: false, ..Self::answering(i) }
     }
 }
 
@@ -63,8 +70,13 @@ impl Example {
             title: Some(text.title.to_owned()).filter(|t| !t.is_empty()),
             text: text.text.to_owned(),
             stars: text.stars,
-            synthetic: false,
+            ..Self::default()
         }
+    }
+
+    /// Returns an example with the context and the recipient of an interaction alone.
+    fn answering(i: &Interaction) -> Self {
+        Self { context: i.context.clone(), audience: i.audience.clone(), ..Self::default() }
     }
 
     fn path(&self) -> ReasoningPath {
@@ -81,8 +93,16 @@ pub struct Ask {
     pub title: Option<String>,
     /// The text, for tasks that take one.
     pub text: Option<String>,
-    /// Requested length of a planned text. The default is the user's usual length.
+    /// Requested length. The default is the user's usual length.
     pub length: Option<Length>,
+    /// The text to answer.
+    pub context: Option<String>,
+    /// Opaque id of the recipient, never part of a prompt.
+    pub audience: Option<String>,
+    /// The content of the text in the user's few words.
+    pub gist: Option<String>,
+    /// A draft to rewrite in the user's style.
+    pub draft: Option<String>,
 }
 
 /// All inputs of a prompt and of reranking.
@@ -90,6 +110,8 @@ pub struct Ask {
 pub struct PromptInputs {
     /// The kind of output.
     pub task: Task,
+    /// The kind of writing.
+    pub kind: Kind,
     /// Whether a reasoning path comes first.
     pub reasoning: bool,
     /// The user's history, the most relevant text last.
@@ -107,17 +129,28 @@ pub struct PromptInputs {
     pub names: Vec<String>,
 }
 
-/// Maximum excerpt of an example's text, title and item name, in words.
-#[doc(hidden)]
-pub const TEXT_WORDS: usize = 60;
-const TITLE_WORDS: usize = 14;
-const ITEM_WORDS: usize = 14;
-/// Maximum length of the given text and title in a request, in words.
-const ASKED_WORDS: usize = 160;
+/// The headings of a prompt.
+struct Headings {
+    history: String,
+    others: String,
+    next: String,
+}
 
-const HISTORY: &str = "Earlier reviews by this author:\n\n";
-const OTHERS: &str = "Reviews of this item by other people:\n\n";
-const NEXT: &str = "The next review by this author:\n\n";
+impl Headings {
+    fn of(kind: &Kind) -> Self {
+        let Kind { one, many, .. } = kind;
+        let others = match &kind.item {
+            Some(_) => format!("{} of this item by other people:\n\n", capitalised(many)),
+            None => format!("{} by other people:\n\n", capitalised(many)),
+        };
+        Self {
+            history: format!("Earlier {many} by this author:\n\n"),
+            others,
+            next: format!("The next {one} by this author:\n\n"),
+        }
+    }
+}
+
 const FORM: &str = "Reviews of other items, each with its plan:\n\n";
 /// Examples of a path's format for prompts without other examples: title, text, stars. Two opposite
 /// ratings, so that the model copies neither.
@@ -143,7 +176,10 @@ impl PromptInputs {
         let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
         let form =
             if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
-        let fixed = count(&form) + count(HISTORY) + count(OTHERS) + count(NEXT) + count(&self.asked());
+        let headings = Headings::of(&self.kind);
+        let asked = self.asked();
+        let fixed = count(&form) + count(&headings.history) + count(&headings.others) + count(&headings.next);
+        let fixed = fixed + count(&asked);
         let mut left = budget.saturating_sub(fixed);
         // Alternates between a retrieved text (best first) and a text of the history (latest
         // first).
@@ -166,30 +202,31 @@ impl PromptInputs {
         }
         let mut body = String::new();
         if take_h > 0 {
-            body.push_str(HISTORY);
+            body.push_str(&headings.history);
             history[history.len() - take_h..].iter().for_each(|b| body.push_str(b));
         }
         if take_n > 0 {
-            body.push_str(OTHERS);
+            body.push_str(&headings.others);
             // The best retrieved text is nearest to the request.
             neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
         }
         body.push_str(&form);
         if take_h + take_n > 0 || self.reasoning {
-            body.push_str(NEXT);
+            body.push_str(&headings.next);
         }
-        body.push_str(&self.asked());
-        Prompt { body, lead: self.lead(0).to_owned() }
+        body.push_str(&asked);
+        Prompt { body, lead: self.lead(0) }
     }
 
     /// Returns the number of bytes of a composed body that stay the same between requests: the
     /// user's history and the heading after it.
-    pub(crate) fn stable_bytes(body: &str) -> usize {
-        if !body.starts_with(HISTORY) {
+    pub(crate) fn stable_bytes(&self, body: &str) -> usize {
+        let Headings { history, others, next } = Headings::of(&self.kind);
+        if !body.starts_with(&history) {
             return 0;
         }
-        let end = |heading: &str| body.find(heading).map(|at| at + heading.len());
-        [OTHERS, NEXT].into_iter().filter_map(end).min().unwrap_or(0)
+        let end = |heading: &String| body.find(heading).map(|at| at + heading.len());
+        [others, next].iter().filter_map(end).min().unwrap_or(0)
     }
 
     /// Returns empty inputs for `task` with a plan.
@@ -206,14 +243,26 @@ impl PromptInputs {
     }
 
     /// Returns the label of the `n`-th output.
-    pub fn lead(&self, n: usize) -> &'static str {
+    pub fn lead(&self, n: usize) -> String {
+        let title = self.kind.title.as_deref().unwrap_or("Title");
         let last = match self.task {
-            Task::Text => "Review:",
-            Task::Title => "Title:",
-            Task::Rating => "Rating:",
-            Task::Synthetic => ["Title:", "Review:"][n.saturating_sub(usize::from(self.reasoning)).min(1)],
+            Task::Text => &self.kind.label,
+            Task::Title => title,
+            Task::Rating => "Rating",
+            Task::Synthetic => [title, &self.kind.label][n.saturating_sub(usize::from(self.reasoning)).min(1)],
         };
-        if self.reasoning && n == 0 { "Plan:" } else { last }
+        format!("{}:", if self.reasoning && n == 0 { "Plan" } else { last })
+    }
+
+    /// Returns the texts that support a detail in the output: the request, and the user's own texts,
+    /// to the same recipient if the request names one.
+    #[doc(hidden)]
+    pub fn given(&self) -> Vec<&str> {
+        let ask = &self.ask;
+        let asked = [&ask.item_title, &ask.title, &ask.text, &ask.context, &ask.gist, &ask.draft];
+        let to_same = |e: &&Example| ask.audience.is_none() || e.audience == ask.audience;
+        let own = self.own().filter(to_same).flat_map(|e| [e.title.as_deref(), Some(e.text.as_str())]);
+        asked.into_iter().map(Option::as_deref).chain(own).flatten().collect()
     }
 
     /// Returns the user's own texts, without synthetic ones.
@@ -225,60 +274,6 @@ impl PromptInputs {
     pub(crate) fn phases(&self) -> usize {
         usize::from(self.reasoning) + if self.task == Task::Synthetic { 2 } else { 1 }
     }
-
-    /// Returns the given lines of the request.
-    fn asked(&self) -> String {
-        let mut out = String::new();
-        item_line(&mut out, self.ask.item_title.as_deref());
-        let title = self.ask.title.as_deref();
-        let text = self.ask.text.as_deref();
-        match self.task {
-            Task::Text => line(&mut out, "Title", title, ASKED_WORDS),
-            Task::Title => line(&mut out, "Review", text, ASKED_WORDS),
-            Task::Rating => {
-                line(&mut out, "Title", title, ASKED_WORDS);
-                line(&mut out, "Review", text, ASKED_WORDS);
-            }
-            Task::Synthetic => {}
-        }
-        out
-    }
-
-    /// Returns an example as a block, with its fields in the order of the request and its answer.
-    fn block(&self, e: &Example) -> String {
-        let mut out = String::new();
-        item_line(&mut out, e.item_title.as_deref());
-        let path = self.reasoning.then(|| e.path().to_string());
-        let stars = e.stars.map(|s| s.to_string());
-        let title = ("Title", e.title.as_deref(), TITLE_WORDS);
-        let review = ("Review", Some(e.text.as_str()), TEXT_WORDS);
-        let plan = ("Plan", path.as_deref(), TEXT_WORDS);
-        let rating = ("Rating", stars.as_deref(), 1);
-        let fields = match self.task {
-            Task::Text => vec![title, plan, review],
-            Task::Title => vec![review, plan, title],
-            Task::Rating => vec![title, review, plan, rating],
-            Task::Synthetic => vec![plan, title, review],
-        };
-        for (label, value, words) in fields {
-            line(&mut out, label, value, words);
-        }
-        out.push('\n');
-        out
-    }
-}
-
-fn item_line(out: &mut String, title: Option<&str>) {
-    line(out, "Item", title, ITEM_WORDS);
-}
-
-/// Appends `label: value` as one line, or nothing for an empty value. Values are data: no value can
-/// start a line, or look like a label or a template marker.
-fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
-    let value = text::quoted(value.unwrap_or_default(), words);
-    if !value.is_empty() {
-        out.push_str(&format!("{label}: {value}\n"));
-    }
 }
 
 /// Returns the fixed texts of all prompts, and the beginnings of all plans.
@@ -286,25 +281,17 @@ fn line(out: &mut String, label: &str, value: Option<&str>, words: usize) {
 pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
     let forms = tasks.map(|task| PromptInputs::planned(task).form());
-    let fixed = [HISTORY, OTHERS, NEXT].map(str::to_owned);
+    let headings = Headings::of(&Kind::review());
+    let fixed = [headings.history, headings.others, headings.next];
     let plans = plan::beginnings().map(|plan| format!("Plan: {plan}\n"));
     let ratings = (1..=5).map(|stars| format!("Rating: {stars}\n"));
     forms.into_iter().chain(fixed).chain(plans).chain(ratings)
 }
 
-/// Returns a text as a prompt shows it, with its plan and rating, followed by the complete text.
-#[doc(hidden)]
-pub fn shown(e: &Example) -> String {
-    let mut out = PromptInputs::planned(Task::Rating).block(e);
-    item_line(&mut out, e.item_title.as_deref());
-    line(&mut out, "Title", e.title.as_deref(), usize::MAX);
-    line(&mut out, "Review", Some(&e.text), usize::MAX);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text;
 
     fn example(title: &str, text: &str, stars: u8) -> Example {
         Example {
@@ -312,7 +299,7 @@ mod tests {
             title: Some(title.into()),
             text: text.into(),
             stars: Some(stars),
-            synthetic: false,
+            ..Example::default()
         }
     }
 
@@ -332,7 +319,7 @@ mod tests {
                 item_title: Some("Red mug".into()),
                 title: Some("Nice mug".into()),
                 text: Some("It is red and round.".into()),
-                length: None,
+                ..Ask::default()
             },
             impostors: vec!["Never to be shown.".into()],
             ..PromptInputs::default()

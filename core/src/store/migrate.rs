@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
-use super::{StoreError, database_error, keyfile, records::Numbered};
+use super::{StoreError, database_error, first::FirstRecord, keyfile, records::Numbered};
 use crate::{codec, history::Record};
 
 const FILE: &str = "locket.redb";
@@ -37,7 +37,10 @@ pub(super) fn read(dir: &Path) -> Result<Vec<Record>, StoreError> {
     for entry in table.iter()? {
         let (id, bytes) = entry?;
         let id = id.value();
-        records.push(codec::decode(bytes.value()).map_err(|source| StoreError::Record { id, source })?);
+        records.push(
+            codec::decode(bytes.value(), |r: FirstRecord| r.into())
+                .map_err(|source| StoreError::Record { id, source })?,
+        );
     }
     Ok(records)
 }

@@ -11,6 +11,7 @@ mod erase;
 mod error;
 mod export;
 pub(crate) mod files;
+mod first;
 mod generation;
 mod keyfile;
 mod lease;

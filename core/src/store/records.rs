@@ -12,7 +12,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{LAYOUT, StoreError};
+use super::{LAYOUT, StoreError, first::FirstRecord};
 use crate::{
     codec,
     crypto::{self, Key, NONCE, TAG},
@@ -282,7 +282,7 @@ pub(super) fn pack(records: &Numbered) -> Result<Zeroizing<Vec<u8>>, codec::Code
 pub(super) fn unpack(plain: &[u8]) -> Result<Numbered, codec::CodecError> {
     let (length, rest) = plain.split_first_chunk::<4>().ok_or(codec::CodecError::Empty)?;
     let encoded = rest.get(..u32::from_le_bytes(*length) as usize).ok_or(codec::CodecError::Empty)?;
-    codec::decode(encoded)
+    codec::decode(encoded, |old: Vec<(u64, FirstRecord)>| old.into_iter().map(|(id, r)| (id, r.into())).collect())
 }
 
 /// Returns the number of segments and a digest over their nonces and tags. Segment numbers must run

@@ -1,6 +1,12 @@
 //! Text helpers shared by retrieval, prompts, gates and metrics.
 
 pub mod escapes;
+mod gist;
+mod lines;
+
+pub use gist::gist;
+pub(crate) use lines::{BREAK, Unfolder};
+pub use lines::{folded, unfolded};
 
 use std::sync::LazyLock;
 
@@ -124,12 +130,18 @@ const MARKERS: [&str; 20] = [
     "<\u{ff5c}",
     "<0x",
 ];
+/// Labels and last words of headings in the prompts for reviews.
 const LABELS: [&str; 8] = ["Item", "Title", "Plan", "Review", "Rating", "author", "people", "plan"];
 
-/// Returns `text` as data for a prompt. It is clipped like [`clip_words`], and has no invisible
-/// characters, which hide words from readers or reverse lines. Every template marker and prompt
-/// label is broken up.
+/// Returns `text` as data for a review's prompt, see [`quoted_for`].
 pub fn quoted(text: &str, max: usize) -> String {
+    quoted_for(text, max, LABELS.into_iter())
+}
+
+/// Returns `text` as data for a prompt. It is clipped like [`clip_words`], and has no invisible
+/// characters, which hide words from readers or reverse lines. Every template marker and each of
+/// the prompt's `labels` is broken up.
+pub fn quoted_for<'l>(text: &str, max: usize, labels: impl Iterator<Item = &'l str>) -> String {
     let mut out: String = clip_words(text, max).chars().filter(|c| !is_invisible(*c)).collect();
     // Breaking one marker can leave another: `<|<|`.
     while let Some(marker) = MARKERS.iter().find(|m| out.contains(**m)) {
@@ -137,7 +149,7 @@ pub fn quoted(text: &str, max: usize) -> String {
         let first = marker.chars().next().map_or(0, char::len_utf8);
         out = out.replace(marker, &format!("{} {}", &marker[..first], &marker[first..]));
     }
-    for label in LABELS {
+    for label in labels {
         if out.contains(label) {
             out = out.replace(&format!("{label}:"), &format!("{label} -"));
         }

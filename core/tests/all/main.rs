@@ -8,6 +8,7 @@ mod engine;
 mod forget;
 mod gguf;
 mod hygiene;
+mod kinds;
 mod memory;
 mod offline;
 mod session;

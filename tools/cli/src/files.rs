@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use locket::internals::output;
+use locket::{Kind, internals::output};
 use locket_builder::encoding;
 
 use crate::ui;
@@ -64,6 +64,11 @@ impl TextArgs {
         }
         Ok(Some(text))
     }
+}
+
+/// Parses the name of a kind of writing.
+pub fn kind(name: &str) -> Result<Kind, String> {
+    Kind::named(name).ok_or_else(|| format!("the kinds are {}", Kind::ALL.join(", ")))
 }
 
 /// Parses a value that may begin with a hyphen. Rejects an option in the place of the value.

@@ -3,7 +3,9 @@
 use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
-use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, Length, LlmError, Part, Sampling, Task, Written};
+use locket::{
+    AugmentOptions, Augmented, Engine, GenerateRequest, Kind, Length, LlmError, Part, Sampling, Task, Written,
+};
 
 use crate::{
     files::{self, TextArgs},
@@ -61,9 +63,9 @@ struct Parts {
     /// The user's store directory
     #[arg(long)]
     store: PathBuf,
-    /// The population pack
+    /// The population pack: for predictions, and for other users' reviews of the item
     #[arg(long)]
-    pack: PathBuf,
+    pack: Option<PathBuf>,
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
@@ -106,20 +108,37 @@ Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --length brief
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task text --title 'Good mug' --candidates 8
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'
-  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task title --text-file draft.txt")]
+  locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task title --text-file draft.txt
+  locket generate --store me --model gemma-3-270m --kind reply --context 'Are you coming on Friday?' --gist 'yes, later, bring cake'
+  locket generate --store me --model gemma-3-270m --kind email --title 'Parts' --audience ada --gist 'parts came, 2 broken, send again'")]
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
-    /// Id of the item to write about
-    #[arg(long)]
+    /// The kind of writing
+    #[arg(long, default_value = "review", value_parser = files::kind)]
+    kind: Kind,
+    /// Id of the item to write about; reviews need one
+    #[arg(long, default_value = "")]
     item: String,
     /// The item's name, for an item without a name in the pack
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     item_title: Option<String>,
     /// Output to generate
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value_t = TaskArg::Text)]
     task: TaskArg,
-    /// The title, for the tasks text and rating
+    /// The message to answer
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
+    context: Option<String>,
+    /// Opaque id of the recipient: earlier texts to the same recipient come first
+    #[arg(long)]
+    audience: Option<String>,
+    /// Your notes: the content of the text in a few words
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
+    gist: Option<String>,
+    /// A draft to rewrite in the user's style
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
+    draft: Option<String>,
+    /// The title, for the tasks text and rating; an e-mail's subject
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     title: Option<String>,
     // The text, for the tasks title and rating.
@@ -155,7 +174,10 @@ pub struct Args {
 /// Opens an engine with a store, a pack and a model.
 fn open(parts: &Parts) -> anyhow::Result<Engine> {
     let model = open::load_model(&parts.model, parts.adapter.as_deref())?;
-    let engine = open::open_store(&parts.store)?.with_pack(open::open_pack(&parts.pack)?).with_model(model)?;
+    let mut engine = open::open_store(&parts.store)?.with_model(model)?;
+    if let Some(pack) = &parts.pack {
+        engine = engine.with_pack(open::open_pack(pack)?);
+    }
     Ok(match &parts.user {
         Some(user) => engine.with_user(user),
         None => engine,
@@ -220,9 +242,13 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let text = args.text.read()?;
     let engine = open(&args.parts)?;
-    let mut request = GenerateRequest::new(&args.item, args.task.into());
+    let mut request = GenerateRequest::new(&args.item, args.task.into()).with_kind(args.kind.clone());
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);
+    request.context.clone_from(&args.context);
+    request.audience.clone_from(&args.audience);
+    request.gist.clone_from(&args.gist);
+    request.draft.clone_from(&args.draft);
     request.text = text;
     request.reasoning = args.reasoning;
     request.length = args.length.map(Into::into);
@@ -254,6 +280,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     if json {
         return ui::print_json(&written);
     }
+    let unsupported = written.unsupported;
     if streaming {
         say!("")?;
     } else {
@@ -262,6 +289,9 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         }
         let rating = written.rating.map(|r| r.to_string());
         say!("{}", written.text.or(written.title).or(rating).unwrap_or_default())?;
+    }
+    if !unsupported.is_empty() {
+        note!("please check: neither your request nor your earlier texts hold {}", unsupported.join(", "));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, path::PathBuf};
 
 use anyhow::Context;
-use locket::{Engine, Entry, Imported, Interaction, Origin, Store, StoreError, internals::text::escapes};
+use locket::{Engine, Entry, Imported, Interaction, Kind, Origin, Store, StoreError, internals::text::escapes};
 use serde_json::json;
 
 use crate::{
@@ -17,20 +17,31 @@ use crate::{
 #[command(after_help = "\
 Examples:
   locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5
-  locket record --store me --item mug:1 --text-file review.txt")]
+  locket record --store me --item mug:1 --text-file review.txt
+  locket record --store me --kind reply --context 'Are you coming?' --text 'sure, see you at 8'
+  locket record --store me --kind email --title Parts --audience ada --text-file mail.txt")]
 pub struct RecordArgs {
     /// The user's store directory; created if missing
     #[arg(long)]
     store: PathBuf,
-    /// The item's id
-    #[arg(long)]
+    /// The kind of writing
+    #[arg(long, default_value = "review", value_parser = files::kind)]
+    kind: Kind,
+    /// The item's id; reviews need one
+    #[arg(long, default_value = "")]
     item: String,
     /// The item's name
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     item_title: Option<String>,
-    /// The text's title
+    /// The text's title, or an e-mail's subject
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     title: Option<String>,
+    /// The text that it answers, such as the message before a reply
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
+    context: Option<String>,
+    /// Opaque id of the recipient
+    #[arg(long)]
+    audience: Option<String>,
     #[command(flatten)]
     text: TextArgs,
     /// Rating, 1 to 5
@@ -96,7 +107,10 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     let text = args.text.read()?.context("there is no text: give --text or --text-file")?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.ok().and_then(|d| i64::try_from(d.as_millis()).ok());
-    let mut interaction = Interaction::new(args.item, text).with_rating(args.rating).with_time(now);
+    let mut interaction =
+        Interaction::new(args.item, text).with_rating(args.rating).with_time(now).with_kind(args.kind.name);
+    interaction.context = args.context;
+    interaction.audience = args.audience;
     interaction.item_title = args.item_title;
     interaction.title = args.title;
     let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;

@@ -92,7 +92,8 @@ pub(super) fn reference(target: &Interaction, task: Task) -> String {
     match task {
         Task::Title => text::one_line(target.title.as_deref().unwrap_or_default()),
         Task::Rating => target.rating.map(|r| r.to_string()).unwrap_or_default(),
-        _ => text::one_line(&target.text),
+        _ if target.kind == "review" => text::one_line(&target.text),
+        _ => target.text.trim().to_owned(),
     }
 }
 

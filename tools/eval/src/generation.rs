@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Authors, Meteor,
+    card::{card, own_run},
     cases::{Case, Key, by_person, draw, pack_for, reference},
     journal::Journal,
     prediction::Prediction,
@@ -33,7 +34,7 @@ use locket_builder::profile::{Profile, Profiles};
 /// JSON: `n` users and their `texts`; `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with
 /// `_se` over users (the mean counts for several texts of one user); the same under `history0` and
 /// `history1plus`; `tokens_per_user`; for texts of users with history `author_mrr` ([`Authors`]);
-/// and in `refused` the number of synthetic texts that the gate refused, by reason.
+/// `scorecard` ([`card`](super::card::card)) for texts; and in `refused` the number of synthetic texts that the gate refused, by reason.
 ///
 /// # Errors
 /// [`locket::Error::MissingModel`] for a method that generates,
@@ -84,6 +85,8 @@ pub fn generation(
         for (case, mut row) in chunk.iter().zip(rows) {
             row.reference = reference(&case.person.target, settings.task);
             row.scores = score(&row, settings.task, &meteor);
+            let own = case.person.history.iter().map(|i| i.text.as_str());
+            row.own_run = (settings.task == Task::Text).then(|| own_run(&row.prediction, own));
             predictions.push(row)?;
         }
         if progress(predictions.rows.len(), total).is_break() {
@@ -161,6 +164,9 @@ fn summary(rows: &[Prediction], settings: &Settings, meteor: &Meteor) -> Map<Str
     out.insert("words".into(), json!(mean(|r| text::word_count(&r.prediction))));
     out.insert("words_true".into(), json!(mean(|r| text::word_count(&r.reference))));
     out.insert("seed".into(), json!(settings.seed));
+    if settings.task == Task::Text {
+        out.insert("scorecard".into(), card(rows));
+    }
     out
 }
 

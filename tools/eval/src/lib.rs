@@ -13,6 +13,7 @@
 mod agreement;
 pub mod align;
 mod author;
+mod card;
 mod cases;
 mod filters;
 pub mod generation;

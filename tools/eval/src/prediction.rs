@@ -31,6 +31,15 @@ pub struct Prediction {
     /// of cases.
     #[serde(default)]
     pub seconds: f64,
+    /// The notes that the request gave, made from the true text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gist: Option<String>,
+    /// Whether the text shares a run of eight words with the user's other texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_run: Option<bool>,
+    /// Details of the text that stand neither in the request nor in the shown history.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<String>,
     /// All candidates of the prediction, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,

@@ -77,6 +77,9 @@ pub struct Settings {
     pub validation: Option<ValidationSplit>,
     /// Seed of the draw and of sampling.
     pub seed: u64,
+    /// Share of the true text's content words that a request gives as notes, 0 to 1. `None` gives
+    /// none.
+    pub gist: Option<f64>,
     /// Number of synthetic interactions per user for the methods that augment.
     pub synthetic: usize,
     /// Source of their items.
@@ -104,6 +107,7 @@ impl Settings {
             targets: 1,
             validation: None,
             seed: 1,
+            gist: None,
             synthetic: 2,
             items: Items::Predicted,
             synthetic_file: None,
@@ -135,9 +139,12 @@ impl Settings {
         }))
     }
 
-    /// Adds `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
+    /// Adds `gist` if it is set, and `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
     /// can resume them.
     fn with_targets(&self, mut settings: Value) -> Value {
+        if let Some(share) = self.gist {
+            settings["gist"] = json!(share);
+        }
         if self.targets > 1 {
             settings["targets"] = json!(self.targets);
         }

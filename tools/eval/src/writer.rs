@@ -15,22 +15,28 @@ use super::{
 };
 use crate::Error;
 use locket::{
-    Model, Pack, Record, Sampling, Task, Written, author_key,
+    Kind, LlmError, Model, Pack, Record, Sampling, Task, Written, author_key,
     internals::{
-        context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
+        context::{
+            self, ContextBuilder, NEIGHBOURS, Target,
+            selection::{for_kind, matching_texts},
+        },
         generation::{
             candidates, guard, request,
             reranking::{self, Choice},
             synthetic::{self, SyntheticJob},
         },
         hash::{hash, spread},
-        llm::{Decoder, DecoderOptions},
+        llm::{Decoder, DecoderOptions, unsupported},
         predict::Predictor,
         prompt::{Example, PromptInputs},
         text,
     },
 };
 use locket_builder::profile::Profile;
+
+/// Number of own texts in the prompt for kinds other than reviews, as in the engine.
+const OWN_TEXTS: usize = 8;
 
 /// The synthetic interactions of one case, kept between runs: generated once, used by every method.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -127,7 +133,11 @@ impl<'a> Writer<'a> {
         let seconds = part(begun, cases.len());
         let completions = completions.chunks(options.candidates.max(1));
         for ((row, inputs), completions) in rows.iter_mut().zip(&materials).zip(completions) {
-            let all = guard::originals(inputs, candidates::read_all(inputs, completions))?;
+            let all = match guard::originals(inputs, candidates::read_all(inputs, completions)) {
+                // A text without an original sentence counts as an empty one.
+                Err(locket::Error::Llm(LlmError::Failed(_))) => Vec::new(),
+                all => all?,
+            };
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
                 let choice = Choice::new(inputs, all);
@@ -141,6 +151,9 @@ impl<'a> Writer<'a> {
             row.seconds += seconds;
             row.path = written.path.as_ref().map(ToString::to_string);
             row.prediction = said(&written);
+            if inputs.task == Task::Text {
+                row.unsupported = unsupported(&row.prediction, &inputs.given());
+            }
         }
         Ok(rows)
     }
@@ -176,6 +189,9 @@ impl<'a> Writer<'a> {
             refused: Vec::new(),
             tokens: 0,
             seconds: 0.0,
+            gist: gist(self.settings, &case.person),
+            own_run: None,
+            unsupported: Vec::new(),
             candidates: Vec::new(),
             taken: Vec::new(),
         }
@@ -198,21 +214,34 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     taken
 }
 
+/// Returns the notes that the request gives, made from the true text.
+fn gist(settings: &Settings, person: &Profile) -> Option<String> {
+    let share = settings.gist.filter(|_| settings.task == Task::Text)?;
+    Some(text::gist(&person.target.text, share, seed(settings, person).into()))
+}
+
 pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
-    let target = Target::of(&person.target, settings.task);
+    let (kind, gist) = (Kind::named(&person.target.kind).unwrap_or_default(), gist(settings, person));
+    let context = person.target.context.as_deref().filter(|_| settings.task == Task::Text);
+    let target =
+        Target { kind: Some(&kind), context, gist: gist.as_deref(), ..Target::of(&person.target, settings.task) };
     let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
     let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
     let query = target.query();
     let mut history = synthetic;
     if settings.method != Method::None {
-        history.extend(matching_texts(capped(settings, person), &query, NEIGHBOURS));
+        let texts = capped(settings, person);
+        history.extend(match kind.rated {
+            true => matching_texts(texts, &query, NEIGHBOURS),
+            false => for_kind(texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
+        });
     }
     if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
         return grounding.synthetic(item, history);
     }
-    let grounded = settings.method == Method::Graph || settings.method.augments();
+    let grounded = (settings.method == Method::Graph || settings.method.augments()) && kind.rated;
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
-    grounding.inputs(settings.task, settings.reasoning(), history, &target, neighbours)
+    grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours)
 }
 
 /// Generates the synthetic interactions of a few users together.

@@ -56,6 +56,9 @@ pub struct Args {
     /// Maximum number of tokens of a text
     #[arg(long, alias = "text-tokens", default_value_t = 128)]
     max_new_tokens: usize,
+    /// Share of the true text's content words that each request gives as notes, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    gist: Option<f64>,
     /// Number of synthetic interactions per user (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
@@ -116,6 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.options.candidates = args.candidates;
     settings.options.contrast = args.contrast;
     settings.options.max_new_tokens = args.max_new_tokens;
+    settings.gist = args.gist;
     settings.synthetic = args.synthetic;
     settings.items = args.items;
     settings.threads = ui::threads();

@@ -22,6 +22,9 @@ fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str
             refused: Vec::new(),
             tokens: 5,
             seconds: 2.0,
+            gist: None,
+            own_run: None,
+            unsupported: Vec::new(),
             candidates: vec![(*prediction).into(), "nothing at all".into()],
             taken: vec![3, 1],
         };

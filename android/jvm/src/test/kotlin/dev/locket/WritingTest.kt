@@ -3,15 +3,22 @@ package dev.locket
 import dev.locket.Here.recordThree
 import dev.locket.ffi.AugmentRequest
 import dev.locket.ffi.Cancellation
+import dev.locket.ffi.Chunk
 import dev.locket.ffi.Engine
+import dev.locket.ffi.GenerateRequest
+import dev.locket.ffi.Interaction
+import dev.locket.ffi.Kind
 import dev.locket.ffi.Length
 import dev.locket.ffi.LocketException
 import dev.locket.ffi.MemoryLevel
-import dev.locket.ffi.Chunk
 import dev.locket.ffi.Part
 import dev.locket.ffi.Power
 import dev.locket.ffi.TextListener
 import dev.locket.ffi.Thermal
+import dev.locket.ffi.WritingTask
+import dev.locket.ffi.kindNamed
+import java.nio.file.Path
+import java.util.concurrent.atomic.AtomicInteger
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.async
@@ -24,12 +31,11 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
-import java.nio.file.Path
-import java.util.concurrent.atomic.AtomicInteger
 
 /** Tests of text generation with the real model. */
 class WritingTest {
@@ -73,6 +79,30 @@ class WritingTest {
         job.join()
         assertEquals(5, chunks.get())
         assertEquals(whole.text, locket.generate(Here.text()).text)
+    }
+
+    @Test
+    fun `replies, mails, rewrites and a kind of the app's own`() = withLocket { locket ->
+        val mail = "Hi Ada,\n\nthe parts came.\n\nBest,\nBen"
+        locket.record(Interaction(text = mail, title = "Parts", kind = "email", audience = "ada"))
+        locket.record(Interaction(text = "sure, see you at 8", kind = "reply", context = "Are you coming?"))
+        val stored = locket.history().map { it.interaction }
+        assertEquals(mail, stored.single { it.kind == "email" }.text)
+        assertEquals("Are you coming?", stored.single { it.kind == "reply" }.context)
+        val toast = Kind("toast", "wedding toast", "wedding toasts", title = "Couple", paragraphs = true)
+        val plain = GenerateRequest(task = WritingTask.TEXT, maxNewTokens = 40u)
+        val requests = listOf(
+            plain.copy(kind = kindNamed("reply"), context = "Lunch on Friday?", gist = "yes, at noon"),
+            plain.copy(kind = kindNamed("email"), title = "Screws", audience = "ada", gist = "screws are missing"),
+            plain.copy(kind = kindNamed("note"), draft = "buy bread. buy tea. call the shop about the kettle."),
+            plain.copy(kind = toast, title = "Ada and Carl"),
+        )
+        for (request in requests) {
+            val written = locket.generate(request)
+            assertTrue(written.text!!.isNotBlank() && '¶' !in written.text!!, "$request: $written")
+            assertNull(written.plan)
+        }
+        assertNull(kindNamed("telegram"))
     }
 
     @Test

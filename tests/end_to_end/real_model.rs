@@ -132,7 +132,10 @@ fn replies_mails_and_rewrites() {
         ("Visit", "Hi Ada,\n\nI am in town on Tuesday.\nCan I see the new hall?\n\nBest,\nBen"),
     ] {
         std::fs::write(path.join("mail"), body).unwrap();
-        json(path, &format!("record --store {{}}/me --kind email --title '{subject}' --audience ada --text-file {{}}/mail"));
+        json(
+            path,
+            &format!("record --store {{}}/me --kind email --title '{subject}' --audience ada --text-file {{}}/mail"),
+        );
     }
     let written = |args: &str| {
         let model = "--model gemma-3-270m --threads 2";

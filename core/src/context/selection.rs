@@ -14,6 +14,8 @@ use crate::{
     text,
 };
 
+/// Number of texts of a kind that show its form without texts of other kinds.
+const ENOUGH: usize = 3;
 /// Number of places for texts that match the request.
 const MATCHING: usize = 2;
 
@@ -32,14 +34,18 @@ pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example>
 }
 
 /// Returns up to `k` of the user's texts for a request of this kind to this recipient, the most
-/// useful last. Texts of the kind come before texts of other kinds, and among them texts to the
-/// same recipient before the others; each group is chosen as by [`own_texts`].
+/// useful last. Texts to the same recipient come before the others, and each group is chosen as by
+/// [`own_texts`]. Texts of other kinds fill the places only if there are fewer than three of the
+/// kind.
 pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, query: &str, k: usize) -> Vec<Example> {
     let to_same = |i: &Interaction| audience.is_some() && i.audience.as_deref() == audience;
     let groups: [&dyn Fn(&Interaction) -> bool; 3] =
         [&|i| i.kind == kind.name && to_same(i), &|i| i.kind == kind.name && !to_same(i), &|i| i.kind != kind.name];
     let mut chosen: Vec<Example> = Vec::new();
-    for group in groups {
+    for (n, group) in groups.into_iter().enumerate() {
+        if n == 2 && chosen.len() >= ENOUGH {
+            break;
+        }
         let texts: Vec<Interaction> = history.iter().filter(|i| group(i)).cloned().collect();
         let mut found = own_texts(&texts, query, k - chosen.len());
         found.append(&mut chosen);

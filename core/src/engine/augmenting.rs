@@ -17,6 +17,7 @@ use crate::{
     context::{self, ContextBuilder, selection},
     engine::checkpoint::Checkpoint,
     generation::{
+        form::Form,
         output::WriteOptions,
         synthetic::{self, Attempt, Refused},
     },
@@ -146,7 +147,7 @@ impl Engine {
         };
         let mut late = false;
         let lease = checkpoint.lease().clone();
-        let mut told = chunks(&SYNTHETIC, false, on_chunk);
+        let mut told = chunks(&SYNTHETIC, Form::default(), on_chunk);
         let mut on_event = |event: Event<'_>| {
             late = deadline.is_some_and(|d| Instant::now() >= d);
             if late || !lease.holds() { ControlFlow::Break(()) } else { told(event) }

@@ -1,11 +1,11 @@
 //! Chunks of an output, as callbacks and streams receive them.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use crate::{
+    generation::form::{Form, Former},
     llm::Event,
     prompt::Task,
-    text::{BREAK, Unfolder},
 };
 
 /// The part of an output that a chunk belongs to.
@@ -59,33 +59,16 @@ pub(super) fn parts(task: Task, planned: bool) -> Vec<Part> {
     if planned { vec![Part::Plan, output] } else { vec![output] }
 }
 
-/// Returns a handler of decoder events that passes chunks to `on_chunk`. `parts` are the parts of
-/// each request's phases. It removes leading white space from each part: in the prompt it belongs
-/// to the label before it.
-/// With `breaks`, the symbol for a line break becomes one.
+/// Returns a handler of decoder events that passes chunks in their form to `on_chunk`. `parts` are
+/// the parts of each request's phases.
 pub(super) fn chunks<'f>(
     parts: &'f [Part],
-    breaks: bool,
+    form: Form,
     on_chunk: OnChunk<'f>,
 ) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'f {
-    // The phase that each request last wrote text of, with the text held back.
-    let mut begun: HashMap<usize, (usize, Unfolder)> = HashMap::new();
-    let blank = |c: char| c.is_whitespace() || c == BREAK;
+    let mut former = Former::new(form);
     move |event| {
-        let text = match begun.get_mut(&event.request).filter(|(phase, _)| *phase == event.phase) {
-            Some((_, unfolder)) if breaks => unfolder.push(event.text),
-            Some(_) => event.text.to_owned(),
-            None => {
-                let first = event.text.trim_start_matches(if breaks { blank } else { char::is_whitespace });
-                let mut unfolder = Unfolder::default();
-                let text = if breaks { unfolder.push(first) } else { first.to_owned() };
-                if !first.is_empty() {
-                    begun.insert(event.request, (event.phase, unfolder));
-                }
-                text
-            }
-        };
-        let last = parts.len() - 1;
-        on_chunk(Chunk { part: parts[event.phase.min(last)], item: event.request, text })
+        let text = former.push(event.request, event.phase, event.text);
+        on_chunk(Chunk { part: parts[event.phase.min(parts.len() - 1)], item: event.request, text })
     }
 }

@@ -31,6 +31,7 @@ use crate::{
     engine::sessions::Sessions,
     generation::{
         candidates::{candidates, read_all},
+        form::Form,
         guard,
         output::{WriteOptions, Written},
         request::request_with_prefix,
@@ -224,7 +225,7 @@ impl Engine {
     /// [`Error::MissingModel`], [`Error::Cancelled`], [`crate::llm::LlmError`].
     pub fn prewarm(&self, options: &WriteOptions, on_chunk: OnChunk<'_>) -> Result<(), Error> {
         let (worker, sessions) = (self.need_model()?, self.sessions());
-        let mut on_event = chunks(&[Part::Text], false, on_chunk);
+        let mut on_event = chunks(&[Part::Text], Form::default(), on_chunk);
         worker.call(Priority::Foreground, self.decoder_options(options, 1), &mut on_event, move |decoder, _| {
             sessions.restore_all(decoder);
             Ok(decoder.warm_up()?)
@@ -309,7 +310,7 @@ impl Engine {
         let called = worker.call(
             Priority::Foreground,
             self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
-            &mut chunks(&parts(request.task, request.planned()), request.kind.paragraphs, on_chunk),
+            &mut chunks(&parts(request.task, request.planned()), Form::of(&inputs), on_chunk),
             move |decoder, on_event| {
                 let (request, stable) = request_with_prefix(decoder.model(), &asked, &options, None);
                 let request = Request { deadline, boundary: Some(stable), ..request };

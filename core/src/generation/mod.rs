@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`output`] | options for writing, and the written text |
 //! | [`request`](mod@request) | conversion of prompt inputs to a request, and of its completion to a text |
+//! | `form` | line breaks and letter case of a text |
 //! | [`length`] | the length of a text |
 //! | [`candidates`](mod@candidates) | several candidates for one text |
 //! | [`reranking`] | the best of several candidates |
@@ -15,6 +16,7 @@
 
 pub mod candidates;
 pub mod constraint;
+pub(crate) mod form;
 pub mod gate;
 pub mod guard;
 pub mod length;

@@ -3,6 +3,7 @@
 
 use super::{
     constraint,
+    form::Form,
     output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
@@ -141,7 +142,7 @@ pub fn read(inputs: &PromptInputs, completion: &Completion) -> Written {
 }
 
 impl PromptInputs {
-    /// Returns the text of a raw output, with line breaks if the kind has paragraphs. A text cut off
+    /// Returns the text of a raw output in its form. A text cut off
     /// by a limit or a deadline ends with its last whole sentence. Without one, it is clipped to the
     /// word limit, if there is one.
     fn prose(&self, written: &str, stop: Stop) -> String {
@@ -154,7 +155,7 @@ impl PromptInputs {
                 _ => whole,
             };
         }
-        if self.kind.paragraphs { text::unfolded(&line) } else { line }
+        Form::of(self).finish(line)
     }
 }
 

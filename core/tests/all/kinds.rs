@@ -75,7 +75,7 @@ fn a_mail_prompt_has_its_fields_and_line_breaks() {
                  E-mail:";
     assert!(shown.ends_with(asked), "{shown}");
     // Each earlier text shows notes made from it, as the request does.
-    assert_eq!(shown.lines().filter(|line| line.starts_with("Notes: ")).count(), 6, "{shown}");
+    assert_eq!(shown.lines().filter(|line| line.starts_with("Notes: ")).count(), 4, "{shown}");
 }
 
 #[test]
@@ -86,9 +86,11 @@ fn history_prefers_the_recipient_then_the_kind() {
         let history = engine.prompt_inputs(request).unwrap().history;
         history.into_iter().map(|e| e.title.unwrap_or_else(|| e.text.chars().take(4).collect())).collect()
     };
-    assert_eq!(titles(&email().with_audience("ada")), ["sure", "Keep", "Lunch", "Invoice", "Parts"]);
-    assert_eq!(titles(&email().with_audience("carl")), ["sure", "Keep", "Parts", "Lunch", "Invoice"]);
+    assert_eq!(titles(&email().with_audience("ada")), ["Lunch", "Invoice", "Parts"]);
+    assert_eq!(titles(&email().with_audience("carl")), ["Parts", "Lunch", "Invoice"]);
     let reply = GenerateRequest::new("", Task::Text).with_kind(Kind::named("reply").unwrap());
+    // One reply alone shows little of the form: texts of other kinds come before it.
+    assert_eq!(titles(&reply).len(), 5);
     assert_eq!(titles(&reply).last().map(String::as_str), Some("sure"));
 }
 

@@ -16,6 +16,11 @@ use crate::{
 /// may have seven tenths of the median length.
 const LEAST_TOKENS_PER_WORD: f64 = 0.9;
 
+/// Words of a text for each word of its notes: from the first number on the text ends with its
+/// sentence, and the second one bounds it.
+const ENOUGH_PER_NOTE: usize = 2;
+const MOST_PER_NOTE: usize = 4;
+
 impl PromptInputs {
     /// Returns the length to plan for: the requested one, else the upper median of the usual
     /// lengths. Returns `None` if there is no text to measure, or if the task writes no text.
@@ -41,11 +46,20 @@ impl PromptInputs {
         if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
     }
 
-    /// Returns the word limit of a text with a requested length: one and a half times the maximum
-    /// of that length.
+    /// Returns the word limit of a text: one and a half times the maximum of a requested length; else
+    /// a multiple of the words of its notes, for kinds without a title. Texts with a title have
+    /// greetings and sign-offs around their content.
     pub(crate) fn word_limit(&self) -> Option<WordLimit> {
-        let enough = self.ask.length.filter(|_| self.task == Task::Text)?.most_words()?;
-        Some(WordLimit { enough, most: enough * 3 / 2 })
+        if self.task != Task::Text {
+            return None;
+        }
+        if let Some(length) = self.ask.length {
+            let enough = length.most_words()?;
+            return Some(WordLimit { enough, most: enough * 3 / 2 });
+        }
+        let notes = self.ask.gist.as_deref().filter(|_| self.kind.title.is_none())?;
+        let words = text::word_count(notes);
+        Some(WordLimit { enough: words * ENOUGH_PER_NOTE, most: words * MOST_PER_NOTE + MOST_PER_NOTE })
     }
 
     /// Returns the sorted word counts of the user's texts, else of the retrieved texts. Synthetic

@@ -1,13 +1,15 @@
 //! Conversion of prompt inputs to a decoder's request, and of its completion to a text, title or
 //! rating.
 
+use std::sync::Arc;
+
 use super::{
     constraint,
     form::Form,
     output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
-    llm::{Completion, Contrast, Model, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
+    llm::{Completion, Contrast, Model, Notes, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
     plan,
     prompt::{PromptInputs, Task},
     text,
@@ -48,6 +50,9 @@ pub(crate) fn request_with_prefix(
     }
     let last = inputs.phases() - 1;
     let (no_repeat, planned) = (constraint::constraint(inputs), usize::from(inputs.reasoning));
+    let content = inputs.ask.gist.as_deref().or(inputs.ask.draft.as_deref());
+    let notes =
+        content.filter(|_| inputs.task == Task::Text).and_then(|content| Notes::new(model, content)).map(Arc::new);
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_new_tokens))| Phase {
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },
@@ -59,6 +64,7 @@ pub(crate) fn request_with_prefix(
         on_repeat: OnRepeat::End,
         before: String::new(),
         words: inputs.word_limit().filter(|_| n == last),
+        notes: notes.clone().filter(|_| n == last),
         stars: if inputs.task == Task::Rating && n == last { model.stars() } else { None },
         max_new_tokens,
         sampling: options.sampling,

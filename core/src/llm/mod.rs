@@ -22,6 +22,7 @@ mod follower;
 pub mod gguf;
 pub(crate) mod model;
 mod no_repeat;
+mod notes;
 mod place;
 mod prefill;
 mod rating;
@@ -43,6 +44,7 @@ pub use details::{Details, Repeated, proper_names, unsupported};
 pub use device::{Device, Gpu, Placement, kernels_in};
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use no_repeat::NoRepeat;
+pub use notes::Notes;
 pub use rating::{Calibration, STARS, Stars, median};
 pub use request::{
     Completion, Event, OnEvent, OnRepeat, Phase, PhaseOutput, Request, RequestSource, Sampling, Stop, WordLimit,

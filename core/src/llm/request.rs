@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
-use super::{Contrast, NoRepeat, Stars, Token};
+use super::{Contrast, NoRepeat, Notes, Stars, Token};
 use crate::setters::setters;
 
 /// Sampling parameters.
@@ -83,6 +83,8 @@ pub struct Phase {
     pub before: String,
     /// Limits on the number of words.
     pub words: Option<WordLimit>,
+    /// Words that the phase has to contain.
+    pub notes: Option<Arc<Notes>>,
     /// Rating tokens, if the phase writes a rating. Where one of these tokens can follow, their
     /// calibrated logits decide. With temperature 0 the sampler takes the median rating instead of
     /// the most likely one.
@@ -97,7 +99,7 @@ impl Phase {
     /// Creates a phase of up to `max_new_tokens` tokens without any other constraint.
     pub fn new(max_new_tokens: usize, sampling: Sampling) -> Self {
         let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
-        let (no_repeat, on_repeat, words, stars) = (None, OnRepeat::default(), None, None);
+        let (no_repeat, on_repeat, words, notes, stars) = (None, OnRepeat::default(), None, None, None);
         Self {
             lead,
             grammar,
@@ -107,6 +109,7 @@ impl Phase {
             on_repeat,
             before,
             words,
+            notes,
             stars,
             max_new_tokens,
             sampling,

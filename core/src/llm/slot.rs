@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    LlmError, Model, Phase, Token, common_prefix,
+    LlmError, Model, Notes, Phase, Token, common_prefix,
     contrast::{self, ContrastBranch},
     prefill::{PrefillChunks, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
@@ -189,20 +189,32 @@ impl Writer {
     ) -> Result<Vec<Token>, LlmError> {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
-        let early = self.written.tokens.len() < phase.min_new_tokens;
+        let tokens = self.written.tokens.len();
+        let noted = |notes: &Notes| notes.may_end(&format!("{}{}", phase.before, self.written.so_far()), tokens);
+        let early = tokens < phase.min_new_tokens || !phase.notes.as_deref().is_none_or(noted);
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
         let shunned = |token| {
             early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop)) || avoided && forbidden(token)
         };
-        let token = match (against, self.beside) {
+        let contrasted = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
                 contrast::weigh(logits, against, beside.weight, &mut self.weighed);
-                self.chooser.choose(&self.weighed, shunned)?
+                true
             }
-            _ => self.chooser.choose(logits, shunned)?,
+            _ => false,
         };
+        if let Some(notes) = &phase.notes {
+            if !contrasted {
+                self.weighed.clear();
+                self.weighed.extend_from_slice(logits);
+            }
+            let written = format!("{}{}", phase.before, self.written.so_far());
+            notes.weigh(&written, &self.written.tokens, &mut self.weighed);
+        }
+        let weighed = if contrasted || phase.notes.is_some() { &self.weighed } else { logits };
+        let token = self.chooser.choose(weighed, shunned)?;
         if !avoided && forbidden(token) {
             let run = risks.as_ref().is_some_and(|risks| risks.repeats(&spelling(model, token)));
             drop(risks);

@@ -41,6 +41,11 @@ impl Writing {
         first.is_some()
     }
 
+    /// Returns the text so far, with the part that is held back.
+    pub(super) fn so_far(&self) -> String {
+        format!("{}{}", self.text, String::from_utf8_lossy(&self.held))
+    }
+
     /// Passes the whole characters in `held` that are new to the follower.
     pub(super) fn follow(&mut self, constraint: &NoRepeat) {
         let whole = self.whole();
@@ -84,7 +89,9 @@ impl Writing {
         if count > limit.most {
             return Some(Stop::Length);
         }
-        let sentence = written.trim_end().ends_with(['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}']);
+        // A line break ends a sentence, too.
+        let ends = ['.', '!', '?', '\u{3002}', '\u{ff01}', '\u{ff1f}', text::BREAK];
+        let sentence = written.trim_end().ends_with(ends);
         (count >= limit.enough && sentence).then_some(Stop::End)
     }
 

@@ -5,8 +5,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use locket::{
     AugmentOptions, Chunk, ChunkStream, Conditions, Engine, Error, GenerateRequest, Interaction, Key, Length, LlmError,
-    LoadOptions, Model, Origin, Pack, Part, Power, PredictOptions, Priority, ReasoningPath, Record, Store, Task,
-    Thermal,
+    LoadOptions, Model, Pack, Part, Power, PredictOptions, Priority, ReasoningPath, Record, Store, Task, Thermal,
 };
 use locket_builder::{
     pack::BuildOptions,
@@ -73,8 +72,7 @@ fn history_comes_before_the_request_and_can_be_left_out() {
 fn what_a_text_is_written_from() {
     let dir = tempfile::tempdir().unwrap();
     drop(engine(dir.path()));
-    let origin = Origin::Synthetic { path: ReasoningPath::default(), model: "m".into() };
-    let invented = Record { interaction: Interaction::new("k11", "Nobody wrote this."), origin };
+    let invented = Record::synthetic(Interaction::new("k11", "Nobody wrote this."), ReasoningPath::default(), "m");
     Store::open(dir.path().join("store"), &Key::new([1; 32])).unwrap().append(&invented).unwrap();
     let engine = reopened(dir.path());
     // Returns whether the text is planned, and the numbers of the user's, synthetic and other
@@ -348,8 +346,8 @@ fn of_several_candidates_one_is_taken() {
     let one = engine.generate(&request).unwrap();
     request.options.candidates = 9;
     let mut heard = String::new();
-    let mut hear = |e: Chunk| {
-        heard.push_str(&e.text);
+    let mut hear = |chunk: Chunk| {
+        heard.push_str(&chunk.text);
         ControlFlow::Continue(())
     };
     let best = engine.generate_with(&request, &mut hear).unwrap();

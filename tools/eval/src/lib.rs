@@ -17,6 +17,7 @@ mod card;
 mod cases;
 mod filters;
 pub mod generation;
+mod inputs;
 mod items;
 mod journal;
 mod lightgcn;

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     cases::{Case, Key, capped},
+    inputs::{gist, inputs, seed},
     items,
     journal::Journal,
     prediction::{HALVES, Prediction},
@@ -15,18 +16,15 @@ use super::{
 };
 use crate::Error;
 use locket::{
-    Kind, LlmError, Model, Pack, Record, Sampling, Task, Written, author_key,
+    LlmError, Model, Pack, Record, Sampling, Task, Written, author_key,
     internals::{
-        context::{
-            self, ContextBuilder, NEIGHBOURS, Target,
-            selection::{for_kind, matching_texts},
-        },
+        context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::{
             candidates, guard, request,
             reranking::{self, Choice},
             synthetic::{self, SyntheticJob},
         },
-        hash::{hash, spread},
+        hash::spread,
         llm::{Decoder, DecoderOptions, unsupported},
         predict::Predictor,
         prompt::{Example, PromptInputs},
@@ -34,9 +32,6 @@ use locket::{
     },
 };
 use locket_builder::profile::Profile;
-
-/// Number of own texts in the prompt for kinds other than reviews, as in the engine.
-const OWN_TEXTS: usize = 8;
 
 /// The synthetic interactions of one case, kept between runs: generated once, used by every method.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -214,36 +209,6 @@ fn halves(choice: &Choice, n: usize, user: &str) -> Vec<u32> {
     taken
 }
 
-/// Returns the notes that the request gives, made from the true text.
-fn gist(settings: &Settings, person: &Profile) -> Option<String> {
-    let share = settings.gist.filter(|_| settings.task == Task::Text)?;
-    Some(text::gist(&person.target.text, share, seed(settings, person).into()))
-}
-
-pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
-    let (kind, gist) = (Kind::named(&person.target.kind).unwrap_or_default(), gist(settings, person));
-    let context = person.target.context.as_deref().filter(|_| settings.task == Task::Text);
-    let target =
-        Target { kind: Some(&kind), context, gist: gist.as_deref(), ..Target::of(&person.target, settings.task) };
-    let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
-    let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
-    let query = target.query();
-    let mut history = synthetic;
-    if settings.method != Method::None {
-        let texts = capped(settings, person);
-        history.extend(match kind.rated {
-            true => matching_texts(texts, &query, NEIGHBOURS),
-            false => for_kind(texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
-        });
-    }
-    if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
-        return grounding.synthetic(item, history);
-    }
-    let grounded = (settings.method == Method::Graph || settings.method.augments()) && kind.rated;
-    let neighbours = if grounded { NEIGHBOURS } else { 0 };
-    grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours)
-}
-
 /// Generates the synthetic interactions of a few users together.
 fn write_synthetic(
     pack: &Pack,
@@ -304,11 +269,6 @@ fn synthetic_jobs(pack: &Pack, predictor: &Predictor<'_>, settings: &Settings, p
         seed,
     };
     items.into_iter().map(job).collect()
-}
-
-/// Returns the user's own seed of draws.
-fn seed(settings: &Settings, person: &Profile) -> u32 {
-    hash(&format!("{}\n{}", person.user, settings.seed)) as u32
 }
 
 /// Returns the requested text, title or rating as a string.

@@ -1,0 +1,120 @@
+//! Guidance by notes: a bonus for the words that a text has to contain.
+//!
+//! A small model reads the user's notes and writes about something else. The first notes that the
+//! text does not contain yet get a bonus on the logits of their first token, and a note that has
+//! begun gets one on its next token (lexically constrained decoding, softened: Hokamp and Liu,
+//! 2017; Pascual et al., 2021). The phase does not end before its notes are written, up to a number
+//! of tokens.
+
+use super::{Model, Token};
+use crate::text;
+
+/// Bonus of the first open notes on their first token, in nats.
+const FIRST: [f32; 3] = [4.0, 3.0, 2.0];
+/// Bonus on the next token of a note that has begun, in nats.
+const NEXT: f32 = 8.0;
+/// Tokens that a text may take for each token of its notes before it may end without them.
+const TOKENS_PER_NOTE: usize = 3;
+
+/// The notes of a phase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notes(Vec<Note>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Note {
+    /// The word in lower case.
+    word: String,
+    /// The tokens of the word after a space.
+    tokens: Vec<Token>,
+}
+
+impl Notes {
+    /// Returns the notes of `gist`: its words without stop words. Returns `None` if there are none.
+    pub fn new(model: &Model, gist: &str) -> Option<Self> {
+        let note = |word: &str| Note { word: word.to_lowercase(), tokens: model.tokens(&format!(" {word}")) };
+        let content = |(_, word): &(usize, &str)| !text::is_stopword(&word.to_lowercase());
+        let notes: Vec<Note> = text::word_spans(gist).filter(content).map(|(_, word)| note(word)).collect();
+        (!notes.is_empty()).then_some(Self(notes))
+    }
+
+    /// Returns the notes that `written` does not contain, in order.
+    fn open(&self, written: &str) -> Vec<&Note> {
+        let words: Vec<String> = text::words(written).collect();
+        self.0.iter().filter(|note| !words.iter().any(|word| same(word, &note.word))).collect()
+    }
+
+    /// Returns whether the phase may end after `written`, of `tokens` tokens.
+    pub(super) fn may_end(&self, written: &str, tokens: usize) -> bool {
+        let most = self.0.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE;
+        tokens >= most || self.open(written).is_empty()
+    }
+
+    /// Adds the bonuses to `logits`, after `written` with these tokens.
+    pub(super) fn weigh(&self, written: &str, tokens: &[Token], logits: &mut [f32]) {
+        let open = self.open(written);
+        for note in &open {
+            let begun = (1..note.tokens.len()).rev().find(|&n| tokens.ends_with(&note.tokens[..n]));
+            if let Some(next) = begun.and_then(|n| note.tokens.get(n)) {
+                add(logits, *next, NEXT);
+                return;
+            }
+        }
+        for (note, bonus) in open.iter().zip(FIRST) {
+            if let Some(first) = note.tokens.first() {
+                add(logits, *first, bonus);
+            }
+        }
+    }
+}
+
+fn add(logits: &mut [f32], token: Token, bonus: f32) {
+    if let Some(logit) = usize::try_from(token.0).ok().and_then(|at| logits.get_mut(at)) {
+        *logit += bonus;
+    }
+}
+
+/// Whether two lower-case words are the same but for an ending.
+fn same(a: &str, b: &str) -> bool {
+    if a == b {
+        return true;
+    }
+    let common = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let (shorter, longer) = (a.chars().count().min(b.chars().count()), a.chars().count().max(b.chars().count()));
+    common >= 4 && common + 1 >= shorter && longer - common <= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::LoadOptions;
+
+    #[test]
+    fn words_are_the_same_but_for_an_ending() {
+        for (a, b) in [("parts", "part"), ("needed", "need"), ("calling", "calls"), ("noon", "noon")] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in [("part", "party"), ("in", "inn"), ("contract", "contrary")] {
+            assert!(!same(a, b) || a == "part", "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn open_notes_get_a_bonus_until_they_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        assert_eq!(Notes::new(&model, "it is the"), None);
+        let notes = Notes::new(&model, "the broken parts").unwrap();
+        let first = |n: usize| notes.0[n].tokens[0].0 as usize;
+        let mut logits = vec![0.0; 1 << 16];
+        notes.weigh("", &[], &mut logits);
+        assert!(logits[first(0)] >= FIRST[0]);
+        assert!(!notes.may_end("Some are broken.", 3) && notes.may_end("Two parts are broken.", 3));
+        assert!(notes.may_end("", 1000));
+        let mut logits = vec![0.0; 1 << 16];
+        notes.weigh("Two parts are broken.", &[], &mut logits);
+        assert!(logits.iter().all(|&l| l == 0.0));
+        let begun = &notes.0[0].tokens[..1];
+        notes.weigh("Two", begun, &mut logits);
+        assert_eq!(logits[notes.0[0].tokens[1].0 as usize], NEXT);
+    }
+}

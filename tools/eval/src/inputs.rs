@@ -1,0 +1,59 @@
+//! The prompt inputs of an evaluated text.
+
+use locket::{
+    Kind, Pack, Task, author_key,
+    internals::{
+        context::{
+            ContextBuilder, NEIGHBOURS, Target,
+            selection::{for_kind, matching_texts},
+        },
+        hash::hash,
+        prompt::{Example, PromptInputs},
+        text,
+    },
+};
+use locket_builder::profile::Profile;
+
+use super::{
+    cases::capped,
+    settings::{Method, Settings},
+};
+
+/// Number of own texts in the prompt for kinds other than reviews, as in the engine.
+const OWN_TEXTS: usize = 8;
+
+/// Returns the notes that the request gives, made from the true text.
+pub(super) fn gist(settings: &Settings, person: &Profile) -> Option<String> {
+    let share = settings.gist.filter(|_| settings.task == Task::Text)?;
+    Some(text::gist(&person.target.text, share, seed(settings, person).into()))
+}
+
+/// Returns the inputs of the prompt for the user's target text.
+pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
+    let (kind, gist) = (Kind::named(&person.target.kind).unwrap_or_default(), gist(settings, person));
+    let context = person.target.context.as_deref().filter(|_| settings.task == Task::Text);
+    let target =
+        Target { kind: Some(&kind), context, gist: gist.as_deref(), ..Target::of(&person.target, settings.task) };
+    let grounding = ContextBuilder::new(pack, Some(author_key(&person.user)));
+    let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
+    let query = target.query();
+    let mut history = synthetic;
+    if settings.method != Method::None {
+        let texts = capped(settings, person);
+        history.extend(match kind.rated {
+            true => matching_texts(texts, &query, NEIGHBOURS),
+            false => for_kind(texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
+        });
+    }
+    if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
+        return grounding.synthetic(item, history);
+    }
+    let grounded = (settings.method == Method::Graph || settings.method.augments()) && kind.rated;
+    let neighbours = if grounded { NEIGHBOURS } else { 0 };
+    grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours)
+}
+
+/// Returns the user's own seed of draws.
+pub(super) fn seed(settings: &Settings, person: &Profile) -> u32 {
+    hash(&format!("{}\n{}", person.user, settings.seed)) as u32
+}

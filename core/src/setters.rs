@@ -15,7 +15,7 @@ macro_rules! setters {
 
 macro_rules! setter {
     ($setter:ident, $field:ident, $kind:ty) => {
-        #[doc = concat!("Sets [`Self::", stringify!($field), "`].")]
+        #[doc = concat!("Sets the field `", stringify!($field), "`.")]
         #[must_use]
         pub fn $setter(mut self, $field: $kind) -> Self {
             self.$field = $field;
@@ -23,7 +23,7 @@ macro_rules! setter {
         }
     };
     (some $setter:ident, $field:ident, $kind:ty) => {
-        #[doc = concat!("Sets [`Self::", stringify!($field), "`].")]
+        #[doc = concat!("Sets the field `", stringify!($field), "`.")]
         #[must_use]
         pub fn $setter(mut self, $field: impl Into<Option<$kind>>) -> Self {
             self.$field = $field.into();
@@ -31,7 +31,7 @@ macro_rules! setter {
         }
     };
     (into $setter:ident, $field:ident, $kind:ty) => {
-        #[doc = concat!("Sets [`Self::", stringify!($field), "`].")]
+        #[doc = concat!("Sets the field `", stringify!($field), "`.")]
         #[must_use]
         pub fn $setter(mut self, $field: impl Into<$kind>) -> Self {
             self.$field = Some($field.into());

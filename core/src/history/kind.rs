@@ -111,8 +111,7 @@ impl Kind {
     /// Returns every label of a prompt for this kind. No value may contain one.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         let own = [self.item.as_deref(), self.title.as_deref(), Some(&self.label)].into_iter().flatten();
-        let given = (!self.rated).then_some([self.context.as_str(), NOTES, DRAFT]);
-        own.chain(given.into_iter().flatten()).chain(FIXED)
+        own.chain([self.context.as_str(), NOTES, DRAFT]).chain(FIXED)
     }
 }
 
@@ -146,6 +145,7 @@ mod tests {
             assert_eq!(kind.name, name);
             assert!(kind.label.starts_with(|c: char| c.is_uppercase()), "{kind:?}");
         }
+        assert!(ROWS.iter().all(|row| Kind::ALL.contains(&row.0)));
         assert_eq!(Kind::named("telegram"), None);
         assert_eq!(Kind::default(), Kind::named("review").unwrap());
         assert_eq!(Kind::named("email").unwrap().label, "E-mail");

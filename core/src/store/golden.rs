@@ -5,6 +5,7 @@ use super::{
     *,
 };
 use crate::{
+    codec,
     history::{Interaction, Origin},
     plan::ReasoningPath,
 };
@@ -35,6 +36,13 @@ fn golden_records() -> Vec<Record> {
     ]
 }
 
+fn records_with_kinds() -> Vec<Record> {
+    let reply = Interaction::new("", "sure, see you at 8").with_kind("reply".into()).with_context("Are you coming?");
+    let mail = Interaction::new("", "Hi Ada,\n\nthe parts came.\n\nBest,\nBen").with_kind("email".into());
+    let mail = mail.with_title("Parts").with_audience("r1").with_time(1_700_000_000_000);
+    golden_records().into_iter().chain([Record::real(reply), Record::real(mail)]).collect()
+}
+
 /// A plain-text store of layout 1 is migrated after an interruption at any step, and its file
 /// removed.
 #[test]
@@ -57,12 +65,29 @@ fn a_store_of_layout_1_is_taken_over() {
     }
 }
 
+/// Returns the records of the golden store `name`.
+fn records_of(name: &str) -> Vec<Record> {
+    let dir = tempfile::tempdir().unwrap();
+    unpack_golden(&format!("{name}.key.zst"), &dir.path().join(keyfile::NAME));
+    unpack_golden(&format!("{name}.redb.zst"), &dir.path().join(files::data_name(1)));
+    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap()
+}
+
+/// Its records are of version 1 of the codec: every text is a review.
 #[test]
 fn a_store_of_layout_2_is_read() {
+    assert_eq!(records_of("store-layout2"), golden_records());
+}
+
+/// Version 2 of the codec has kind, context and audience.
+#[test]
+fn a_store_with_records_of_version_2_is_read() {
+    assert_eq!(records_of("store-records2"), records_with_kinds());
+    let text = include_str!("../../../tests/golden/export-kinds.json");
     let dir = tempfile::tempdir().unwrap();
-    unpack_golden("store-layout2.key.zst", &dir.path().join(keyfile::NAME));
-    unpack_golden("store-layout2.redb.zst", &dir.path().join(files::data_name(1)));
-    assert_eq!(Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap(), golden_records());
+    let store = Store::open(dir.path(), &KEY).unwrap();
+    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), Imported { added: 5, known: 0 });
+    assert_eq!(store.records().unwrap(), records_with_kinds());
 }
 
 /// An export of version 1 can be imported into any later store.
@@ -78,20 +103,20 @@ fn an_export_of_version_1_is_imported() {
     assert_eq!(store.len().unwrap(), 3);
 }
 
-/// Writes the golden files of the current layout; run once for each released layout:
-/// `LOCKET_GOLDEN=tests/golden cargo test -p locket --lib write_golden -- --ignored`
+/// Writes the golden files of the current version of records; run once for each released version:
+/// `LOCKET_GOLDEN=tests/golden cargo test --workspace --lib write_golden -- --ignored`
 #[test]
 #[ignore = "writes files into the repository"]
 fn write_golden() {
     let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
     let dir = tempfile::tempdir().unwrap();
-    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&golden_records()).unwrap();
+    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&records_with_kinds()).unwrap();
     let export =
         serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
-    fs::write(to.join("export-v1.json"), export.unwrap() + "\n").unwrap();
+    fs::write(to.join("export-kinds.json"), export.unwrap() + "\n").unwrap();
     for (file, name) in [(keyfile::NAME.to_owned(), "key"), (files::data_name(1), "redb")] {
         let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
-        fs::write(to.join(format!("store-layout{LAYOUT}.{name}.zst")), packed).unwrap();
+        fs::write(to.join(format!("store-records{}.{name}.zst", codec::VERSION)), packed).unwrap();
     }
 }
 

@@ -9,7 +9,7 @@ use super::one_line;
 /// The symbol for a line break in prompts and raw outputs. In texts it is dropped.
 pub(crate) const BREAK: char = '¶';
 
-/// Returns `text` on one line with a [`BREAK`] for each line break, and at most two in a row.
+/// Returns `text` on one line with the symbol `¶` for each line break, and at most two in a row.
 pub fn folded(text: &str) -> String {
     let lines = text.lines().map(|line| one_line(&line.replace(BREAK, " ")));
     let mut out = String::new();
@@ -29,7 +29,7 @@ pub fn folded(text: &str) -> String {
     out
 }
 
-/// Returns the text with line breaks for the [`BREAK`]s of a raw output.
+/// Returns the text with line breaks for the symbols `¶` of a raw output.
 pub fn unfolded(text: &str) -> String {
     let mut lines: Vec<&str> = text.split(BREAK).map(str::trim).collect();
     // A paragraph break is one empty line.

@@ -34,7 +34,7 @@ use locket_builder::profile::{Profile, Profiles};
 /// JSON: `n` users and their `texts`; `rouge1`, `rougeL`, `meteor` (or `mae`, `rmse`), each with
 /// `_se` over users (the mean counts for several texts of one user); the same under `history0` and
 /// `history1plus`; `tokens_per_user`; for texts of users with history `author_mrr` ([`Authors`]);
-/// `scorecard` ([`card`](super::card::card)) for texts; and in `refused` the number of synthetic texts that the gate refused, by reason.
+/// `scorecard` (see `card.rs`) for texts; and in `refused` the number of synthetic texts that the gate refused, by reason.
 ///
 /// # Errors
 /// [`locket::Error::MissingModel`] for a method that generates,

@@ -111,6 +111,25 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
     assert_ne!(written(" --adapter none"), aligned);
 }
 
+#[test]
+#[ignore = "needs the default model"]
+fn the_demo_writes_replies_and_mails() {
+    let model = locket_tests::model();
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, person) in [("reply", "juno"), ("email", "bo"), ("note", "sam")] {
+        let out = run(dir.path(), &format!("demo --kind {kind} --person {person} --model {}", model.display()));
+        let said = String::from_utf8(out.stdout).unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let written = said.split(&format!("in {person}'s style:\n")).nth(1).unwrap();
+        let (written, truth) = written.split_once("really wrote:").unwrap();
+        assert!(written.split_whitespace().count() >= 4 && !truth.trim().is_empty(), "{said}");
+        assert!(!said.contains('¶'), "{said}");
+    }
+    assert!(
+        fails(dir.path(), &format!("demo --kind email --person juno --model {}", model.display())).contains("e-mails")
+    );
+}
+
 /// Every way to ask for a text of another kind than a review. The texts of a lower-case chat writer
 /// are in lower case, and a mail has line breaks.
 #[test]

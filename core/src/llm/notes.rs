@@ -13,8 +13,10 @@ use crate::text;
 const FIRST: [f32; 3] = [4.0, 3.0, 2.0];
 /// Bonus on the next token of a note that has begun, in nats.
 const NEXT: f32 = 8.0;
-/// Tokens that a text may take for each token of its notes before it may end without them.
+/// Tokens that a text may take for each token of its notes, and beyond, before it may end without
+/// them.
 const TOKENS_PER_NOTE: usize = 3;
+const TOKENS_BEYOND: usize = 16;
 
 /// The notes of a phase.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +47,7 @@ impl Notes {
 
     /// Returns whether the phase may end after `written`, of `tokens` tokens.
     pub(super) fn may_end(&self, written: &str, tokens: usize) -> bool {
-        let most = self.0.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE;
+        let most = self.0.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE + TOKENS_BEYOND;
         tokens >= most || self.open(written).is_empty()
     }
 

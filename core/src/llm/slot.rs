@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    LlmError, Model, Notes, Phase, Token, common_prefix,
+    LlmError, Model, Phase, Token, common_prefix,
     contrast::{self, ContrastBranch},
     prefill::{PrefillChunks, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
@@ -173,6 +173,11 @@ impl Writer {
         self.written.before = before.len();
     }
 
+    /// Returns the phase's text so far, with the text before it.
+    fn so_far(&self) -> String {
+        format!("{}{}", self.phases[self.current].before, self.written.so_far())
+    }
+
     pub(super) fn phase(&self) -> usize {
         self.current
     }
@@ -190,8 +195,8 @@ impl Writer {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
         let tokens = self.written.tokens.len();
-        let noted = |notes: &Notes| notes.may_end(&format!("{}{}", phase.before, self.written.so_far()), tokens);
-        let early = tokens < phase.min_new_tokens || !phase.notes.as_deref().is_none_or(noted);
+        let noted = phase.notes.as_deref().is_none_or(|notes| notes.may_end(&self.so_far(), tokens));
+        let early = tokens < phase.min_new_tokens || !noted;
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
@@ -210,7 +215,7 @@ impl Writer {
                 self.weighed.clear();
                 self.weighed.extend_from_slice(logits);
             }
-            let written = format!("{}{}", phase.before, self.written.so_far());
+            let written = self.so_far();
             notes.weigh(&written, &self.written.tokens, &mut self.weighed);
         }
         let weighed = if contrasted || phase.notes.is_some() { &self.weighed } else { logits };
@@ -236,7 +241,10 @@ impl Writer {
             }
             let matched = self.written.release(&phase.stop, |text| emit(self.current, text));
             let full = self.written.tokens.len() >= phase.max_new_tokens;
-            match phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit, &phase.before)) {
+            let reached = phase.words.filter(|_| !matched).and_then(|limit| self.written.reaches(limit, &phase.before));
+            // A sentence does not end the text while notes are missing.
+            let open = phase.notes.as_deref().is_some_and(|notes| !notes.may_end(&self.so_far(), tokens + 1));
+            match reached.filter(|stop| *stop != Stop::End || !open) {
                 _ if matched => Some(Stop::Matched),
                 Some(stop) => Some(stop),
                 None => full.then_some(Stop::Length),

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, path::PathBuf};
 
 use anyhow::Context;
 use locket::{
-    AugmentOptions, Engine, GenerateRequest, Interaction, Length, Part, PredictOptions, Record, Task, Written,
+    AugmentOptions, Engine, GenerateRequest, Interaction, Kind, Length, Part, PredictOptions, Record, Task, Written,
 };
 use locket_builder::{
     pack::{BuildOptions, Holdout, build},
@@ -12,12 +12,13 @@ use locket_builder::{
 };
 
 use crate::{
-    generate, open,
+    demo_writing, files, generate, open,
     output::{Stream, note, say},
     predict, ui,
 };
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  locket demo\n  locket demo --kind reply\n  locket demo --kind email --person bo")]
 pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long, default_value = "gemma-3-270m")]
@@ -25,13 +26,16 @@ pub struct Args {
     /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
     #[arg(long)]
     adapter: Option<PathBuf>,
-    /// User of the sample to generate a text for
-    #[arg(long, default_value = "marta")]
-    person: String,
+    /// Kind of writing: review, reply, email or note
+    #[arg(long, default_value = "review", value_parser = files::kind)]
+    kind: Kind,
+    /// User of the sample to generate a text for; default: marta, or the first who writes this kind
+    #[arg(long)]
+    person: Option<String>,
     /// Number of predicted items to write about
     #[arg(short, default_value_t = 3)]
     k: usize,
-    /// Seed of the synthetic texts
+    /// Seed of the synthetic texts, or of the notes
     #[arg(long, default_value_t = 1)]
     seed: u32,
 }
@@ -51,6 +55,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             open::load_model(&args.model, args.adapter.as_deref())?
         }
     };
+    if !args.kind.rated {
+        return demo_writing::run(&args.kind, args.person.as_deref(), args.seed, model);
+    }
+    let wanted = args.person.as_deref().unwrap_or("marta");
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("sample.jsonl");
     std::fs::write(&file, SAMPLE)?;
@@ -64,8 +72,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     )?;
     let person = Profiles::open(&file)?
         .filter_map(Result::ok)
-        .find(|p| p.user == args.person)
-        .with_context(|| format!("the sample has no person named {}", args.person))?;
+        .find(|p| p.user == wanted)
+        .with_context(|| format!("the sample has no person named {wanted}"))?;
     let engine = Engine::open(dir.path().join("store"), &locket::Key::generate()?)?
         .with_pack(open::open_pack(&pack)?)
         .with_model(model)?
@@ -123,7 +131,7 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
 }
 
 /// Prints the text while it is generated, without its plan.
-fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Written> {
+pub fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Written> {
     let mut shown = Stream::default();
     let begun = shown.put("  ");
     let written = engine.generate_with(request, &mut |chunk| match (begun, chunk.part) {
@@ -134,7 +142,7 @@ fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Writte
     shown.end(written)
 }
 
-fn heading(text: &str) -> anyhow::Result<()> {
+pub fn heading(text: &str) -> anyhow::Result<()> {
     say!("\n== {text}\n")
 }
 

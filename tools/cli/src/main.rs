@@ -5,6 +5,7 @@
 mod align;
 mod bench;
 mod demo;
+mod demo_writing;
 mod eval;
 mod files;
 mod generate;

@@ -62,20 +62,21 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Reads the rows; returns the length of the complete lines in bytes.
     fn read_back(&mut self, settings: &Value) -> Result<u64, Error> {
         let mut whole = 0;
-        let mut line = String::new();
+        // Bytes: a kill can cut the last line within a character.
+        let mut line = Vec::new();
         let mut reader = BufReader::new(&self.file);
         loop {
             line.clear();
-            let n = reader.read_line(&mut line).map_err(|e| locket::Error::io("read", &self.path, e))?;
-            if n == 0 || !line.ends_with('\n') {
+            let n = reader.read_until(b'\n', &mut line).map_err(|e| locket::Error::io("read", &self.path, e))?;
+            if n == 0 || !line.ends_with(b"\n") {
                 return Ok(whole);
             }
             if whole == 0 {
-                if serde_json::from_str::<Value>(&line).ok().as_ref() != Some(settings) {
+                if serde_json::from_slice::<Value>(&line).ok().as_ref() != Some(settings) {
                     return Err(self.foreign("was written with other settings"));
                 }
             } else {
-                let row = serde_json::from_str(&line).map_err(|_| self.foreign("is not a file of this kind"))?;
+                let row = serde_json::from_slice(&line).map_err(|_| self.foreign("is not a file of this kind"))?;
                 self.rows.push(row);
             }
             whole += n as u64;
@@ -130,6 +131,20 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         let other = Journal::<u32>::open(Some(&path), &Value::from("others"));
         assert!(matches!(other, Err(Error::Engine(locket::Error::Argument(why))) if why.contains("other settings")));
+    }
+
+    #[test]
+    fn a_line_cut_within_a_character_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.jsonl");
+        let settings = Value::from("settings");
+        let mut journal = Journal::<String>::open(Some(&path), &settings).unwrap();
+        ["one", "naïve"].into_iter().for_each(|row| journal.push(row.into()).unwrap());
+        drop(journal);
+        let whole = std::fs::read(&path).unwrap();
+        let cut = whole.iter().rposition(|b| !b.is_ascii()).unwrap();
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        assert_eq!(Journal::<String>::open(Some(&path), &settings).unwrap().rows, ["one"]);
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! `locket demo`: the whole workflow on the shipped sample.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use locket::{
-    AugmentOptions, Engine, GenerateRequest, Interaction, Kind, Length, Part, PredictOptions, Record, Task, Written,
-};
+use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Kind, Length, PredictOptions, Record, Task};
 use locket_builder::{
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
 };
 
 use crate::{
-    demo_writing, files, generate, open,
-    output::{Stream, note, say},
+    demo_writing, files,
+    generate::{self, streamed},
+    open,
+    output::{heading, note, say},
     predict, ui,
 };
 
@@ -128,22 +128,6 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     say!("  {}", written.text.unwrap_or_default())?;
     say!("\nwhat {} really wrote:\n  {}", person.user, target.text)?;
     Ok(())
-}
-
-/// Prints the text while it is generated, without its plan.
-pub fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Written> {
-    let mut shown = Stream::default();
-    let begun = shown.put("  ");
-    let written = engine.generate_with(request, &mut |chunk| match (begun, chunk.part) {
-        (ControlFlow::Break(()), _) => ControlFlow::Break(()),
-        (_, Part::Text) => generate::both(shown.put(&chunk.text), ui::alive()),
-        _ => ui::alive(),
-    });
-    shown.end(written)
-}
-
-pub fn heading(text: &str) -> anyhow::Result<()> {
-    say!("\n== {text}\n")
 }
 
 fn show(interaction: &Interaction) -> anyhow::Result<()> {

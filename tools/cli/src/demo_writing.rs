@@ -5,8 +5,8 @@ use locket::{Engine, GenerateRequest, Interaction, Kind, Model, Task, internals:
 use locket_builder::profile::{Profile, Profiles};
 
 use crate::{
-    demo::{heading, streamed},
-    output::{note, say},
+    generate::streamed,
+    output::{heading, note, say},
     ui,
 };
 

@@ -311,3 +311,15 @@ pub fn with_spinner(engine: &Engine, request: &GenerateRequest) -> Result<Writte
 pub fn both(one: ControlFlow<()>, other: ControlFlow<()>) -> ControlFlow<()> {
     if one.is_break() { one } else { other }
 }
+
+/// Prints the text while it is generated, without its plan.
+pub fn streamed(engine: &Engine, request: &GenerateRequest) -> anyhow::Result<Written> {
+    let mut shown = Stream::default();
+    let begun = shown.put("  ");
+    let written = engine.generate_with(request, &mut |chunk| match (begun, chunk.part) {
+        (ControlFlow::Break(()), _) => ControlFlow::Break(()),
+        (_, Part::Text) => both(shown.put(&chunk.text), ui::alive()),
+        _ => ui::alive(),
+    });
+    shown.end(written)
+}

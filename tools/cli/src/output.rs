@@ -39,6 +39,11 @@ pub fn line(what: fmt::Arguments<'_>) -> anyhow::Result<()> {
     put(format_args!("{what}\n"))
 }
 
+/// Prints the heading of a step of a demo.
+pub fn heading(text: &str) -> anyhow::Result<()> {
+    say!("\n== {text}\n")
+}
+
 /// Prints without a line end and flushes.
 fn put(what: fmt::Arguments<'_>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -125,7 +125,9 @@ pub fn unsupported(text: &str, given: &[&str]) -> Vec<String> {
     let words: HashSet<String> = given.iter().flat_map(|text| text::words(text)).collect();
     let lower: Vec<String> = given.iter().map(|text| text.to_lowercase()).collect();
     let known_numbers: HashSet<&str> = given.iter().flat_map(|text| numbers(text)).collect();
-    let names: HashSet<String> = proper_names(text, |word| words.contains(word)).into_iter().collect();
+    // A line begins a sentence.
+    let names: HashSet<String> =
+        text.lines().flat_map(|line| proper_names(line, |word| words.contains(word))).collect();
     let mut found: Vec<String> = Vec::new();
     for token in text.split_whitespace() {
         let token = token.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '$' | '%'));
@@ -191,7 +193,7 @@ mod tests {
         let text = "Hi Ada, the 12 parts and 3 screws came. Carl and Ingrid know, see https://parts.example/list or \
                     write to ben@mail.example by 5pm.";
         assert_eq!(unsupported(text, &given), ["3", "Ingrid", "ben@mail.example", "5pm"]);
-        assert_eq!(unsupported("All parts came.", &given), [""; 0]);
+        assert_eq!(unsupported("All parts came, and\n\nYes, Ada knows.", &given), [""; 0]);
     }
 
     #[test]

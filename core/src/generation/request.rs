@@ -51,8 +51,10 @@ pub(crate) fn request_with_prefix(
     let last = inputs.phases() - 1;
     let (no_repeat, planned) = (constraint::constraint(inputs), usize::from(inputs.reasoning));
     let content = inputs.ask.gist.as_deref().or(inputs.ask.draft.as_deref());
-    let notes =
-        content.filter(|_| inputs.task == Task::Text).and_then(|content| Notes::new(model, content)).map(Arc::new);
+    let notes = content
+        .filter(|_| inputs.task == Task::Text)
+        .and_then(|content| Notes::new(model, content, inputs.kind.title.is_none()))
+        .map(Arc::new);
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_new_tokens))| Phase {
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },

@@ -20,7 +20,11 @@ const TOKENS_BEYOND: usize = 16;
 
 /// The notes of a phase.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Notes(Vec<Note>);
+pub struct Notes {
+    notes: Vec<Note>,
+    /// Whether the end waits for the notes.
+    waits: bool,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 struct Note {
@@ -32,23 +36,25 @@ struct Note {
 
 impl Notes {
     /// Returns the notes of `gist`: its words without stop words. Returns `None` if there are none.
-    pub fn new(model: &Model, gist: &str) -> Option<Self> {
+    /// With `waits`, the phase does not end before it holds them, within limits. A text that ends
+    /// with a sign-off must not wait: it would go on after the sign-off.
+    pub fn new(model: &Model, gist: &str, waits: bool) -> Option<Self> {
         let note = |word: &str| Note { word: word.to_lowercase(), tokens: model.tokens(&format!(" {word}")) };
         let content = |(_, word): &(usize, &str)| !text::is_stopword(&word.to_lowercase());
         let notes: Vec<Note> = text::word_spans(gist).filter(content).map(|(_, word)| note(word)).collect();
-        (!notes.is_empty()).then_some(Self(notes))
+        (!notes.is_empty()).then_some(Self { notes, waits })
     }
 
     /// Returns the notes that `written` does not contain, in order.
     fn open(&self, written: &str) -> Vec<&Note> {
         let words: Vec<String> = text::words(written).collect();
-        self.0.iter().filter(|note| !words.iter().any(|word| same(word, &note.word))).collect()
+        self.notes.iter().filter(|note| !words.iter().any(|word| same(word, &note.word))).collect()
     }
 
     /// Returns whether the phase may end after `written`, of `tokens` tokens.
     pub(super) fn may_end(&self, written: &str, tokens: usize) -> bool {
-        let most = self.0.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE + TOKENS_BEYOND;
-        tokens >= most || self.open(written).is_empty()
+        let most = self.notes.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE + TOKENS_BEYOND;
+        !self.waits || tokens >= most || self.open(written).is_empty()
     }
 
     /// Adds the bonuses to `logits`, after `written` with these tokens.
@@ -104,19 +110,20 @@ mod tests {
     fn open_notes_get_a_bonus_until_they_are_written() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        assert_eq!(Notes::new(&model, "it is the"), None);
-        let notes = Notes::new(&model, "the broken parts").unwrap();
-        let first = |n: usize| notes.0[n].tokens[0].0 as usize;
+        assert_eq!(Notes::new(&model, "it is the", true), None);
+        let notes = Notes::new(&model, "the broken parts", true).unwrap();
+        let first = |n: usize| notes.notes[n].tokens[0].0 as usize;
         let mut logits = vec![0.0; 1 << 16];
         notes.weigh("", &[], &mut logits);
         assert!(logits[first(0)] >= FIRST[0]);
         assert!(!notes.may_end("Some are broken.", 3) && notes.may_end("Two parts are broken.", 3));
         assert!(notes.may_end("", 1000));
+        assert!(Notes::new(&model, "the broken parts", false).unwrap().may_end("", 1));
         let mut logits = vec![0.0; 1 << 16];
         notes.weigh("Two parts are broken.", &[], &mut logits);
         assert!(logits.iter().all(|&l| l == 0.0));
-        let begun = &notes.0[0].tokens[..1];
+        let begun = &notes.notes[0].tokens[..1];
         notes.weigh("Two", begun, &mut logits);
-        assert_eq!(logits[notes.0[0].tokens[1].0 as usize], NEXT);
+        assert_eq!(logits[notes.notes[0].tokens[1].0 as usize], NEXT);
     }
 }

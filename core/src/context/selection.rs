@@ -22,6 +22,11 @@ const MATCHING: usize = 2;
 /// Returns up to `k` of the user's texts for the request `query`: the base in order of writing,
 /// then the best matches, the best last. Returns all texts in order if there are at most `k`.
 pub fn own_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
+    chosen_of(history.iter(), query, k)
+}
+
+/// Returns the result of [`own_texts`] for the texts of an iterator.
+fn chosen_of<'h>(history: impl DoubleEndedIterator<Item = &'h Interaction>, query: &str, k: usize) -> Vec<Example> {
     let history = &distinct(history);
     if history.len() <= k {
         return history.iter().copied().map(Example::from).collect();
@@ -46,8 +51,7 @@ pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, qu
         if n == 2 && chosen.len() >= ENOUGH {
             break;
         }
-        let texts: Vec<Interaction> = history.iter().filter(|i| group(i)).cloned().collect();
-        let mut found = own_texts(&texts, query, k - chosen.len());
+        let mut found = chosen_of(history.iter().filter(|i| group(i)), query, k - chosen.len());
         found.append(&mut chosen);
         chosen = found;
     }
@@ -57,7 +61,7 @@ pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, qu
 /// Returns the `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them.
 /// Returns all texts in order if there are at most `k`.
 pub fn matching_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Example> {
-    let history = &distinct(history);
+    let history = &distinct(history.iter());
     if history.len() <= k {
         return history.iter().copied().map(Example::from).collect();
     }
@@ -67,9 +71,9 @@ pub fn matching_texts(history: &[Interaction], query: &str, k: usize) -> Vec<Exa
 }
 
 /// Returns the history without exact duplicates. The latest copy stays.
-fn distinct(history: &[Interaction]) -> Vec<&Interaction> {
+fn distinct<'h>(history: impl DoubleEndedIterator<Item = &'h Interaction>) -> Vec<&'h Interaction> {
     let mut seen = HashSet::new();
-    let mut kept: Vec<&Interaction> = history.iter().rev().filter(|i| seen.insert((&i.title, &i.text))).collect();
+    let mut kept: Vec<&Interaction> = history.rev().filter(|i| seen.insert((&i.title, &i.text))).collect();
     kept.reverse();
     kept
 }

@@ -48,7 +48,8 @@ use crate::{
 
 /// Maximum number of the user's own texts in a prompt. A longer history is reduced by
 /// `selection::own_texts`.
-const OWN_TEXTS: usize = 8;
+#[doc(hidden)]
+pub const OWN_TEXTS: usize = 8;
 /// Maximum number of candidate texts decoded together.
 const CANDIDATES: usize = 8;
 /// Default for the maximum total size of session files, in bytes.

@@ -1,7 +1,7 @@
 //! The form of an output: line breaks and letter case, as the user writes them.
 //!
 //! The case is learnt by counting the user's texts, not by the model: a small model capitalizes the
-//! first word of most texts, whatever the examples show.
+//! first word of most texts, even after examples in lower case.
 
 use std::collections::HashMap;
 

@@ -3,8 +3,8 @@
 //! A small model reads the user's notes and writes about something else. The first notes that the
 //! text does not contain yet get a bonus on the logits of their first token, and a note that has
 //! begun gets one on its next token (lexically constrained decoding, softened: Hokamp and Liu,
-//! 2017; Pascual et al., 2021). The phase does not end before its notes are written, up to a number
-//! of tokens.
+//! 2017; Pascual et al., 2021). If the notes are to be waited for, the phase does not end before it
+//! holds them, up to a number of tokens.
 
 use super::{Model, Token};
 use crate::text;
@@ -101,9 +101,11 @@ mod tests {
         for (a, b) in [("parts", "part"), ("needed", "need"), ("calling", "calls"), ("noon", "noon")] {
             assert!(same(a, b), "{a} {b}");
         }
-        for (a, b) in [("part", "party"), ("in", "inn"), ("contract", "contrary")] {
-            assert!(!same(a, b) || a == "part", "{a} {b}");
+        for (a, b) in [("in", "inn"), ("contract", "contrary")] {
+            assert!(!same(a, b), "{a} {b}");
         }
+        // The price: some other words count as an ending.
+        assert!(same("part", "party"));
     }
 
     #[test]

@@ -31,10 +31,7 @@ pub fn folded(text: &str) -> String {
 
 /// Returns the text with line breaks for the symbols `¶` of a raw output.
 pub fn unfolded(text: &str) -> String {
-    let mut lines: Vec<&str> = text.split(BREAK).map(str::trim).collect();
-    // A paragraph break is one empty line.
-    lines.dedup_by(|a, b| a.is_empty() && b.is_empty());
-    lines.join("\n").trim().to_owned()
+    Unfolder::default().push(text).trim().to_owned()
 }
 
 /// Replaces [`BREAK`]s in the chunks of a raw output, which may cut one off from the spaces around

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use locket::internals::text;
+use locket::internals::{generation::overlap::copied_share, text};
 use serde_json::{Map, Value, json};
 
 use super::{prediction::Prediction, stats::Sample};
@@ -73,12 +73,7 @@ fn commonest_opening<'t>(texts: impl Iterator<Item = &'t str>) -> f64 {
 
 /// Whether `text` shares a run of eight words with one of `own`.
 pub(super) fn own_run<'t>(text: &str, own: impl Iterator<Item = &'t str>) -> bool {
-    let runs = |text: &str| -> HashSet<Vec<String>> {
-        let words: Vec<String> = text::words(text).collect();
-        words.windows(RUN).map(<[String]>::to_vec).collect()
-    };
-    let said = runs(text);
-    !said.is_empty() && own.into_iter().any(|text| !runs(text).is_disjoint(&said))
+    copied_share(&text::words(text).collect::<Vec<_>>(), own, RUN) > 0.0
 }
 
 /// The edits that turn one text into another, by words.

@@ -7,6 +7,7 @@ use locket::{
             ContextBuilder, NEIGHBOURS, Target,
             selection::{for_kind, matching_texts},
         },
+        engine::OWN_TEXTS,
         hash::hash,
         prompt::{Example, PromptInputs},
         text,
@@ -18,9 +19,6 @@ use super::{
     cases::capped,
     settings::{Method, Settings},
 };
-
-/// Number of own texts in the prompt for kinds other than reviews, as in the engine.
-const OWN_TEXTS: usize = 8;
 
 /// Returns the notes that the request gives, made from the true text.
 pub(super) fn gist(settings: &Settings, person: &Profile) -> Option<String> {

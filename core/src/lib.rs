@@ -70,7 +70,7 @@ pub use pack::{DeltaError, DeltaReport, Meta as PackMeta, Pack, PackError, apply
 pub use plan::{Length, ReasoningPath, Tone};
 pub use predict::Via;
 pub use progress::{OnProgress, Progress};
-pub use prompt::Task;
+pub use prompt::{Resize, Task};
 pub use store::{Export, Imported, Store, StoreError};
 
 /// Compiles the examples of the README, the quick start and the guide to kinds.

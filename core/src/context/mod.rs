@@ -3,6 +3,7 @@
 
 mod author_style;
 pub mod bm25;
+pub mod formulas;
 pub mod neighbour;
 pub mod retriever;
 pub mod selection;
@@ -14,9 +15,9 @@ use crate::{
     history::{Interaction, Kind, Record},
     llm::proper_names,
     pack::{ItemId, Pack, PublicText},
-    plan::Length,
+    plan::{Length, ReasoningPath},
     predict::{Predictor, Query},
-    prompt::{Ask, Example, PromptInputs, Task},
+    prompt::{Ask, Example, PromptInputs, Resize, Task},
 };
 
 /// The item to write about.
@@ -42,6 +43,10 @@ pub struct Target<'a> {
     pub draft: Option<&'a str>,
     /// Opaque id of the recipient, if any.
     pub audience: Option<&'a str>,
+    /// Change of the draft's length.
+    pub resize: Resize,
+    /// The plan of the text, if given.
+    pub plan: Option<&'a ReasoningPath>,
 }
 
 impl<'a> Target<'a> {
@@ -78,6 +83,8 @@ impl<'a> Target<'a> {
             gist: own(self.gist),
             draft: own(self.draft),
             audience: own(self.audience),
+            resize: self.resize,
+            plan: self.plan.cloned(),
         }
     }
 }

@@ -66,7 +66,7 @@ pub(super) fn chunks<'f>(
     form: Form,
     on_chunk: OnChunk<'f>,
 ) -> impl FnMut(Event<'_>) -> ControlFlow<()> + 'f {
-    let mut former = Former::new(form);
+    let mut former = Former::new(form, parts.len() - 1);
     move |event| {
         let text = former.push(event.request, event.phase, event.text);
         on_chunk(Chunk { part: parts[event.phase.min(parts.len() - 1)], item: event.request, text })

@@ -3,7 +3,7 @@
 use super::{Engine, GenerateRequest, OWN_TEXTS};
 use crate::{
     Error,
-    context::{ContextBuilder, NEIGHBOURS, Target, selection},
+    context::{ContextBuilder, NEIGHBOURS, Target, formulas::set_formulas, selection},
     history::{Interaction, Record},
     prompt::{Example, PromptInputs, Task},
     text,
@@ -37,16 +37,21 @@ impl Engine {
             item_title: request.item_title.as_deref(),
             title: request.title.as_deref(),
             text: request.text.as_deref(),
-            length: request.length,
+            length: request.length.or(request.plan.as_ref().map(|plan| plan.length)),
             kind: Some(&request.kind),
             context: request.context.as_deref(),
             gist: request.gist.as_deref(),
             draft: request.draft.as_deref(),
             audience: request.audience.as_deref(),
+            resize: request.resize,
+            plan: request.plan.as_ref(),
         };
         // Public texts are reviews.
         let neighbours = if request.personal && request.kind.rated { NEIGHBOURS } else { 0 };
-        let history = if request.personal { self.prompt_history(request, &target)? } else { Vec::new() };
+        let records = if request.personal { self.history()? } else { Vec::new() };
+        let (synthetic, real): (Vec<Record>, Vec<Record>) = records.into_iter().partition(Record::is_synthetic);
+        let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
+        let history = prompt_history(request, &target, &synthetic, &real);
         let (task, reasoning) = (request.task, request.planned());
         let mut inputs = match &self.pack {
             Some(pack) => ContextBuilder::new(pack, self.me).inputs(task, reasoning, history, &target, neighbours),
@@ -59,24 +64,25 @@ impl Engine {
         if task == Task::Text && !several && inputs.own().next().is_some() {
             inputs.history.retain(|e| !e.synthetic);
         }
+        set_formulas(&mut inputs, &real);
         Ok(inputs)
     }
+}
 
-    /// Returns the user's history for a prompt on `target`, real texts last: closest to the
-    /// request. Synthetic texts are reviews.
-    fn prompt_history(&self, request: &GenerateRequest, target: &Target<'_>) -> Result<Vec<Example>, Error> {
-        let (synthetic, real): (Vec<_>, Vec<_>) = self.history()?.into_iter().partition(Record::is_synthetic);
-        let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        let audience = request.audience.as_deref();
-        if !request.kind.rated {
-            return Ok(selection::for_kind(&real, &request.kind, audience, &target.query(), OWN_TEXTS));
-        }
-        // The model would only repeat a synthetic text on the same item. A real text on an item
-        // supersedes the synthetic one.
-        let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
-        let synthetic = synthetic.iter().filter(|r| !known(&r.interaction.item));
-        let mut history: Vec<Example> = synthetic.map(Example::from).collect();
-        history.extend(selection::for_kind(&real, &request.kind, audience, &target.query(), OWN_TEXTS));
-        Ok(history)
-    }
+/// Returns the user's history for a prompt on `target`, real texts last: closest to the request.
+/// Synthetic texts are reviews.
+fn prompt_history(
+    request: &GenerateRequest,
+    target: &Target<'_>,
+    synthetic: &[Record],
+    real: &[Interaction],
+) -> Vec<Example> {
+    // The model would only repeat a synthetic text on the same item. A real text on an item
+    // supersedes the synthetic one.
+    let known = |item: &str| item == target.item || real.iter().any(|r| r.item == item);
+    let synthetic = synthetic.iter().filter(|r| request.kind.rated && !known(&r.interaction.item));
+    let mut history: Vec<Example> = synthetic.map(Example::from).collect();
+    let audience = request.audience.as_deref();
+    history.extend(selection::for_kind(real, &request.kind, audience, &target.query(), OWN_TEXTS));
+    history
 }

@@ -3,8 +3,10 @@
 mod augmenting;
 mod checkpoint;
 mod chunk;
+mod generating;
 mod inputs;
 mod keeping;
+mod planning;
 mod predicting;
 mod request;
 mod sessions;
@@ -17,30 +19,22 @@ pub use request::GenerateRequest;
 pub use stream::ChunkStream;
 
 use std::{
-    ops::ControlFlow,
     path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use chunk::{chunks, parts};
+use chunk::chunks;
 
 use crate::{
     Error,
     crypto::Key,
     engine::sessions::Sessions,
-    generation::{
-        candidates::{candidates, read_all},
-        form::Form,
-        guard,
-        output::{WriteOptions, Written},
-        request::request_with_prefix,
-        reranking::best,
-    },
+    generation::{form::Form, output::WriteOptions},
     history::Interaction,
     llm::{
-        Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, Placement, Priority,
-        Request, conditions::Control, gguf, model::Source, unsupported, worker::Worker,
+        Conditions, DecoderOptions, LoadOptions, MemoryLevel, Model, Placement, Priority, conditions::Control, gguf,
+        model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     store::Store,
@@ -284,65 +278,6 @@ impl Engine {
 
     fn real(&self) -> Result<Vec<Interaction>, Error> {
         Ok(self.history()?.into_iter().filter(|r| !r.is_synthetic()).map(|r| r.interaction).collect())
-    }
-
-    /// Generates a text, a title or a rating.
-    ///
-    /// # Errors
-    /// As [`Engine::generate_with`].
-    pub fn generate(&self, request: &GenerateRequest) -> Result<Written, Error> {
-        self.generate_with(request, &mut |_| ControlFlow::Continue(()))
-    }
-
-    /// Generates a text, a title or a rating. `on_chunk` gets every chunk as it is decoded; a break
-    /// cancels the call.
-    ///
-    /// # Errors
-    /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its
-    /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
-    /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
-    pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
-        let worker = self.need_model()?;
-        let deadline = request.deadline.map(|d| Instant::now() + d);
-        // Taken before the history is read, so that a record forgotten in between ends the lease.
-        let sessions = self.sessions();
-        let inputs = self.prompt_inputs(request)?;
-        let (options, asked, given) = (request.options, inputs.clone(), sessions.clone());
-        let called = worker.call(
-            Priority::Foreground,
-            self.decoder_options(&options, options.candidates.clamp(1, CANDIDATES)),
-            &mut chunks(&parts(request.task, request.planned()), Form::of(&inputs), on_chunk),
-            move |decoder, on_event| {
-                let (request, stable) = request_with_prefix(decoder.model(), &asked, &options, None);
-                let request = Request { deadline, boundary: Some(stable), ..request };
-                sessions.restore(decoder, &request.prompt);
-                let (before, mut reused) = (decoder.usage().reused, 0);
-                let mut first = |decoder: &mut Decoder<'_>| {
-                    reused = decoder.usage().reused - before;
-                    sessions.keep(decoder, &request.prompt[..stable]);
-                };
-                let completions = if options.candidates > 1 {
-                    // Chunks of several candidates would interleave: events carry no text.
-                    let mut alive = |e: Event<'_>| on_event(Event { text: "", ..e });
-                    let jobs = candidates(decoder.model(), &asked, &request, &options);
-                    guard::run(decoder, jobs, &options, &mut alive, &mut first)?
-                } else {
-                    let job = guard::GuardedRequest { inputs: asked.clone(), request: request.clone() };
-                    guard::run(decoder, vec![job], &options, on_event, &mut first)?
-                };
-                let whole = read_all(&asked, &completions);
-                let written = guard::originals(&asked, whole)?;
-                Ok::<_, Error>((written, request.prompt.len(), reused))
-            },
-        );
-        if given.ended() && self.store.need_writable().is_ok() {
-            // The prompt in the decoder's cache contains a forgotten record.
-            self.release_memory(MemoryLevel::Sessions);
-        }
-        let (written, prompt_tokens, reused_tokens) = called?;
-        let best = best(&inputs, written).ok_or(LlmError::Deadline)?;
-        let unsupported = best.text.as_deref().map(|text| unsupported(text, &inputs.given())).unwrap_or_default();
-        Ok(Written { prompt_tokens, reused_tokens, unsupported, ..best })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{generation::output::WriteOptions, history::Kind, plan::Length, prompt::Task, setters::setters};
+use crate::{
+    generation::output::WriteOptions,
+    history::Kind,
+    plan::{Length, ReasoningPath},
+    prompt::{Resize, Task},
+    setters::setters,
+};
 
 /// A request for a text, a title or a rating.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,11 +34,16 @@ pub struct GenerateRequest {
     pub gist: Option<String>,
     /// A draft to rewrite in the user's style, for [`Task::Text`].
     pub draft: Option<String>,
+    /// Change of the draft's length.
+    pub resize: Resize,
+    /// The plan of the text, for [`Task::Text`]: one that [`Engine::plan`](crate::Engine::plan)
+    /// proposed, or the user's own. The text has its length and its points.
+    pub plan: Option<ReasoningPath>,
     /// Whether to generate a reasoning path first, returned in
     /// [`crate::generation::output::Written`]. It does not improve texts.
     pub reasoning: bool,
-    /// The length of the output, for [`Task::Text`], set through a reasoning path. `None` means the
-    /// user's usual length.
+    /// The length of the output, for [`Task::Text`]. `None` means the plan's length, else the user's
+    /// usual one. Reviews of a requested length get a reasoning path.
     pub length: Option<Length>,
     /// Whether to use the user's history. Without it the output is not personalized.
     pub personal: bool,
@@ -56,12 +67,29 @@ impl GenerateRequest {
             audience: None,
             gist: None,
             draft: None,
+            resize: Resize::Keep,
+            plan: None,
             reasoning: false,
             length: None,
             personal: true,
             options: WriteOptions::default(),
             deadline: None,
         }
+    }
+
+    /// Creates a request for a reply to `message`.
+    pub fn reply(message: impl Into<String>) -> Self {
+        Self::compose(Kind::named("reply").unwrap_or_default()).with_context(message.into())
+    }
+
+    /// Creates a request for a text of this kind. Give it a title or notes.
+    pub fn compose(kind: Kind) -> Self {
+        Self::new("", Task::Text).with_kind(kind)
+    }
+
+    /// Creates a request for `draft` in the user's style, as a text of this kind.
+    pub fn rewrite(kind: Kind, draft: impl Into<String>) -> Self {
+        Self::compose(kind).with_draft(draft.into())
     }
 
     /// Sets [`Self::kind`], and the kind's limit of new tokens.
@@ -75,7 +103,7 @@ impl GenerateRequest {
     /// Returns whether a reasoning path is generated first: the path carries a requested length.
     /// Plans exist for kinds with a rating.
     pub fn planned(&self) -> bool {
-        self.kind.rated && (self.reasoning || (self.task == Task::Text && self.length.is_some()))
+        self.kind.rated && self.plan.is_none() && (self.reasoning || (self.task == Task::Text && self.length.is_some()))
     }
 }
 
@@ -87,6 +115,8 @@ setters!(GenerateRequest {
     #[into] with_audience => audience: String,
     #[into] with_gist => gist: String,
     #[into] with_draft => draft: String,
+    with_resize => resize: Resize,
+    #[some] with_plan => plan: ReasoningPath,
     with_reasoning => reasoning: bool,
     #[some] with_length => length: Length,
     with_personal => personal: bool,

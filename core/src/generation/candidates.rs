@@ -68,6 +68,8 @@ impl CandidatePrompts {
             impostors: Vec::new(),
             reserved: whole.reserved.clone(),
             names: whole.names.clone(),
+            opening: whole.opening.clone(),
+            closing: whole.closing.clone(),
         };
         let history: Vec<Example> = whole.own().cloned().collect();
         if history.is_empty() {
@@ -212,7 +214,7 @@ pub(crate) mod tests {
         inputs.ask.length = Some(Length::Long);
         let alike = |all: &[Request]| all.windows(2).all(|r| r[0].prompt == r[1].prompt);
         let all = requests(&model, &inputs, 6);
-        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long)))));
+        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long), true))));
         assert!(alike(&all));
         inputs.ask.length = None;
         assert!(!alike(&requests(&model, &inputs, 6)));

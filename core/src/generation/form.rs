@@ -1,4 +1,4 @@
-//! The form of an output: line breaks and letter case, as the user writes them.
+//! The form of an output: line breaks, letter case, greeting and sign-off, as the user writes them.
 //!
 //! The case is learnt by counting the user's texts, not by the model: a small model capitalizes the
 //! first word of most texts, even after examples in lower case.
@@ -65,10 +65,13 @@ impl Case {
 }
 
 /// The form of one output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Form {
     breaks: bool,
     case: Case,
+    /// Greeting and sign-off around a text, with line breaks.
+    opening: String,
+    closing: String,
 }
 
 impl Form {
@@ -76,14 +79,25 @@ impl Form {
     /// case of reviews, titles and ratings stays as it is.
     pub(crate) fn of(inputs: &PromptInputs) -> Self {
         if inputs.task != Task::Text || inputs.kind.rated {
-            return Self { breaks: inputs.kind.paragraphs, case: Case::Any };
+            return Self { breaks: inputs.kind.paragraphs, ..Self::default() };
         }
-        Self { breaks: inputs.kind.paragraphs, case: Case::of(inputs.own().map(|e| e.text.as_str())) }
+        Self {
+            breaks: inputs.kind.paragraphs,
+            case: Case::of(inputs.own().map(|e| e.text.as_str())),
+            opening: inputs.opening.clone(),
+            closing: inputs.closing.clone(),
+        }
     }
 
-    /// Returns a raw output, on one line, in its form.
-    pub(crate) fn finish(self, line: String) -> String {
-        self.case.apply(if self.breaks { unfolded(&line) } else { line }, false)
+    /// Returns a raw output, on one line, in its form; an empty one stays empty.
+    pub(crate) fn finish(&self, line: String) -> String {
+        let body = self.case.apply(if self.breaks { unfolded(&line) } else { line }, false);
+        if body.is_empty() { body } else { format!("{}{body}{}", self.opening, self.closing) }
+    }
+
+    /// Returns the sign-off, which follows the last chunk of a text.
+    pub(crate) fn closing(&self) -> &str {
+        &self.closing
     }
 }
 
@@ -92,13 +106,16 @@ impl Form {
 #[derive(Debug, Default)]
 pub(crate) struct Former {
     form: Form,
+    /// The phase of the text, which the greeting precedes.
+    last: usize,
     /// The phase that each output last wrote, with the text held back.
     begun: HashMap<usize, (usize, Unfolder)>,
 }
 
 impl Former {
-    pub(crate) fn new(form: Form) -> Self {
-        Self { form, begun: HashMap::new() }
+    /// `last` is the phase of the text.
+    pub(crate) fn new(form: Form, last: usize) -> Self {
+        Self { form, last, begun: HashMap::new() }
     }
 
     /// Returns the text to show for the next chunk of an output's phase.
@@ -116,7 +133,8 @@ impl Former {
         let mut unfolder = Unfolder::default();
         let text = if breaks { unfolder.push(first) } else { first.to_owned() };
         self.begun.insert(output, (phase, unfolder));
-        self.form.case.apply(text, false)
+        let text = self.form.case.apply(text, false);
+        if phase == self.last { format!("{}{text}", self.form.opening) } else { text }
     }
 }
 
@@ -148,7 +166,7 @@ mod tests {
     #[test]
     fn chunks_have_the_form_of_the_whole() {
         let lower = form("reply", &["yep, at 8", "no idea lol", "ok"]);
-        let mut former = Former::new(lower);
+        let mut former = Former::new(lower.clone(), 0);
         let chunks = [" ¶ Yes", ", Ada", " ¶", " ¶ Bye", " "];
         let shown: String = chunks.iter().map(|chunk| former.push(0, 0, chunk)).collect();
         assert_eq!(shown, lower.finish(chunks.concat()));

@@ -8,7 +8,7 @@
 use crate::{
     llm::WordLimit,
     plan::Length,
-    prompt::{Example, PromptInputs, Task},
+    prompt::{Example, PromptInputs, Resize, Task},
     text,
 };
 
@@ -41,14 +41,14 @@ impl PromptInputs {
             words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0)
         };
         // A text has at least the words of its notes or of most of its draft.
-        let given = [&self.ask.gist, &self.ask.draft].into_iter().flatten().map(|g| text::word_count(g)).max();
+        let draft = self.ask.draft.as_deref().map(|draft| resized(self.ask.resize, text::word_count(draft)).0);
+        let given = self.ask.gist.as_deref().map(text::word_count).max(draft);
         let words = self.ask.length.map(Length::least_words).or(given).unwrap_or_else(usual);
         if self.task == Task::Text { (words as f64 * LEAST_TOKENS_PER_WORD) as usize } else { 0 }
     }
 
     /// Returns the word limit of a text: one and a half times the maximum of a requested length; else
-    /// a multiple of the words of its notes, for kinds without a title. Texts with a title have
-    /// greetings and sign-offs around their content.
+    /// a multiple of the words of its notes.
     pub(crate) fn word_limit(&self) -> Option<WordLimit> {
         if self.task != Task::Text {
             return None;
@@ -57,7 +57,11 @@ impl PromptInputs {
             let enough = length.most_words()?;
             return Some(WordLimit { enough, most: enough * 3 / 2 });
         }
-        let notes = self.ask.gist.as_deref().filter(|_| self.kind.title.is_none())?;
+        if let Some(draft) = self.ask.draft.as_deref().filter(|_| !self.kind.rated) {
+            let (enough, most) = resized(self.ask.resize, text::word_count(draft));
+            return Some(WordLimit { enough, most });
+        }
+        let notes = self.ask.gist.as_deref().filter(|_| !self.kind.rated)?;
         let words = text::word_count(notes);
         Some(WordLimit { enough: words * ENOUGH_PER_NOTE, most: words * MOST_PER_NOTE + MOST_PER_NOTE })
     }
@@ -72,6 +76,18 @@ impl PromptInputs {
         }
         words.sort_unstable();
         words
+    }
+}
+
+/// Returns the number of words from which a rewritten draft of `words` words may end, and its
+/// maximum.
+fn resized(resize: Resize, words: usize) -> (usize, usize) {
+    // A draft of a few words may change by a few words.
+    const FEW: usize = 3;
+    match resize {
+        Resize::Keep => (words * 8 / 10, words * 13 / 10 + FEW),
+        Resize::Shorter => (words * 3 / 10, words * 6 / 10 + FEW),
+        Resize::Longer => (words * 15 / 10, words * 2 + FEW),
     }
 }
 

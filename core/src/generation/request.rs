@@ -9,7 +9,7 @@ use super::{
     output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
-    llm::{Completion, Contrast, Model, Notes, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
+    llm::{Completion, Contrast, Given, Model, Notes, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
     plan,
     prompt::{PromptInputs, Task},
     text,
@@ -40,7 +40,7 @@ pub(crate) fn request_with_prefix(
     let mut prompt = inputs.compose(model, options.max_prompt_tokens);
     let mut kinds = Vec::new();
     if inputs.reasoning {
-        kinds.push((Some(plan::grammar(inputs.length())), PATH_TOKENS));
+        kinds.push((Some(plan::grammar(inputs.length(), inputs.kind.rated)), PATH_TOKENS));
     }
     match inputs.task {
         Task::Text => kinds.push((None, options.max_new_tokens)),
@@ -50,11 +50,11 @@ pub(crate) fn request_with_prefix(
     }
     let last = inputs.phases() - 1;
     let (no_repeat, planned) = (constraint::constraint(inputs), usize::from(inputs.reasoning));
-    let content = inputs.ask.gist.as_deref().or(inputs.ask.draft.as_deref());
-    let notes = content
-        .filter(|_| inputs.task == Task::Text)
-        .and_then(|content| Notes::new(model, content, inputs.kind.title.is_none()))
-        .map(Arc::new);
+    let content = inputs.ask.content().filter(|_| inputs.task == Task::Text);
+    let notes = content.and_then(|content| Notes::new(model, &content)).map(Arc::new);
+    // Reviews may hold details of their item.
+    let own_words = inputs.task == Task::Text && !inputs.kind.rated;
+    let given = own_words.then(|| Arc::new(Given::new(&inputs.given())));
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_new_tokens))| Phase {
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },
@@ -67,6 +67,7 @@ pub(crate) fn request_with_prefix(
         before: String::new(),
         words: inputs.word_limit().filter(|_| n == last),
         notes: notes.clone().filter(|_| n == last),
+        given: given.clone().filter(|_| n == last),
         stars: if inputs.task == Task::Rating && n == last { model.stars() } else { None },
         max_new_tokens,
         sampling: options.sampling,
@@ -130,6 +131,7 @@ fn contrast(model: &Model, inputs: &PromptInputs, options: &WriteOptions, lead: 
 pub fn read(inputs: &PromptInputs, completion: &Completion) -> Written {
     let mut written = Written { tokens: completion.phases.iter().map(|p| p.tokens).sum(), ..Written::default() };
     let mut phases = completion.phases.iter();
+    written.path.clone_from(&inputs.ask.plan);
     if inputs.reasoning {
         written.path = phases.next().and_then(|p| p.text.parse().ok());
     }

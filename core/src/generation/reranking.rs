@@ -77,7 +77,7 @@ impl MbrScores {
     pub(crate) fn winner(&self, places: &[usize]) -> Option<usize> {
         let value = |n: usize| {
             let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
-            let count = places.len() - 1 + self.references;
+            let count = places.len().saturating_sub(1) + self.references;
             (among + self.others[n]) / count.max(1) as f64 + self.sound[n]
         };
         let values = places.iter().map(|&n| (value(n), n));
@@ -149,6 +149,19 @@ impl Choice {
         let written = self.opening.unwrap_or(self.all.len());
         let best = self.among(&(0..written).collect::<Vec<_>>())?;
         Some(Written { tokens, ..self.all.swap_remove(best) })
+    }
+
+    /// Returns all candidates, the best first, without equal ones.
+    pub fn ranked(self) -> Vec<Written> {
+        let mut open: Vec<usize> = (0..self.all.len()).collect();
+        let mut ranked: Vec<Written> = Vec::new();
+        while let Some(best) = self.scores.winner(&open) {
+            open.retain(|&n| n != best);
+            if ranked.iter().all(|other| said(other) != said(&self.all[best])) {
+                ranked.push(self.all[best].clone());
+            }
+        }
+        ranked
     }
 
     /// Returns the index of the best candidate among those at `places` and the opening.

@@ -145,25 +145,25 @@ pub fn unsupported(text: &str, given: &[&str]) -> Vec<String> {
 }
 
 /// Returns the runs of digits in a text.
-fn numbers(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn numbers(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty())
 }
 
 /// Whether a text holds a link, a mail address or a sign of one.
-fn address(text: &str) -> bool {
+pub(super) fn address(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let mail = || lower.match_indices('@').any(|(at, _)| !lower[at + 1..].starts_with(' ') && at + 1 < lower.len());
     ["http", "www.", "://", ".com"].iter().any(|sign| lower.contains(sign)) || mail()
 }
 
 /// Returns the longest suffix of `text` for which `is` holds for every character.
-fn trailing(text: &str, is: impl Fn(char) -> bool) -> &str {
+pub(super) fn trailing(text: &str, is: impl Fn(char) -> bool) -> &str {
     let end = text.char_indices().rev().take_while(|(_, c)| is(*c)).last();
     end.map_or("", |(at, _)| &text[at..])
 }
 
 /// Whether the text after `before` continues a sentence rather than beginning one.
-fn in_mid_sentence(before: &str) -> bool {
+pub(super) fn in_mid_sentence(before: &str) -> bool {
     let last = before.trim_end().chars().next_back();
     last.is_some_and(|c| c.is_alphanumeric() || matches!(c, ',' | '\'' | '\u{2019}' | ')' | '&' | '/'))
 }

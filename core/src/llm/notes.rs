@@ -3,8 +3,8 @@
 //! A small model reads the user's notes and writes about something else. The first notes that the
 //! text does not contain yet get a bonus on the logits of their first token, and a note that has
 //! begun gets one on its next token (lexically constrained decoding, softened: Hokamp and Liu,
-//! 2017; Pascual et al., 2021). If the notes are to be waited for, the phase does not end before it
-//! holds them, up to a number of tokens.
+//! 2017; Pascual et al., 2021). The phase does not end before it holds the notes, up to a number of
+//! tokens.
 
 use super::{Model, Token};
 use crate::text;
@@ -22,8 +22,6 @@ const TOKENS_BEYOND: usize = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notes {
     notes: Vec<Note>,
-    /// Whether the end waits for the notes.
-    waits: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -36,13 +34,11 @@ struct Note {
 
 impl Notes {
     /// Returns the notes of `gist`: its words without stop words. Returns `None` if there are none.
-    /// With `waits`, the phase does not end before it holds them, within limits. A text that ends
-    /// with a sign-off must not wait: it would go on after the sign-off.
-    pub fn new(model: &Model, gist: &str, waits: bool) -> Option<Self> {
+    pub fn new(model: &Model, gist: &str) -> Option<Self> {
         let note = |word: &str| Note { word: word.to_lowercase(), tokens: model.tokens(&format!(" {word}")) };
         let content = |(_, word): &(usize, &str)| !text::is_stopword(&word.to_lowercase());
         let notes: Vec<Note> = text::word_spans(gist).filter(content).map(|(_, word)| note(word)).collect();
-        (!notes.is_empty()).then_some(Self { notes, waits })
+        (!notes.is_empty()).then_some(Self { notes })
     }
 
     /// Returns the notes that `written` does not contain, in order.
@@ -54,7 +50,7 @@ impl Notes {
     /// Returns whether the phase may end after `written`, of `tokens` tokens.
     pub(super) fn may_end(&self, written: &str, tokens: usize) -> bool {
         let most = self.notes.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE + TOKENS_BEYOND;
-        !self.waits || tokens >= most || self.open(written).is_empty()
+        tokens >= most || self.open(written).is_empty()
     }
 
     /// Adds the bonuses to `logits`, after `written` with these tokens.
@@ -112,15 +108,14 @@ mod tests {
     fn open_notes_get_a_bonus_until_they_are_written() {
         let dir = tempfile::tempdir().unwrap();
         let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
-        assert_eq!(Notes::new(&model, "it is the", true), None);
-        let notes = Notes::new(&model, "the broken parts", true).unwrap();
+        assert_eq!(Notes::new(&model, "it is the"), None);
+        let notes = Notes::new(&model, "the broken parts").unwrap();
         let first = |n: usize| notes.notes[n].tokens[0].0 as usize;
         let mut logits = vec![0.0; 1 << 16];
         notes.weigh("", &[], &mut logits);
         assert!(logits[first(0)] >= FIRST[0]);
         assert!(!notes.may_end("Some are broken.", 3) && notes.may_end("Two parts are broken.", 3));
         assert!(notes.may_end("", 1000));
-        assert!(Notes::new(&model, "the broken parts", false).unwrap().may_end("", 1));
         let mut logits = vec![0.0; 1 << 16];
         notes.weigh("Two parts are broken.", &[], &mut logits);
         assert!(logits.iter().all(|&l| l == 0.0));

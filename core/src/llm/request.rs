@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
-use super::{Contrast, NoRepeat, Notes, Stars, Token};
+use super::{Contrast, Given, NoRepeat, Notes, Stars, Token};
 use crate::setters::setters;
 
 /// Sampling parameters.
@@ -85,6 +85,8 @@ pub struct Phase {
     pub words: Option<WordLimit>,
     /// Words that the phase has to contain.
     pub notes: Option<Arc<Notes>>,
+    /// Texts that all numbers, names, links and addresses in the phase come from.
+    pub given: Option<Arc<Given>>,
     /// Rating tokens, if the phase writes a rating. Where one of these tokens can follow, their
     /// calibrated logits decide. With temperature 0 the sampler takes the median rating instead of
     /// the most likely one.
@@ -99,7 +101,7 @@ impl Phase {
     /// Creates a phase of up to `max_new_tokens` tokens without any other constraint.
     pub fn new(max_new_tokens: usize, sampling: Sampling) -> Self {
         let (lead, before, grammar, stop) = (String::new(), String::new(), None, Vec::new());
-        let (no_repeat, on_repeat, words, notes, stars) = (None, OnRepeat::default(), None, None, None);
+        let (no_repeat, on_repeat, words, notes, given, stars) = (None, OnRepeat::default(), None, None, None, None);
         Self {
             lead,
             grammar,
@@ -110,6 +112,7 @@ impl Phase {
             before,
             words,
             notes,
+            given,
             stars,
             max_new_tokens,
             sampling,

@@ -195,13 +195,17 @@ impl Writer {
         let phase = &self.phases[self.current];
         let vocab = model.inner.vocab();
         let tokens = self.written.tokens.len();
-        let noted = phase.notes.as_deref().is_none_or(|notes| notes.may_end(&self.so_far(), tokens));
-        let early = tokens < phase.min_new_tokens || !noted;
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
+        let so_far = if phase.given.is_some() || phase.notes.is_some() { self.so_far() } else { String::new() };
+        let noted = phase.notes.as_deref().is_none_or(|notes| notes.may_end(&so_far, tokens));
+        let early = tokens < phase.min_new_tokens || !noted;
+        let lacked = |token| phase.given.as_ref().is_some_and(|given| given.lacks(&so_far, &spelling(model, token)));
         let shunned = |token| {
-            early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop)) || avoided && forbidden(token)
+            lacked(token)
+                || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop))
+                || avoided && forbidden(token)
         };
         let contrasted = match (against, self.beside) {
             (Some(against), Some(beside)) if phase.grammar.is_none() => {
@@ -215,8 +219,7 @@ impl Writer {
                 self.weighed.clear();
                 self.weighed.extend_from_slice(logits);
             }
-            let written = self.so_far();
-            notes.weigh(&written, &self.written.tokens, &mut self.weighed);
+            notes.weigh(&so_far, &self.written.tokens, &mut self.weighed);
         }
         let weighed = if contrasted || phase.notes.is_some() { &self.weighed } else { logits };
         let token = self.chooser.choose(weighed, shunned)?;

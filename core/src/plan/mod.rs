@@ -117,16 +117,17 @@ fn class(ranges: &[(char, char)]) -> String {
 }
 
 /// Returns the grammar of a path's line (GBNF), from the space after `Plan:` to the line's end, for
-/// any length or for the given one.
-pub fn grammar(length: Option<Length>) -> String {
+/// any length or for the given one. Lines of kinds without ratings have no `stars`.
+pub fn grammar(length: Option<Length>, stars: bool) -> String {
     let letters = class(&LETTERS);
     let any = |words: Vec<&str>| words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | ");
     format!(
-        "root ::= \" \" [1-5] \" stars, \" tone \", \" length \": \" point (\", \" point)? (\", \" point)? \"\\n\"\n\
+        "root ::= \" \" {}tone \", \" length \": \" point (\", \" point)? (\", \" point)? \"\\n\"\n\
          tone ::= {}\nlength ::= {}\n\
          point ::= word (\" \" word)? (\" \" word)? | unspaced\n\
          word ::= [{letters}] [{letters}'-]{{0,{}}}\n\
          unspaced ::= [{}]{{1,{UNSPACED_LETTERS}}}\n",
+        if stars { "[1-5] \" stars, \" " } else { "" },
         any(TONES.iter().map(|t| t.1).collect()),
         any(LENGTHS.iter().filter(|l| length.is_none_or(|only| l.0 == only)).map(|l| l.1).collect()),
         WORD_LETTERS - 1,
@@ -136,9 +137,7 @@ pub fn grammar(length: Option<Length>) -> String {
 
 impl fmt::Display for ReasoningPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tone = TONES.iter().find(|t| t.0 == self.tone).map_or("plain", |t| t.1);
-        let length = LENGTHS.iter().find(|l| l.0 == self.length).map_or("short", |l| l.1);
-        write!(f, "{} stars, {tone}, {length}: {}", self.stance, self.points.join(", "))
+        f.write_str(&self.line(true))
     }
 }
 
@@ -160,10 +159,14 @@ impl FromStr for ReasoningPath {
     fn from_str(line: &str) -> Result<Self, NotAPath> {
         let parse = || {
             let (head, points) = line.trim().split_once(':')?;
-            let mut head = head.split(", ");
-            let stance = head.next()?.strip_suffix(" stars")?.parse().ok().filter(|s| (1..=5).contains(s))?;
+            let mut head = head.split(", ").peekable();
+            let stars = head.next_if(|stars| stars.ends_with(" stars"));
             let (tone, length) = (head.next()?, head.next()?);
             let tone = TONES.iter().find(|t| t.1 == tone)?.0;
+            let stance = match stars {
+                Some(stars) => stars.strip_suffix(" stars")?.parse().ok().filter(|s| (1..=5).contains(s))?,
+                None => tone.stance(),
+            };
             let length = LENGTHS.iter().find(|l| l.1 == length)?.0;
             let points = points.split(',').map(|p| p.trim().to_owned()).filter(|p| !p.is_empty());
             Some(Self { stance, tone, length, points: points.take(MAX_POINTS).collect() })
@@ -200,7 +203,33 @@ impl Length {
     }
 }
 
+impl Tone {
+    /// Returns the rating that fits the tone.
+    fn stance(self) -> u8 {
+        match self {
+            Self::Enthusiastic => 5,
+            Self::Warm => 4,
+            Self::Plain => 3,
+            Self::Critical => 2,
+            Self::Angry => 1,
+        }
+    }
+}
+
 impl ReasoningPath {
+    /// Creates a plan for a text without a rating. Points beyond [`MAX_POINTS`] are dropped.
+    pub fn new(tone: Tone, length: Length, points: impl IntoIterator<Item = String>) -> Self {
+        Self { stance: tone.stance(), tone, length, points: points.into_iter().take(MAX_POINTS).collect() }
+    }
+
+    /// Returns the path's line, with or without its rating.
+    pub(crate) fn line(&self, stars: bool) -> String {
+        let tone = TONES.iter().find(|t| t.0 == self.tone).map_or("plain", |t| t.1);
+        let length = LENGTHS.iter().find(|l| l.0 == self.length).map_or("short", |l| l.1);
+        let stars = if stars { format!("{} stars, ", self.stance) } else { String::new() };
+        format!("{stars}{tone}, {length}: {}", self.points.join(", "))
+    }
+
     /// Returns the path that fits a text.
     ///
     /// The rating comes from `stars`, else from the words of the text; the length from the number
@@ -240,6 +269,9 @@ mod tests {
         let path = ReasoningPath::of(Some("Lovely scarf"), text, Some(5));
         assert_eq!(path.to_string(), "5 stars, enthusiastic, short: lovely scarf, soft wool scarf, sister wants");
         assert_eq!(path.to_string().parse(), Ok(path));
+        let plan = ReasoningPath::new(Tone::Warm, Length::Brief, ["coming at eight".to_owned()]);
+        assert_eq!(plan.line(false), "warm, brief: coming at eight");
+        assert_eq!(plan.line(false).parse(), Ok(plan));
     }
 
     #[test]

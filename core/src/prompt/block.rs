@@ -32,9 +32,11 @@ impl PromptInputs {
         let title = kind.title.as_deref().map(|label| (label, ask.title.as_deref(), ASKED_WORDS));
         let notes = Some((NOTES, ask.gist.as_deref(), ASKED_WORDS));
         let draft = Some((DRAFT, ask.draft.as_deref(), 2 * ASKED_WORDS));
+        let plan = ask.plan.as_ref().map(|plan| plan.line(kind.rated));
+        let plan = Some(("Plan", plan.as_deref(), TEXT_WORDS));
         let text = Some((kind.label.as_str(), ask.text.as_deref(), ASKED_WORDS));
         let fields = match self.task {
-            Task::Text => vec![item, context, title, notes, draft],
+            Task::Text => vec![item, context, title, notes, draft, plan],
             Task::Title => vec![item, text],
             Task::Rating => vec![item, title, text],
             Task::Synthetic => vec![item],
@@ -45,7 +47,7 @@ impl PromptInputs {
     /// Returns an example as a block, with its fields in the order of the request and its answer.
     pub(super) fn block(&self, e: &Example) -> String {
         let (kind, ask) = (&self.kind, &self.ask);
-        let path = self.reasoning.then(|| e.path().to_string());
+        let path = (self.reasoning || ask.plan.is_some()).then(|| e.path().line(kind.rated));
         let stars = e.stars.map(|s| s.to_string());
         // The same notes for the same text in every prompt, so that its KV state can be kept.
         let of_text = |asked: bool, share| asked.then(|| text::gist(&e.text, share, 1));

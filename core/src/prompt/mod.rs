@@ -14,6 +14,7 @@ use crate::{
     llm::{Model, Prompt},
     pack::PublicText,
     plan::{self, Length, ReasoningPath},
+    text,
 };
 
 /// The kind of output.
@@ -103,6 +104,38 @@ pub struct Ask {
     pub gist: Option<String>,
     /// A draft to rewrite in the user's style.
     pub draft: Option<String>,
+    /// Length of the rewritten draft.
+    pub resize: Resize,
+    /// The plan of the text.
+    pub plan: Option<ReasoningPath>,
+}
+
+impl Ask {
+    /// Returns the given content of a text: notes, points of the plan, and the draft.
+    pub(crate) fn content(&self) -> Option<String> {
+        let points = self.plan.as_ref().map(|plan| plan.points.join(" "));
+        let draft = self.draft.as_deref().map(|draft| match self.resize {
+            Resize::Shorter => text::gist(draft, SHORTER_SHARE, 1),
+            Resize::Keep | Resize::Longer => draft.to_owned(),
+        });
+        let parts: Vec<String> = [self.gist.clone(), points, draft].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+}
+
+/// Share of a draft's content words that a shorter text must have.
+const SHORTER_SHARE: f64 = 0.5;
+
+/// Change of a draft's length when it is rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resize {
+    /// About as long as the draft.
+    #[default]
+    Keep,
+    /// At most six tenths of the draft's words.
+    Shorter,
+    /// At least one and a half times the draft's words, where the model has enough to say.
+    Longer,
 }
 
 /// All inputs of a prompt and of reranking.
@@ -127,6 +160,11 @@ pub struct PromptInputs {
     pub reserved: Vec<String>,
     /// Lower-case proper names in other users' texts.
     pub names: Vec<String>,
+    /// Greeting before the output with the line breaks after it. The history is without greetings
+    /// and sign-offs, see `context::formulas`.
+    pub opening: String,
+    /// Sign-off after the output with the line breaks before it.
+    pub closing: String,
 }
 
 /// The headings of a prompt.
@@ -262,7 +300,9 @@ impl PromptInputs {
         let asked = [&ask.item_title, &ask.title, &ask.text, &ask.context, &ask.gist, &ask.draft];
         let to_same = |e: &&Example| ask.audience.is_none() || e.audience == ask.audience;
         let own = self.own().filter(to_same).flat_map(|e| [e.title.as_deref(), Some(e.text.as_str())]);
-        asked.into_iter().map(Option::as_deref).chain(own).flatten().collect()
+        let points = ask.plan.iter().flat_map(|plan| &plan.points).map(|point| Some(point.as_str()));
+        let formulas = [Some(self.opening.as_str()), Some(self.closing.as_str())];
+        asked.into_iter().map(Option::as_deref).chain(points).chain(own).chain(formulas).flatten().collect()
     }
 
     /// Returns the user's own texts, without synthetic ones.
@@ -291,7 +331,6 @@ pub fn scaffolding() -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text;
 
     fn example(title: &str, text: &str, stars: u8) -> Example {
         Example {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use locket::{
-    Kind, LoadOptions, Model, Task,
+    Kind, Length, LoadOptions, Model, ReasoningPath, Task, Tone,
     internals::{
         llm::Prompt,
         prompt::{Ask, Example, PromptInputs},
@@ -76,7 +76,8 @@ fn composed(kind: &str, task: Task, reasoning: bool, text: &str) -> Prompt {
             gist: Some(text.into()),
             draft: Some(text.into()),
             audience: Some(text.into()),
-            length: None,
+            plan: Some(ReasoningPath::new(Tone::Warm, Length::Brief, [text.to_owned()])),
+            ..Ask::default()
         },
         impostors: vec![text.into()],
         ..PromptInputs::default()

@@ -5,6 +5,7 @@ use locket::{
     internals::{
         context::{
             ContextBuilder, NEIGHBOURS, Target,
+            formulas::set_formulas,
             selection::{for_kind, matching_texts},
         },
         engine::OWN_TEXTS,
@@ -48,7 +49,11 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     }
     let grounded = (settings.method == Method::Graph || settings.method.augments()) && kind.rated;
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
-    grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours)
+    let mut inputs = grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours);
+    if settings.method != Method::None {
+        set_formulas(&mut inputs, capped(settings, person));
+    }
+    inputs
 }
 
 /// Returns the user's own seed of draws.

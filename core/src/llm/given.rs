@@ -1,0 +1,114 @@
+//! The details that a text may hold: the numbers, links and names of its request and of the user's
+//! texts.
+//!
+//! A small model invents a time, a name, a link. The sampler therefore excludes tokens that would
+//! write a detail that nobody gave it.
+
+use std::collections::HashSet;
+
+use super::details::{address, in_mid_sentence, numbers, trailing};
+use crate::text;
+
+/// The texts that details may come from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Given {
+    numbers: HashSet<String>,
+    words: HashSet<String>,
+    address: bool,
+    /// Whether a capital letter in mid-sentence marks a name in these texts.
+    names: bool,
+}
+
+impl Given {
+    /// Collects the details of `given`.
+    pub fn new(given: &[&str]) -> Self {
+        let (mut inside, mut capitals) = (0, 0);
+        for line in given.iter().flat_map(|text| text.lines()) {
+            for (start, word) in text::word_spans(line).filter(|(start, _)| in_mid_sentence(&line[..*start])) {
+                inside += 1;
+                capitals += usize::from(start > 0 && named(word));
+            }
+        }
+        Self {
+            numbers: given.iter().flat_map(|text| numbers(text)).map(str::to_owned).collect(),
+            words: given.iter().flat_map(|text| text::words(text)).collect(),
+            address: given.iter().any(|text| address(text)),
+            // German capitalizes all nouns.
+            names: capitals * 6 <= inside.max(24),
+        }
+    }
+
+    /// Whether `piece` after `written` begins, continues or ends a detail that was not given.
+    pub(super) fn lacks(&self, written: &str, piece: &str) -> bool {
+        if !self.address && (piece.contains('@') || address(piece)) {
+            return true;
+        }
+        let digits = trailing(written, |c| c.is_ascii_digit());
+        if !digits.is_empty() || piece.contains(|c: char| c.is_ascii_digit()) {
+            let joined = format!("{digits}{piece}");
+            let open = trailing(&joined, |c| c.is_ascii_digit());
+            let closed = numbers(&joined[..joined.len() - open.len()]).all(|n| self.numbers.contains(n));
+            return !closed || !open.is_empty() && !self.numbers.iter().any(|n| n.starts_with(open));
+        }
+        self.names && self.names_nobody(written, piece)
+    }
+
+    /// Whether the last word of `piece` is the beginning of a name that was not given.
+    fn names_nobody(&self, written: &str, piece: &str) -> bool {
+        if !piece.ends_with(char::is_alphabetic) {
+            return false;
+        }
+        let open = if piece.starts_with(char::is_alphabetic) { trailing(written, char::is_alphabetic) } else { "" };
+        let joined = format!("{open}{piece}");
+        let word = trailing(&joined, char::is_alphabetic);
+        if !named(word) {
+            return false;
+        }
+        let lower = word.to_lowercase();
+        let before = format!("{}{}", &written[..written.len() - open.len()], &joined[..joined.len() - word.len()]);
+        in_mid_sentence(&before) && !self.words.iter().any(|given| given.starts_with(&lower))
+    }
+}
+
+/// Whether a word begins with one capital letter, as names do.
+fn named(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_must_be_given() {
+        let given = Given::new(&["Room 120 at 9:30, please"]);
+        for (written, piece) in
+            [("in room ", "1"), ("in room 1", "2"), ("room 12", "0"), ("room 120", " is"), ("9", ":30")]
+        {
+            assert!(!given.lacks(written, piece), "{written}{piece}");
+        }
+        for (written, piece) in [("in room ", "4"), ("room 12", " is"), ("room 1", "3"), ("at 9", ":15"), ("", " 1 ")] {
+            assert!(given.lacks(written, piece), "{written}{piece}");
+        }
+    }
+
+    #[test]
+    fn names_and_addresses_must_be_given() {
+        let given = Given::new(&["Tell Ada that the parts came", "see you"]);
+        for (written, piece) in
+            [("I told", " Ada"), ("I told A", "da"), ("", "Yes"), ("Done.", " Maybe"), ("so", " I"), ("the", " IBM")]
+        {
+            assert!(!given.lacks(written, piece), "{written}{piece}");
+        }
+        for (written, piece) in
+            [("I told", " Ingrid"), ("I told In", "grid"), ("on", " Monday"), ("write to me", "@"), ("see", " https")]
+        {
+            assert!(given.lacks(written, piece), "{written}{piece}");
+        }
+        let german = Given::new(&[
+            "Der Kessel steht auf dem Herd, und die Kanne mit dem Griff ist aus Kupfer. Wir haben die Teile und das Rad im Keller gelassen, die Katze schläft auf dem Sofa und der Hund vor der Tür",
+        ]);
+        assert!(!german.lacks("auf dem", " Tisch"));
+    }
+}

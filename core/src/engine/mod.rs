@@ -3,6 +3,7 @@
 mod augmenting;
 mod checkpoint;
 mod chunk;
+mod explaining;
 mod inputs;
 mod keeping;
 mod predicting;
@@ -12,6 +13,7 @@ mod stream;
 
 pub use augmenting::{AugmentOptions, Augmented};
 pub use chunk::{Chunk, OnChunk, Part};
+pub use explaining::{Counted, Draft, Explanation};
 pub use predicting::{Evidence, PredictOptions, Predicted};
 pub use request::GenerateRequest;
 pub use stream::ChunkStream;
@@ -24,6 +26,7 @@ use std::{
 };
 
 use chunk::{chunks, parts};
+use explaining::Drafts;
 
 use crate::{
     Error,
@@ -35,12 +38,11 @@ use crate::{
         guard,
         output::{WriteOptions, Written},
         request::request_with_prefix,
-        reranking::best,
     },
     history::Interaction,
     llm::{
-        Conditions, Decoder, DecoderOptions, Event, LlmError, LoadOptions, MemoryLevel, Model, Placement, Priority,
-        Request, conditions::Control, gguf, model::Source, unsupported, worker::Worker,
+        Conditions, Decoder, DecoderOptions, Event, LoadOptions, MemoryLevel, Model, Placement, Priority, Request,
+        conditions::Control, gguf, model::Source, worker::Worker,
     },
     pack::{Pack, author_key},
     store::Store,
@@ -302,6 +304,11 @@ impl Engine {
     /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
     /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
+        self.drafts(request, on_chunk)?.best()
+    }
+
+    /// Writes all candidates of a request.
+    fn drafts(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Drafts, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
         // Taken before the history is read, so that a record forgotten in between ends the lease.
@@ -340,9 +347,7 @@ impl Engine {
             self.release_memory(MemoryLevel::Sessions);
         }
         let (written, prompt_tokens, reused_tokens) = called?;
-        let best = best(&inputs, written).ok_or(LlmError::Deadline)?;
-        let unsupported = best.text.as_deref().map(|text| unsupported(text, &inputs.given())).unwrap_or_default();
-        Ok(Written { prompt_tokens, reused_tokens, unsupported, ..best })
+        Ok(Drafts { inputs, written, prompt_tokens, reused_tokens })
     }
 
     fn decoder_options(&self, options: &WriteOptions, sequences: usize) -> DecoderOptions {

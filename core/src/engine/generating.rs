@@ -20,17 +20,23 @@ use crate::{
     prompt::PromptInputs,
 };
 
-/// The candidates of one request, complete and without repetitions.
-struct Candidates {
-    inputs: PromptInputs,
-    written: Vec<Written>,
+/// The candidates of one request, complete and without repetitions, before the choice.
+pub(super) struct Candidates {
+    pub(super) inputs: PromptInputs,
+    pub(super) written: Vec<Written>,
     prompt_tokens: usize,
     reused_tokens: usize,
 }
 
 impl Candidates {
+    /// Returns the best candidate.
+    pub(super) fn best(&self) -> Result<Written, Error> {
+        let best = best(&self.inputs, self.written.clone()).ok_or(LlmError::Deadline)?;
+        Ok(self.finish(best))
+    }
+
     /// Returns a candidate with the figures of the call and its invented details.
-    fn finish(&self, written: Written) -> Written {
+    pub(super) fn finish(&self, written: Written) -> Written {
         let given = self.inputs.given();
         let unsupported = written.text.as_deref().map(|text| unsupported(text, &given)).unwrap_or_default();
         let (prompt_tokens, reused_tokens) = (self.prompt_tokens, self.reused_tokens);
@@ -55,15 +61,15 @@ impl Engine {
     /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
     /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
-        let mut all = self.decode(request, on_chunk)?;
-        let best = best(&all.inputs, std::mem::take(&mut all.written)).ok_or(LlmError::Deadline)?;
+        let all = self.decode(request, on_chunk)?;
+        let best = all.best()?;
         let form = Form::of(&all.inputs);
         let closed = best.text.as_deref().is_some_and(|text| text.ends_with(form.closing()));
         if closed && request.options.candidates <= 1 && !form.closing().is_empty() {
             // The text is complete: a break here changes nothing.
             let _ = on_chunk(Chunk::new(Part::Text, 0, form.closing()));
         }
-        Ok(all.finish(best))
+        Ok(best)
     }
 
     /// Generates up to `count` (at most 8) different texts for one request, the best first: the one
@@ -79,8 +85,8 @@ impl Engine {
         on_chunk: OnChunk<'_>,
     ) -> Result<Vec<Written>, Error> {
         let options = request.options.with_candidates(count.max(1));
-        let mut all = self.decode(&request.clone().with_options(options), on_chunk)?;
-        let ranked = Choice::new(&all.inputs, std::mem::take(&mut all.written)).ranked();
+        let all = self.decode(&request.clone().with_options(options), on_chunk)?;
+        let ranked = Choice::new(&all.inputs, all.written.clone()).ranked();
         if ranked.is_empty() {
             return Err(LlmError::Deadline.into());
         }
@@ -88,7 +94,7 @@ impl Engine {
     }
 
     /// Decodes all candidates of a request.
-    fn decode(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Candidates, Error> {
+    pub(super) fn decode(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Candidates, Error> {
         let worker = self.need_model()?;
         let deadline = request.deadline.map(|d| Instant::now() + d);
         // Taken before the history is read, so that a record forgotten in between ends the lease.

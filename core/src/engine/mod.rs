@@ -3,6 +3,7 @@
 mod augmenting;
 mod checkpoint;
 mod chunk;
+mod explaining;
 mod generating;
 mod inputs;
 mod keeping;
@@ -14,6 +15,7 @@ mod stream;
 
 pub use augmenting::{AugmentOptions, Augmented};
 pub use chunk::{Chunk, OnChunk, Part};
+pub use explaining::{Counted, Draft, Explanation};
 pub use predicting::{Evidence, PredictOptions, Predicted};
 pub use request::GenerateRequest;
 pub use stream::ChunkStream;

@@ -38,6 +38,25 @@ pub fn consensus(candidates: &[Written], references: &References<'_>) -> Option<
     MbrScores::new(candidates, references).winner(&(0..candidates.len()).collect::<Vec<_>>())
 }
 
+/// The parts of a candidate's score.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// Mean agreement with the other candidates and the reference texts, 0 to 1; for ratings the
+    /// negative mean distance.
+    pub agreement: f64,
+    /// Style similarity to the user's texts, 0 to 1; 0 without history.
+    pub style: f64,
+    /// Style similarity to the user's texts minus that to impostors, -1 to 1, times its weight.
+    pub margin: f64,
+}
+
+impl Score {
+    /// Returns the sum. The best candidate has the highest one.
+    pub fn total(&self) -> f64 {
+        self.agreement + (self.style + self.margin)
+    }
+}
+
 /// Precomputed scores of several candidates, to choose among all or some of them.
 pub(crate) struct MbrScores {
     /// Agreement of each candidate with each other one.
@@ -45,8 +64,8 @@ pub(crate) struct MbrScores {
     /// Sum of each candidate's agreement with the reference texts, and the number of these.
     others: Vec<f64>,
     references: usize,
-    /// Style score of each candidate.
-    sound: Vec<f64>,
+    /// Style score of each candidate, without agreement.
+    sound: Vec<Score>,
 }
 
 impl MbrScores {
@@ -62,8 +81,10 @@ impl MbrScores {
         let own = references.own.join(" ");
         let style_of_own = style(&own);
         let margin = Margin::new(&own, &references.impostors);
-        let sound = |c: &Written| {
-            cosine(&style(said(c)), &style_of_own) + MARGIN * margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default()
+        let sound = |c: &Written| Score {
+            agreement: 0.0,
+            style: cosine(&style(said(c)), &style_of_own),
+            margin: MARGIN * margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default(),
         };
         Self {
             agreement: (0..bags.len()).map(|n| (0..bags.len()).map(|m| agreement(n, m)).collect()).collect(),
@@ -73,14 +94,16 @@ impl MbrScores {
         }
     }
 
+    /// Returns the score of candidate `n` among those at `places`, which include it.
+    fn score(&self, n: usize, places: &[usize]) -> Score {
+        let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
+        let count = places.len().saturating_sub(1) + self.references;
+        Score { agreement: (among + self.others[n]) / count.max(1) as f64, ..self.sound[n] }
+    }
+
     /// Returns the candidate that [`consensus`] chooses among those at `places`.
     pub(crate) fn winner(&self, places: &[usize]) -> Option<usize> {
-        let value = |n: usize| {
-            let among: f64 = places.iter().filter(|&&m| m != n).map(|&m| self.agreement[n][m]).sum();
-            let count = places.len().saturating_sub(1) + self.references;
-            (among + self.others[n]) / count.max(1) as f64 + self.sound[n]
-        };
-        let values = places.iter().map(|&n| (value(n), n));
+        let values = places.iter().map(|&n| (self.score(n, places).total(), n));
         values.max_by(|(a, m), (b, n)| a.total_cmp(b).then(n.cmp(m))).map(|(_, n)| n)
     }
 }
@@ -149,6 +172,15 @@ impl Choice {
         let written = self.opening.unwrap_or(self.all.len());
         let best = self.among(&(0..written).collect::<Vec<_>>())?;
         Some(Written { tokens, ..self.all.swap_remove(best) })
+    }
+
+    /// Returns all candidates with their scores, the opening of the text last, and the index of
+    /// the best one.
+    pub(crate) fn scored(self) -> (Vec<(Written, Score)>, Option<usize>) {
+        let places: Vec<usize> = (0..self.all.len()).collect();
+        let scores: Vec<Score> = places.iter().map(|&n| self.scores.score(n, &places)).collect();
+        let best = self.scores.winner(&places);
+        (self.all.into_iter().zip(scores).collect(), best)
     }
 
     /// Returns all candidates, the best first, without equal ones.
@@ -275,6 +307,24 @@ mod tests {
         assert_eq!(say("it works well for me and for all of my family", "works great"), Some(1));
         let texts = [text("it works well for me and for all of my family"), text("works great")];
         assert_eq!(consensus(&texts, &others("works well")), Some(0));
+    }
+
+    #[test]
+    fn scores_explain_the_choice() {
+        let own = Example { text: "it broke, sadly, after a week".into(), ..Example::default() };
+        let inputs = PromptInputs {
+            history: vec![own],
+            impostors: vec!["Great product.".into(), "Love it.".into()],
+            ..PromptInputs::default()
+        };
+        let all: Vec<Written> = ["love it", "it broke after a week", "it broke within a week, sadly"].map(text).into();
+        let (scored, place) = Choice::new(&inputs, all.clone()).scored();
+        let chosen = place.unwrap();
+        assert_eq!(Some(&scored[chosen].0), best(&inputs, all).as_ref());
+        let total = scored[chosen].1.total();
+        assert!(scored.iter().all(|(_, score)| score.total() <= total));
+        let Score { agreement, style, margin } = scored[chosen].1;
+        assert!((agreement + style + margin - total).abs() < 1e-12 && agreement > 0.0 && style > 0.0 && margin > 0.0);
     }
 
     #[test]

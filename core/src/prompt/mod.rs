@@ -6,8 +6,10 @@
 //! be kept. Other users' texts on the item follow, then the block to complete.
 
 mod block;
+mod parts;
 
 pub use block::{TEXT_WORDS, shown};
+pub use parts::{Parts, PromptPart, Source};
 
 use crate::{
     history::{Interaction, Kind, Record, capitalised},
@@ -210,8 +212,14 @@ impl PromptInputs {
 
     /// Returns the prompt as [`PromptInputs::compose`] does, with any measure of length, for tests.
     pub fn compose_with(&self, budget: usize, count: impl Fn(&str) -> usize) -> Prompt {
-        let history: Vec<String> = self.history.iter().map(|e| self.block(e)).collect();
-        let neighbours: Vec<String> = self.neighbours.iter().map(|e| self.block(e)).collect();
+        Prompt { body: self.parts(budget, count).body(), lead: self.lead(0) }
+    }
+
+    /// Returns the parts of the prompt's body, and the examples that do not fit into `budget`.
+    pub(crate) fn parts(&self, budget: usize, count: impl Fn(&str) -> usize) -> Parts {
+        let mut history: Vec<PromptPart> = self.history.iter().map(|e| self.example(Source::of(e), e)).collect();
+        let mut neighbours: Vec<PromptPart> =
+            self.neighbours.iter().map(|e| self.example(Source::Retrieved, e)).collect();
         let form =
             if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
         let headings = Headings::of(&self.kind);
@@ -229,7 +237,7 @@ impl PromptInputs {
                     false => (neighbours.get(take_n), &mut take_n, &mut full_n),
                     true => (history.iter().rev().nth(take_h), &mut take_h, &mut full_h),
                 };
-                match list.map(|block| count(block)).filter(|n| !*full && *n <= left) {
+                match list.map(|block| count(&block.text)).filter(|n| !*full && *n <= left) {
                     Some(n) => {
                         left -= n;
                         *taken += 1;
@@ -238,22 +246,25 @@ impl PromptInputs {
                 }
             }
         }
-        let mut body = String::new();
+        let shown = history.split_off(history.len() - take_h);
+        let dropped = [history, neighbours.split_off(take_n)].concat();
+        let mut parts = Vec::new();
         if take_h > 0 {
-            body.push_str(&headings.history);
-            history[history.len() - take_h..].iter().for_each(|b| body.push_str(b));
+            parts.push(PromptPart::new(Source::Heading, headings.history));
+            parts.extend(shown);
         }
         if take_n > 0 {
-            body.push_str(&headings.others);
+            parts.push(PromptPart::new(Source::Heading, headings.others));
             // The best retrieved text is nearest to the request.
-            neighbours[..take_n].iter().rev().for_each(|b| body.push_str(b));
+            parts.extend(neighbours.into_iter().rev());
         }
-        body.push_str(&form);
+        parts.push(PromptPart::new(Source::Heading, form));
         if take_h + take_n > 0 || self.reasoning {
-            body.push_str(&headings.next);
+            parts.push(PromptPart::new(Source::Heading, headings.next));
         }
-        body.push_str(&asked);
-        Prompt { body, lead: self.lead(0) }
+        parts.push(PromptPart::new(Source::Request, asked));
+        parts.retain(|part| !part.text.is_empty());
+        Parts { parts, dropped }
     }
 
     /// Returns the number of bytes of a composed body that stay the same between requests: the

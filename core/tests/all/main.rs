@@ -5,6 +5,7 @@ mod contrast;
 mod decoder;
 mod disturb;
 mod engine;
+mod explain;
 mod forget;
 mod gguf;
 mod hygiene;

@@ -8,8 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Version of the format of the bytes after the tag. Policy: a reader accepts every released
 /// version, and a writer uses the newest. Version 2 added kind, context and audience to
-/// interactions.
-pub(crate) const VERSION: u8 = 2;
+/// interactions, version 3 the origin of texts that were sent from a draft.
+pub(crate) const VERSION: u8 = 3;
 
 /// Maximum size of a decoded record, in bytes: a corrupt length must not cause an allocation.
 const LIMIT: usize = 16 << 20;
@@ -51,7 +51,7 @@ pub(crate) fn decode<First: DeserializeOwned, T: DeserializeOwned>(
     let (&tag, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     match tag {
         1 => body_of(body).map(convert),
-        VERSION => body_of(body),
+        2 | VERSION => body_of(body),
         newer => Err(CodecError::Version(newer)),
     }
 }

@@ -54,7 +54,7 @@ pub use cancel::CancelToken;
 pub use crypto::{Key, KeyError};
 pub use engine::{
     AugmentOptions, Augmented, Chunk, ChunkStream, Engine, Evidence, GenerateRequest, OnChunk, Part, PredictOptions,
-    Predicted,
+    Predicted, Stats,
 };
 pub use error::Error;
 pub use generation::gate::Refusal;

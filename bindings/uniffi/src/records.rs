@@ -124,7 +124,7 @@ impl From<locket::Record> for SyntheticText {
     fn from(record: locket::Record) -> Self {
         let plan = match record.origin {
             locket::Origin::Synthetic { path, .. } => Some(path.into()),
-            locket::Origin::Real => None,
+            locket::Origin::Real | locket::Origin::Sent { .. } => None,
         };
         Self { interaction: record.interaction.into(), plan }
     }

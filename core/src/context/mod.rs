@@ -85,6 +85,7 @@ impl<'a> Target<'a> {
             audience: own(self.audience),
             resize: self.resize,
             plan: self.plan.cloned(),
+            grammar: None,
         }
     }
 }

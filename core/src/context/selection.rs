@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Number of texts of a kind that show its form without texts of other kinds.
-const ENOUGH: usize = 3;
+pub(crate) const ENOUGH: usize = 3;
 /// Number of places for texts that match the request.
 const MATCHING: usize = 2;
 

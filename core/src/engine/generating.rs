@@ -2,6 +2,8 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
+use serde::de::IgnoredAny;
+
 use super::{
     CANDIDATES, Chunk, Engine, GenerateRequest, OnChunk, Part,
     chunk::{chunks, parts},
@@ -63,6 +65,11 @@ impl Engine {
     pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
         let all = self.decode(request, on_chunk)?;
         let best = all.best()?;
+        if request.schema.is_some() {
+            let whole = best.text.as_deref().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+            let cut = "the JSON value was cut off: raise max_new_tokens, or allow more time";
+            return if whole { Ok(best) } else { Err(LlmError::Failed(cut.into()).into()) };
+        }
         let form = Form::of(&all.inputs);
         let closed = best.text.as_deref().is_some_and(|text| text.ends_with(form.closing()));
         if closed && request.options.candidates <= 1 && !form.closing().is_empty() {

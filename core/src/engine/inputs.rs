@@ -1,10 +1,11 @@
 //! Prompt inputs of a request.
 
-use super::{Engine, GenerateRequest, OWN_TEXTS};
+use super::{Engine, GenerateRequest, OWN_TEXTS, Stats};
 use crate::{
     Error,
     context::{ContextBuilder, NEIGHBOURS, Target, formulas::set_formulas, selection},
     history::{Interaction, Record},
+    llm,
     prompt::{Example, PromptInputs, Task},
     text,
 };
@@ -49,9 +50,10 @@ impl Engine {
         // Public texts are reviews.
         let neighbours = if request.personal && request.kind.rated { NEIGHBOURS } else { 0 };
         let records = if request.personal { self.history()? } else { Vec::new() };
+        let length_factor = Stats::of(&records).length;
         let (synthetic, real): (Vec<Record>, Vec<Record>) = records.into_iter().partition(Record::is_synthetic);
+        let history = prompt_history(request, &target, &synthetic, &written_by_user(&real, &request.kind.name));
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
-        let history = prompt_history(request, &target, &synthetic, &real);
         let (task, reasoning) = (request.task, request.planned());
         let mut inputs = match &self.pack {
             Some(pack) => ContextBuilder::new(pack, self.me).inputs(task, reasoning, history, &target, neighbours),
@@ -65,8 +67,18 @@ impl Engine {
             inputs.history.retain(|e| !e.synthetic);
         }
         set_formulas(&mut inputs, &real);
+        inputs.length_factor = length_factor;
+        inputs.ask.grammar = request.schema.as_deref().map(llm::schema_grammar).transpose()?;
         Ok(inputs)
     }
+}
+
+/// Returns the texts with words by the user: all but the drafts that were sent as they were. Returns
+/// all texts if there are fewer than three others of the kind.
+fn written_by_user(real: &[Record], kind: &str) -> Vec<Interaction> {
+    let own = |r: &&Record| !r.is_unchanged_draft();
+    let enough = real.iter().filter(own).filter(|r| r.interaction.kind == kind).count() >= selection::ENOUGH;
+    real.iter().filter(|r| !enough || own(r)).map(|r| r.interaction.clone()).collect()
 }
 
 /// Returns the user's history for a prompt on `target`, real texts last: closest to the request.

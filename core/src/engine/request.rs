@@ -39,6 +39,8 @@ pub struct GenerateRequest {
     /// The plan of the text, for [`Task::Text`]: one that [`Engine::plan`](crate::Engine::plan)
     /// proposed, or the user's own. The text has its length and its points.
     pub plan: Option<ReasoningPath>,
+    /// JSON schema of the text, for [`Task::Text`]: the text is a JSON value that fits it.
+    pub schema: Option<String>,
     /// Whether to generate a reasoning path first, returned in
     /// [`crate::generation::output::Written`]. It does not improve texts.
     pub reasoning: bool,
@@ -69,6 +71,7 @@ impl GenerateRequest {
             draft: None,
             resize: Resize::Keep,
             plan: None,
+            schema: None,
             reasoning: false,
             length: None,
             personal: true,
@@ -117,6 +120,7 @@ setters!(GenerateRequest {
     #[into] with_draft => draft: String,
     with_resize => resize: Resize,
     #[some] with_plan => plan: ReasoningPath,
+    #[into] with_schema => schema: String,
     with_reasoning => reasoning: bool,
     #[some] with_length => length: Length,
     with_personal => personal: bool,

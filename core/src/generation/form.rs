@@ -78,6 +78,9 @@ impl Form {
     /// Returns the form of texts for these inputs: the kind's line breaks, and the user's case. The
     /// case of reviews, titles and ratings stays as it is.
     pub(crate) fn of(inputs: &PromptInputs) -> Self {
+        if inputs.ask.grammar.is_some() {
+            return Self::default();
+        }
         if inputs.task != Task::Text || inputs.kind.rated {
             return Self { breaks: inputs.kind.paragraphs, ..Self::default() };
         }

@@ -155,8 +155,9 @@ fn join(completion: &mut Completion, mut rest: Completion) {
 pub fn originals(inputs: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written>, Error> {
     let constraint = constraint(inputs);
     let clean = |written: &Written| repeats(inputs, constraint.as_deref(), written).is_none() && !is_empty(written);
-    // No text was finished before the deadline: there is nothing to check.
-    if all.is_empty() {
+    // No text was finished before the deadline: there is nothing to check. A structured text cannot
+    // lose a sentence.
+    if all.is_empty() || inputs.ask.grammar.is_some() {
         return Ok(all);
     }
     let (good, bad): (Vec<Written>, Vec<Written>) = all.into_iter().partition(clean);

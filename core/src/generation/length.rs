@@ -38,7 +38,7 @@ impl PromptInputs {
     pub(crate) fn min_new_tokens(&self) -> usize {
         let usual = || {
             let words = self.words();
-            words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+            self.scaled(words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0))
         };
         // A text has at least the words of its notes or of most of its draft.
         let draft = self.ask.draft.as_deref().map(|draft| resized(self.ask.resize, text::word_count(draft)).0);
@@ -63,7 +63,13 @@ impl PromptInputs {
         }
         let notes = self.ask.gist.as_deref().filter(|_| !self.kind.rated)?;
         let words = text::word_count(notes);
-        Some(WordLimit { enough: words * ENOUGH_PER_NOTE, most: words * MOST_PER_NOTE + MOST_PER_NOTE })
+        let most = self.scaled(words * MOST_PER_NOTE) + MOST_PER_NOTE;
+        Some(WordLimit { enough: self.scaled(words * ENOUGH_PER_NOTE), most })
+    }
+
+    /// Returns a number of words in the length that the user gives to drafts.
+    fn scaled(&self, words: usize) -> usize {
+        (words as f32 * self.length_factor.unwrap_or(1.0)) as usize
     }
 
     /// Returns the sorted word counts of the user's texts, else of the retrieved texts. Synthetic

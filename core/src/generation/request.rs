@@ -43,14 +43,16 @@ pub(crate) fn request_with_prefix(
         kinds.push((Some(plan::grammar(inputs.length(), inputs.kind.rated)), PATH_TOKENS));
     }
     match inputs.task {
-        Task::Text => kinds.push((None, options.max_new_tokens)),
+        Task::Text => kinds.push((inputs.ask.grammar.clone(), options.max_new_tokens)),
         Task::Title => kinds.push((None, TITLE_TOKENS)),
         Task::Rating => kinds.push((Some("root ::= \" \" [1-5]".to_owned()), 2)),
         Task::Synthetic => kinds.extend([(None, TITLE_TOKENS), (None, options.max_new_tokens)]),
     }
     let last = inputs.phases() - 1;
-    let (no_repeat, planned) = (constraint::constraint(inputs), usize::from(inputs.reasoning));
-    let content = inputs.ask.content().filter(|_| inputs.task == Task::Text);
+    // The grammar of a structured text decides where it ends.
+    let free = inputs.ask.grammar.is_none();
+    let (no_repeat, planned) = (constraint::constraint(inputs).filter(|_| free), usize::from(inputs.reasoning));
+    let content = inputs.ask.content().filter(|_| inputs.task == Task::Text && free);
     let notes = content.and_then(|content| Notes::new(model, &content)).map(Arc::new);
     // Reviews may hold details of their item.
     let own_words = inputs.task == Task::Text && !inputs.kind.rated;
@@ -59,13 +61,13 @@ pub(crate) fn request_with_prefix(
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },
         grammar,
-        stop: vec!["\n".into()],
+        stop: if free { vec!["\n".into()] } else { Vec::new() },
         // At most half of the limit: a text that must fill the limit could not end with a sentence.
-        min_new_tokens: if n == last { inputs.min_new_tokens().min(max_new_tokens / 2) } else { 0 },
+        min_new_tokens: if n == last && free { inputs.min_new_tokens().min(max_new_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
         on_repeat: OnRepeat::End,
         before: String::new(),
-        words: inputs.word_limit().filter(|_| n == last),
+        words: inputs.word_limit().filter(|_| n == last && free),
         notes: notes.clone().filter(|_| n == last),
         given: given.clone().filter(|_| n == last),
         stars: if inputs.task == Task::Rating && n == last { model.stars() } else { None },
@@ -139,6 +141,7 @@ pub fn read(inputs: &PromptInputs, completion: &Completion) -> Written {
         written.log_prob = last.log_prob / last.tokens.max(1) as f64;
     }
     match inputs.task {
+        Task::Text if inputs.ask.grammar.is_some() => written.text = phases.next().map(|p| p.text.trim().to_owned()),
         Task::Text => written.text = phases.next().map(|p| inputs.prose(&p.text, p.stop)),
         Task::Title => written.title = phases.next().map(|p| text::one_line(&p.text)),
         Task::Rating => written.rating = phases.next().and_then(|p| p.text.trim().parse().ok()),

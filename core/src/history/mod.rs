@@ -147,6 +147,13 @@ pub enum Origin {
         /// File name of the model.
         model: String,
     },
+    /// Sent by the user, from a draft of the engine.
+    Sent {
+        /// Word edit distance between draft and text, over the words of the longer one (0 to 1).
+        edits: f32,
+        /// Number of words of the draft.
+        draft_words: u32,
+    },
 }
 
 /// An interaction with its origin: the unit of the store.
@@ -167,6 +174,20 @@ impl Record {
     /// Creates a record of a text that `model` generated with the plan `path`.
     pub fn synthetic(interaction: Interaction, path: ReasoningPath, model: impl Into<String>) -> Self {
         Self { interaction, origin: Origin::Synthetic { path, model: model.into() } }
+    }
+
+    /// Creates a record of a text that the user sent from `draft`.
+    pub fn sent(interaction: Interaction, draft: &str) -> Self {
+        let words = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        let (from, to) = (words(draft), words(&interaction.text));
+        let changed = strsim::generic_levenshtein(&from, &to) as f32;
+        let edits = changed / from.len().max(to.len()).max(1) as f32;
+        Self { interaction, origin: Origin::Sent { edits, draft_words: from.len() as u32 } }
+    }
+
+    /// Returns whether the user sent a draft of the engine as it was: not a word is the user's.
+    pub(crate) fn is_unchanged_draft(&self) -> bool {
+        matches!(self.origin, Origin::Sent { edits: 0.0, .. })
     }
 
     /// Returns whether the engine generated it.

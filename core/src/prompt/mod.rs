@@ -110,6 +110,8 @@ pub struct Ask {
     pub resize: Resize,
     /// The plan of the text.
     pub plan: Option<ReasoningPath>,
+    /// Grammar (GBNF) of a structured text.
+    pub grammar: Option<String>,
 }
 
 impl Ask {
@@ -162,6 +164,8 @@ pub struct PromptInputs {
     pub reserved: Vec<String>,
     /// Lower-case proper names in other users' texts.
     pub names: Vec<String>,
+    /// Length of a text relative to the usual one, learnt from sent drafts.
+    pub length_factor: Option<f32>,
     /// Greeting before the output with the line breaks after it. The history is without greetings
     /// and sign-offs, see `context::formulas`.
     pub opening: String,

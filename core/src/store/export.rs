@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::{codec, history::Record};
+use crate::{
+    codec,
+    history::{Origin, Record},
+};
 
 /// The content of a store, as JSON for the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,23 @@ impl Store {
     /// As [`Store::records`].
     pub fn export(&self) -> Result<Export, StoreError> {
         Ok(Export { format: "locket-export".into(), version: 1, records: self.records()? })
+    }
+
+    /// Removes from every record that its text was sent from a draft, in one transaction. The texts
+    /// stay.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError`].
+    pub fn forget_drafts(&self) -> Result<(), StoreError> {
+        self.need_writable()?;
+        let now = self.now_mut();
+        let (mut records, next_id) = now.records.read_with_next()?;
+        for (_, record) in &mut records {
+            if matches!(record.origin, Origin::Sent { .. }) {
+                record.origin = Origin::Real;
+            }
+        }
+        now.records.fill(&records, next_id)
     }
 
     /// Appends the records of an export that the store does not hold yet: all of them, or none.

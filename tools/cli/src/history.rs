@@ -134,7 +134,7 @@ pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
         let name = i.item_title.as_deref().unwrap_or(&i.item);
         let title = i.title.as_deref().map_or(String::new(), |t| format!("{t}: "));
         match &record.origin {
-            Origin::Real => say!("{id:>4}  {name}{stars}\n      {title}{}", i.text)?,
+            Origin::Real | Origin::Sent { .. } => say!("{id:>4}  {name}{stars}\n      {title}{}", i.text)?,
             Origin::Synthetic { path, .. } => {
                 say!("{id:>4}  {name}{stars} (synthetic)\n      plan: {path}\n      {title}{}", i.text)?;
             }

@@ -209,6 +209,7 @@ fn help_has_examples() {
         "predict",
         "augment",
         "generate",
+        "show",
         "eval graph",
         "eval link",
         "eval generation",

@@ -12,3 +12,4 @@ mod outputs;
 mod printing;
 mod real_data;
 mod real_model;
+mod show;

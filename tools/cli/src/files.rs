@@ -42,6 +42,16 @@ pub struct TextArgs {
 }
 
 impl TextArgs {
+    /// Whether a text was given.
+    pub fn is_given(&self) -> bool {
+        self.text.is_some() || self.text_file.is_some()
+    }
+
+    /// Returns the file with the text.
+    pub fn file(&self) -> Option<&Path> {
+        self.text_file.as_deref()
+    }
+
     /// Returns the text, if one was given. A file's last line break is not part of it.
     pub fn read(&self) -> anyhow::Result<Option<String>> {
         let Some(path) = &self.text_file else { return Ok(self.text.clone()) };

@@ -1,6 +1,11 @@
 //! `locket augment | generate`
 
-use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
+use std::{
+    io::IsTerminal,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::bail;
 use locket::{
@@ -114,6 +119,20 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
+    #[command(flatten)]
+    request: RequestArgs,
+    /// Print the text while it is generated
+    #[arg(long)]
+    stream: bool,
+    /// Number of candidate texts; the chosen one agrees most with the others and matches the user's
+    /// style best; more than one is not streamed
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
+}
+
+/// The options of a request.
+#[derive(clap::Args)]
+pub struct RequestArgs {
     /// The kind of writing
     #[arg(long, default_value = "review", value_parser = files::kind)]
     kind: Kind,
@@ -144,9 +163,6 @@ pub struct Args {
     // The text, for the tasks title and rating.
     #[command(flatten)]
     text: TextArgs,
-    /// Print the text while it is generated
-    #[arg(long)]
-    stream: bool,
     /// Generate a plan first, and show it; a plan does not improve the text
     #[arg(long)]
     reasoning: bool,
@@ -159,10 +175,6 @@ pub struct Args {
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
-    /// Number of candidate texts; the chosen one agrees most with the others and matches the user's
-    /// style best; more than one is not streamed
-    #[arg(long, default_value_t = 1)]
-    candidates: usize,
     /// Weight of contrastive decoding against a prompt without the user's texts; 0 takes less time
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
@@ -239,25 +251,43 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let text = args.text.read()?;
-    let engine = open(&args.parts)?;
-    let mut request = GenerateRequest::new(&args.item, args.task.into()).with_kind(args.kind.clone());
-    request.item_title.clone_from(&args.item_title);
-    request.title.clone_from(&args.title);
-    request.context.clone_from(&args.context);
-    request.audience.clone_from(&args.audience);
-    request.gist.clone_from(&args.gist);
-    request.draft.clone_from(&args.draft);
-    request.text = text;
-    request.reasoning = args.reasoning;
-    request.length = args.length.map(Into::into);
-    request.options.candidates = args.candidates;
-    request.options.contrast = args.contrast;
-    if args.temperature > 0.0 {
-        request.options.sampling = Sampling::VARIED.with_seed(args.seed).with_temperature(args.temperature);
+impl RequestArgs {
+    /// Whether the options name anything to write.
+    pub fn is_given(&self) -> bool {
+        let given = [&self.item_title, &self.context, &self.gist, &self.draft, &self.title];
+        !self.item.is_empty() || self.text.is_given() || given.iter().any(|value| value.is_some())
     }
-    request.deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
+
+    /// Returns the file that the request is read from.
+    pub fn file(&self) -> Option<&Path> {
+        self.text.file()
+    }
+
+    /// Returns the request, with the text of `--text-file`.
+    pub fn request(&self) -> anyhow::Result<GenerateRequest> {
+        let mut request = GenerateRequest::new(&self.item, self.task.into()).with_kind(self.kind.clone());
+        request.text = self.text.read()?;
+        request.item_title.clone_from(&self.item_title);
+        request.title.clone_from(&self.title);
+        request.context.clone_from(&self.context);
+        request.audience.clone_from(&self.audience);
+        request.gist.clone_from(&self.gist);
+        request.draft.clone_from(&self.draft);
+        request.reasoning = self.reasoning;
+        request.length = self.length.map(Into::into);
+        request.options.contrast = self.contrast;
+        if self.temperature > 0.0 {
+            request.options.sampling = Sampling::VARIED.with_seed(self.seed).with_temperature(self.temperature);
+        }
+        request.deadline = self.deadline.map(Duration::try_from_secs_f64).transpose()?;
+        Ok(request)
+    }
+}
+
+pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
+    let mut request = args.request.request()?;
+    request.options.candidates = args.candidates;
+    let engine = open(&args.parts)?;
     // Several candidates are not streamed: the best one is known only at the end.
     let streaming = args.stream && !json && args.candidates <= 1;
     let plan_shown = std::io::stderr().is_terminal();

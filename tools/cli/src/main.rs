@@ -17,6 +17,7 @@ mod open;
 mod output;
 mod pack;
 mod predict;
+mod show;
 mod ui;
 
 use clap::{Parser, Subcommand};
@@ -84,6 +85,8 @@ enum Command {
     Augment(generate::AugmentArgs),
     /// Generate a text, a title or a rating in the user's style
     Generate(generate::Args),
+    /// Write a page: what is stored, what is predicted and why, and how a text comes about
+    Show(show::Args),
     /// Print the whole content of the user's store as JSON
     Export(history::StoreArgs),
     /// Add the records of an export that the store does not have yet
@@ -122,6 +125,7 @@ impl Command {
             Self::Forget(_) => "the records are forgotten",
             Self::Rekey(_) => "the store is under its new key",
             Self::Erase(_) => "the store is erased",
+            Self::Show(_) => "the page is written",
             _ => return None,
         })
     }
@@ -148,6 +152,7 @@ fn main() -> std::process::ExitCode {
         Command::Predict(a) => predict::run(&a, json),
         Command::Augment(a) => generate::augment(&a, json),
         Command::Generate(a) => generate::run(&a, json),
+        Command::Show(a) => show::run(&a, json),
         Command::Export(a) => history::export(&a),
         Command::Import(a) => history::import(&a, json),
         Command::Rekey(a) => history::rekey(&a, json),

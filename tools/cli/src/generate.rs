@@ -110,7 +110,7 @@ Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task title --text-file draft.txt
   locket generate --store me --model gemma-3-270m --kind reply --context 'Are you coming on Friday?' --gist 'yes, later, bring cake'
-  locket generate --store me --model gemma-3-270m --kind email --title 'Parts' --audience ada --gist 'parts came, 2 broken, send again'")]
+  locket generate --store me --model gemma-3-270m --kind email --title 'Parts' --to ada@example.org --gist 'parts came, 2 broken, send again'")]
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
@@ -132,6 +132,9 @@ pub struct Args {
     /// Opaque id of the recipient: earlier texts to the same recipient come first
     #[arg(long)]
     audience: Option<String>,
+    /// Address or name of the recipient, in place of its opaque id
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "audience", value_parser = files::words)]
+    to: Option<String>,
     /// Your notes: the content of the text in a few words
     #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
     gist: Option<String>,
@@ -246,7 +249,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     request.item_title.clone_from(&args.item_title);
     request.title.clone_from(&args.title);
     request.context.clone_from(&args.context);
-    request.audience.clone_from(&args.audience);
+    request.audience = open::audience(&engine, args.audience.clone(), args.to.as_deref())?;
     request.gist.clone_from(&args.gist);
     request.draft.clone_from(&args.draft);
     request.text = text;

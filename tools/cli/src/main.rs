@@ -10,6 +10,7 @@ mod eval;
 mod files;
 mod generate;
 mod history;
+mod import;
 mod key;
 mod manifest;
 mod model;
@@ -23,6 +24,7 @@ use clap::{Parser, Subcommand};
 use locket::Gpu;
 
 use locket::{DeltaError, Error, LlmError};
+use locket_import::ImportError;
 
 use crate::output::note;
 
@@ -86,8 +88,8 @@ enum Command {
     Generate(generate::Args),
     /// Print the whole content of the user's store as JSON
     Export(history::StoreArgs),
-    /// Add the records of an export that the store does not have yet
-    Import(history::ImportArgs),
+    /// Add own texts from mail, chats, notes and tables, or the records of an export
+    Import(import::Args),
     /// Change the key of a store and encrypt all data again
     Rekey(history::RekeyArgs),
     /// Delete the whole content of the user's store
@@ -117,7 +119,7 @@ impl Command {
             Self::Pack(_) | Self::Align(_) | Self::Model(model::Command::Trim { .. }) => "the output file is written",
             Self::Model(model::Command::Pull { .. }) => "the model is in place",
             Self::Record(_) => "the text is stored",
-            Self::Import(_) => "the records are stored",
+            Self::Import(args) if !args.dry_run => "the records are stored",
             Self::Augment(_) => "what is finished is kept",
             Self::Forget(_) => "the records are forgotten",
             Self::Rekey(_) => "the store is under its new key",
@@ -149,7 +151,7 @@ fn main() -> std::process::ExitCode {
         Command::Augment(a) => generate::augment(&a, json),
         Command::Generate(a) => generate::run(&a, json),
         Command::Export(a) => history::export(&a),
-        Command::Import(a) => history::import(&a, json),
+        Command::Import(a) => import::run(&a, json),
         Command::Rekey(a) => history::rekey(&a, json),
         Command::Erase(a) => history::erase(&a, json),
         Command::Align(c) => align::run(c, json),
@@ -184,6 +186,9 @@ fn main() -> std::process::ExitCode {
 
 /// Returns the command that helps after an error of the library.
 fn hint(e: &anyhow::Error) -> Option<&'static str> {
+    if let Some(ImportError::WhoIsMe { .. } | ImportError::NotFound { .. }) = e.downcast_ref() {
+        return Some("`--me NAME` names you, and may be given several times");
+    }
     e.chain().find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
         (Some(LlmError::FileMissing(_)), ..) | (_, Some(Error::Llm(LlmError::FileMissing(_))), _) => {
             Some("`locket model list` shows the models, `locket model pull NAME` gets one")

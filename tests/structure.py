@@ -15,7 +15,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-CRATES = ["core", "bindings/uniffi", "tools/builder", "tools/cli", "tools/eval"]
+CRATES = ["core", "import", "bindings/uniffi", "tools/builder", "tools/cli", "tools/eval"]
 PACKAGES = ["tools/spark/locket_spark", "bindings/python/src/locket"]
 USE = re.compile(r"^[ \t]*(pub(?:\([^)]*\))? )?use ([^;]+);", re.M)
 INLINE = re.compile(r"\b(?:crate|super)(?:::\w+)+")

@@ -1,4 +1,4 @@
-//! Progress of an operation that takes long: loading a model, applying a delta.
+//! Progress of an operation that takes long: loading a model, applying a delta, importing a file.
 
 use std::ops::ControlFlow;
 
@@ -13,6 +13,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Creates the progress of `done` bytes of `total`.
+    pub fn new(done: u64, total: u64) -> Self {
+        Self { done, total }
+    }
+
     /// Returns the fraction done, 0 to 1.
     pub fn fraction(self) -> f64 {
         self.done as f64 / self.total.max(1) as f64

@@ -6,6 +6,7 @@ mod common;
 mod crash;
 mod delta;
 mod faults;
+mod import;
 mod inputs;
 mod nothing_lost;
 mod outputs;

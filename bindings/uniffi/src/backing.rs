@@ -2,7 +2,8 @@
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Power, PredictRequest, Prediction, Priority, Record, TextListener, Thermal, Written, task::Stop,
+    ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, TextListener, Thermal, Written,
+    task::Stop,
 };
 
 pub(crate) type Listener<'a> = Option<&'a dyn TextListener>;
@@ -19,6 +20,11 @@ pub(crate) trait Backing: Send + Sync {
     fn augment(&self, request: AugmentRequest, listener: Listener<'_>, stop: &Stop) -> Result<Augmented, LocketError>;
     fn prewarm(&self, request: GenerateRequest, stop: &Stop) -> Result<(), LocketError>;
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError>;
+    fn drafts(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Written>, LocketError>;
+    fn plan(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Plan>, LocketError>;
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError>;
+    fn stats(&self) -> Result<Stats, LocketError>;
+    fn reset_learning(&self) -> Result<(), LocketError>;
     fn export(&self) -> Result<String, LocketError>;
     fn import(&self, json: &str) -> Result<u64, LocketError>;
     fn erase(self: Box<Self>) -> Result<(), LocketError>;

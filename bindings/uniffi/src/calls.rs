@@ -1,9 +1,9 @@
 //! Arguments and results of the engine's calls.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use locket::{
-    GenerateRequest as CoreRequest, Length, Sampling, Via,
+    GenerateRequest as CoreRequest, Length, Resize, Sampling, Via,
     internals::{engine, prompt},
 };
 
@@ -44,6 +44,15 @@ pub struct GenerateRequest {
     /// A draft to rewrite in the user's style, for the task text.
     #[uniffi(default)]
     pub draft: Option<String>,
+    /// Change of the draft's length. If absent, the draft's length stays.
+    #[uniffi(default)]
+    pub resize: Option<Resize>,
+    /// The plan of the text, from `Engine.plan` or the user: the text has its length and points.
+    #[uniffi(default)]
+    pub plan: Option<Plan>,
+    /// JSON schema of the text, for the task text: the text is a JSON value that fits it.
+    #[uniffi(default)]
+    pub schema: Option<String>,
     /// The item's name, for an item without a name in the pack.
     #[uniffi(default)]
     pub item_title: Option<String>,
@@ -56,8 +65,8 @@ pub struct GenerateRequest {
     /// Whether to generate a plan before the text and return it. A plan does not improve the text.
     #[uniffi(default = false)]
     pub reasoning: bool,
-    /// Target length of a text, reached by way of a plan. If absent, the text is about as long as
-    /// the user's own texts usually are.
+    /// Target length of a text. If absent, the text is about as long as the user's own texts usually
+    /// are.
     #[uniffi(default)]
     pub length: Option<Length>,
     /// Whether to use the user's history.
@@ -89,6 +98,51 @@ pub struct GenerateRequest {
     /// limit.
     #[uniffi(default)]
     pub deadline_ms: Option<u64>,
+}
+
+/// Change of a draft's length when it is rewritten.
+#[uniffi::remote(Enum)]
+pub enum Resize {
+    /// About as long as the draft.
+    Keep,
+    /// At most six tenths of the draft's words.
+    Shorter,
+    /// One and a half times the draft's words, or more.
+    Longer,
+}
+
+/// What the store holds, and what the engine learnt from sent drafts.
+#[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
+pub struct Stats {
+    /// Number of the user's texts by kind.
+    pub texts: HashMap<String, u64>,
+    /// Number of synthetic texts.
+    pub synthetic: u64,
+    /// Number of drafts sent without a change.
+    pub unchanged: u64,
+    /// Number of drafts sent with up to a fifth of the words edited.
+    pub lightly_edited: u64,
+    /// Number of drafts sent with more edits.
+    pub heavily_edited: u64,
+    /// Median share of edited words, 0 to 1.
+    pub median_edits: Option<f32>,
+    /// Length of sent texts relative to their drafts, 0.5 to 1.5: the engine writes texts of this
+    /// length. Absent before five drafts were sent.
+    pub length: Option<f32>,
+}
+
+impl From<locket::Stats> for Stats {
+    fn from(stats: locket::Stats) -> Self {
+        Self {
+            texts: stats.texts.into_iter().map(|(kind, count)| (kind, count as u64)).collect(),
+            synthetic: stats.synthetic as u64,
+            unchanged: stats.unchanged as u64,
+            lightly_edited: stats.lightly_edited as u64,
+            heavily_edited: stats.heavily_edited as u64,
+            median_edits: stats.median_edits,
+            length: stats.length,
+        }
+    }
 }
 
 /// The result of `Engine.generate`.
@@ -258,6 +312,9 @@ impl From<GenerateRequest> for CoreRequest {
         request.audience = r.audience;
         request.gist = r.gist;
         request.draft = r.draft;
+        request.resize = r.resize.unwrap_or_default();
+        request.plan = r.plan.map(Into::into);
+        request.schema = r.schema;
         request.item_title = r.item_title;
         request.title = r.title;
         request.text = r.text;

@@ -10,8 +10,8 @@ use locket::CancelToken;
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, Cancellation, EngineConfig, FakeScript, GenerateRequest,
-    Interaction, LocketError, MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Priority, Record,
-    TextListener, Thermal, Written,
+    Interaction, LocketError, MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record,
+    Stats, TextListener, Thermal, Written,
     backing::Backing,
     fake::Fake,
     real::Real,
@@ -163,6 +163,45 @@ impl Engine {
     ) -> Result<Written, LocketError> {
         let work = move |backing: &dyn Backing, stop: &Stop| backing.generate(request, listener.as_deref(), stop);
         self.call(cancellation, work).await
+    }
+
+    /// Generates up to `count` (at most 8) different texts for one request, the best first.
+    #[uniffi::method(default(count = 3, cancellation = None))]
+    pub async fn drafts(
+        &self,
+        request: GenerateRequest,
+        count: u32,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Result<Vec<Written>, LocketError> {
+        self.call(cancellation, move |backing, stop| backing.drafts(request, count, stop)).await
+    }
+
+    /// Proposes up to `count` (at most 4) different plans for a text. The user chooses and edits one,
+    /// and `GenerateRequest.plan` has the text written to it.
+    #[uniffi::method(default(count = 3, cancellation = None))]
+    pub async fn plan(
+        &self,
+        request: GenerateRequest,
+        count: u32,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Result<Vec<Plan>, LocketError> {
+        self.call(cancellation, move |backing, stop| backing.plan(request, count, stop)).await
+    }
+
+    /// Stores a text that the user sent from `draft`, a generated text. The draft is not stored, only
+    /// its number of words and the share of edited words.
+    pub async fn sent(&self, draft: String, interaction: Interaction) -> Result<(), LocketError> {
+        self.call(None, move |backing, _| backing.sent(&draft, interaction)).await
+    }
+
+    /// Returns what the store holds, and what the engine learnt from sent drafts.
+    pub async fn stats(&self) -> Result<Stats, LocketError> {
+        self.call(None, |backing, _| backing.stats()).await
+    }
+
+    /// Forgets what the engine learnt from sent drafts. The sent texts stay.
+    pub async fn reset_learning(&self) -> Result<(), LocketError> {
+        self.call(None, |backing, _| backing.reset_learning()).await
     }
 
     /// Returns the whole content of the store as JSON, for its owner.

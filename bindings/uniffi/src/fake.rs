@@ -14,8 +14,8 @@ use locket::{Chunk, Export, Part, ReasoningPath, StoreError, internals::history}
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Power, PredictRequest, Prediction, Priority, Record, SyntheticText, TextListener, Thermal,
-    WritingTask, Written,
+    ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, SyntheticText, TextListener,
+    Thermal, WritingTask, Written,
     backing::{Backing, Listener},
     real::read_export,
     task::Stop,
@@ -291,6 +291,39 @@ impl Backing for Fake {
             unsupported: Vec::new(),
             log_prob: 0.0,
         })
+    }
+
+    fn drafts(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Written>, LocketError> {
+        // The fake has one text.
+        Ok((0..count.min(1)).map(|_| self.generate(request.clone(), None, stop)).collect::<Result<_, _>>()?)
+    }
+
+    fn plan(&self, _: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Plan>, LocketError> {
+        self.may_fail()?;
+        if stop.is_set() {
+            return Err(LocketError::cancelled());
+        }
+        let plan = locket::ReasoningPath::of(None, &self.script.text, None);
+        Ok((0..count.min(1)).map(|_| plan.clone().into()).collect())
+    }
+
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError> {
+        self.may_fail()?;
+        let record = usable(locket::Record::sent(interaction.into(), draft))?;
+        self.kept().append(record);
+        Ok(())
+    }
+
+    fn stats(&self) -> Result<Stats, LocketError> {
+        self.may_fail()?;
+        let records: Vec<_> = self.kept().sorted().into_iter().map(|e| e.record).collect();
+        Ok(locket::Stats::of(&records).into())
+    }
+
+    fn reset_learning(&self) -> Result<(), LocketError> {
+        self.may_fail()?;
+        self.kept().entries.iter_mut().for_each(|entry| entry.record.forget_draft());
+        Ok(())
     }
 
     fn export(&self) -> Result<String, LocketError> {

@@ -31,7 +31,7 @@ pub mod task;
 pub mod update;
 
 pub use calls::{
-    AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, WritingTask, Written,
+    AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, Stats, WritingTask, Written,
 };
 pub use config::{EngineConfig, ModelConfig};
 pub use engine::Engine;
@@ -44,7 +44,7 @@ pub use status::{Availability, Backend, Device};
 pub use task::{Cancellation, Chunk, ListenerError, TextListener};
 
 use locket::CancelToken;
-pub use locket::{Length, MemoryLevel, Part, Power, Priority, Thermal, Tone};
+pub use locket::{Length, MemoryLevel, Part, Power, Priority, Resize, Thermal, Tone};
 
 uniffi::setup_scaffolding!("locket");
 

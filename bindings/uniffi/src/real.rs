@@ -11,7 +11,7 @@ use locket::{Conditions, Engine, Export, GenerateRequest as CoreRequest, Key, Ll
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
-    MemoryLevel, ModelConfig, Power, PredictRequest, Prediction, Priority, Record, Thermal, Written,
+    MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, Thermal, Written,
     backing::{Backing, Listener},
     config::not_a_checksum,
     task::Stop,
@@ -160,6 +160,30 @@ impl Backing for Real {
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError> {
         self.need_model()?;
         stop.listen(listener, |on_chunk| Ok(self.engine.generate_with(&request.into(), on_chunk)?.into()))
+    }
+
+    fn drafts(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Written>, LocketError> {
+        self.need_model()?;
+        let all = stop.listen(None, |on_chunk| Ok(self.engine.drafts(&request.into(), count as usize, on_chunk)?))?;
+        Ok(all.into_iter().map(Written::from).collect())
+    }
+
+    fn plan(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Plan>, LocketError> {
+        self.need_model()?;
+        let all = stop.listen(None, |on_chunk| Ok(self.engine.plan(&request.into(), count as usize, on_chunk)?))?;
+        Ok(all.into_iter().map(Plan::from).collect())
+    }
+
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError> {
+        Ok(self.engine.sent(draft, interaction.into())?)
+    }
+
+    fn stats(&self) -> Result<Stats, LocketError> {
+        Ok(self.engine.stats()?.into())
+    }
+
+    fn reset_learning(&self) -> Result<(), LocketError> {
+        Ok(self.engine.reset_learning()?)
     }
 
     fn export(&self) -> Result<String, LocketError> {

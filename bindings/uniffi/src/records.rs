@@ -62,7 +62,8 @@ pub struct SyntheticText {
 /// The short plan before a text: rating, tone, length and points.
 #[derive(Debug, Clone, PartialEq, Eq, uniffi::Record)]
 pub struct Plan {
-    /// Rating, 1 to 5.
+    /// Rating, 1 to 5; kinds without a rating ignore it.
+    #[uniffi(default = 3)]
     pub stars: u8,
     /// Tone of the text.
     pub tone: Tone,
@@ -141,5 +142,11 @@ impl From<locket::Entry> for Record {
 impl From<ReasoningPath> for Plan {
     fn from(path: ReasoningPath) -> Self {
         Self { stars: path.stance, tone: path.tone, length: path.length, points: path.points }
+    }
+}
+
+impl From<Plan> for ReasoningPath {
+    fn from(plan: Plan) -> Self {
+        Self { stance: plan.stars.clamp(1, 5), ..Self::new(plan.tone, plan.length, plan.points) }
     }
 }

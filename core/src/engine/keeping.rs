@@ -70,6 +70,20 @@ impl Engine {
         Ok(done?)
     }
 
+    /// Returns the opaque id of a recipient, for [`Interaction::audience`] and
+    /// [`GenerateRequest::audience`](super::GenerateRequest::audience). `address` is an address or a
+    /// name; white space around it and letter case do not matter.
+    ///
+    /// The id is stable for this store, also when its key changes, and useless elsewhere. The first
+    /// call writes a secret into the store.
+    ///
+    /// # Errors
+    /// [`crate::store::StoreError::ReadOnly`] if the store has no secret yet and cannot be written;
+    /// [`crate::store::StoreError`].
+    pub fn audience(&self, address: &str) -> Result<String, Error> {
+        Ok(self.store.audience(address)?)
+    }
+
     /// Returns the content of the store, for the user to keep.
     ///
     /// # Errors

@@ -50,7 +50,8 @@ pub struct Stats {
 
 impl Stats {
     /// Returns the statistics of these records, oldest first.
-    pub(super) fn of(records: &[Record]) -> Self {
+    #[doc(hidden)]
+    pub fn of(records: &[Record]) -> Self {
         let mut stats = Self::default();
         let (mut edits, mut lengths) = (Vec::new(), Vec::new());
         for record in records {

@@ -185,6 +185,14 @@ impl Record {
         Self { interaction, origin: Origin::Sent { edits, draft_words: from.len() as u32 } }
     }
 
+    /// Removes that the text was sent from a draft.
+    #[doc(hidden)]
+    pub fn forget_draft(&mut self) {
+        if matches!(self.origin, Origin::Sent { .. }) {
+            self.origin = Origin::Real;
+        }
+    }
+
     /// Returns whether the user sent a draft of the engine as it was: not a word is the user's.
     pub(crate) fn is_unchanged_draft(&self) -> bool {
         matches!(self.origin, Origin::Sent { edits: 0.0, .. })

@@ -222,8 +222,8 @@ impl ReasoningPath {
         Self { stance: tone.stance(), tone, length, points: points.into_iter().take(MAX_POINTS).collect() }
     }
 
-    /// Returns the path's line, with or without its rating.
-    pub(crate) fn line(&self, stars: bool) -> String {
+    /// Returns the path's line, as [`FromStr`] reads it, with or without its rating.
+    pub fn line(&self, stars: bool) -> String {
         let tone = TONES.iter().find(|t| t.0 == self.tone).map_or("plain", |t| t.1);
         let length = LENGTHS.iter().find(|l| l.0 == self.length).map_or("short", |l| l.1);
         let stars = if stars { format!("{} stars, ", self.stance) } else { String::new() };

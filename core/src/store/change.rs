@@ -21,8 +21,8 @@ impl Store {
     pub(super) fn change_key_by_steps(&self, new: &Key, step: Step<'_>) -> Result<(), StoreError> {
         self.need_writable()?;
         let mut now = self.now_mut();
-        let (records, next_id) = now.records.read_with_next()?;
-        generation::replace(&self.dir, &mut now, new, &records, next_id, step)
+        let (records, lasting) = now.records.read_whole()?;
+        generation::replace(&self.dir, &mut now, new, &records, &lasting, step)
     }
 
     /// Removes the record with this id permanently; returns `false` if there is none. See
@@ -54,10 +54,10 @@ impl Store {
     pub(super) fn forget_by_steps(&self, ids: &[u64], step: Step<'_>) -> Result<(), StoreError> {
         self.need_writable()?;
         let mut now = self.now_mut();
-        let (records, next_id) = now.records.read_with_next()?;
+        let (records, lasting) = now.records.read_whole()?;
         let kept = without(records, ids)?;
         let host = now.host.clone();
-        generation::replace(&self.dir, &mut now, &host, &kept, next_id, step)
+        generation::replace(&self.dir, &mut now, &host, &kept, &lasting, step)
     }
 }
 

@@ -224,12 +224,12 @@ fn apply(model: &mut Vec<Record>, op: &Op) {
 
 /// Forgets a record as a store does. The new file replaces the old one when it is complete.
 fn forget(store: &Records, n: usize, disk: &mut Handle, file: &mut KeyFile) -> Result<Option<Records>, StoreError> {
-    let (records, next_id) = store.read_with_next()?;
+    let (records, lasting) = store.read_whole()?;
     let Some((id, _)) = records.get(n % records.len().max(1)) else { return Ok(None) };
     let ids = [*id];
     let (fresh, key) = (disk.beside(), KeyFile::generate(file.generation + 1)?);
     let made = Records::create(fresh.database()?, cipher(&key), Path::new("simulated"))?;
-    made.fill(&without(records, &ids)?, next_id)?;
+    made.fill(&without(records, &ids)?, &lasting)?;
     (*disk, *file) = (fresh, key);
     Ok(Some(made))
 }

@@ -5,10 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::{
-    codec,
-    history::{Origin, Record},
-};
+use crate::{codec, history::Record};
 
 /// The content of a store, as JSON for the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,13 +44,9 @@ impl Store {
     pub fn forget_drafts(&self) -> Result<(), StoreError> {
         self.need_writable()?;
         let now = self.now_mut();
-        let (mut records, next_id) = now.records.read_with_next()?;
-        for (_, record) in &mut records {
-            if matches!(record.origin, Origin::Sent { .. }) {
-                record.origin = Origin::Real;
-            }
-        }
-        now.records.fill(&records, next_id)
+        let (mut records, lasting) = now.records.read_whole()?;
+        records.iter_mut().for_each(|(_, record)| record.forget_draft());
+        now.records.fill(&records, &lasting)
     }
 
     /// Appends the records of an export that the store does not hold yet: all of them, or none.

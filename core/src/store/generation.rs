@@ -15,7 +15,7 @@ use super::{
     files::{self, Own, data_name, part_name},
     keyfile::{self, KeyFile},
     migrate,
-    records::{Numbered, Records},
+    records::{Lasting, Numbered, Records},
 };
 use crate::crypto::Key;
 
@@ -32,7 +32,7 @@ pub(super) fn write(
     generation: u64,
     host: &Key,
     content: &Numbered,
-    next_id: u64,
+    kept: &Lasting,
     step: Step<'_>,
 ) -> Result<Made, StoreError> {
     let io = |source| StoreError::Io { action: "write", path: dir.to_path_buf(), source };
@@ -43,8 +43,8 @@ pub(super) fn write(
     let db = Database::create(&part).map_err(|e| database_error(e, dir))?;
     let records = Records::create(db, cipher(&file), dir)?;
     step("the records").map_err(io)?;
-    if next_id > 0 {
-        records.fill(content, next_id)?;
+    if kept.next_id > 0 || kept.audience.is_some() {
+        records.fill(content, kept)?;
     }
     step("the key file").map_err(io)?;
     keyfile::sync_dir(dir).map_err(io)?;
@@ -114,7 +114,7 @@ pub(super) fn replace(
     now: &mut Now,
     host: &Key,
     content: &Numbered,
-    next_id: u64,
+    kept: &Lasting,
     step: Step<'_>,
 ) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { action: "clean", path: dir.to_path_buf(), source };
@@ -123,7 +123,7 @@ pub(super) fn replace(
     let generation = (old + 1..).find(free).unwrap_or(u64::MAX);
     // Work from the old generation keeps no caches from here on.
     now.renew_lease();
-    let Made { file, records, lasting } = write(dir, generation, host, content, next_id, step)?;
+    let Made { file, records, lasting } = write(dir, generation, host, content, kept, step)?;
     now.take(&file, records, host);
     // Until the change is durable, a power cut may bring the old files back into use.
     lasting

@@ -6,6 +6,7 @@
 //! returned; an interrupted one has no effect or its full effect. docs/src/security.md lists the
 //! information that the files reveal to an attacker.
 
+mod audience;
 mod change;
 mod erase;
 mod error;
@@ -39,7 +40,7 @@ use crate::{
 };
 use generation::Made;
 use keyfile::KeyFile;
-use records::{Cipher, Numbered, Records};
+use records::{Cipher, Lasting, Numbered, Records};
 
 /// The layout of the data file. Policy: a newer layout is refused by name, an older one is
 /// migrated. Layout 1 was one plain-text redb file.
@@ -306,7 +307,8 @@ impl Store {
 /// Creates a store in `dir`, with the records of an older one there.
 fn create(dir: &Path, key: &Key, step: Step<'_>) -> Result<(KeyFile, Records), StoreError> {
     let old: Numbered = (0..).zip(migrate::read(dir)?).collect();
-    let Made { file, records, lasting } = generation::write(dir, 1, key, &old, old.len() as u64, step)?;
+    let kept = Lasting { next_id: old.len() as u64, audience: None };
+    let Made { file, records, lasting } = generation::write(dir, 1, key, &old, &kept, step)?;
     lasting.map_err(|source| StoreError::Io { action: "write", path: dir.to_path_buf(), source })?;
     Ok((file, records))
 }

@@ -57,30 +57,50 @@ impl Cipher {
 const ROOT_TABLE: u8 = 0;
 const SEGMENT_TABLE: u8 = 1;
 
-/// The root, which binds the segments together. Always 56 bytes when encoded.
+/// The secret behind the ids of recipients.
+pub(super) type Secret = Zeroizing<[u8; 32]>;
+
+/// The root, which binds the segments together. Encoded it has 56 bytes, and 32 more once there is
+/// a secret.
 #[derive(Clone, Default, PartialEq)]
 struct Root {
     next_id: u64,
     records: u64,
     segments: u64,
     digest: [u8; 32],
+    audience: Option<Secret>,
 }
 
 impl Root {
-    fn encode(&self) -> Vec<u8> {
-        let numbers = [self.next_id, self.records, self.segments].map(u64::to_le_bytes).concat();
-        [numbers, self.digest.to_vec()].concat()
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(88));
+        [self.next_id, self.records, self.segments].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
+        out.extend_from_slice(&self.digest);
+        self.audience.iter().for_each(|secret| out.extend_from_slice(&secret[..]));
+        out
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let number = |n: usize| Some(u64::from_le_bytes(*bytes.get(n * 8..)?.first_chunk()?));
-        let (digest, whole) = (*bytes.get(24..)?.first_chunk()?, bytes.len() == 56);
-        whole.then_some(Self { next_id: number(0)?, records: number(1)?, segments: number(2)?, digest })
+        let digest = *bytes.get(24..)?.first_chunk()?;
+        let audience = match bytes.len() {
+            56 => None,
+            88 => Some(Zeroizing::new(*bytes.get(56..)?.first_chunk()?)),
+            _ => return None,
+        };
+        Some(Self { next_id: number(0)?, records: number(1)?, segments: number(2)?, digest, audience })
     }
 }
 
 /// Records with their ids, in recording order.
 pub(super) type Numbered = Vec<(u64, Record)>;
+
+/// The numbers that outlive a generation: the next id and the secret behind the ids of recipients.
+#[derive(Default)]
+pub(super) struct Lasting {
+    pub(super) next_id: u64,
+    pub(super) audience: Option<Secret>,
+}
 
 /// The data file of one store.
 pub(super) struct Records {
@@ -135,11 +155,11 @@ impl Records {
 
     /// Returns all records.
     pub(super) fn read(&self) -> Result<Numbered, StoreError> {
-        Ok(self.read_with_next()?.0)
+        Ok(self.read_whole()?.0)
     }
 
-    /// Returns all records, and the id of the next one.
-    pub(super) fn read_with_next(&self) -> Result<(Numbered, u64), StoreError> {
+    /// Returns all records, and the values that the next generation takes over.
+    pub(super) fn read_whole(&self) -> Result<(Numbered, Lasting), StoreError> {
         let txn = self.db.begin_read()?;
         let root = self.root(&txn.open_table(META)?)?;
         let segments = txn.open_table(SEGMENTS)?;
@@ -151,7 +171,21 @@ impl Records {
         if all.len() as u64 != root.records {
             return Err(self.damaged("it holds another number of records than its root says"));
         }
-        Ok((all, root.next_id))
+        Ok((all, Lasting { next_id: root.next_id, audience: root.audience }))
+    }
+
+    /// Returns the secret behind the ids of recipients, if there is one.
+    pub(super) fn audience(&self) -> Result<Option<Secret>, StoreError> {
+        Ok(self.root(&self.db.begin_read()?.open_table(META)?)?.audience)
+    }
+
+    /// Returns the secret behind the ids of recipients, made on first use.
+    pub(super) fn make_audience(&self) -> Result<Secret, StoreError> {
+        self.change(|root, _| {
+            let secret = root.audience.take().map_or_else(|| crypto::random().map(Secret::new), Ok)?;
+            root.audience = Some(secret.clone());
+            Ok(secret)
+        })
     }
 
     fn segment(&self, segments: &impl ReadableTable<u64, &'static [u8]>, number: u64) -> Result<Numbered, StoreError> {
@@ -192,10 +226,11 @@ impl Records {
         })
     }
 
-    /// Replaces all records by `records` with their ids, and sets the next id.
-    pub(super) fn fill(&self, records: &Numbered, next_id: u64) -> Result<(), StoreError> {
+    /// Replaces all records by `records` with their ids, and sets the lasting values.
+    pub(super) fn fill(&self, records: &Numbered, lasting: &Lasting) -> Result<(), StoreError> {
         self.change(|root, segments| {
-            (root.segments, root.records, root.next_id) = (0, records.len() as u64, next_id);
+            (root.segments, root.records, root.next_id) = (0, records.len() as u64, lasting.next_id);
+            root.audience.clone_from(&lasting.audience);
             self.write(root, segments, records.clone(), &[]).map(drop)
         })
     }

@@ -1,66 +1,16 @@
-//! `locket augment | generate`
+//! `locket augment | generate | plan`
 
-use std::{
-    io::IsTerminal,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
-use locket::{
-    AugmentOptions, Augmented, Engine, GenerateRequest, Kind, Length, LlmError, Part, Sampling, Task, Written,
-};
+use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, LlmError, Part, Written};
 
 use crate::{
-    files::{self, TextArgs},
     open,
     output::{Stream, note, note_part, say},
+    request::RequestArgs,
     ui,
 };
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum TaskArg {
-    /// Title in, text out
-    Text,
-    /// Text in, title out
-    Title,
-    /// Title and text in, 1 to 5 out
-    Rating,
-}
-
-impl From<TaskArg> for Task {
-    fn from(arg: TaskArg) -> Self {
-        match arg {
-            TaskArg::Text => Task::Text,
-            TaskArg::Title => Task::Title,
-            TaskArg::Rating => Task::Rating,
-        }
-    }
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LengthArg {
-    /// Up to 12 words
-    Brief,
-    /// Up to 40 words
-    Short,
-    /// Up to 100 words
-    Medium,
-    /// More than 100 words
-    Long,
-}
-
-impl From<LengthArg> for Length {
-    fn from(arg: LengthArg) -> Self {
-        match arg {
-            LengthArg::Brief => Self::Brief,
-            LengthArg::Short => Self::Short,
-            LengthArg::Medium => Self::Medium,
-            LengthArg::Long => Self::Long,
-        }
-    }
-}
 
 /// The parts of an engine.
 #[derive(clap::Args)]
@@ -115,7 +65,7 @@ Examples:
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task rating --title 'Hm' --text 'It leaks.'
   locket generate --store me --pack shop.pack --model gemma-3-270m --item mug:2 --task title --text-file draft.txt
   locket generate --store me --model gemma-3-270m --kind reply --context 'Are you coming on Friday?' --gist 'yes, later, bring cake'
-  locket generate --store me --model gemma-3-270m --kind email --title 'Parts' --audience ada --gist 'parts came, 2 broken, send again'")]
+  locket generate --store me --model gemma-3-270m --kind email --title 'Parts' --to ada@example.org --gist 'parts came, 2 broken, send again'")]
 pub struct Args {
     #[command(flatten)]
     parts: Parts,
@@ -128,59 +78,26 @@ pub struct Args {
     /// style best; more than one is not streamed
     #[arg(long, default_value_t = 1)]
     candidates: usize,
+    /// Number of different drafts to print, the best first
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["stream", "candidates"], value_parser = clap::value_parser!(u8).range(1..=8))]
+    drafts: u8,
 }
 
-/// The options of a request.
 #[derive(clap::Args)]
-pub struct RequestArgs {
-    /// The kind of writing
-    #[arg(long, default_value = "review", value_parser = files::kind)]
-    kind: Kind,
-    /// Id of the item to write about; reviews need one
-    #[arg(long, default_value = "")]
-    item: String,
-    /// The item's name, for an item without a name in the pack
-    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
-    item_title: Option<String>,
-    /// Output to generate
-    #[arg(long, value_enum, default_value_t = TaskArg::Text)]
-    task: TaskArg,
-    /// The message to answer
-    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
-    context: Option<String>,
-    /// Opaque id of the recipient: earlier texts to the same recipient come first
-    #[arg(long)]
-    audience: Option<String>,
-    /// Your notes: the content of the text in a few words
-    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
-    gist: Option<String>,
-    /// A draft to rewrite in the user's style
-    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
-    draft: Option<String>,
-    /// The title, for the tasks text and rating; an e-mail's subject
-    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
-    title: Option<String>,
-    // The text, for the tasks title and rating.
+#[command(after_help = "\
+Examples:
+  locket plan --store me --model gemma-3-270m --kind reply --context 'Are you coming on Friday?'
+  locket generate --store me --model gemma-3-270m --kind reply --context 'Are you coming on Friday?' --plan 'warm, brief: coming later, bring cake'
+
+A plan is a line: tone (enthusiastic, warm, plain, critical, angry), length (brief, short, medium, long), up to three points.")]
+pub struct PlanArgs {
     #[command(flatten)]
-    text: TextArgs,
-    /// Generate a plan first, and show it; a plan does not improve the text
-    #[arg(long)]
-    reasoning: bool,
-    /// Length to plan for in a text; default: the user's usual length, without a plan
-    #[arg(long, value_enum)]
-    length: Option<LengthArg>,
-    /// Sampling temperature; 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.0)]
-    temperature: f32,
-    /// Seed of sampling
-    #[arg(long, default_value_t = 1)]
-    seed: u32,
-    /// Weight of contrastive decoding against a prompt without the user's texts; 0 takes less time
-    #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
-    contrast: f32,
-    /// End the text after this many seconds, at its last whole sentence
-    #[arg(long, value_name = "SECONDS")]
-    deadline: Option<f64>,
+    parts: Parts,
+    #[command(flatten)]
+    request: RequestArgs,
+    /// Number of plans
+    #[arg(short, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=4))]
+    k: u8,
 }
 
 /// Opens an engine with a store, a pack and a model.
@@ -251,43 +168,13 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl RequestArgs {
-    /// Whether the options name anything to write.
-    pub fn is_given(&self) -> bool {
-        let given = [&self.item_title, &self.context, &self.gist, &self.draft, &self.title];
-        !self.item.is_empty() || self.text.is_given() || given.iter().any(|value| value.is_some())
-    }
-
-    /// Returns the file that the request is read from.
-    pub fn file(&self) -> Option<&Path> {
-        self.text.file()
-    }
-
-    /// Returns the request, with the text of `--text-file`.
-    pub fn request(&self) -> anyhow::Result<GenerateRequest> {
-        let mut request = GenerateRequest::new(&self.item, self.task.into()).with_kind(self.kind.clone());
-        request.text = self.text.read()?;
-        request.item_title.clone_from(&self.item_title);
-        request.title.clone_from(&self.title);
-        request.context.clone_from(&self.context);
-        request.audience.clone_from(&self.audience);
-        request.gist.clone_from(&self.gist);
-        request.draft.clone_from(&self.draft);
-        request.reasoning = self.reasoning;
-        request.length = self.length.map(Into::into);
-        request.options.contrast = self.contrast;
-        if self.temperature > 0.0 {
-            request.options.sampling = Sampling::VARIED.with_seed(self.seed).with_temperature(self.temperature);
-        }
-        request.deadline = self.deadline.map(Duration::try_from_secs_f64).transpose()?;
-        Ok(request)
-    }
-}
-
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let mut request = args.request.request()?;
-    request.options.candidates = args.candidates;
     let engine = open(&args.parts)?;
+    let mut request = args.request.request(&engine)?;
+    request.options.candidates = args.candidates;
+    if args.drafts > 1 {
+        return drafts(&engine, &request, args.drafts, json);
+    }
     // Several candidates are not streamed: the best one is known only at the end.
     let streaming = args.stream && !json && args.candidates <= 1;
     let plan_shown = std::io::stderr().is_terminal();
@@ -315,15 +202,61 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
         say!("")?;
     } else {
         if let Some(path) = &written.path {
-            note!("plan: {path}");
+            note!("plan: {}", path.line(request.kind.rated));
         }
         let rating = written.rating.map(|r| r.to_string());
         say!("{}", written.text.or(written.title).or(rating).unwrap_or_default())?;
     }
+    check(&unsupported);
+    Ok(())
+}
+
+/// Prints several drafts, the best first.
+fn drafts(engine: &Engine, request: &GenerateRequest, count: u8, json: bool) -> anyhow::Result<()> {
+    let spinner = ui::spinner("writing, steps:");
+    let drafts = engine.drafts(request, count.into(), &mut |_| {
+        spinner.inc(1);
+        ui::alive()
+    });
+    spinner.finish_and_clear();
+    let drafts = drafts?;
+    if json {
+        return ui::print_json(&drafts);
+    }
+    for (n, written) in drafts.into_iter().enumerate() {
+        let rating = written.rating.map(|r| r.to_string());
+        say!("{}[{}]", if n > 0 { "\n" } else { "" }, n + 1)?;
+        say!("{}", written.text.or(written.title).or(rating).unwrap_or_default())?;
+        check(&written.unsupported);
+    }
+    Ok(())
+}
+
+/// Proposes plans, one a line.
+pub fn plan(args: &PlanArgs, json: bool) -> anyhow::Result<()> {
+    let engine = open(&args.parts)?;
+    let request = args.request.request(&engine)?;
+    let spinner = ui::spinner("planning, steps:");
+    let plans = engine.plan(&request, args.k.into(), &mut |_| {
+        spinner.inc(1);
+        ui::alive()
+    });
+    spinner.finish_and_clear();
+    let plans = plans?;
+    if json {
+        return ui::print_json(&plans);
+    }
+    for plan in plans {
+        say!("{}", plan.line(request.kind.rated))?;
+    }
+    Ok(())
+}
+
+/// Names the details that a text may have invented.
+fn check(unsupported: &[String]) {
     if !unsupported.is_empty() {
         note!("please check: neither your request nor your earlier texts hold {}", unsupported.join(", "));
     }
-    Ok(())
 }
 
 /// Generates with a spinner that counts events.

@@ -1,9 +1,9 @@
-//! `locket record | history | forget | export | import | rekey | erase`
+//! `locket record | history | stats | forget | export | rekey | erase`
 
 use std::{io::IsTerminal, path::PathBuf};
 
 use anyhow::Context;
-use locket::{Engine, Entry, Imported, Interaction, Kind, Origin, Store, StoreError, internals::text::escapes};
+use locket::{Engine, Entry, Interaction, Kind, Origin, Store, StoreError};
 use serde_json::json;
 
 use crate::{
@@ -19,7 +19,7 @@ Examples:
   locket record --store me --item mug:1 --title 'Good mug' --text 'Keeps tea warm.' --rating 5
   locket record --store me --item mug:1 --text-file review.txt
   locket record --store me --kind reply --context 'Are you coming?' --text 'sure, see you at 8'
-  locket record --store me --kind email --title Parts --audience ada --text-file mail.txt")]
+  locket record --store me --kind email --title Parts --to ada@example.org --text-file mail.txt")]
 pub struct RecordArgs {
     /// The user's store directory; created if missing
     #[arg(long)]
@@ -42,11 +42,33 @@ pub struct RecordArgs {
     /// Opaque id of the recipient
     #[arg(long)]
     audience: Option<String>,
+    /// Address or name of the recipient, of which an opaque id is stored
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "audience", value_parser = files::words)]
+    to: Option<String>,
     #[command(flatten)]
     text: TextArgs,
     /// Rating, 1 to 5
     #[arg(long)]
     rating: Option<f32>,
+    /// The engine's draft that the text was sent from: its share of edits and its length are stored
+    #[arg(long, allow_hyphen_values = true, value_parser = files::words)]
+    draft: Option<String>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  locket record --store me --kind reply --text 'sure, at 8' --draft 'Sure, see you at 8!' && locket stats --store me
+
+Texts get the length that drafts are cut to, and drafts sent as they were count less as examples.
+--reset forgets both; the texts stay.")]
+pub struct StatsArgs {
+    /// The user's store directory
+    #[arg(long)]
+    store: PathBuf,
+    /// Forget what was learnt from sent drafts
+    #[arg(long)]
+    reset: bool,
 }
 
 #[derive(clap::Args)]
@@ -78,17 +100,6 @@ pub struct EraseArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  locket export --store me > me.json && locket import --store copy --from me.json")]
-pub struct ImportArgs {
-    /// The user's store directory; created if missing
-    #[arg(long)]
-    store: PathBuf,
-    /// File with the output of `locket export`
-    #[arg(long)]
-    from: PathBuf,
-}
-
-#[derive(clap::Args)]
 #[command(after_help = "\
 Example:
   locket rekey --store me --new-key-file me.key && locket --key-file me.key history --store me
@@ -110,11 +121,14 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     let mut interaction =
         Interaction::new(args.item, text).with_rating(args.rating).with_time(now).with_kind(args.kind.name);
     interaction.context = args.context;
-    interaction.audience = args.audience;
     interaction.item_title = args.item_title;
     interaction.title = args.title;
     let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
-    engine.record(interaction)?;
+    interaction.audience = open::audience(&engine, args.audience, args.to.as_deref())?;
+    match &args.draft {
+        Some(draft) => engine.sent(draft, interaction)?,
+        None => engine.record(interaction)?,
+    }
     let count = engine.store().len()?;
     if json {
         return ui::print_json(&json!({ "recorded": 1, "records": count }));
@@ -144,6 +158,32 @@ pub fn show(args: &StoreArgs, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+pub fn stats(args: &StatsArgs, json: bool) -> anyhow::Result<()> {
+    let engine = open::open_store(&args.store)?;
+    if args.reset {
+        engine.reset_learning()?;
+    }
+    let stats = engine.stats()?;
+    if json {
+        return ui::print_json(&stats);
+    }
+    for (kind, count) in &stats.texts {
+        say!("{count:>6}  {kind}")?;
+    }
+    say!("{:>6}  synthetic", stats.synthetic)?;
+    say!("{:>6}  drafts sent without a change", stats.unchanged)?;
+    say!("{:>6}  drafts sent with up to a fifth of the words edited", stats.lightly_edited)?;
+    say!("{:>6}  drafts sent with more edits", stats.heavily_edited)?;
+    if let Some(edits) = stats.median_edits {
+        say!("half of the latest drafts needed edits of at most {:.0} % of the words", edits * 100.0)?;
+    }
+    match stats.length {
+        Some(length) => say!("texts are written at {length:.2} of the usual length, as drafts were cut or extended")?,
+        None => say!("texts have the usual length: fewer than five drafts were sent")?,
+    }
+    Ok(())
+}
+
 pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
     let engine = open::open_store(&args.store)?;
     let before = engine.store().len()?;
@@ -158,19 +198,6 @@ pub fn forget(args: &ForgetArgs, json: bool) -> anyhow::Result<()> {
 
 pub fn export(args: &StoreArgs) -> anyhow::Result<()> {
     ui::print_json(&open::open_store(&args.store)?.export()?)
-}
-
-pub fn import(args: &ImportArgs, json: bool) -> anyhow::Result<()> {
-    let text = files::read_text(&args.from)?;
-    let export = serde_json::from_str(&escapes::mended(&text))
-        .with_context(|| format!("{} is not an export", args.from.display()))?;
-    let store = Store::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
-    let Imported { added, known } = store.import(&export)?;
-    if json {
-        return ui::print_json(&json!({ "imported": added, "known": known }));
-    }
-    say!("imported {added} records; {known} were there already")?;
-    Ok(())
 }
 
 pub fn rekey(args: &RekeyArgs, json: bool) -> anyhow::Result<()> {

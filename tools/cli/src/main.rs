@@ -10,6 +10,7 @@ mod eval;
 mod files;
 mod generate;
 mod history;
+mod import;
 mod key;
 mod manifest;
 mod model;
@@ -17,6 +18,7 @@ mod open;
 mod output;
 mod pack;
 mod predict;
+mod request;
 mod show;
 mod ui;
 
@@ -24,6 +26,7 @@ use clap::{Parser, Subcommand};
 use locket::Gpu;
 
 use locket::{DeltaError, Error, LlmError};
+use locket_import::ImportError;
 
 use crate::output::note;
 
@@ -77,6 +80,8 @@ enum Command {
     Record(history::RecordArgs),
     /// Show the user's records
     History(history::StoreArgs),
+    /// Show what is stored by kind, and what was learnt from sent drafts
+    Stats(history::StatsArgs),
     /// Delete single records permanently
     Forget(history::ForgetArgs),
     /// Predict the items that the user is likely to interact with next
@@ -85,12 +90,14 @@ enum Command {
     Augment(generate::AugmentArgs),
     /// Generate a text, a title or a rating in the user's style
     Generate(generate::Args),
+    /// Propose plans for a text: tone, length and points
+    Plan(generate::PlanArgs),
     /// Write a page: what is stored, what is predicted and why, and how a text comes about
     Show(show::Args),
     /// Print the whole content of the user's store as JSON
     Export(history::StoreArgs),
-    /// Add the records of an export that the store does not have yet
-    Import(history::ImportArgs),
+    /// Add own texts from mail, chats, notes and tables, or the records of an export
+    Import(import::Args),
     /// Change the key of a store and encrypt all data again
     Rekey(history::RekeyArgs),
     /// Delete the whole content of the user's store
@@ -120,7 +127,7 @@ impl Command {
             Self::Pack(_) | Self::Align(_) | Self::Model(model::Command::Trim { .. }) => "the output file is written",
             Self::Model(model::Command::Pull { .. }) => "the model is in place",
             Self::Record(_) => "the text is stored",
-            Self::Import(_) => "the records are stored",
+            Self::Import(args) if !args.dry_run => "the records are stored",
             Self::Augment(_) => "what is finished is kept",
             Self::Forget(_) => "the records are forgotten",
             Self::Rekey(_) => "the store is under its new key",
@@ -148,13 +155,15 @@ fn main() -> std::process::ExitCode {
         Command::Model(c) => model::run(c, json),
         Command::Record(a) => history::record(a, json),
         Command::History(a) => history::show(&a, json),
+        Command::Stats(a) => history::stats(&a, json),
         Command::Forget(a) => history::forget(&a, json),
         Command::Predict(a) => predict::run(&a, json),
         Command::Augment(a) => generate::augment(&a, json),
         Command::Generate(a) => generate::run(&a, json),
+        Command::Plan(a) => generate::plan(&a, json),
         Command::Show(a) => show::run(&a, json),
         Command::Export(a) => history::export(&a),
-        Command::Import(a) => history::import(&a, json),
+        Command::Import(a) => import::run(&a, json),
         Command::Rekey(a) => history::rekey(&a, json),
         Command::Erase(a) => history::erase(&a, json),
         Command::Align(c) => align::run(c, json),
@@ -189,6 +198,9 @@ fn main() -> std::process::ExitCode {
 
 /// Returns the command that helps after an error of the library.
 fn hint(e: &anyhow::Error) -> Option<&'static str> {
+    if let Some(ImportError::WhoIsMe { .. } | ImportError::NotFound { .. }) = e.downcast_ref() {
+        return Some("`--me NAME` names you, and may be given several times");
+    }
     e.chain().find_map(|cause| match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
         (Some(LlmError::FileMissing(_)), ..) | (_, Some(Error::Llm(LlmError::FileMissing(_))), _) => {
             Some("`locket model list` shows the models, `locket model pull NAME` gets one")

@@ -37,6 +37,12 @@ pub fn open_store(dir: &Path) -> anyhow::Result<Engine> {
     Ok(Engine::open_within(dir, &key::read()?, ui::wait())?.with_threads(ui::threads()))
 }
 
+/// Returns the opaque id of a recipient: the given one, or the store's id of an address.
+pub fn audience(engine: &Engine, id: Option<String>, address: Option<&str>) -> anyhow::Result<Option<String>> {
+    let of_address = address.map(|address| engine.audience(address)).transpose()?;
+    Ok(id.or(of_address))
+}
+
 /// Returns an error with the command that creates a store, unless there is one in `dir`.
 pub fn need_store(dir: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(

@@ -25,9 +25,9 @@ use self::{
     page::{Html, Section, html, moment, put},
 };
 use crate::{
-    generate::RequestArgs,
     manifest, open,
     output::{note, say},
+    request::RequestArgs,
     ui,
 };
 
@@ -107,7 +107,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     };
     let explained = match model {
         Some(model) => {
-            let mut request = args.request.request()?;
+            let mut request = args.request.request(&engine)?;
             request.options.candidates = args.candidates;
             let begun = Instant::now();
             let model = open::load_model(model, args.adapter.as_deref())?;

@@ -295,7 +295,7 @@ impl Backing for Fake {
 
     fn drafts(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Written>, LocketError> {
         // The fake has one text.
-        Ok((0..count.min(1)).map(|_| self.generate(request.clone(), None, stop)).collect::<Result<_, _>>()?)
+        (0..count.min(1)).map(|_| self.generate(request.clone(), None, stop)).collect()
     }
 
     fn plan(&self, _: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Plan>, LocketError> {
@@ -303,7 +303,7 @@ impl Backing for Fake {
         if stop.is_set() {
             return Err(LocketError::cancelled());
         }
-        let plan = locket::ReasoningPath::of(None, &self.script.text, None);
+        let plan = ReasoningPath::of(None, &self.script.text, None);
         Ok((0..count.min(1)).map(|_| plan.clone().into()).collect())
     }
 

@@ -33,7 +33,8 @@ pub fn set_formulas(inputs: &mut PromptInputs, history: &[Interaction]) {
         of_kind.iter().copied().filter(|i| audience.is_some() && i.audience == audience).collect();
     let greetings = Greetings::new(&of_kind);
     let closings = Closings::new(of_kind.iter().map(|i| i.text.as_str()));
-    let draft_greeting = inputs.ask.draft.as_deref().and_then(greeting).map(|(line, _)| line.to_owned());
+    let draft_greeting =
+        inputs.ask.draft.as_deref().and_then(|d| greetings.of_draft(d)).map(|(line, _)| line.to_owned());
     inputs.opening = greetings.for_recipient(&to_same, audience.as_deref(), || {
         let of_draft = draft_greeting.as_deref().and_then(name_in);
         of_draft.or_else(|| inputs.ask.context.as_deref().and_then(signed_by))
@@ -44,7 +45,7 @@ pub fn set_formulas(inputs: &mut PromptInputs, history: &[Interaction]) {
         example.text = closings.without(greetings.without(&example.text)).to_owned();
     }
     if let Some(draft) = &mut inputs.ask.draft {
-        let body = greeting(draft).map_or(draft.as_str(), |(_, rest)| rest);
+        let body = greetings.of_draft(draft).map_or(draft.as_str(), |(_, rest)| rest);
         *draft = closings.without(body).to_owned();
     }
     inputs.ask.gist = inputs.ask.gist.take().map(|gist| thinned(&gist, &inputs.opening, &inputs.closing));
@@ -91,6 +92,17 @@ impl<'t> Greetings<'t> {
         }
         by_word.retain(|_, lines| lines.len() >= TEXTS);
         Self { by_word, texts: texts.len() }
+    }
+
+    /// Returns the greeting of a draft and the text after it. In a draft it may be on the line of the
+    /// text.
+    fn of_draft<'s>(&self, draft: &'s str) -> Option<(&'s str, &'s str)> {
+        greeting(draft).or_else(|| {
+            let (words, rest) = draft.trim_start().split_once([',', '!'])?;
+            let known = text::words(words).next().is_some_and(|word| self.by_word.contains_key(&word));
+            (known && text::word_count(words) <= LINE_WORDS && !text::is_blank(rest))
+                .then(|| (words, rest.trim_start()))
+        })
     }
 
     /// Returns a text without its greeting.
@@ -282,6 +294,8 @@ mod tests {
         assert_eq!(inputs(&history(), Ask { context, ..to("d") }).opening, "Hi Dora,\n\n");
         let draft = Some("Hello Emil,\n\nthe key is gone.\n\nBest,\nBen".into());
         let m = inputs(&history(), Ask { draft, ..to("e") });
+        assert_eq!((m.opening.as_str(), m.ask.draft.as_deref()), ("Hi Emil,\n\n", Some("the key is gone.")));
+        let m = inputs(&history(), Ask { draft: Some("Hi Emil, the key is gone.".into()), ..to("e") });
         assert_eq!((m.opening.as_str(), m.ask.draft.as_deref()), ("Hi Emil,\n\n", Some("the key is gone.")));
     }
 

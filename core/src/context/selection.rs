@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::{
     context::bm25::score_texts,
     history::{Interaction, Kind},
-    prompt::Example,
+    prompt::{Example, Language},
     text,
 };
 
@@ -56,6 +56,21 @@ pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, qu
         chosen = found;
     }
     chosen
+}
+
+/// Returns the texts without those of the kind in another language, if at least three of the kind
+/// remain. Texts too short to tell stay, and reviews stay in any language.
+pub fn in_language(history: Vec<Interaction>, kind: &Kind, language: Language) -> Vec<Interaction> {
+    if kind.rated {
+        return history;
+    }
+    let other = |i: &Interaction| i.kind == kind.name && Language::of(&i.text).is_some_and(|found| found != language);
+    let kept: Vec<bool> = history.iter().map(|i| !other(i)).collect();
+    let left = history.iter().zip(&kept).filter(|(i, kept)| i.kind == kind.name && **kept).count();
+    if left < ENOUGH {
+        return history;
+    }
+    history.into_iter().zip(kept).filter_map(|(i, kept)| kept.then_some(i)).collect()
 }
 
 /// Returns the `k` texts that match `query` best (BM25), the best last, as LaMP retrieves them.

@@ -6,7 +6,7 @@ use crate::{
     context::{ContextBuilder, NEIGHBOURS, Target, formulas::set_formulas, selection},
     history::{Interaction, Record},
     llm,
-    prompt::{Example, PromptInputs, Task},
+    prompt::{Example, Language, PromptInputs, Task},
     text,
 };
 
@@ -52,7 +52,11 @@ impl Engine {
         let records = if request.personal { self.history()? } else { Vec::new() };
         let length_factor = Stats::of(&records).length;
         let (synthetic, real): (Vec<Record>, Vec<Record>) = records.into_iter().partition(Record::is_synthetic);
-        let history = prompt_history(request, &target, &synthetic, &written_by_user(&real, &request.kind.name));
+        let own = written_by_user(&real, &request.kind.name);
+        let texts = own.iter().filter(|i| i.kind == request.kind.name).map(|i| i.text.as_str());
+        let language = Language::of_request(request.context.as_deref(), texts);
+        let own = selection::in_language(own, &request.kind, language);
+        let history = prompt_history(request, &target, &synthetic, &own);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
         let (task, reasoning) = (request.task, request.planned());
         let mut inputs = match &self.pack {
@@ -66,7 +70,8 @@ impl Engine {
         if task == Task::Text && !several && inputs.own().next().is_some() {
             inputs.history.retain(|e| !e.synthetic);
         }
-        set_formulas(&mut inputs, &real);
+        set_formulas(&mut inputs, &selection::in_language(real, &request.kind, language));
+        inputs.localize(language);
         inputs.length_factor = length_factor;
         inputs.ask.grammar = request.schema.as_deref().map(llm::schema_grammar).transpose()?;
         Ok(inputs)

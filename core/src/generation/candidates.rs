@@ -60,6 +60,7 @@ impl CandidatePrompts {
         let less = |history: Vec<Example>, neighbours: Vec<Example>| PromptInputs {
             task: whole.task,
             kind: whole.kind.clone(),
+            language: whole.language,
             reasoning: false,
             history,
             neighbours,
@@ -215,7 +216,9 @@ pub(crate) mod tests {
         inputs.ask.length = Some(Length::Long);
         let alike = |all: &[Request]| all.windows(2).all(|r| r[0].prompt == r[1].prompt);
         let all = requests(&model, &inputs, 6);
-        assert!(all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long), true))));
+        assert!(
+            all.iter().all(|r| r.phases[0].grammar.as_deref() == Some(&plan::grammar(Some(Length::Long), true, None)))
+        );
         assert!(alike(&all));
         inputs.ask.length = None;
         assert!(!alike(&requests(&model, &inputs, 6)));

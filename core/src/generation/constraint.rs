@@ -41,7 +41,8 @@ fn others(inputs: &PromptInputs) -> Vec<String> {
 /// Returns the texts in a prompt that an output must not repeat, in the order in which
 /// [`constraint`] adds them. Boilerplate comes after them.
 pub(super) fn sources(inputs: &PromptInputs) -> Vec<String> {
-    others(inputs).into_iter().chain(inputs.history.iter().map(whole)).collect()
+    let answered = inputs.ask.context.clone();
+    others(inputs).into_iter().chain(inputs.history.iter().map(whole)).chain(answered).collect()
 }
 
 /// Returns the text in the prompt with the given number in the constraint.
@@ -69,11 +70,14 @@ pub fn constraint(inputs: &PromptInputs) -> Option<Arc<NoRepeat>> {
     let mut constraint = NoRepeat::new(details, words);
     others.iter().for_each(|text| constraint.add(text));
     without_formulas(&own).into_iter().for_each(|text| constraint.add(&text));
+    // An answer does not repeat the message.
+    ask.context.iter().for_each(|message| constraint.add(message));
     if matches!(inputs.task, Task::Text | Task::Synthetic) {
         let habitual = |line: &&str| own.iter().any(|text| text.contains(line.trim_end_matches('.')));
         BOILERPLATE.iter().filter(|line| !habitual(line)).for_each(|line| constraint.add(line));
     }
-    asked.iter().for_each(|text| constraint.grant(text));
+    let message = ask.context.as_deref();
+    asked.iter().filter(|text| Some(**text) != message).for_each(|text| constraint.grant(text));
     (!constraint.is_empty()).then(|| Arc::new(constraint))
 }
 

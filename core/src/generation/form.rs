@@ -21,6 +21,8 @@ enum Case {
     /// No habit: as the model writes.
     #[default]
     Any,
+    /// Texts begin with a capital letter.
+    UpperStart,
     /// Texts begin in lower case.
     LowerStart,
     /// Texts have no capital letters.
@@ -39,6 +41,8 @@ impl Case {
             Self::Lower
         } else if habit(&|text| text.chars().find(cased).is_some_and(char::is_lowercase)) {
             Self::LowerStart
+        } else if habit(&|text| text.chars().find(cased).is_some_and(char::is_uppercase)) {
+            Self::UpperStart
         } else {
             Self::Any
         }
@@ -49,7 +53,19 @@ impl Case {
         match self {
             Self::Any => text,
             Self::Lower => text.to_lowercase(),
-            Self::LowerStart if begun => text,
+            Self::UpperStart | Self::LowerStart if begun => text,
+            Self::UpperStart => {
+                let Some((at, first)) = text.char_indices().find(|(_, c)| !c.is_whitespace()) else { return text };
+                // A name such as `iPhone` stays, and so does a text that begins with a link.
+                let word = text[at..].split_whitespace().next().unwrap_or_default();
+                let plain =
+                    first.is_lowercase() && word.chars().skip(1).all(|c| c.is_lowercase() || !c.is_alphanumeric());
+                if plain && !word.contains(['/', '@']) {
+                    format!("{}{}{}", &text[..at], first.to_uppercase(), &text[at + first.len_utf8()..])
+                } else {
+                    text
+                }
+            }
             Self::LowerStart => {
                 let Some((at, first)) = text.char_indices().find(|(_, c)| c.is_alphabetic()) else { return text };
                 let rest = &text[at + first.len_utf8()..];
@@ -164,6 +180,9 @@ mod tests {
         {
             assert_eq!(other.finish("Yes, Ada".into()), "Yes, Ada");
         }
+        let upper = form("reply", &["Yes, at 8.", "No idea", "OK"]);
+        assert_eq!(upper.finish("yes, Ada will".into()), "Yes, Ada will");
+        assert_eq!(upper.finish("iPhones are out".into()), "iPhones are out");
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl PromptInputs {
     pub(crate) fn length(&self) -> Option<Length> {
         let writes = matches!(self.task, Task::Text | Task::Synthetic);
         let usual = || {
-            let words = self.words();
+            let words = self.lengths();
             words.get(words.len() / 2).map(|&words| Length::of_words(words))
         };
         writes.then(|| self.ask.length.or_else(usual)).flatten()
@@ -37,7 +37,7 @@ impl PromptInputs {
     /// lower median of the usual lengths.
     pub(crate) fn min_new_tokens(&self) -> usize {
         let usual = || {
-            let words = self.words();
+            let words = self.lengths();
             self.scaled(words.get(words.len().saturating_sub(1) / 2).copied().unwrap_or(0))
         };
         // A text has at least the words of its notes or of most of its draft.
@@ -74,7 +74,7 @@ impl PromptInputs {
 
     /// Returns the sorted word counts of the user's texts, else of the retrieved texts. Synthetic
     /// texts are ignored.
-    fn words(&self) -> Vec<usize> {
+    fn lengths(&self) -> Vec<usize> {
         let count = |e: &Example| text::word_count(&e.text);
         let mut words: Vec<usize> = self.own().map(count).collect();
         if words.is_empty() {

@@ -40,7 +40,7 @@ pub(crate) fn request_with_prefix(
     let mut prompt = inputs.compose(model, options.max_prompt_tokens);
     let mut kinds = Vec::new();
     if inputs.reasoning {
-        kinds.push((Some(plan::grammar(inputs.length(), inputs.kind.rated)), PATH_TOKENS));
+        kinds.push((Some(plan::grammar(inputs.length(), inputs.kind.rated, None)), PATH_TOKENS));
     }
     match inputs.task {
         Task::Text => kinds.push((inputs.ask.grammar.clone(), options.max_new_tokens)),
@@ -116,6 +116,7 @@ fn contrast(model: &Model, inputs: &PromptInputs, options: &WriteOptions, lead: 
     let without = wanted.then(|| PromptInputs {
         task: inputs.task,
         kind: inputs.kind.clone(),
+        language: inputs.language,
         reasoning: inputs.reasoning,
         neighbours: inputs.neighbours.clone(),
         ask: inputs.ask.clone(),

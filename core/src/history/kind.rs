@@ -107,12 +107,6 @@ impl Kind {
         kind.title = title.map(str::to_owned);
         Some(kind)
     }
-
-    /// Returns every label of a prompt for this kind. No value may contain one.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
-        let own = [self.item.as_deref(), self.title.as_deref(), Some(&self.label)].into_iter().flatten();
-        own.chain([self.context.as_str(), NOTES, DRAFT]).chain(FIXED)
-    }
 }
 
 impl Default for Kind {
@@ -120,13 +114,6 @@ impl Default for Kind {
         Self::review()
     }
 }
-
-/// Label of the user's notes: the content that a text must have.
-pub(crate) const NOTES: &str = "Notes";
-/// Label of the draft to rewrite.
-pub(crate) const DRAFT: &str = "Draft";
-/// Labels of every kind, and the last words of its headings.
-const FIXED: [&str; 5] = ["Plan", "Rating", "author", "people", "plan"];
 
 /// Returns `word` with its first letter in upper case.
 pub(crate) fn capitalised(word: &str) -> String {

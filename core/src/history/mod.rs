@@ -5,7 +5,7 @@ mod kind;
 use serde::{Deserialize, Serialize};
 
 pub use kind::Kind;
-pub(crate) use kind::{DRAFT, NOTES, capitalised};
+pub(crate) use kind::capitalised;
 
 use crate::{plan::ReasoningPath, setters::setters, text};
 

@@ -117,17 +117,19 @@ fn class(ranges: &[(char, char)]) -> String {
 }
 
 /// Returns the grammar of a path's line (GBNF), from the space after `Plan:` to the line's end, for
-/// any length or for the given one. Lines of kinds without ratings have no `stars`.
-pub fn grammar(length: Option<Length>, stars: bool) -> String {
+/// any length or for the given one. Lines of kinds without ratings have no `stars`. With `first`,
+/// that is the first point.
+pub fn grammar(length: Option<Length>, stars: bool, first: Option<&str>) -> String {
     let letters = class(&LETTERS);
     let any = |words: Vec<&str>| words.iter().map(|w| format!("{w:?}")).collect::<Vec<_>>().join(" | ");
     format!(
-        "root ::= \" \" {}tone \", \" length \": \" point (\", \" point)? (\", \" point)? \"\\n\"\n\
+        "root ::= \" \" {}tone \", \" length \": \" {} (\", \" point)? (\", \" point)? \"\\n\"\n\
          tone ::= {}\nlength ::= {}\n\
          point ::= word (\" \" word)? (\" \" word)? | unspaced\n\
          word ::= [{letters}] [{letters}'-]{{0,{}}}\n\
          unspaced ::= [{}]{{1,{UNSPACED_LETTERS}}}\n",
         if stars { "[1-5] \" stars, \" " } else { "" },
+        first.map_or_else(|| "point".to_owned(), |point| format!("{point:?}")),
         any(TONES.iter().map(|t| t.1).collect()),
         any(LENGTHS.iter().filter(|l| length.is_none_or(|only| l.0 == only)).map(|l| l.1).collect()),
         WORD_LETTERS - 1,

@@ -1,10 +1,7 @@
 //! The blocks of a prompt: one example or the request, a line for each field.
 
-use super::{Example, PromptInputs, Task};
-use crate::{
-    history::{DRAFT, Kind, NOTES},
-    text,
-};
+use super::{Example, PromptInputs, Task, language::Words};
+use crate::{history::Kind, text};
 
 /// Maximum excerpt of a review's text in a prompt, and of a plan, in words.
 #[doc(hidden)]
@@ -26,14 +23,14 @@ type Field<'a> = (&'a str, Option<&'a str>, usize);
 impl PromptInputs {
     /// Returns the given lines of the request.
     pub(super) fn asked(&self) -> String {
-        let (kind, ask) = (&self.kind, &self.ask);
+        let (kind, words, ask) = (&self.kind, self.words(), &self.ask);
         let item = kind.item.as_deref().map(|label| (label, ask.item_title.as_deref(), ITEM_WORDS));
         let context = Some((kind.context.as_str(), ask.context.as_deref(), ASKED_WORDS));
         let title = kind.title.as_deref().map(|label| (label, ask.title.as_deref(), ASKED_WORDS));
-        let notes = Some((NOTES, ask.gist.as_deref(), ASKED_WORDS));
-        let draft = Some((DRAFT, ask.draft.as_deref(), 2 * ASKED_WORDS));
+        let notes = Some((words.notes, ask.gist.as_deref(), ASKED_WORDS));
+        let draft = Some((words.draft, ask.draft.as_deref(), 2 * ASKED_WORDS));
         let plan = ask.plan.as_ref().map(|plan| plan.line(kind.rated));
-        let plan = Some(("Plan", plan.as_deref(), TEXT_WORDS));
+        let plan = Some((words.plan, plan.as_deref(), TEXT_WORDS));
         let text = Some((kind.label.as_str(), ask.text.as_deref(), ASKED_WORDS));
         let fields = match self.task {
             Task::Text => vec![item, context, title, notes, draft, plan],
@@ -41,12 +38,12 @@ impl PromptInputs {
             Task::Rating => vec![item, title, text],
             Task::Synthetic => vec![item],
         };
-        lines(kind, fields.into_iter().flatten())
+        lines(kind, words, fields.into_iter().flatten())
     }
 
     /// Returns an example as a block, with its fields in the order of the request and its answer.
     pub(super) fn block(&self, e: &Example) -> String {
-        let (kind, ask) = (&self.kind, &self.ask);
+        let (kind, words, ask) = (&self.kind, self.words(), &self.ask);
         let path = (self.reasoning || ask.plan.is_some()).then(|| e.path().line(kind.rated));
         let stars = e.stars.map(|s| s.to_string());
         // The same notes for the same text in every prompt, so that its KV state can be kept.
@@ -56,10 +53,10 @@ impl PromptInputs {
         let item = kind.item.as_deref().map(|label| (label, e.item_title.as_deref(), ITEM_WORDS));
         let context = Some((kind.context.as_str(), e.context.as_deref(), CONTEXT_WORDS));
         let title = kind.title.as_deref().map(|label| (label, e.title.as_deref(), TITLE_WORDS));
-        let notes = Some((NOTES, notes.as_deref(), ASKED_WORDS));
-        let draft = Some((DRAFT, draft.as_deref(), ASKED_WORDS));
+        let notes = Some((words.notes, notes.as_deref(), ASKED_WORDS));
+        let draft = Some((words.draft, draft.as_deref(), ASKED_WORDS));
         let text = Some((kind.label.as_str(), Some(e.text.as_str()), kind.excerpt_words));
-        let plan = Some(("Plan", path.as_deref(), TEXT_WORDS));
+        let plan = Some((words.plan, path.as_deref(), TEXT_WORDS));
         let rating = Some(("Rating", stars.as_deref(), 1));
         let fields = match self.task {
             Task::Text => vec![item, context, title, notes, draft, plan, text],
@@ -67,16 +64,16 @@ impl PromptInputs {
             Task::Rating => vec![item, title, text, plan, rating],
             Task::Synthetic => vec![item, plan, title, text],
         };
-        lines(kind, fields.into_iter().flatten()) + "\n"
+        lines(kind, words, fields.into_iter().flatten()) + "\n"
     }
 }
 
 /// Returns `label: value` as one line for each field with a value. Values are data: no value can
 /// start a line, or look like a label or a template marker.
-fn lines<'a>(kind: &Kind, fields: impl Iterator<Item = Field<'a>>) -> String {
+fn lines<'a>(kind: &Kind, words: &'static Words, fields: impl Iterator<Item = Field<'a>>) -> String {
     let mut out = String::new();
-    for (label, value, words) in fields {
-        let value = quoted(kind, value.unwrap_or_default(), words);
+    for (label, value, most) in fields {
+        let value = quoted(kind, words, value.unwrap_or_default(), most);
         if !value.is_empty() {
             out.push_str(&format!("{label}: {value}\n"));
         }
@@ -86,13 +83,13 @@ fn lines<'a>(kind: &Kind, fields: impl Iterator<Item = Field<'a>>) -> String {
 
 /// Returns a value as one line. Texts of kinds with paragraphs keep their line breaks as symbols,
 /// and end with a whole sentence where they are cut.
-fn quoted(kind: &Kind, value: &str, words: usize) -> String {
+fn quoted(kind: &Kind, words: &'static Words, value: &str, most: usize) -> String {
     if !kind.paragraphs {
-        return text::quoted_for(value, words, kind.labels());
+        return text::quoted_for(value, most, words.labels(kind));
     }
     let folded = text::folded(value);
-    let cut = text::quoted_for(&folded, words, kind.labels());
-    if text::word_count(&folded) <= words { cut } else { text::whole_sentences(&cut).to_owned() }
+    let cut = text::quoted_for(&folded, most, words.labels(kind));
+    if text::word_count(&folded) <= most { cut } else { text::whole_sentences(&cut).to_owned() }
 }
 
 /// Returns a review as a prompt shows it, with its plan and rating, followed by the complete text.
@@ -104,5 +101,5 @@ pub fn shown(e: &Example) -> String {
         ("Title", e.title.as_deref(), usize::MAX),
         ("Review", Some(e.text.as_str()), usize::MAX),
     ];
-    inputs.block(e) + &lines(&inputs.kind, whole.into_iter())
+    inputs.block(e) + &lines(&inputs.kind, inputs.words(), whole.into_iter())
 }

@@ -6,10 +6,14 @@
 //! be kept. Other users' texts on the item follow, then the block to complete.
 
 mod block;
+mod language;
 mod parts;
 
 pub use block::{TEXT_WORDS, shown};
+pub use language::Language;
 pub use parts::{Parts, PromptPart, Source};
+
+use language::Words;
 
 use crate::{
     history::{Interaction, Kind, Record, capitalised},
@@ -149,6 +153,8 @@ pub struct PromptInputs {
     pub task: Task,
     /// The kind of writing.
     pub kind: Kind,
+    /// The language of the prompt.
+    pub language: Language,
     /// Whether a reasoning path comes first.
     pub reasoning: bool,
     /// The user's history, the most relevant text last.
@@ -181,17 +187,14 @@ struct Headings {
 }
 
 impl Headings {
-    fn of(kind: &Kind) -> Self {
-        let Kind { one, many, .. } = kind;
+    fn of(kind: &Kind, words: &Words) -> Self {
+        let many = &kind.many;
         let others = match &kind.item {
             Some(_) => format!("{} of this item by other people:\n\n", capitalised(many)),
             None => format!("{} by other people:\n\n", capitalised(many)),
         };
-        Self {
-            history: format!("Earlier {many} by this author:\n\n"),
-            others,
-            next: format!("The next {one} by this author:\n\n"),
-        }
+        let [history, next] = words.headings(kind);
+        Self { history, others, next }
     }
 }
 
@@ -226,7 +229,7 @@ impl PromptInputs {
             self.neighbours.iter().map(|e| self.example(Source::Retrieved, e)).collect();
         let form =
             if self.reasoning && history.is_empty() && neighbours.is_empty() { self.form() } else { String::new() };
-        let headings = Headings::of(&self.kind);
+        let headings = Headings::of(&self.kind, self.words());
         let asked = self.asked();
         let fixed = count(&form) + count(&headings.history) + count(&headings.others) + count(&headings.next);
         let fixed = fixed + count(&asked);
@@ -274,7 +277,7 @@ impl PromptInputs {
     /// Returns the number of bytes of a composed body that stay the same between requests: the
     /// user's history and the heading after it.
     pub(crate) fn stable_bytes(&self, body: &str) -> usize {
-        let Headings { history, others, next } = Headings::of(&self.kind);
+        let Headings { history, others, next } = Headings::of(&self.kind, self.words());
         if !body.starts_with(&history) {
             return 0;
         }
@@ -304,7 +307,7 @@ impl PromptInputs {
             Task::Rating => "Rating",
             Task::Synthetic => [title, &self.kind.label][n.saturating_sub(usize::from(self.reasoning)).min(1)],
         };
-        format!("{}:", if self.reasoning && n == 0 { "Plan" } else { last })
+        format!("{}:", if self.reasoning && n == 0 { self.words().plan } else { last })
     }
 
     /// Returns the texts that support a detail in the output: the request, and the user's own texts,
@@ -318,6 +321,17 @@ impl PromptInputs {
         let points = ask.plan.iter().flat_map(|plan| &plan.points).map(|point| Some(point.as_str()));
         let formulas = [Some(self.opening.as_str()), Some(self.closing.as_str())];
         asked.into_iter().map(Option::as_deref).chain(points).chain(own).chain(formulas).flatten().collect()
+    }
+
+    /// Returns the prompt's words in its language.
+    pub(crate) fn words(&self) -> &'static Words {
+        self.language.words(&self.kind)
+    }
+
+    /// Sets the language, and puts the labels of a shipped kind in it.
+    pub fn localize(&mut self, language: Language) {
+        self.kind = language.localize(&self.kind);
+        self.language = language;
     }
 
     /// Returns the user's own texts, without synthetic ones.
@@ -336,7 +350,7 @@ impl PromptInputs {
 pub fn scaffolding() -> impl Iterator<Item = String> {
     let tasks = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
     let forms = tasks.map(|task| PromptInputs::planned(task).form());
-    let headings = Headings::of(&Kind::review());
+    let headings = Headings::of(&Kind::review(), Language::English.words(&Kind::review()));
     let fixed = [headings.history, headings.others, headings.next];
     let plans = plan::beginnings().map(|plan| format!("Plan: {plan}\n"));
     let ratings = (1..=5).map(|stars| format!("Rating: {stars}\n"));

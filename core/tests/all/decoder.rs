@@ -221,7 +221,7 @@ fn the_path_grammar_gives_paths() {
             .map(|seed| {
                 let mut r = request(&model, "plan", Sampling::VARIED.with_seed(seed).with_temperature(1.0));
                 r.phases[0] = Phase {
-                    grammar: Some(plan::grammar(length, true)),
+                    grammar: Some(plan::grammar(length, true, None)),
                     stop: vec!["\n".into()],
                     max_new_tokens: 200,
                     ..r.phases[0].clone()

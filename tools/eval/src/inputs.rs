@@ -6,11 +6,11 @@ use locket::{
         context::{
             ContextBuilder, NEIGHBOURS, Target,
             formulas::set_formulas,
-            selection::{for_kind, matching_texts},
+            selection::{for_kind, in_language, matching_texts},
         },
         engine::OWN_TEXTS,
         hash::hash,
-        prompt::{Example, PromptInputs},
+        prompt::{Example, Language, PromptInputs},
         text,
     },
 };
@@ -37,11 +37,14 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
     let query = target.query();
     let mut history = synthetic;
+    let texts = capped(settings, person);
+    let of_kind = texts.iter().filter(|i| i.kind == kind.name).map(|i| i.text.as_str());
+    let language = Language::of_request(context, of_kind);
+    let texts = in_language(texts.to_vec(), &kind, language);
     if settings.method != Method::None {
-        let texts = capped(settings, person);
         history.extend(match kind.rated {
-            true => matching_texts(texts, &query, NEIGHBOURS),
-            false => for_kind(texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
+            true => matching_texts(&texts, &query, NEIGHBOURS),
+            false => for_kind(&texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
         });
     }
     if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
@@ -51,8 +54,9 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
     let mut inputs = grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours);
     if settings.method != Method::None {
-        set_formulas(&mut inputs, capped(settings, person));
+        set_formulas(&mut inputs, &texts);
     }
+    inputs.localize(language);
     inputs
 }
 

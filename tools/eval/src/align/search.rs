@@ -222,7 +222,7 @@ fn plan_request(model: &Model, draft: &Draft, write: &WriteOptions, seeing: bool
     let mut request = request::request(model, &inputs, &write.with_sampling(sampling));
     request.phases.truncate(1);
     // The true text may be of any length, even one that is unusual for this user.
-    request.phases[0].grammar = Some(plan::grammar(None, true));
+    request.phases[0].grammar = Some(plan::grammar(None, true, None));
     request
 }
 

@@ -11,7 +11,7 @@ const SHARE: f32 = 0.05;
 /// Width of a drawing, the text of a phone at its natural size.
 const WIDTH: usize = 340;
 /// Height of the head of a drawing, and of one path.
-const HEAD: usize = 48;
+const HEAD: usize = 46;
 const LANE: usize = 82;
 /// Maximum length of a name in a drawing, in narrow characters.
 const NAME: usize = 36;
@@ -21,8 +21,8 @@ pub fn body(pack: &Pack, predicted: &[Predicted]) -> Html {
     let meta = pack.meta();
     let mut out = html!(
         "<p>The pack has {} and {} of the population. Each path leads from the user over a text of theirs and a link in the \
-         graph to the predicted item. A thicker line is a larger share of the score. Scores compare the items of this list \
-         only.</p>\n",
+         graph to the predicted item. A thicker line is a larger share of the score; a dashed box is the whole population. \
+         Scores compare the items of this list only.</p>\n",
         count(pack.items(), "item", "items"),
         count(meta.users, "person", "people"),
     );
@@ -71,7 +71,7 @@ fn title(pack: &Pack, id: &str) -> String {
 /// Draws the paths: the user at the top, one lane for each path, the predicted item at the bottom.
 /// The left rail leads from the user to the own items, the right rail to the predicted item.
 fn drawing(pack: &Pack, name: &str, paths: &[&Evidence]) -> Html {
-    let bottom = HEAD + LANE * paths.len() + 8;
+    let bottom = HEAD + LANE * paths.len() + 12;
     let names: Vec<Option<String>> = paths.iter().map(|p| p.from.as_deref().map(|id| title(pack, id))).collect();
     let spoken: Vec<String> = paths
         .iter()
@@ -92,10 +92,6 @@ fn drawing(pack: &Pack, name: &str, paths: &[&Evidence]) -> Html {
     if let Some(last) = names.iter().rposition(Option::is_some) {
         put!(out, "<path class=\"rail\" d=\"M20 36V{}\"/>", lane(last) + 4);
     }
-    if !paths.is_empty() {
-        put!(out, "<path class=\"rail\" d=\"M328 {}V{}\"/>", lane(0) + 66, bottom - 1);
-        put!(out, "<path class=\"arrow\" d=\"M322 {}l6 8 6-8z\"/>", bottom - 8);
-    }
     for (n, (path, from)) in paths.iter().zip(&names).enumerate() {
         let y = lane(n);
         let thick = format!("{:.1}", (1.5 + 12.0 * path.share.abs()).min(8.0));
@@ -105,11 +101,12 @@ fn drawing(pack: &Pack, name: &str, paths: &[&Evidence]) -> Html {
         }
         put!(
             out,
-            "<path class=\"{}\" stroke-width=\"{}\" d=\"M64 {}V{}q0 8 8 8H320q8 0 8 8\"/>",
+            "<path class=\"{}\" stroke-width=\"{}\" d=\"M64 {}V{}q0 8 8 8H316q10 0 10 10V{}\"/>",
             against,
             thick,
             y + 30,
             y + 52,
+            bottom - 8,
         );
         let (kind, label) = match from {
             Some(name) => ("own", name.as_str()),
@@ -141,6 +138,9 @@ fn drawing(pack: &Pack, name: &str, paths: &[&Evidence]) -> Html {
             format!("{:.0}", 100.0 * path.share),
         );
     }
+    if !paths.is_empty() {
+        put!(out, "<path class=\"arrow\" d=\"M316 {}l10 10 10-10z\"/>", bottom - 10);
+    }
     put!(out, "<circle class=\"you\" cx=\"20\" cy=\"20\" r=\"17\"/><text class=\"you\" x=\"20\" y=\"24\">You</text>");
     put!(
         out,
@@ -160,8 +160,8 @@ fn drawing(pack: &Pack, name: &str, paths: &[&Evidence]) -> Html {
 /// Returns the drawing and the words of a link.
 fn via(via: &Via) -> (&'static str, String) {
     const PEOPLE: &str =
-        "M-3.5-2a2.3 2.3 0 1 0 .1 0M-7.5 5c0-5 8-5 8 0M3.5-2a2.3 2.3 0 1 0-.1 0M3 2.3c2.5-.6 4.5.5 4.5 2.7";
-    const WAVE: &str = "M-7-1.500c2.300-4 4.700-4 7 0s4.700 4 7 0M-7 3c2.300-4 4.700-4 7 0s4.700 4 7 0";
+        "M-2.5-5.5a2.3 2.3 0 1 0 .01 0M-7 5c0-6 9-6 9 0M4-4.5a1.9 1.9 0 1 0 .01 0M4 1.2c2.5 0 3.6 1.4 3.6 3.6";
+    const WAVE: &str = "M-7-1.5c2.3-4 4.7-4 7 0s4.7 4 7 0M-7 3c2.3-4 4.7-4 7 0s4.7 4 7 0";
     const WORDS: &str = "M-6-4H6M-6 0H6M-6 4H2";
     const GRID: &str = "M-5-5h4v4h-4zM1-5h4v4h-4zM-5 1h4v4h-4zM1 1h4v4h-4z";
     const BARS: &str = "M-5 5V1M0 5V-2M5 5V-5";

@@ -16,7 +16,7 @@ const SOURCES: [(Source, &str, &str, &str); 5] = [
     (Source::Synthetic, "synthetic", "S", "Synthetic texts"),
     (Source::Retrieved, "retrieved", "O", "Other people\u{2019}s texts"),
     (Source::Request, "request", "R", "Request"),
-    (Source::Heading, "heading", "T", "Template: headings, labels"),
+    (Source::Heading, "heading", "T", "Template"),
 ];
 
 fn look(source: Source) -> (&'static str, &'static str, &'static str) {

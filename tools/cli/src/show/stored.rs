@@ -105,10 +105,10 @@ fn over_time(entries: &[Entry]) -> Html {
     let times: Vec<(i64, bool)> =
         entries.iter().filter_map(|e| Some((e.record.interaction.time?, e.record.is_synthetic()))).collect();
     let (Some(first), Some(last)) = (times.iter().map(|t| t.0).min(), times.iter().map(|t| t.0).max()) else {
-        return html!("<p>No text has a time.</p>\n");
+        return html!("<h3>Over time</h3>\n<p>No text has a time.</p>\n");
     };
     if civil(first) == civil(last) {
-        return html!("<p>All times are on {}.</p>\n", date(first));
+        return html!("<h3>Over time</h3>\n<p>All times are on {}.</p>\n", date(first));
     }
     let width = (last - first) as f64 / BARS as f64;
     let mut bars = [(0, 0); BARS];

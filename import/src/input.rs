@@ -158,13 +158,12 @@ pub(crate) fn documents<'a>(source: Source<'a>, format: Format) -> Result<Vec<Do
     Ok(found)
 }
 
+/// Callback for a file and the folders above it. It returns whether to go on.
+type OnFile<'f> = &'f mut dyn FnMut(&Path, &[String]) -> Result<bool, ImportError>;
+
 /// Calls `see` for each file below `dir` in the order of names, until it returns `false`. Links to
 /// folders are not followed, so that there is no cycle.
-pub(crate) fn walk(
-    dir: &Path,
-    folders: &mut Vec<String>,
-    see: &mut dyn FnMut(&Path, &[String]) -> Result<bool, ImportError>,
-) -> Result<bool, ImportError> {
+pub(crate) fn walk(dir: &Path, folders: &mut Vec<String>, see: OnFile<'_>) -> Result<bool, ImportError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let entry = entry.map_err(failed(dir))?;

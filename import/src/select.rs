@@ -42,7 +42,11 @@ pub(crate) struct Collector<'o> {
     offered: u64,
     report: ImportReport,
     on_bytes: OnBytes<'o>,
+    done: u64,
     total: u64,
+    /// Number of the bytes that are read twice.
+    twice: u64,
+    /// Number of bytes at the last call of the progress callback.
     told: u64,
 }
 
@@ -61,24 +65,27 @@ impl<'o> Collector<'o> {
             offered: 0,
             report: ImportReport::default(),
             on_bytes,
+            done: 0,
             total,
+            twice: 0,
             told: 0,
         }
     }
 
-    /// Announces a second pass over the files.
-    pub(crate) fn add_pass(&mut self) {
-        self.total *= 2;
+    /// Announces that `bytes` bytes will be read twice.
+    pub(crate) fn reads_twice(&mut self, bytes: u64) {
+        self.total += bytes;
+        self.twice += bytes;
     }
 
     /// Counts bytes that were read.
     pub(crate) fn advance(&mut self, bytes: u64) -> Result<(), ImportError> {
-        self.report.bytes += bytes;
-        if self.report.bytes < self.told + STEP && self.report.bytes < self.total {
+        self.done += bytes;
+        if self.done < self.told + STEP && self.done < self.total {
             return Ok(());
         }
-        self.told = self.report.bytes;
-        match (self.on_bytes)(self.report.bytes, self.total.max(self.report.bytes)) {
+        self.told = self.done;
+        match (self.on_bytes)(self.done, self.total.max(self.done)) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ImportError::Cancelled),
         }
@@ -176,6 +183,7 @@ impl<'o> Collector<'o> {
         let mut report = self.report;
         let texts: Vec<ImportedText> = self.kept.into_values().map(|(_, text)| text).collect();
         report.taken = texts.len();
+        report.bytes = self.done.saturating_sub(self.twice);
         report.examples = examples(&texts);
         (texts, report)
     }

@@ -94,19 +94,19 @@ fn text_of(row: &ByteRecord, positions: &[Option<usize>; 9]) -> Option<ImportedT
         None => None,
     };
     let item = cell(5).map(|item| cut(&one_line(&item), TITLE).to_owned()).unwrap_or_default();
-    let kind = cell(1).map(|kind| cut(&kind.to_lowercase(), 64).to_owned());
+    let kind = cell(1).map(|kind| cut(&one_line(&kind).to_lowercase(), 64).to_owned()).filter(|k| !k.is_empty());
     let kind = kind.unwrap_or_else(|| if item.is_empty() { "note" } else { "review" }.into());
     if kind == "review" && item.is_empty() {
         return None;
     }
-    let line = |column| cell(column).map(|text| cut(&one_line(&text), TITLE).to_owned());
+    let line = |column| cell(column).map(|text| cut(&one_line(&text), TITLE).to_owned()).filter(|l| !l.is_empty());
     Some(ImportedText {
         kind,
         item,
         item_title: line(6),
         title: line(2),
         text: tidy(cell(0).unwrap_or_default().lines()),
-        context: cell(3).map(|context| cut(&tidy(context.lines()), CONTEXT).to_owned()),
+        context: cell(3).map(|context| cut(&tidy(context.lines()), CONTEXT).to_owned()).filter(|c| !c.is_empty()),
         audience: line(4),
         rating,
         time: time.map(milliseconds),
@@ -116,11 +116,14 @@ fn text_of(row: &ByteRecord, positions: &[Option<usize>; 9]) -> Option<ImportedT
 
 /// Converts seconds, microseconds and nanoseconds to milliseconds, by their magnitude.
 fn milliseconds(time: i64) -> i64 {
+    const SECONDS: i64 = 100_000_000_000;
+    const MILLISECONDS: i64 = 100_000_000_000_000;
+    const MICROSECONDS: i64 = 100_000_000_000_000_000;
     match time {
-        ..100_000_000_000 => time * 1000,
-        ..100_000_000_000_000 => time,
-        ..100_000_000_000_000_000 => time / 1000,
-        _ => time / 1_000_000,
+        ..SECONDS => time * 1000,
+        SECONDS..MILLISECONDS => time,
+        MILLISECONDS..MICROSECONDS => time / 1000,
+        MICROSECONDS.. => time / 1_000_000,
     }
 }
 

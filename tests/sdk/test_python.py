@@ -94,6 +94,28 @@ class Store(Case):
             with self.assertRaisesRegex(LocketError.BadInput, "not an export"):
                 await me.import_export("{}")
 
+    async def test_own_messages_of_a_chat_are_imported_once(self) -> None:
+        chat = self.dir / "chat.txt"
+        chat.write_text("12/05/26, 14:03 - Ada: Are you coming?\n12/05/26, 14:05 - Ben: sure, see you at 8\n")
+        steps = []
+        async with await self.open() as me:
+            options = locket.ImportOptions(me=["Ben"])
+            planned = await me.preview_writing(chat, options, lambda done, total: steps.append((done, total)))
+            self.assertEqual((1, 0, []), (planned.taken, planned.known, await me.history()))
+            self.assertEqual("sure, see you at 8", planned.examples[0].text)
+            self.assertEqual(steps[-1][0], steps[-1][1])
+            self.assertEqual(1, (await me.import_writing(chat, options)).taken)
+            again = await me.import_writing(chat.read_bytes(), options)
+            self.assertEqual((0, 1), (again.taken, again.known))
+            self.assertEqual([locket.SkippedMessages(locket.SkipReason.NOT_MINE, 1)], again.skipped)
+            [record] = await me.history()
+            self.assertEqual("Are you coming?", record.interaction.context)
+            self.assertEqual(await me.audience(" ada"), record.interaction.audience)
+            with self.assertRaisesRegex(LocketError.BadInput, "Ada .1 message., Ben"):
+                await me.import_writing(chat)
+        fake = locket.Locket.fake(locket.FakeScript(availability=locket.Availability.NO_MODEL()))
+        self.assertEqual(1, (await fake.import_writing(chat, options)).taken)
+
     async def test_the_history_is_in_the_order_of_times(self) -> None:
         async with await self.open() as me:
             await me.record(Interaction(item="b", text="later", time_ms=1_700_000_000_000))

@@ -1,9 +1,9 @@
 //! The interface between the exported engine and its implementation, real or fake.
 
 use crate::{
-    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, TextListener, Thermal, Written,
-    task::Stop,
+    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, ImportReport, Interaction, LocketError,
+    MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, TextListener, Thermal,
+    Written, task::Stop, writing::Import,
 };
 
 pub(crate) type Listener<'a> = Option<&'a dyn TextListener>;
@@ -27,6 +27,9 @@ pub(crate) trait Backing: Send + Sync {
     fn reset_learning(&self) -> Result<(), LocketError>;
     fn export(&self) -> Result<String, LocketError>;
     fn import(&self, json: &str) -> Result<u64, LocketError>;
+    /// Imports the user's texts, or only returns the report.
+    fn import_writing(&self, import: Import<'_>) -> Result<ImportReport, LocketError>;
+    fn audience(&self, address: &str) -> Result<String, LocketError>;
     fn erase(self: Box<Self>) -> Result<(), LocketError>;
     fn release_memory(&self, level: MemoryLevel);
     /// Pauses the calls of `priority`, or all calls if it is `None`.

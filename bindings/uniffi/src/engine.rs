@@ -10,12 +10,13 @@ use locket::CancelToken;
 
 use crate::{
     AugmentRequest, Augmented, Availability, Backend, Cancellation, EngineConfig, FakeScript, GenerateRequest,
-    Interaction, LocketError, MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record,
-    Stats, TextListener, Thermal, Written,
+    ImportListener, ImportOptions, ImportReport, ImportSource, Interaction, LocketError, MemoryLevel, ModelConfig,
+    Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, TextListener, Thermal, Written,
     backing::Backing,
     fake::Fake,
     real::Real,
     task::{Stop, call},
+    writing::Import,
 };
 
 type Shared = Arc<Box<dyn Backing>>;
@@ -213,6 +214,47 @@ impl Engine {
     /// the number of new records.
     pub async fn import_export(&self, json: String) -> Result<u64, LocketError> {
         self.call(None, move |backing, _| backing.import(&json)).await
+    }
+
+    /// Adds the user's own texts from mail, chats, notes and tables that the store does not have yet;
+    /// all of them or none. Messages by others only become the context of answers to them. The store
+    /// gets an opaque id in place of each recipient.
+    #[uniffi::method(default(listener = None, cancellation = None))]
+    pub async fn import_writing(
+        &self,
+        source: ImportSource,
+        options: ImportOptions,
+        listener: Option<Arc<dyn ImportListener>>,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Result<ImportReport, LocketError> {
+        let work = move |backing: &dyn Backing, stop: &Stop| {
+            let listener = listener.as_deref();
+            backing.import_writing(Import { source: &source, options, listener, stop, dry_run: false })
+        };
+        self.call(cancellation, work).await
+    }
+
+    /// Returns the report of [`Engine::import_writing`] without a change of the store.
+    #[uniffi::method(default(listener = None, cancellation = None))]
+    pub async fn preview_writing(
+        &self,
+        source: ImportSource,
+        options: ImportOptions,
+        listener: Option<Arc<dyn ImportListener>>,
+        cancellation: Option<Arc<Cancellation>>,
+    ) -> Result<ImportReport, LocketError> {
+        let work = move |backing: &dyn Backing, stop: &Stop| {
+            let listener = listener.as_deref();
+            backing.import_writing(Import { source: &source, options, listener, stop, dry_run: true })
+        };
+        self.call(cancellation, work).await
+    }
+
+    /// Returns the opaque id of a recipient, for `audience` of records and requests. `address` is an
+    /// address or a name; white space around it and letter case do not matter. The id stays the same
+    /// in this store and is useless elsewhere.
+    pub async fn audience(&self, address: String) -> Result<String, LocketError> {
+        self.call(None, move |backing, _| backing.audience(&address)).await
     }
 
     /// Stops every call, deletes all data kept about the user, and closes the engine.

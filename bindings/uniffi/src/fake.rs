@@ -10,15 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use locket::{Chunk, Export, Part, ReasoningPath, StoreError, internals::history};
+use locket::{
+    Chunk, Export, Part, ReasoningPath, StoreError,
+    internals::{hash, history},
+};
 
 use crate::{
-    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, Interaction, LocketError, MemoryLevel,
-    ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, SyntheticText, TextListener,
-    Thermal, WritingTask, Written,
+    AugmentRequest, Augmented, Availability, Backend, GenerateRequest, ImportReport, Interaction, LocketError,
+    MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, SyntheticText,
+    TextListener, Thermal, WritingTask, Written,
     backing::{Backing, Listener},
     real::read_export,
     task::Stop,
+    writing::Import,
 };
 
 /// The behaviour of a fake engine.
@@ -343,6 +347,27 @@ impl Backing for Fake {
         let count = new.len() as u64;
         new.into_iter().for_each(|record| kept.append(record));
         Ok(count)
+    }
+
+    fn import_writing(&self, import: Import<'_>) -> Result<ImportReport, LocketError> {
+        self.may_fail()?;
+        let (source, options) = (import.source.as_source(), import.options.clone().into());
+        let (found, report) = import.listened(|on_progress| locket_import::read(source, &options, on_progress))?;
+        let mut kept = self.kept();
+        let here: Vec<_> = kept.entries.iter().map(|e| e.record.interaction.text.clone()).collect();
+        let count = found.len();
+        let new: Vec<_> = found.into_iter().filter(|text| !here.contains(&text.text)).collect();
+        let report = ImportReport { taken: new.len() as u64, known: (count - new.len()) as u64, ..report.into() };
+        if !import.dry_run {
+            new.into_iter().for_each(|text| kept.append(locket::Record::real(text)));
+        }
+        Ok(report)
+    }
+
+    fn audience(&self, address: &str) -> Result<String, LocketError> {
+        self.may_fail()?;
+        let address = address.trim().to_lowercase();
+        Ok(format!("{:016x}{:016x}", hash::hash(&address), hash::spread(&address)))
     }
 
     fn erase(self: Box<Self>) -> Result<(), LocketError> {

@@ -13,6 +13,7 @@
 //! | [`config`], [`status`] | configuration; whether and on which devices the engine can generate |
 //! | [`task`] | streams and cancellation |
 //! | [`update`] | pack updates |
+//! | [`writing`] | import of mail, chats, notes and tables |
 //! | [`error`], [`log`] | errors and logging |
 //! | [`fake`] | an engine for tests of apps |
 
@@ -29,6 +30,7 @@ pub mod records;
 pub mod status;
 pub mod task;
 pub mod update;
+pub mod writing;
 
 pub use calls::{
     AugmentRequest, Augmented, GenerateRequest, Link, PredictRequest, Prediction, Reason, Stats, WritingTask, Written,
@@ -42,6 +44,9 @@ pub use log::{LogLevel, Logger, set_logger};
 pub use records::{Interaction, Plan, Record, SyntheticText};
 pub use status::{Availability, Backend, Device};
 pub use task::{Cancellation, Chunk, ListenerError, TextListener};
+pub use writing::{
+    ImportFormat, ImportListener, ImportOptions, ImportReport, ImportSource, SkipReason, SkippedMessages,
+};
 
 use locket::CancelToken;
 pub use locket::{Length, MemoryLevel, Part, Power, Priority, Resize, Thermal, Tone};

@@ -10,11 +10,13 @@ use std::{
 use locket::{Conditions, Engine, Export, GenerateRequest as CoreRequest, Key, LlmError, Pack, internals::llm};
 
 use crate::{
-    AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, Interaction, LocketError,
-    MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, Thermal, Written,
+    AugmentRequest, Augmented, Availability, Backend, EngineConfig, GenerateRequest, ImportReport, Interaction,
+    LocketError, MemoryLevel, ModelConfig, Plan, Power, PredictRequest, Prediction, Priority, Record, Stats, Thermal,
+    Written,
     backing::{Backing, Listener},
     config::not_a_checksum,
     task::Stop,
+    writing::Import,
 };
 
 pub(crate) struct Real {
@@ -192,6 +194,16 @@ impl Backing for Real {
 
     fn import(&self, json: &str) -> Result<u64, LocketError> {
         Ok(self.engine.import(&read_export(json)?)?.added as u64)
+    }
+
+    fn import_writing(&self, import: Import<'_>) -> Result<ImportReport, LocketError> {
+        let work = if import.dry_run { locket_import::preview } else { locket_import::import };
+        let (source, options) = (import.source.as_source(), import.options.clone().into());
+        Ok(import.listened(|on_progress| work(&self.engine, source, &options, on_progress))?.into())
+    }
+
+    fn audience(&self, address: &str) -> Result<String, LocketError> {
+        Ok(self.engine.audience(address)?)
     }
 
     fn erase(self: Box<Self>) -> Result<(), LocketError> {

@@ -87,7 +87,7 @@ fn chat(
     let text_file = begin == 0 || !matches!(first[0], b'{');
     if text_file {
         document.need_twice()?;
-        collector.add_pass();
+        collector.reads_twice(document.length);
         let survey = whatsapp::survey(document, collector)?;
         survey.senders.merge_into(all);
         if senders_only {

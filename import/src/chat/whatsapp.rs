@@ -234,12 +234,9 @@ fn finished(mut message: Message) -> Message {
         return message;
     }
     // `<This message was edited>`, in any language.
-    if let Some((before, _)) =
-        message.text.rsplit_once("\u{200e}<").filter(|(_, edited)| edited.trim_end().ends_with('>'))
-    {
-        if !before.trim().is_empty() {
-            message.text = before.trim_end().to_owned();
-        }
+    let edited = message.text.rsplit_once("\u{200e}<").filter(|(_, note)| note.trim_end().ends_with('>'));
+    if let Some((before, _)) = edited.filter(|(before, _)| !before.trim().is_empty()) {
+        message.text = before.trim_end().to_owned();
     }
     let text = message.text.trim();
     let single = !text.contains('\n');

@@ -207,7 +207,7 @@ fn plain<'a>(part: &MessagePart<'_>, text: &'a str, message: &Message<'_>) -> Co
     for line in text.lines() {
         let quoted = line.starts_with('>');
         let line = if quoted { line } else { line.strip_prefix(' ').unwrap_or(line) };
-        if !out.is_empty() && !(joins && !quoted) {
+        if (quoted || !joins) && !out.is_empty() {
             out.push('\n');
         }
         joins = !quoted && line.ends_with(' ') && line != "-- ";

@@ -53,7 +53,7 @@ pub(crate) fn read(
 ) -> Result<(), ImportError> {
     let guessed;
     let me = if options.me.is_empty() {
-        collector.add_pass();
+        collector.reads_twice(documents.iter().map(|document| document.length).sum());
         guessed = vec![guess(documents, format, collector)?];
         &guessed
     } else {

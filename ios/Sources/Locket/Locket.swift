@@ -114,6 +114,44 @@ public final class Locket: Sendable {
         try await engine.importExport(json: json)
     }
 
+    /// Adds the user's own texts from mail, chats, notes and tables that the store lacks: all of them or
+    /// none.
+    ///
+    /// `onProgress` receives the number of bytes done and in all, on a thread of the call.
+    public func importWriting(
+        _ source: ImportSource,
+        options: ImportOptions = ImportOptions(),
+        onProgress: (@Sendable (_ done: UInt64, _ total: UInt64) -> Void)? = nil
+    ) async throws -> ImportReport {
+        let engine = self.engine
+        let listener = onProgress.map { ProgressListener($0) }
+        return try await stoppable { cancellation in
+            try await engine.importWriting(
+                source: source, options: options, listener: listener, cancellation: cancellation)
+        }
+    }
+
+    /// Returns the report of `importWriting` without a change of the store.
+    public func previewWriting(
+        _ source: ImportSource,
+        options: ImportOptions = ImportOptions(),
+        onProgress: (@Sendable (_ done: UInt64, _ total: UInt64) -> Void)? = nil
+    ) async throws -> ImportReport {
+        let engine = self.engine
+        let listener = onProgress.map { ProgressListener($0) }
+        return try await stoppable { cancellation in
+            try await engine.previewWriting(
+                source: source, options: options, listener: listener, cancellation: cancellation)
+        }
+    }
+
+    /// Returns the opaque id of a recipient, for `audience` of records and requests.
+    ///
+    /// White space around the address and letter case do not matter.
+    public func audience(_ address: String) async throws -> String {
+        try await engine.audience(address: address)
+    }
+
     /// Stops every call and deletes all stored data of the user. Later calls fail.
     public func erase() async throws {
         try await engine.erase()
@@ -165,6 +203,18 @@ public final class Locket: Sendable {
         } onCancel: {
             cancellation.cancel()
         }
+    }
+}
+
+final class ProgressListener: ImportListener {
+    private let tell: @Sendable (UInt64, UInt64) -> Void
+
+    init(_ tell: @escaping @Sendable (UInt64, UInt64) -> Void) {
+        self.tell = tell
+    }
+
+    func onProgress(done: UInt64, total: UInt64) throws {
+        tell(done, total)
     }
 }
 

@@ -49,6 +49,22 @@ final class LocketTests: XCTestCase {
         XCTAssertEqual(added, 1)
     }
 
+    func testOwnMessagesOfAChatAreImportedOnce() async throws {
+        let chat = "12/05/26, 14:03 - Ada: Are you coming?\n12/05/26, 14:05 - Ben: sure, see you at 8\n"
+        let locket = fake()
+        let source = ImportSource.content(bytes: Data(chat.utf8))
+        let options = ImportOptions(me: ["Ben"])
+        let planned = try await locket.previewWriting(source, options: options)
+        XCTAssertEqual(planned.taken, 1)
+        let first = try await locket.importWriting(source, options: options) { _, _ in }
+        XCTAssertEqual(first.taken, 1)
+        let again = try await locket.importWriting(source, options: options)
+        XCTAssertEqual(again.known, 1)
+        let one = try await locket.audience("Ada")
+        let other = try await locket.audience(" ada")
+        XCTAssertEqual(one, other)
+    }
+
     func testAStoreIsErasedWithoutItsKey() async throws {
         let dir = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         defer { try? FileManager.default.removeItem(at: dir) }

@@ -39,6 +39,11 @@ from ._core import (
     FakeScript,
     Failure,
     GenerateRequest,
+    ImportFormat,
+    ImportListener,
+    ImportOptions,
+    ImportReport,
+    ImportSource,
     Interaction,
     Kind,
     Length,
@@ -57,6 +62,8 @@ from ._core import (
     Priority,
     Reason,
     Record,
+    SkippedMessages,
+    SkipReason,
     SyntheticText,
     TextListener,
     Thermal,
@@ -85,6 +92,11 @@ __all__ = [
     "Failure",
     "FakeScript",
     "GenerateRequest",
+    "ImportFormat",
+    "ImportListener",
+    "ImportOptions",
+    "ImportReport",
+    "ImportSource",
     "Interaction",
     "Kind",
     "Length",
@@ -104,6 +116,8 @@ __all__ = [
     "Priority",
     "Reason",
     "Record",
+    "SkipReason",
+    "SkippedMessages",
     "SyntheticText",
     "TextListener",
     "Thermal",
@@ -128,6 +142,20 @@ class _Listener(TextListener):
 
     def on_chunks(self, chunks: list[Chunk]) -> None:
         self._tell(chunks)
+
+
+class _Progress(ImportListener):
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        self._tell = tell
+
+    def on_progress(self, done: int, total: int) -> None:
+        self._tell(done, total)
+
+
+def _source(source: bytes | str | os.PathLike[str]) -> ImportSource:
+    if isinstance(source, bytes):
+        return ImportSource.CONTENT(source)
+    return ImportSource.PATH(os.fspath(source))
 
 
 class Locket:
@@ -276,6 +304,37 @@ class Locket:
     async def import_export(self, export: str) -> int:
         """Adds the records of an export that the store lacks. Returns the number of new records."""
         return await self._engine.import_export(export)
+
+    async def import_writing(
+        self,
+        source: bytes | str | os.PathLike[str],
+        options: ImportOptions | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> ImportReport:
+        """Adds the user's own texts from mail, chats, notes and tables that the store lacks.
+
+        `source` is a path, or the content of a file. All texts are added or none. `on_progress`
+        receives the number of bytes done and in all, on a thread of the call.
+        """
+        listener = None if on_progress is None else _Progress(on_progress)
+        return await self._engine.import_writing(_source(source), options or ImportOptions(), listener)
+
+    async def preview_writing(
+        self,
+        source: bytes | str | os.PathLike[str],
+        options: ImportOptions | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> ImportReport:
+        """Returns the report of `import_writing` without a change of the store."""
+        listener = None if on_progress is None else _Progress(on_progress)
+        return await self._engine.preview_writing(_source(source), options or ImportOptions(), listener)
+
+    async def audience(self, address: str) -> str:
+        """Returns the opaque id of a recipient, for `audience` of records and requests.
+
+        White space around the address and letter case do not matter.
+        """
+        return await self._engine.audience(address)
 
     async def erase(self) -> None:
         """Stops every call and deletes all stored data of the user. Later calls fail."""

@@ -3,6 +3,8 @@ package dev.locket
 import dev.locket.Here.recordThree
 import dev.locket.ffi.Availability
 import dev.locket.ffi.EngineConfig
+import dev.locket.ffi.ImportOptions
+import dev.locket.ffi.ImportSource
 import dev.locket.ffi.Interaction
 import dev.locket.ffi.Link
 import dev.locket.ffi.LocketException
@@ -46,6 +48,28 @@ class StoreTest {
         assertEquals(history, second.history())
         assertTrue("\"locket-export\"" in second.export())
         second.close()
+    }
+
+    @Test
+    fun `own messages of a chat are imported once`() = test {
+        val chat = dir.resolve("chat.txt").toFile()
+        chat.writeText("12/05/26, 14:03 - Ada: Are you coming?\n12/05/26, 14:05 - Ben: sure, see you at 8\n")
+        val locket = Here.open(dir.resolve("store"))
+        val source = ImportSource.Path(chat.path)
+        val options = ImportOptions(me = listOf("Ben"))
+        val steps = ConcurrentLinkedQueue<Pair<ULong, ULong>>()
+        val planned = locket.previewWriting(source, options) { done, total -> steps += done to total }
+        assertEquals(1uL, planned.taken)
+        assertEquals("sure, see you at 8", planned.examples.single().text)
+        assertTrue(steps.last().let { it.first == it.second })
+        assertEquals(emptyList<Any>(), locket.history())
+        assertEquals(1uL, locket.importWriting(source, options).taken)
+        assertEquals(1uL, locket.importWriting(ImportSource.Content(chat.readBytes()), options).known)
+        val interaction = locket.history().single().interaction
+        assertEquals("Are you coming?", interaction.context)
+        assertEquals(locket.audience("ADA"), interaction.audience)
+        fails<LocketException.BadInput> { locket.importWriting(source) }
+        locket.close()
     }
 
     @Test

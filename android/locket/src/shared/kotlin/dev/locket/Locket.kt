@@ -9,6 +9,10 @@ import dev.locket.ffi.EngineConfig
 import dev.locket.ffi.EngineInterface
 import dev.locket.ffi.FakeScript
 import dev.locket.ffi.GenerateRequest
+import dev.locket.ffi.ImportListener
+import dev.locket.ffi.ImportOptions
+import dev.locket.ffi.ImportReport
+import dev.locket.ffi.ImportSource
 import dev.locket.ffi.Interaction
 import dev.locket.ffi.MemoryLevel
 import dev.locket.ffi.ModelConfig
@@ -109,6 +113,32 @@ public class Locket(private val engine: EngineInterface) {
     /** Adds the records of an [export] that the store lacks. Returns the number of new records. */
     public suspend fun importExport(export: String): ULong = engine.importExport(export)
 
+    /**
+     * Adds the user's own texts from mail, chats, notes and tables that the store lacks: all of them or
+     * none.
+     *
+     * [onProgress] receives the number of bytes done and in all, on a thread of the call.
+     */
+    public suspend fun importWriting(
+        source: ImportSource,
+        options: ImportOptions = ImportOptions(),
+        onProgress: ((done: ULong, total: ULong) -> Unit)? = null,
+    ): ImportReport = engine.importWriting(source, options, onProgress?.let(::ProgressListener))
+
+    /** Returns the report of [importWriting] without a change of the store. */
+    public suspend fun previewWriting(
+        source: ImportSource,
+        options: ImportOptions = ImportOptions(),
+        onProgress: ((done: ULong, total: ULong) -> Unit)? = null,
+    ): ImportReport = engine.previewWriting(source, options, onProgress?.let(::ProgressListener))
+
+    /**
+     * Returns the opaque id of a recipient, for `audience` of records and requests.
+     *
+     * White space around the [address] and letter case do not matter.
+     */
+    public suspend fun audience(address: String): String = engine.audience(address)
+
     /** Stops every call and deletes all stored data of the user. Later calls fail. */
     public suspend fun erase(): Unit = engine.erase()
 
@@ -160,6 +190,11 @@ public class Locket(private val engine: EngineInterface) {
         public fun fake(script: FakeScript = FakeScript(availability = Availability.Available(0uL))): Locket =
             Locket(Engine.fake(script))
     }
+}
+
+/** Passes the progress of an import to a function. */
+private class ProgressListener(private val tell: (done: ULong, total: ULong) -> Unit) : ImportListener {
+    override fun onProgress(done: ULong, total: ULong): Unit = tell(done, total)
 }
 
 /** An element of [Locket.stream]. */

@@ -81,7 +81,14 @@ pub fn body(explained: &Explanation, request: &GenerateRequest, times: &Times) -
                 ),
                 ("Written", html!("{} in all drafts", tokens(written.tokens))),
                 ("Loading the model", html!("{} s", seconds(times.load))),
-                ("Reading and writing", html!("{} s, {} tokens a second", seconds(times.write), format!("{rate:.0}"))),
+                (
+                    "Reading and writing",
+                    html!(
+                        "{} s, {} tokens a second",
+                        seconds(times.write),
+                        if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
+                    )
+                ),
             ]
         )
     );
@@ -131,7 +138,8 @@ fn reason(drafts: &[Draft], best: usize) -> Html {
     put!(
         out,
         "</p>\n<details class=\"what\"><summary>What the scores mean</summary>\n<ul><li><b>Agreement</b>: the words that a draft \
-         shares with the other drafts; for a rating, its nearness to theirs.</li><li><b>Style</b>: its likeness to the user\u{2019}s texts, by sequences of \
+         shares with the other drafts; for a rating, minus its mean \
+         distance from theirs.</li><li><b>Style</b>: its likeness to the user\u{2019}s texts, by sequences of \
          letters.</li><li><b>Margin</b>: that likeness minus the likeness to similar texts by other people, times \
          1.5.</li></ul></details>\n"
     );
@@ -182,11 +190,11 @@ fn card(draft: &Draft, n: usize, taken: bool, shared: &Shared) -> Html {
                 number(value),
             );
         }
-        put!(
-            out,
-            "<tr class=\"sum\"><th scope=\"row\">Sum</th><td></td><td>{}</td></tr></tbody></table>\n",
-            number(score.total())
-        );
+        if used.iter().filter(|used| **used).count() > 1 {
+            let sum = number(score.total());
+            put!(out, "<tr class=\"sum\"><th scope=\"row\">Sum</th><td></td><td>{}</td></tr>\n", sum);
+        }
+        put!(out, "</tbody></table>\n");
     }
     match written.tokens {
         0 => put!(out, "<p class=\"meta\">The opening of the given text.</p>"),

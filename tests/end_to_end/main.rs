@@ -14,3 +14,4 @@ mod printing;
 mod real_data;
 mod real_model;
 mod show;
+mod writing;

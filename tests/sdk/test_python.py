@@ -229,6 +229,35 @@ class Writing(Case):
                 self.assertIsNone(written.plan)
         self.assertIsNone(locket.kind_named("telegram"))
 
+    async def test_plans_drafts_and_json(self) -> None:
+        reply = {"kind": locket.kind_named("reply"), "context": "Are you coming to lunch on Friday?"}
+        asked = GenerateRequest(task=WritingTask.TEXT, max_new_tokens=40, **reply)
+        async with await self.open(model=model()) as me:
+            for said in ["sure, see you at 8", "no idea yet", "ok, at noon then"]:
+                await me.record(Interaction(text=said, kind="reply", context="Are you coming?"))
+            plans = await me.plan(asked)
+            self.assertEqual(["yes", "no", "not sure yet"], [plan.points[0] for plan in plans])
+            plan = locket.Plan(tone=locket.Tone.WARM, length=locket.Length.BRIEF, points=["yes", "bring cake"])
+            written = await me.generate(GenerateRequest(task=WritingTask.TEXT, max_new_tokens=40, plan=plan, **reply))
+            self.assertIn("cake", written.text.lower())
+            self.assertEqual(plan.points, written.plan.points)
+            drafts = [draft.text for draft in await me.drafts(asked, 3)]
+            self.assertEqual(len(drafts), len(set(drafts)))
+            self.assertGreater(len(drafts), 1)
+            schema = {"type": "object", "properties": {"coming": {"type": "boolean"}}, "required": ["coming"]}
+            request = GenerateRequest(task=WritingTask.TEXT, schema=json.dumps(schema), **reply)
+            self.assertIn(json.loads((await me.generate(request)).text)["coming"], [True, False])
+            with self.assertRaises(LocketError.BadInput):
+                await me.generate(GenerateRequest(task=WritingTask.TEXT, schema="{", **reply))
+
+    async def test_what_was_sent_is_counted(self) -> None:
+        async with await self.open() as me:
+            await me.sent("Sure, see you at eight!", Interaction(text="sure, at 8", kind="reply"))
+            stats = await me.stats()
+            self.assertEqual(({"reply": 1}, 1, None), (stats.texts, stats.heavily_edited, stats.length))
+            await me.reset_learning()
+            self.assertEqual((1, 0), ((await me.stats()).texts["reply"], (await me.stats()).heavily_edited))
+
     async def test_a_length_that_is_asked_for(self) -> None:
         async with await self.open(model=model()) as me:
             await record_three(me)

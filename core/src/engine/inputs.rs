@@ -73,7 +73,10 @@ impl Engine {
         set_formulas(&mut inputs, &selection::in_language(real, &request.kind, language));
         inputs.localize(language);
         inputs.length_factor = length_factor;
-        inputs.ask.grammar = request.schema.as_deref().map(llm::schema_grammar).transpose()?;
+        inputs.ask.grammar = match request.schema.as_deref().map(llm::schema_grammar).transpose() {
+            Ok(grammar) => grammar,
+            Err(e) => return Err(Error::Argument(format!("the JSON schema cannot be used: {e}"))),
+        };
         Ok(inputs)
     }
 }

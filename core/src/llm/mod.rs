@@ -137,9 +137,8 @@ pub enum LlmError {
 /// Returns the grammar (GBNF) of the JSON values that fit a JSON schema.
 ///
 /// # Errors
-/// [`crate::Error::Argument`] if it is not a JSON schema that llama.cpp can convert.
-pub(crate) fn schema_grammar(schema: &str) -> Result<String, crate::Error> {
-    let refused = |e: String| crate::Error::Argument(format!("the JSON schema cannot be used: {e}"));
-    serde_json::from_str::<serde_json::Value>(schema).map_err(|e| refused(e.to_string()))?;
-    llama_cpp_2::json_schema_to_grammar(schema).map_err(|e| refused(e.to_string()))
+/// [`LlmError::Grammar`] if it is not a JSON schema that llama.cpp can convert.
+pub(crate) fn schema_grammar(schema: &str) -> Result<String, LlmError> {
+    serde_json::from_str::<serde::de::IgnoredAny>(schema).map_err(|e| LlmError::Grammar(e.to_string()))?;
+    llama_cpp_2::json_schema_to_grammar(schema).map_err(|e| LlmError::Grammar(e.to_string()))
 }

@@ -43,6 +43,11 @@ fn records_with_kinds() -> Vec<Record> {
     golden_records().into_iter().chain([Record::real(reply), Record::real(mail)]).collect()
 }
 
+fn records_with_sent() -> Vec<Record> {
+    let reply = Interaction::new("", "sure, at 8").with_kind("reply".into()).with_time(1_700_000_000_001);
+    records_with_kinds().into_iter().chain([Record::sent(reply, "Sure, see you at 8!")]).collect()
+}
+
 /// A plain-text store of layout 1 is migrated after an interruption at any step, and its file
 /// removed.
 #[test]
@@ -90,6 +95,20 @@ fn a_store_with_records_of_version_2_is_read() {
     assert_eq!(store.records().unwrap(), records_with_kinds());
 }
 
+/// Version 3 of the codec has texts that were sent from a draft.
+#[test]
+fn a_store_with_records_of_version_3_is_read() {
+    assert_eq!(records_of("store-records3"), records_with_sent());
+    let text = include_str!("../../../tests/golden/export-sent.json");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &KEY).unwrap();
+    assert_eq!(store.import(&serde_json::from_str(text).unwrap()).unwrap(), Imported { added: 6, known: 0 });
+    assert_eq!(store.records().unwrap(), records_with_sent());
+    store.forget_drafts().unwrap();
+    assert!(store.records().unwrap().iter().all(|r| !matches!(r.origin, Origin::Sent { .. })));
+    assert_eq!(store.len().unwrap(), 6);
+}
+
 /// An export of version 1 can be imported into any later store.
 #[test]
 fn an_export_of_version_1_is_imported() {
@@ -110,10 +129,10 @@ fn an_export_of_version_1_is_imported() {
 fn write_golden() {
     let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
     let dir = tempfile::tempdir().unwrap();
-    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&records_with_kinds()).unwrap();
+    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().append_all(&records_with_sent()).unwrap();
     let export =
         serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
-    fs::write(to.join("export-kinds.json"), export.unwrap() + "\n").unwrap();
+    fs::write(to.join("export-sent.json"), export.unwrap() + "\n").unwrap();
     for (file, name) in [(keyfile::NAME.to_owned(), "key"), (files::data_name(1), "redb")] {
         let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
         fs::write(to.join(format!("store-records{}.{name}.zst", codec::VERSION)), packed).unwrap();

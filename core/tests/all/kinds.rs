@@ -6,6 +6,7 @@ use std::{path::Path, sync::Arc};
 use locket::{
     Engine, GenerateRequest, Interaction, Key, Kind, LoadOptions, Part, Task,
     internals::{
+        generation::constraint::constraint,
         prompt::PromptInputs,
         text::{self, folded, unfolded},
     },
@@ -130,4 +131,59 @@ fn a_stream_of_a_mail_is_its_text() {
     let body = |text: &str| text::one_line(text.trim_end_matches("Best,\nBen"));
     assert!(body(&shown).starts_with(body(&text).trim_end_matches('.')), "{shown:?} {text:?}");
     assert_eq!(unfolded(&folded(&text)), text);
+}
+
+#[test]
+fn a_draft_sent_as_it_was_is_no_example() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path().join("store"), &KEY).unwrap();
+    let reply = |text: &str| Interaction::new("", text).with_kind("reply".into());
+    let texts = |engine: &Engine| -> Vec<String> {
+        let inputs = engine.prompt_inputs(&GenerateRequest::reply("Are you coming?")).unwrap();
+        inputs.history.into_iter().map(|e| e.text).collect()
+    };
+    engine.sent("I will come.", reply("I will come.")).unwrap();
+    engine.sent("I will come.", reply("will come")).unwrap();
+    assert_eq!(texts(&engine).len(), 2, "few texts are all shown");
+    engine.record(reply("nope")).unwrap();
+    engine.record(reply("at 8?")).unwrap();
+    assert_eq!(texts(&engine), ["will come", "nope", "at 8?"]);
+    engine.reset_learning().unwrap();
+    assert_eq!(texts(&engine).len(), 4);
+}
+
+#[test]
+fn a_german_message_is_answered_after_german_texts() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path().join("store"), &KEY).unwrap();
+    let texts = [
+        "Ja klar, ich komme morgen um acht und bringe die Noten mit.",
+        "Yes sure, I will be there tomorrow at eight with the music.",
+        "Nein, das Klavier ist leider noch nicht gestimmt worden.",
+        "Vielleicht schaffe ich es nach der Arbeit noch, mal sehen.",
+    ];
+    for text in texts {
+        engine.record(Interaction::new("", text).with_kind("reply".into())).unwrap();
+    }
+    let request = GenerateRequest::reply("Kommst du morgen zur Probe? Wir brauchen noch jemanden am Klavier.");
+    let shown = prompt(&engine.prompt_inputs(&request).unwrap());
+    assert!(shown.starts_with("Antworten dieser Person bisher:\n\n") && !shown.contains("Yes sure"), "{shown}");
+    assert!(
+        shown.contains("Antwort dieser Person, neu:\n\nNachricht: Kommst du") && shown.ends_with("\nAntwort:"),
+        "{shown}"
+    );
+    let english =
+        prompt(&engine.prompt_inputs(&GenerateRequest::reply("Are you coming to the rehearsal tomorrow?")).unwrap());
+    assert!(english.starts_with("Earlier replies by this author:"), "{english}");
+}
+
+#[test]
+fn an_answer_does_not_repeat_its_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path().join("store"), &KEY).unwrap();
+    let message = "could you please water the tomatoes in the garden on monday";
+    let inputs = engine.prompt_inputs(&GenerateRequest::reply(message)).unwrap();
+    let constraint = constraint(&inputs).unwrap();
+    assert!(constraint.repeated(&format!("Sure: {message}")).is_some());
+    assert!(constraint.repeated("Sure, I water the tomatoes in the garden.").is_none());
 }

@@ -65,6 +65,41 @@ public final class Locket: Sendable {
         }
     }
 
+    /// Generates up to `count` (at most 8) different texts for one request, the best first.
+    public func drafts(_ request: GenerateRequest, count: Int = 3) async throws -> [Written] {
+        let engine = self.engine
+        return try await stoppable { cancellation in
+            try await engine.drafts(request: request, count: UInt32(max(count, 1)), cancellation: cancellation)
+        }
+    }
+
+    /// Proposes up to `count` (at most 4) different plans for a text: tone, length and points.
+    ///
+    /// The user chooses and edits one; `GenerateRequest.plan` has the text written to it.
+    public func plan(_ request: GenerateRequest, count: Int = 3) async throws -> [Plan] {
+        let engine = self.engine
+        return try await stoppable { cancellation in
+            try await engine.plan(request: request, count: UInt32(max(count, 1)), cancellation: cancellation)
+        }
+    }
+
+    /// Stores a text that the user sent from `draft`, a generated text.
+    ///
+    /// The draft is not stored, only its number of words and the share of edited words.
+    public func sent(_ interaction: Interaction, from draft: String) async throws {
+        try await engine.sent(draft: draft, interaction: interaction)
+    }
+
+    /// Returns what the store holds, and what the engine learnt from sent drafts.
+    public func stats() async throws -> Stats {
+        try await engine.stats()
+    }
+
+    /// Forgets what the engine learnt from sent drafts. The sent texts stay.
+    public func resetLearning() async throws {
+        try await engine.resetLearning()
+    }
+
     /// Generates synthetic texts for the predicted items, in the background.
     ///
     /// Calls of `generate` take precedence. If a call is stopped, the next call continues it.

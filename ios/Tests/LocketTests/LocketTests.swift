@@ -49,6 +49,22 @@ final class LocketTests: XCTestCase {
         XCTAssertEqual(added, 1)
     }
 
+    func testSentDraftsAreCountedAndForgotten() async throws {
+        let locket = fake()
+        let request = GenerateRequest(task: .text, kind: kindNamed(name: "reply"), context: "Lunch?")
+        let drafts = try await locket.drafts(request)
+        XCTAssertEqual(drafts.map(\.text), ["Slow, and worth it."])
+        let plans = try await locket.plan(request)
+        XCTAssertEqual(plans.count, 1)
+        try await locket.sent(Interaction(text: "Slow, but worth it.", kind: "reply"), from: "Slow, and worth it.")
+        let stats = try await locket.stats()
+        XCTAssertEqual(stats.texts["reply"], 1)
+        XCTAssertEqual(stats.heavilyEdited, 1)
+        try await locket.resetLearning()
+        let after = try await locket.stats()
+        XCTAssertEqual(after.heavilyEdited, 0)
+    }
+
     func testOwnMessagesOfAChatAreImportedOnce() async throws {
         let chat = "12/05/26, 14:03 - Ada: Are you coming?\n12/05/26, 14:05 - Ben: sure, see you at 8\n"
         let locket = fake()

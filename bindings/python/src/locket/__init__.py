@@ -62,6 +62,8 @@ from ._core import (
     Priority,
     Reason,
     Record,
+    Resize,
+    Stats,
     SkippedMessages,
     SkipReason,
     SyntheticText,
@@ -116,6 +118,8 @@ __all__ = [
     "Priority",
     "Reason",
     "Record",
+    "Resize",
+    "Stats",
     "SkipReason",
     "SkippedMessages",
     "SyntheticText",
@@ -229,6 +233,32 @@ class Locket:
     async def generate(self, request: GenerateRequest) -> Written:
         """Generates a text, a title or a rating and returns the complete result."""
         return await self._engine.generate(request)
+
+    async def drafts(self, request: GenerateRequest, count: int = 3) -> list[Written]:
+        """Generates up to `count` (at most 8) different texts for one request, the best first."""
+        return await self._engine.drafts(request, count)
+
+    async def plan(self, request: GenerateRequest, count: int = 3) -> list[Plan]:
+        """Proposes up to `count` (at most 4) different plans for a text: tone, length and points.
+
+        The user chooses and edits one; `GenerateRequest.plan` has the text written to it.
+        """
+        return await self._engine.plan(request, count)
+
+    async def sent(self, draft: str, interaction: Interaction) -> None:
+        """Stores a text that the user sent from `draft`, a generated text.
+
+        The draft is not stored, only its number of words and the share of edited words.
+        """
+        await self._engine.sent(draft, interaction)
+
+    async def stats(self) -> Stats:
+        """Returns what the store holds, and what the engine learnt from sent drafts."""
+        return await self._engine.stats()
+
+    async def reset_learning(self) -> None:
+        """Forgets what the engine learnt from sent drafts. The sent texts stay."""
+        await self._engine.reset_learning()
 
     async def stream(self, request: GenerateRequest) -> AsyncIterator[Chunk | Written]:
         """Generates text while it is iterated: yields one `Chunk` per chunk, then one `Written`.

@@ -12,9 +12,11 @@ import dev.locket.ffi.Length
 import dev.locket.ffi.LocketException
 import dev.locket.ffi.MemoryLevel
 import dev.locket.ffi.Part
+import dev.locket.ffi.Plan
 import dev.locket.ffi.Power
 import dev.locket.ffi.TextListener
 import dev.locket.ffi.Thermal
+import dev.locket.ffi.Tone
 import dev.locket.ffi.WritingTask
 import dev.locket.ffi.kindNamed
 import java.nio.file.Path
@@ -103,6 +105,30 @@ class WritingTest {
             assertNull(written.plan)
         }
         assertNull(kindNamed("telegram"))
+    }
+
+    @Test
+    fun `plans, drafts and JSON`() = withLocket { locket ->
+        for (said in listOf("sure, see you at 8", "no idea yet", "ok, at noon then")) {
+            locket.record(Interaction(text = said, kind = "reply", context = "Are you coming?"))
+        }
+        val reply = GenerateRequest(
+            task = WritingTask.TEXT, kind = kindNamed("reply"), context = "Are you coming to lunch on Friday?", maxNewTokens = 40u,
+        )
+        assertEquals(listOf("yes", "no", "not sure yet"), locket.plan(reply).map { it.points.first() })
+        val plan = Plan(tone = Tone.WARM, length = Length.BRIEF, points = listOf("yes", "bring cake"))
+        val written = locket.generate(reply.copy(plan = plan))
+        assertTrue("cake" in written.text!!.lowercase(), "$written")
+        val drafts = locket.drafts(reply).map { it.text }
+        assertEquals(drafts.distinct(), drafts)
+        assertTrue(drafts.size > 1)
+        val schema = """{"type":"object","properties":{"coming":{"type":"boolean"}},"required":["coming"]}"""
+        val json = locket.generate(reply.copy(schema = schema)).text!!
+        assertTrue(Regex("""\{\s*"coming"\s*:\s*(true|false)\s*\}""").matches(json), json)
+        locket.sent("Sure, see you at eight!", Interaction(text = "sure, at 8", kind = "reply"))
+        assertEquals(1uL, locket.stats().heavilyEdited)
+        locket.resetLearning()
+        assertEquals(0uL, locket.stats().heavilyEdited)
     }
 
     @Test

@@ -17,11 +17,13 @@ import dev.locket.ffi.Interaction
 import dev.locket.ffi.MemoryLevel
 import dev.locket.ffi.ModelConfig
 import dev.locket.ffi.Part
+import dev.locket.ffi.Plan
 import dev.locket.ffi.Power
 import dev.locket.ffi.PredictRequest
 import dev.locket.ffi.Prediction
 import dev.locket.ffi.Priority
 import dev.locket.ffi.Record
+import dev.locket.ffi.Stats
 import dev.locket.ffi.Thermal
 import dev.locket.ffi.Written
 import dev.locket.ffi.WritingTask
@@ -72,6 +74,31 @@ public class Locket(private val engine: EngineInterface) {
 
     /** Generates a text, a title or a rating and returns the complete result. */
     public suspend fun generate(request: GenerateRequest): Written = engine.generate(request)
+
+    /** Generates up to [count] (at most 8) different texts for one request, the best first. */
+    public suspend fun drafts(request: GenerateRequest, count: Int = 3): List<Written> =
+        engine.drafts(request, count.coerceAtLeast(1).toUInt())
+
+    /**
+     * Proposes up to [count] (at most 4) different plans for a text: tone, length and points.
+     *
+     * The user chooses and edits one; `GenerateRequest.plan` has the text written to it.
+     */
+    public suspend fun plan(request: GenerateRequest, count: Int = 3): List<Plan> =
+        engine.plan(request, count.coerceAtLeast(1).toUInt())
+
+    /**
+     * Stores a text that the user sent from [draft], a generated text.
+     *
+     * The draft is not stored, only its number of words and the share of edited words.
+     */
+    public suspend fun sent(draft: String, interaction: Interaction): Unit = engine.sent(draft, interaction)
+
+    /** Returns what the store holds, and what the engine learnt from sent drafts. */
+    public suspend fun stats(): Stats = engine.stats()
+
+    /** Forgets what the engine learnt from sent drafts. The sent texts stay. */
+    public suspend fun resetLearning(): Unit = engine.resetLearning()
 
     /** Returns a generated text by the user about [item], with the headline [title]. */
     public suspend fun review(item: String, title: String? = null): String =

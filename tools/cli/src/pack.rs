@@ -169,6 +169,8 @@ fn told_dropped(dropped: &Dropped) {
         (dropped.duplicates, "texts that the same author had already given on the same item"),
         (dropped.removed_people, "people who asked to be removed"),
         (dropped.other_categories, "interactions with items of other categories"),
+        (dropped.without_item, "interactions without an item"),
+        (dropped.private_texts, "replies, e-mails and other private texts"),
         (dropped.rare_items, "items that too few people met"),
         (dropped.rare_edges, "edges of those items"),
         (dropped.rare_texts, "texts about items that too few people met or wrote about"),

@@ -25,6 +25,7 @@ INTERACTION = T.StructType(
         T.StructField("text", T.StringType()),
         T.StructField("rating", T.FloatType()),
         T.StructField("time", T.LongType()),
+        T.StructField("kind", T.StringType()),
     ]
 )
 PROFILE = T.StructType(
@@ -81,9 +82,10 @@ def from_interactions(spark: SparkSession, path: str) -> DataFrame:
     return rows.drop("seq") if rows.where(F.col("seq").isNull()).head(1) else rows
 
 
-def complete(rows: DataFrame) -> DataFrame:
+def complete(rows: DataFrame, dropped: dict[str, object]) -> DataFrame:
     """Returns the rows with all columns, null where the input has none, and with an order
-    (`seq`)."""
+    (`seq`). Rows without an item are dropped, and texts of other kinds than reviews: replies and
+    e-mails are private, they link items and nobody reads them."""
     for field in FLAT.fields[:-1]:
         there = F.col(field.name) if field.name in rows.columns else F.lit(None)
         if field.name in rows.columns and isinstance(rows.schema[field.name].dataType, T.TimestampType):
@@ -91,14 +93,19 @@ def complete(rows: DataFrame) -> DataFrame:
         rows = rows.withColumn(field.name, there.cast(field.dataType))
     if "seq" not in rows.columns:
         rows = numbered(rows, F.col("time").asc_nulls_first(), "user", "item", "title", "text").withColumnRenamed("number", "seq")
-    return rows.where(F.col("user").isNotNull() & F.col("item").isNotNull())
+    rows = rows.where(F.col("user").isNotNull() & F.col("item").isNotNull())
+    public, named = F.coalesce("kind", F.lit("review")) == "review", F.trim("item") != ""
+    counts = rows.agg(F.sum((~named).cast("long")).alias("without_item"), F.sum((named & ~public).cast("long")).alias("private_texts"))
+    dropped.update({name: count or 0 for name, count in counts.head(1)[0].asDict().items()})
+    rows = rows.withColumns({name: F.when(public, F.col(name)) for name in ("title", "text")})
+    return rows.where(named).drop("kind")
 
 
 def number(rows: DataFrame, keep: Filters) -> tuple[Numbered, dict[str, object]]:
     """Returns the kept interactions, and the counts of filtered ones by reason."""
     dropped: dict[str, object] = {}
     on_line = {name: line(name) for name in ("item_title", "category", "title")}
-    rows = filters.interactions(complete(rows), keep, dropped).withColumns({**on_line, "text": F.when(F.col("text").isNotNull(), line("text"))})
+    rows = filters.interactions(complete(rows, dropped), keep, dropped).withColumns({**on_line, "text": F.when(F.col("text").isNotNull(), line("text"))})
     rows = rows.withColumn("clean", clean.cleaned("title", "text")).persist(KEPT)
     dropped["cleaned"] = clean.counted(rows, "clean.counts")
     # A text that was only a seller's answer is null after cleaning.

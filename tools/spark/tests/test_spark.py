@@ -132,12 +132,19 @@ class Sample(Case):
     def test_both_leave_out_the_same(self) -> None:
         asked = self.dir / "asked.txt"
         asked.write_text(json.loads(SAMPLE.read_text().splitlines()[4])["user"] + "\n")
+        private = {
+            "user": "writer",
+            "history": [{"item": "", "kind": "reply", "text": "sure, see you at 8"}],
+            "target": {"item": "k3", "kind": "email", "title": "Board", "text": "Hi Ada, the board came."},
+        }
+        people = self.dir / "people.jsonl"
+        people.write_text(SAMPLE.read_text() + json.dumps(private) + "\n")
         keep = ["--remove", asked, "--people-per-item", 3, "--authors-per-item", 3, "--texts-per-author", 5, "--texts-per-item", 2]
         here = self.dir / "here.pack"
-        ours = locket("pack", "build", "--profiles", SAMPLE, *keep, "--out", here)
-        parts = self.parts("parts", "--profiles", SAMPLE, *keep)
+        ours = locket("pack", "build", "--profiles", people, *keep, "--out", here)
+        parts = self.parts("parts", "--profiles", people, *keep)
         theirs = locket("pack", "assemble", parts, "--out", self.dir / "there.pack")
-        self.assertGreater(min(ours["dropped"][k] for k in ["removed_people", "rare_items", "texts_per_author", "texts_per_item"]), 0)
+        self.assertGreater(min(ours["dropped"][k] for k in ["removed_people", "without_item", "private_texts", "rare_items", "texts_per_author", "texts_per_item"]), 0)
         self.assertEqual(ours["dropped"], theirs["dropped"])
         for fact in ["items", "users", "edges", "texts", "documents", "terms", "bytes"]:
             self.assertEqual(ours[fact], theirs[fact], fact)

@@ -228,20 +228,29 @@ impl PackBuilder {
             Holdout::WithHistory => !profile.history.is_empty(),
             Holdout::All => true,
         };
-        let next = u32::try_from(self.users.len()).map_err(|_| BuildError::TooMany("users"))?;
-        let user = *self.users.entry(author).or_insert(next);
         for (interaction, is_target) in profile.interactions() {
+            if text::is_blank(&interaction.item) {
+                self.dropped.without_item += 1;
+                continue;
+            }
             let category = interaction.category.as_deref().unwrap_or_default();
             if !self.filters.categories.is_empty() && !self.filters.categories.contains(category) {
                 self.dropped.other_categories += 1;
                 continue;
             }
+            let next = u32::try_from(self.users.len()).map_err(|_| BuildError::TooMany("users"))?;
+            let user = *self.users.entry(author).or_insert(next);
             let item = self.item(interaction)?;
             let held_out = hold && is_target;
             if !held_out {
                 self.edges.push((user, item));
             }
-            self.text(interaction, item, author, held_out)?;
+            // Replies and e-mails are private: they link items, and nobody reads them.
+            if interaction.kind == "review" {
+                self.text(interaction, item, author, held_out)?;
+            } else {
+                self.dropped.private_texts += 1;
+            }
         }
         Ok(())
     }

@@ -43,6 +43,10 @@ pub struct Dropped {
     pub removed_people: usize,
     /// Interactions with items of other categories.
     pub other_categories: usize,
+    /// Interactions without an item.
+    pub without_item: usize,
+    /// Texts of kinds other than reviews. Their items stay linked.
+    pub private_texts: usize,
     /// Items with too few users.
     pub rare_items: usize,
     /// Edges to items with too few users.

@@ -194,3 +194,21 @@ fn a_shard_holds_its_categories() {
     let error = build(&[locket_tests::sample()], &dir.path().join("q"), none);
     assert!(matches!(error, Err(Error::Build(BuildError::Empty))));
 }
+
+#[test]
+fn private_texts_link_items_and_are_not_public() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("said.jsonl");
+    let mail = Interaction::new("board", "Hi Ada, the board came.").with_kind("email".into());
+    let reply = Interaction::new("", "sure, see you at 8").with_kind("reply".into());
+    let review = Interaction::new("kettle", "It pours well.");
+    let lines = [
+        serde_json::json!({ "user": "a", "history": [mail, reply], "target": review }),
+        serde_json::json!({ "user": "b", "history": [], "target": reply }),
+    ];
+    fs::write(&path, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    let (pack, report) = build(&[path], &dir.path().join("p.pack"), Filters::default()).unwrap();
+    assert_eq!((report.dropped.private_texts, report.dropped.without_item), (1, 2));
+    assert_eq!((report.meta.items, report.meta.users, report.meta.edges, report.meta.texts), (2, 1, 2, 1));
+    assert_eq!(pack.texts(pack.find("board").unwrap()).count(), 0);
+}

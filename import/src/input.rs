@@ -2,10 +2,12 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
+
+use serde::de::DeserializeOwned;
 
 use crate::{
     error::ImportError,
@@ -82,8 +84,27 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Parses the content as JSON, up to `most` bytes.
+    pub(crate) fn read_json<T: DeserializeOwned>(
+        &self,
+        most: u64,
+        collector: &mut Collector<'_>,
+    ) -> Result<T, ImportError> {
+        let mut reader = self.open()?;
+        let begin = reader.fill_buf().map_err(|e| self.io(e))?;
+        let mark = if begin.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        reader.consume(mark);
+        let mut metered = Metered { reader, left: most, most, document: self, collector, failed: None };
+        let parsed = serde_json::from_reader(BufReader::with_capacity(BUFFER, &mut metered));
+        match (metered.failed, parsed) {
+            (Some(e), _) => Err(e),
+            (None, Ok(value)) => Ok(value),
+            (None, Err(e)) => Err(ImportError::Format { name: self.name(), problem: format!("it is no chat: {e}") }),
+        }
+    }
+
     /// Returns the error of a failed read.
-    pub(crate) fn io(&self, source: std::io::Error) -> ImportError {
+    pub(crate) fn io(&self, source: io::Error) -> ImportError {
         match &self.place {
             Place::Path(path) => failed(path)(source),
             Place::Bytes(_) => failed(Path::new("bytes"))(source),
@@ -111,7 +132,33 @@ impl<'a> Document<'a> {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> ImportError + '_ {
+/// A reader that reports its progress and ends at a limit, at a cancel and at a failure.
+struct Metered<'m, 'o> {
+    reader: Box<dyn BufRead + 'm>,
+    left: u64,
+    most: u64,
+    document: &'m Document<'m>,
+    collector: &'m mut Collector<'o>,
+    failed: Option<ImportError>,
+}
+
+impl Read for Metered<'_, '_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(out).map_err(|e| self.document.io(e));
+        let result = read.and_then(|read| {
+            self.collector.advance(read as u64)?;
+            let too_large = || ImportError::TooLarge { name: self.document.name(), most: self.most };
+            self.left = self.left.checked_sub(read as u64).ok_or_else(too_large)?;
+            Ok(read)
+        });
+        result.map_err(|e| {
+            self.failed = Some(e);
+            io::Error::other("the import ended")
+        })
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ImportError + '_ {
     move |source| ImportError::Io { path: path.to_path_buf(), source }
 }
 

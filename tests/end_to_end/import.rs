@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::common::{fails, json, locket, run};
+use crate::common::{fails, json, locket, prepared, run};
 use serde_json::Value;
 
 /// Returns one message of an mbox.
@@ -86,6 +86,16 @@ fn recipients_are_stored_as_the_ids_of_the_option_to() {
     assert!(!serde_json::to_string(&records).unwrap().contains("ada@"));
     let said = run(dir.path(), "record --store {}/me --kind email --to a --audience b --text 'x y'");
     assert!(!said.status.success());
+}
+
+#[test]
+fn a_text_to_an_imported_recipient_is_generated() {
+    let dir = prepared();
+    mbox(dir.path());
+    json(dir.path(), "import --store {}/me --from {}/sent.mbox");
+    let command = "generate --store {}/me --model {}/tiny.gguf --kind email --title Parts --to Ada@example.com";
+    assert!(json(dir.path(), command)["text"].is_string());
+    assert!(!run(dir.path(), &format!("{command} --audience x")).status.success());
 }
 
 #[test]

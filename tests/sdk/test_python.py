@@ -107,7 +107,7 @@ class Store(Case):
             self.assertEqual(1, (await me.import_writing(chat, options)).taken)
             again = await me.import_writing(chat.read_bytes(), options)
             self.assertEqual((0, 1), (again.taken, again.known))
-            self.assertEqual([locket.SkippedMessages(locket.SkipReason.NOT_MINE, 1)], again.skipped)
+            self.assertEqual([locket.SkippedMessages(reason=locket.SkipReason.NOT_MINE, count=1)], again.skipped)
             [record] = await me.history()
             self.assertEqual("Are you coming?", record.interaction.context)
             self.assertEqual(await me.audience(" ada"), record.interaction.audience)

@@ -197,49 +197,66 @@ fn signed_by(text: &str) -> Option<String> {
 
 /// The sign-offs of several texts.
 struct Closings<'t> {
-    /// For each sign-off of at least two texts: its number of texts, of lines, and its latest form
-    /// with the line breaks before it.
-    counts: HashMap<String, (usize, usize, &'t str)>,
-    texts: usize,
+    texts: Vec<&'t str>,
+    /// Number of texts with an ending, for endings of at least two texts.
+    counts: HashMap<String, usize>,
 }
 
 impl<'t> Closings<'t> {
     fn new(texts: impl Iterator<Item = &'t str>) -> Self {
-        let mut counts: HashMap<String, (usize, usize, &str)> = HashMap::new();
-        let mut all = 0;
-        for text in texts {
-            all += 1;
-            for (lines, at) in endings(text) {
-                let found = counts.entry(plain(&text[at..])).or_insert((0, lines, ""));
-                (found.0, found.2) = (found.0 + 1, text[at..].trim_end());
+        let texts: Vec<&str> = texts.collect();
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for text in &texts {
+            for at in endings(text) {
+                *counts.entry(plain(&text[at..])).or_default() += 1;
             }
         }
-        counts.retain(|words, (count, ..)| *count >= TEXTS && !words.is_empty());
-        Self { counts, texts: all }
+        counts.retain(|words, count| *count >= TEXTS && !words.is_empty());
+        Self { texts, counts }
     }
 
-    /// Returns the longest sign-off that is nearly as common as the commonest one, if at least half
-    /// of the texts have it.
+    /// Returns the byte of the white space before a text's sign-off. Its last line is shared with
+    /// another text. The lines before it belong to it if they are shared too, or end with a comma.
+    fn start(&self, text: &str) -> Option<usize> {
+        let mut start = None;
+        for at in endings(text) {
+            let shared = self.counts.contains_key(&plain(&text[at..]));
+            let first = text[at..].trim_start().lines().next().unwrap_or_default();
+            if !shared && (start.is_none() || !first.trim_end().ends_with(',')) {
+                break;
+            }
+            start = Some(at);
+        }
+        start
+    }
+
+    /// Returns the usual sign-off with the line breaks before it, if at least half of the texts end
+    /// with the same line. Of several forms with this line, the commonest, then the latest.
     fn usual(&self) -> Option<String> {
-        let most = self.counts.values().map(|found| found.0).max()?;
-        let common = self.counts.iter().filter(|(_, found)| found.0 * 5 >= most * 4);
-        let (_, (_, _, form)) = common.max_by_key(|(words, (count, lines, _))| (*lines, *count, words.as_str()))?;
-        (most * 2 >= self.texts).then(|| (*form).to_owned())
+        let mut by_line: HashMap<String, Vec<&str>> = HashMap::new();
+        for text in &self.texts {
+            let Some(at) = self.start(text) else { continue };
+            let form = text[at..].trim_end();
+            by_line.entry(plain(form.lines().next_back().unwrap_or_default())).or_default().push(form);
+        }
+        let (_, forms) = by_line.into_iter().max_by(|a, b| a.1.len().cmp(&b.1.len()).then(b.0.cmp(&a.0)))?;
+        let count = |form: &str| forms.iter().filter(|other| plain(other) == plain(form)).count();
+        let usual = forms.iter().enumerate().max_by_key(|(n, form)| (count(form), *n))?.1;
+        (forms.len() >= TEXTS && forms.len() * 2 >= self.texts.len()).then(|| (*usual).to_owned())
     }
 
     /// Returns a text without its sign-off.
     fn without<'s>(&self, text: &'s str) -> &'s str {
-        let known = |(_, at): &(usize, usize)| self.counts.contains_key(&plain(&text[*at..]));
-        endings(text).into_iter().rev().find(known).map_or(text, |(_, at)| &text[..at])
+        self.start(text).map_or(text, |at| &text[..at])
     }
 }
 
-/// Returns the endings of a text that can be a sign-off, shortest first: their number of lines, and
-/// the byte of the white space before them.
-fn endings(text: &str) -> Vec<(usize, usize)> {
+/// Returns the endings of a text that can be a sign-off, shortest first: the byte of the white space
+/// before each.
+fn endings(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let (mut rest, mut words) = (text.trim_end(), 0);
-    for lines in 1..=CLOSING_LINES {
+    for _ in 0..CLOSING_LINES {
         let Some((before, line)) = rest.rsplit_once('\n') else { break };
         let count = text::word_count(line);
         words += count;
@@ -247,7 +264,7 @@ fn endings(text: &str) -> Vec<(usize, usize)> {
             break;
         }
         rest = before.trim_end();
-        found.push((lines, rest.len()));
+        found.push(rest.len());
     }
     found
 }
@@ -322,6 +339,16 @@ mod tests {
         let mut review = PromptInputs::default();
         set_formulas(&mut review, &history());
         assert_eq!(review, PromptInputs::default());
+    }
+
+    #[test]
+    fn the_commonest_form_of_a_sign_off_is_taken_whole() {
+        let texts = ["Yes.\n\nBest,\nBen", "No.\n\nThanks, and regards,\nBen", "Soon.\n\nBest,\nBen", "Now.\nBen"];
+        let all: Vec<Interaction> = texts.map(|text| mail("a", text)).into();
+        let m = inputs(&all, Ask::default());
+        assert_eq!(m.closing, "\n\nBest,\nBen");
+        let bodies: Vec<&str> = m.history.iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(bodies, ["Yes.", "No.", "Soon.", "Now."]);
     }
 
     #[test]

@@ -70,12 +70,27 @@ fn a_store_of_layout_1_is_taken_over() {
     }
 }
 
-/// Returns the records of the golden store `name`.
-fn records_of(name: &str) -> Vec<Record> {
+/// Opens the golden store `name`.
+fn golden_store(name: &str) -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     unpack_golden(&format!("{name}.key.zst"), &dir.path().join(keyfile::NAME));
     unpack_golden(&format!("{name}.redb.zst"), &dir.path().join(files::data_name(1)));
-    Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().records().unwrap()
+    let store = Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap();
+    (dir, store)
+}
+
+/// Returns the records of the golden store `name`.
+fn records_of(name: &str) -> Vec<Record> {
+    golden_store(name).1.records().unwrap()
+}
+
+/// Writes key file and data file of the store in `dir` as a golden store.
+fn pack_golden(dir: &Path, name: &str) {
+    let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
+    for (file, part) in [(keyfile::NAME.to_owned(), "key"), (files::data_name(1), "redb")] {
+        let packed = zstd::encode_all(&fs::read(dir.join(file)).unwrap()[..], 19).unwrap();
+        fs::write(to.join(format!("{name}.{part}.zst")), packed).unwrap();
+    }
 }
 
 /// Its records are of version 1 of the codec: every text is a review.
@@ -109,6 +124,17 @@ fn a_store_with_records_of_version_3_is_read() {
     assert_eq!(store.len().unwrap(), 6);
 }
 
+/// Its root holds the secret behind the ids of recipients.
+#[test]
+fn a_store_with_ids_of_recipients_keeps_them() {
+    let (_dir, mut store) = golden_store("store-recipients");
+    let ada = include_str!("../../../tests/golden/store-recipients.txt").trim();
+    assert_eq!(store.audience("ada@example.org").unwrap(), ada);
+    assert_eq!(store.records().unwrap(), records_with_kinds());
+    store.change_key(&KEY).unwrap();
+    assert_eq!(store.audience("ada@example.org").unwrap(), ada);
+}
+
 /// An export of version 1 can be imported into any later store.
 #[test]
 fn an_export_of_version_1_is_imported() {
@@ -133,10 +159,21 @@ fn write_golden() {
     let export =
         serde_json::to_string_pretty(&Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap().export().unwrap());
     fs::write(to.join("export-sent.json"), export.unwrap() + "\n").unwrap();
-    for (file, name) in [(keyfile::NAME.to_owned(), "key"), (files::data_name(1), "redb")] {
-        let packed = zstd::encode_all(&fs::read(dir.path().join(file)).unwrap()[..], 19).unwrap();
-        fs::write(to.join(format!("store-records{}.{name}.zst", codec::VERSION)), packed).unwrap();
-    }
+    pack_golden(dir.path(), &format!("store-records{}", codec::VERSION));
+}
+
+/// Writes the golden store with a secret for ids of recipients, and the id of one.
+#[test]
+#[ignore = "writes files into the repository"]
+fn write_golden_recipients() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &Key::new([0x5a; 32])).unwrap();
+    store.append_all(&records_with_kinds()).unwrap();
+    let id = store.audience("ada@example.org").unwrap();
+    drop(store);
+    pack_golden(dir.path(), "store-recipients");
+    let to = PathBuf::from(std::env::var_os("LOCKET_GOLDEN").unwrap());
+    fs::write(to.join("store-recipients.txt"), id + "\n").unwrap();
 }
 
 /// Writes seeds for the fuzzer: `LOCKET_SEEDS=DIR cargo test ... -- --ignored`.

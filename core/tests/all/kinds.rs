@@ -72,7 +72,7 @@ fn a_mail_prompt_has_its_fields_and_line_breaks() {
     let shown = prompt(&engine(dir.path()).prompt_inputs(&request).unwrap());
     assert!(shown.starts_with("Earlier e-mails by this author:\n\n"), "{shown}");
     // Greeting and sign-off are counted, not written by the model.
-    assert!(shown.contains("E-mail: the parts came. ¶ Two are broken.\n"), "{shown}");
+    assert!(shown.contains("E-mail: lunch at noon suits me.\n") && !shown.contains("Best,"), "{shown}");
     let asked = "The next e-mail by this author:\n\nMessage: Did they come?\nSubject: Broken parts\nNotes: send two again\n\
                  E-mail:";
     assert!(shown.ends_with(asked), "{shown}");
@@ -128,7 +128,8 @@ fn a_stream_of_a_mail_is_its_text() {
         text.starts_with("Hi") && text.ends_with("\n\nBest,\nBen") && shown.ends_with("\n\nBest,\nBen"),
         "{text:?}"
     );
-    let body = |text: &str| text::one_line(text.trim_end_matches("Best,\nBen"));
+    assert!(shown.ends_with("\n\nRegards,\nBen"), "{shown:?}");
+    let body = |text: &str| text::one_line(text.trim_end_matches("Regards,\nBen"));
     assert!(body(&shown).starts_with(body(&text).trim_end_matches('.')), "{shown:?} {text:?}");
     assert_eq!(unfolded(&folded(&text)), text);
 }

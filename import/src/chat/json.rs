@@ -1,7 +1,12 @@
 //! Chats in JSON: Telegram Desktop (`result.json`) and Messenger of Facebook and Instagram
 //! (`message_1.json`).
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 use serde_json::Value;
 
 use super::{Form, Message};
@@ -13,7 +18,7 @@ use crate::{
     text::{MOST_BYTES, is_mark},
 };
 
-/// Maximum size of a file in bytes. It is read as a whole.
+/// Maximum size of a file in bytes: its messages are kept until they are in order.
 const MOST: u64 = 256 << 20;
 
 /// A chat with its messages, oldest first.
@@ -31,9 +36,7 @@ struct File {
     #[serde(default)]
     title: Value,
     #[serde(default)]
-    participants: Option<Value>,
-    #[serde(default)]
-    messages: Option<Vec<Raw>>,
+    messages: Option<Messages>,
     /// Telegram's export of everything.
     #[serde(default)]
     chats: Option<Chats>,
@@ -74,34 +77,54 @@ struct Raw {
     is_unsent: Value,
 }
 
+/// The messages of a chat. Each one is converted while the file is parsed, which takes less memory.
+#[derive(Default)]
+struct Messages {
+    all: Vec<Message>,
+    /// Whether Messenger wrote them.
+    messenger: bool,
+}
+
+impl<'de> Deserialize<'de> for Messages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Messages;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of messages")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Messages, A::Error> {
+                let mut messages = Messages::default();
+                while let Some(raw) = list.next_element::<Raw>()? {
+                    let messenger = !raw.sender_name.is_null();
+                    messages.messenger |= messenger;
+                    messages.all.push(if messenger { of_messenger(&raw) } else { of_telegram(&raw) });
+                }
+                Ok(messages)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
 /// Reads the chats of a file.
 pub(super) fn read(document: &Document<'_>, collector: &mut Collector<'_>) -> Result<Vec<Chat>, ImportError> {
-    let bytes = document.read(MOST, collector)?;
-    let file: File = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes))
-        .map_err(|e| ImportError::Format { name: document.name(), problem: format!("it is no chat: {e}") })?;
-    drop(bytes);
-    let mut chats = Vec::new();
-    let nested = file.chats.is_some();
-    for file in file.chats.into_iter().flat_map(|chats| chats.list).chain(None) {
-        chats.extend(chat(file.name, file.title, file.participants, file.messages));
-    }
-    if !nested {
-        chats.extend(chat(file.name, file.title, file.participants, file.messages));
-    }
+    let file: File = document.read_json(MOST, collector)?;
+    let one = chat(file.name, file.title, file.messages);
+    let several = file.chats.into_iter().flat_map(|chats| chats.list);
+    let chats: Vec<Chat> =
+        one.into_iter().chain(several.filter_map(|file| chat(file.name, file.title, file.messages))).collect();
     if chats.is_empty() {
-        return Err(ImportError::Format {
-            name: document.name(),
-            problem: "it holds no chat of Telegram or Messenger".into(),
-        });
+        let problem = "it holds no chat of Telegram or Messenger".into();
+        return Err(ImportError::Format { name: document.name(), problem });
     }
     Ok(chats)
 }
 
-fn chat(name: Value, title: Value, participants: Option<Value>, messages: Option<Vec<Raw>>) -> Option<Chat> {
-    let messages = messages?;
-    let messenger = participants.is_some() || messages.first().is_some_and(|m| !m.sender_name.is_null());
-    let mut messages: Vec<Message> =
-        messages.into_iter().map(if messenger { of_messenger } else { of_telegram }).collect();
+fn chat(name: Value, title: Value, messages: Option<Messages>) -> Option<Chat> {
+    let Messages { all: mut messages, messenger } = messages?;
     // Messenger writes the newest message first. Equal times keep their order after a reversal.
     if messenger {
         messages.reverse();
@@ -120,7 +143,7 @@ fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok()).filter(|number| *number > 0)
 }
 
-fn of_telegram(raw: Raw) -> Message {
+fn of_telegram(raw: &Raw) -> Message {
     let mut text = String::new();
     match &raw.text {
         Value::String(whole) => text.push_str(whole),
@@ -151,7 +174,7 @@ const ATTACHED: [&str; 6] = [
     " unsent a message",
 ];
 
-fn of_messenger(raw: Raw) -> Message {
+fn of_messenger(raw: &Raw) -> Message {
     let text = repaired(string(&raw.content));
     let lower = text.to_lowercase();
     let unsent = raw.is_unsent.as_bool() == Some(true);

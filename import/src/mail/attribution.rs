@@ -44,7 +44,8 @@ pub(super) fn is_quoted(line: &str) -> bool {
 
 /// Returns the attribution that begins at a line: `On 5 May 2025, Ada <ada@example.org> wrote:`.
 pub(super) fn attribution(lines: &[&str], at: usize) -> Option<Attribution> {
-    let first = lines[at].trim();
+    // Yahoo begins with hyphens: `--- On Mon, 5/12/25, Ada wrote:`.
+    let first = lines[at].trim().trim_start_matches(['-', ' ']);
     if first.is_empty() || first.len() > LONGEST {
         return None;
     }

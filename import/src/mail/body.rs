@@ -27,6 +27,7 @@ pub(super) fn own(body: &str) -> Own {
     let mut own: Vec<&str> = Vec::new();
     let mut quoted = Excerpt::default();
     let (mut at, mut forwarded, mut written) = (0, false, false);
+    let last = lines.iter().rposition(|line| !line.trim().is_empty()).unwrap_or(0);
     while at < lines.len() {
         let line = lines[at];
         if is_quoted(line) {
@@ -47,7 +48,8 @@ pub(super) fn own(body: &str) -> Own {
             break;
         } else if let Some(found) = attribution(&lines, at) {
             let next = lines[at + found.lines..].iter().take(GAP).find(|line| !line.trim().is_empty());
-            if next.is_some_and(|next| is_quoted(next)) {
+            // At the end the quote itself was cut off.
+            if next.is_some_and(|next| is_quoted(next)) || at + found.lines > last {
                 at += found.lines;
                 continue;
             }

@@ -52,12 +52,13 @@ pub(crate) fn read(
     collector: &mut Collector<'_>,
 ) -> Result<(), ImportError> {
     let guessed;
-    let me = if options.me.is_empty() {
+    let named: Vec<String> = options.me.iter().filter(|me| !text::folded(me).is_empty()).cloned().collect();
+    let me = if named.is_empty() {
         collector.reads_twice(documents.iter().map(|document| document.length).sum());
         guessed = vec![guess(documents, format, collector)?];
         &guessed
     } else {
-        &options.me
+        &named
     };
     collector.set_me(me);
     let mut reading = Reading { me: me.iter().map(|me| text::folded(me)).collect(), ..Reading::default() };

@@ -104,8 +104,10 @@ fn attributions_of_eight_languages_go() {
         "Il giorno lun 12 mag 2025 alle ore 09:00 Ada Example <ada@example.org> ha scritto:",
         "Op ma 12 mei 2025 om 09:00 schreef Ada Example <ada@example.org>:",
         "pon., 12 maj 2025 o 09:00 Ada Example <ada@example.org> napisał(a):",
+        "Den mån 12 maj 2025 kl 09:00 skrev Ada Example <ada@example.org>:",
         "W dniu 12.05.2025 o 09:00, Ada Example pisze (napisał):",
         "Ada Example <ada@example.org> wrote:",
+        "--- On Mon, 5/12/25, Ada Example <ada@example.org> wrote:",
         "2025-05-12 9:00 GMT+02:00 Ada Example <ada@example.org>:",
     ] {
         let own = body::own(&format!("ja, gern\n\n{line}\n\n> Kommst du?\n> > Hm.\n> Ada\n"));
@@ -113,6 +115,7 @@ fn attributions_of_eight_languages_go() {
     }
     let unmarked = body::own("sure\n\nOn Mon, May 12, 2025 at 9:00 AM Ada <ada@example.org> wrote:\nAre you coming?\n");
     assert_eq!((unmarked.text.as_str(), unmarked.quoted.as_deref()), ("sure", Some("Are you coming?")));
+    assert_eq!(own_text("sure, at eight\n\nAda Example wrote:\n\n"), "sure, at eight");
     for own in ["As Ada wrote: no.\nOn it!", "Here is what he wrote:\nnothing at all", "Note:\nOn Monday we met."] {
         assert_eq!(own_text(own), own);
     }

@@ -18,7 +18,7 @@ const LINES: usize = 6;
 #[command(after_help = "\
 Examples:
   locket import --store me --from sent.mbox --dry-run
-  locket import --store me --from sent.mbox --me ben@example.org --exclude-to example.com --latest 1000
+  locket import --store me --from sent.mbox --exclude-to example.com --latest 1000
   locket import --store me --from 'WhatsApp Chat with Ada.txt' --me Ben
   locket import --store me --from result.json --me 'Ben Example' --since 2024-01-01
   locket import --store me --from notes/ --format notes --exclude-word diary

@@ -57,10 +57,12 @@ fn note(text: &str, name: Option<&str>, modified: Option<i64>) -> ImportedText {
     let field = |name: &str| matter.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim));
     let title =
         heading.map(|(title, _)| title).or_else(|| field("title").map(|t| t.trim_matches(['"', '\'']).to_owned()));
-    let title = title.filter(|title| !title.is_empty()).or_else(|| name.map(str::to_owned));
+    // A title of control characters alone is empty.
+    let title = title.map(|title| one_line(&title)).filter(|title| !title.is_empty());
+    let title = title.or_else(|| name.map(one_line)).filter(|title| !title.is_empty());
     ImportedText {
         kind: "note".into(),
-        title: title.map(|title| cut(&one_line(&title), TITLE).to_owned()),
+        title: title.map(|title| cut(&title, TITLE).to_owned()),
         text: tidy(body.into_iter()),
         time: field("date").and_then(|date| date::iso(date.trim_matches(['"', '\'']))).or(modified),
         ..ImportedText::default()
@@ -110,6 +112,7 @@ mod tests {
         assert_eq!(title("---\r\ntitle: 'Other'\r\n---\r\nPeas first.").title.as_deref(), Some("Other"));
         let plain = title("#tag and more\n---\n");
         assert_eq!((plain.title.as_deref(), plain.text.as_str()), (Some("#tag and more"), ""));
+        assert_eq!(title("# \u{10}\nPeas first.").title.as_deref(), Some("file"));
         assert_eq!(title("Peas first.").title.as_deref(), Some("file"));
         assert_eq!(title("---\nno end").text, "---\nno end");
     }

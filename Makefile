@@ -8,6 +8,8 @@ VENV_ALIGN  = target/venv-align
 VENV_SDK    = target/venv-sdk
 VENV_SPARK  = target/venv-spark
 SDK         = $(CURDIR)/target/sdk
+# The pages for app developers. Their Kotlin and Swift is compiled or checked, their Python runs.
+GUIDES      = $(addprefix docs/src/guides/,chat-app.md mail-app.md notes-app.md)
 # JNA's name for this platform, under which it looks in a jar.
 JNA         = linux-$(subst _,-,$(shell uname -m))
 
@@ -38,6 +40,7 @@ sdk-kotlin: setup build
 	bindings/generate.sh target/debug/liblocket_ffi.so kotlin $(SDK)/kotlin/generated
 	mkdir -p $(SDK)/kotlin/native/$(JNA)
 	strip --strip-unneeded -o $(SDK)/kotlin/native/$(JNA)/liblocket_ffi.so target/debug/liblocket_ffi.so
+	python3 tests/sdk/follow.py --files kt $(SDK)/kotlin/guides $(GUIDES)
 	mvn -q -B -f android/jvm/pom.xml install -DskipTests
 
 # The Python wheel, in target/python/dist.
@@ -51,7 +54,9 @@ sdk-python-here: sdk-python
 # What the Swift package is made of; the framework itself needs a Mac.
 sdk-swift: build venv-sdk
 	bindings/generate.sh target/debug/liblocket_ffi.so swift $(SDK)/swift
-	$(VENV_SDK)/bin/python3 tests/sdk/check_swift.py $(SDK)/swift/LocketCore.swift $$(find ios -name '*.swift' -not -name LocketCore.swift -not -name Package.swift)
+	python3 tests/sdk/follow.py --files swift $(SDK)/swift/guides $(GUIDES)
+	$(VENV_SDK)/bin/python3 tests/sdk/check_swift.py $(SDK)/swift/LocketCore.swift \
+		$$(find ios $(SDK)/swift/guides -name '*.swift' -not -name LocketCore.swift -not -name Package.swift)
 
 # The sample's pack, an older one, and the signed delta that leads from it to the sample's.
 sdk-pack: build
@@ -71,7 +76,7 @@ test-sdk: sdk-kotlin sdk-python-here sdk-swift sdk-pack model
 	$(RUN) maven Kotlin mvn -q -B -f android/jvm/pom.xml test
 	$(RUN) unittest Python $(VENV_SDK)/bin/python3 -m unittest discover -v -s tests/sdk -p 'test_*.py'
 	$(VENV_SDK)/bin/python3 -m mypy --strict bindings/python/examples
-	$(RUN) guides Guides $(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/src/quickstart/python.md docs/src/quickstart/android.md
+	$(RUN) guides Guides $(VENV_SDK)/bin/python3 tests/sdk/follow.py docs/src/quickstart/python.md docs/src/quickstart/android.md $(GUIDES)
 	tests/sdk/scripts.sh
 
 # The Spark job beside the builder of this machine. With LOCKET_SPARK_LARGE=1 on real data too, which takes half an hour.

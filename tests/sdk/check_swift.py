@@ -1,7 +1,8 @@
 """Checks the Swift sources on machines without a Swift compiler.
 
 It checks that the sources parse, and that the generated API has every function and case that they
-use, with the same labels. It does not check types.
+use, with the same labels. It checks calls on a variable `locket` against the class `Locket`. It does
+not check types.
 
     check_swift.py GENERATED.swift SOURCES...
 """
@@ -15,6 +16,8 @@ import tree_sitter_swift
 from tree_sitter import Language, Node, Parser
 
 PARSER = Parser(Language(tree_sitter_swift.language()))
+# The types of variables by name. The class `Locket` is not part of the generated API.
+OBJECTS = {"engine": "EngineProtocol", "locket": "class Locket"}
 
 
 @dataclass
@@ -136,7 +139,7 @@ def problems(path: str, source: str, types: dict[str, Type]) -> list[str]:
                 check_cases(call, wanted, types, wrong)
         elif function.type == "navigation_expression":
             owner, member = text(function.children[0]), text(function.children[-1]).lstrip(".")
-            kind = "EngineProtocol" if owner.split(".")[-1] == "engine" else owner
+            kind = OBJECTS.get(owner.split(".")[-1], owner)
             if kind in types and (member in types[kind].methods or not types[kind].cases):
                 methods = types[kind].methods
                 if member not in methods:
@@ -177,6 +180,8 @@ def main() -> int:
     engine = types["EngineProtocol"].methods
     assert len(engine) >= 15 and types["GenerateRequest"].inits, "the generated file was not understood"
     sources = {str(p): p.read_text() for p in paths}
+    wrapper = next(source for path, source in sources.items() if path.endswith("Sources/Locket/Locket.swift"))
+    types["class Locket"] = Type(methods=api(wrapper)["Locket"].methods)
     found = [what for path, source in sources.items() for what in problems(path, source, types)]
     everything = "\n".join(sources.values())
     # A compiler would check that every error has a message.
@@ -190,6 +195,8 @@ def main() -> int:
         ("task: .text", "task: .texts"),
         (".available(neededBytes:", ".available(bytes:"),
         ("LocketError.WouldNotFit", "LocketError.TooLarge"),
+        ("locket.record(mine)", "locket.recorded(mine)"),
+        ("locket.sent(mine, from: draft)", "locket.sent(draft, mine)"),
         ("public func close() async {", "public func close() async {{"),
     ]:
         assert right in everything, right

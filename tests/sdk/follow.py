@@ -5,17 +5,27 @@ output must match the next block of `text`, in which `…` matches anything. A b
 `<!-- elsewhere -->` is for other systems and is skipped.
 
     follow.py GUIDE...
+    follow.py --files kt|swift FOLDER GUIDE...
+
+The second form only writes the files of one language into FOLDER, for a compiler or a checker.
 """
 
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.M | re.S)
+
+
+def write(folder: pathlib.Path, note: str, body: str) -> None:
+    path = folder / note.removeprefix("file: ")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(body)
 
 
 def follow(guide: pathlib.Path) -> None:
@@ -26,9 +36,7 @@ def follow(guide: pathlib.Path) -> None:
         for block in BLOCK.finditer(guide.read_text()):
             note, kind, body = block["note"] or "", block["kind"], block["body"]
             if note.startswith("file: "):
-                path = pathlib.Path(folder, note.removeprefix("file: "))
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(body)
+                write(pathlib.Path(folder), note, body)
             elif kind == "sh" and note != "elsewhere":
                 done = subprocess.run(["bash", "-euo", "pipefail", "-c", body], cwd=folder, env=env, capture_output=True, text=True)
                 said = done.stdout
@@ -44,11 +52,30 @@ def follow(guide: pathlib.Path) -> None:
     print(f"followed: {guide}, {ran} steps")
 
 
-if not pathlib.Path(os.environ["LOCKET_TEST_MODEL"]).exists():
-    if "LOCKET_REQUIRE" in os.environ:
-        sys.exit("the model is required here and missing")
+def write_files(language: str, folder: pathlib.Path, guides: list[pathlib.Path]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for guide in guides:
+        notes = {block["note"] or "": block["body"] for block in BLOCK.finditer(guide.read_text())}
+        files = {note: body for note, body in notes.items() if note.startswith("file: ") and note.endswith(f".{language}")}
+        if not files:
+            sys.exit(f"{guide}: there is no file of {language}")
+        for note, body in files.items():
+            write(folder, note, body)
+
+
+def main() -> None:
+    if sys.argv[1] == "--files":
+        language, folder, *guides = sys.argv[2:]
+        write_files(language, pathlib.Path(folder), [pathlib.Path(guide) for guide in guides])
+        return
+    if not pathlib.Path(os.environ["LOCKET_TEST_MODEL"]).exists():
+        if "LOCKET_REQUIRE" in os.environ:
+            sys.exit("the model is required here and missing")
+        for name in sys.argv[1:]:
+            print(f"ignored: {name}: needs the default model")
+        return
     for name in sys.argv[1:]:
-        print(f"ignored: {name}: needs the default model")
-    sys.exit(0)
-for name in sys.argv[1:]:
-    follow(pathlib.Path(name))
+        follow(pathlib.Path(name))
+
+
+main()

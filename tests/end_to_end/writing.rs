@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::common::{fails, json, run};
+use crate::common::{json, run};
 
 /// Records the texts of a user of the writing sample.
 fn user(dir: &Path, name: &str) {
@@ -89,8 +89,9 @@ fn a_plan_is_proposed_and_written() {
     let statement =
         format!("plan --store {{}}/me --model {} -k 2 --kind reply --context 'The cake is ready.'", model.display());
     assert!(!json(dir.path(), &statement).as_array().unwrap().is_empty());
-    assert!(fails(dir.path(), &format!("{args} --task title --text 'A cake.'")).contains("a plan is for a text"));
-    assert!(!run(dir.path(), "generate --store {}/me --model m --plan 'loud: yes'").status.success());
+    let title = run(dir.path(), &format!("{args} --task title --text 'A cake.'"));
+    assert!(!title.status.success() && String::from_utf8_lossy(&title.stderr).contains("a plan is for a text"));
+    assert!(fails_to_parse(dir.path()), "a line that is no plan");
 }
 
 #[test]
@@ -133,7 +134,13 @@ fn a_text_fits_its_json_schema() {
         "generate --store {{}}/me --model {} --kind reply --schema {{}}/schema.json",
         locket_tests::model().display()
     );
-    assert!(fails(dir.path(), &args).contains("JSON schema"));
+    let refused = run(dir.path(), &args);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("JSON schema"));
+}
+
+fn fails_to_parse(dir: &Path) -> bool {
+    let out = run(dir, "generate --store {}/me --model m --kind reply --context 'Coming?' --plan 'loud: yes'");
+    !out.status.success() && String::from_utf8_lossy(&out.stderr).contains("not a reasoning path")
 }
 
 #[test]

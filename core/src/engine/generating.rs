@@ -60,7 +60,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its
-    /// task; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
+    /// task, or if its limits cut off a JSON value; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
     /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
         let all = self.decode(request, on_chunk)?;
@@ -68,7 +68,7 @@ impl Engine {
         if request.schema.is_some() {
             let whole = best.text.as_deref().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
             let cut = "the JSON value was cut off: raise max_new_tokens, or allow more time";
-            return if whole { Ok(best) } else { Err(LlmError::Failed(cut.into()).into()) };
+            return if whole { Ok(best) } else { Err(Error::Argument(cut.into())) };
         }
         let form = Form::of(&all.inputs);
         let closed = best.text.as_deref().is_some_and(|text| text.ends_with(form.closing()));

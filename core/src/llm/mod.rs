@@ -134,11 +134,8 @@ pub enum LlmError {
     Cancelled,
 }
 
-/// Returns the grammar (GBNF) of the JSON values that fit a JSON schema.
-///
-/// # Errors
-/// [`LlmError::Grammar`] if it is not a JSON schema that llama.cpp can convert.
-pub(crate) fn schema_grammar(schema: &str) -> Result<String, LlmError> {
-    serde_json::from_str::<serde::de::IgnoredAny>(schema).map_err(|e| LlmError::Grammar(e.to_string()))?;
-    llama_cpp_2::json_schema_to_grammar(schema).map_err(|e| LlmError::Grammar(e.to_string()))
+/// Returns the grammar (GBNF) of the JSON values that fit a JSON schema, or why there is none.
+pub(crate) fn schema_grammar(schema: &str) -> Result<String, String> {
+    serde_json::from_str::<serde::de::IgnoredAny>(schema).map_err(|e| e.to_string())?;
+    llama_cpp_2::json_schema_to_grammar(schema).map_err(|e| e.to_string())
 }

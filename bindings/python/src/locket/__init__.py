@@ -20,7 +20,9 @@ between two tokens.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -138,6 +140,10 @@ __all__ = [
 ]
 
 __version__ = version()
+
+# A call's thread returns from its callback shortly after its result is there. If Python ends in
+# between, that thread ends the process with an error; it needs well under a millisecond.
+atexit.register(time.sleep, 0.02)
 
 
 class _Listener(TextListener):

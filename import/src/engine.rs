@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
 };
 
-use locket::{Engine, Export, Imported, Interaction, OnProgress, Origin, Progress, Record, internals::text::escapes};
+use locket::{Engine, Export, Imported, Interaction, OnProgress, Progress, Record, internals::text::escapes};
 
 use crate::{
     detect,
@@ -34,7 +34,7 @@ pub fn read(
     match format(source, options)? {
         Format::Json => {
             let (export, report) = read_export(source, options, on_progress)?;
-            let real = export.records.into_iter().filter(|record| record.origin == Origin::Real);
+            let real = export.records.into_iter().filter(|record| !record.is_synthetic());
             Ok((real.map(|record| record.interaction).collect(), report))
         }
         format => {
@@ -135,7 +135,7 @@ pub fn without_known(
     mut report: ImportReport,
 ) -> Result<(Vec<ImportedText>, ImportReport), ImportError> {
     let of = |record: &Record| text::identity(&record.interaction.text, record.interaction.title.as_deref());
-    let here: HashSet<u64> = engine.history()?.iter().filter(|r| r.origin == Origin::Real).map(of).collect();
+    let here: HashSet<u64> = engine.history()?.iter().filter(|r| !r.is_synthetic()).map(of).collect();
     let found = texts.len();
     texts.retain(|text| !here.contains(&text::identity(&text.text, text.title.as_deref())));
     report.known = found - texts.len();
@@ -237,6 +237,16 @@ mod tests {
         assert_eq!((second.taken, second.known), (0, 2));
         assert_eq!(engine.history().unwrap().len(), 2);
         assert_eq!(preview(&engine, source, &options, &mut go_on).unwrap().known, 2);
+    }
+
+    #[test]
+    fn a_text_that_was_sent_from_a_draft_is_known() {
+        let (_dir, engine) = opened();
+        let reply = Interaction::new("", "sure, see you at 8").with_kind("reply".into());
+        engine.sent("Sure, see you at eight!", reply).unwrap();
+        let options = ImportOptions::default().with_me("Ben");
+        let done = import(&engine, Source::Bytes(CHAT.as_bytes()), &options, &mut go_on).unwrap();
+        assert_eq!((done.taken, done.known), (1, 1));
     }
 
     #[test]

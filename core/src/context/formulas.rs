@@ -127,6 +127,10 @@ impl<'t> Greetings<'t> {
             let greeted = to_same.iter().filter(|i| greeting(&i.text).is_some_and(|(line, _)| known(line))).count();
             return if greeted * 2 >= to_same.len() { format!("{line}{}", self.gap()) } else { String::new() };
         }
+        // The user writes to this recipient without a greeting.
+        if to_same.len() >= TEXTS {
+            return String::new();
+        }
         let Some(lines) = self.by_word.values().max_by_key(|lines| (lines.len(), lines[0].0)) else {
             return String::new();
         };
@@ -305,6 +309,10 @@ mod tests {
         assert_eq!((m.opening.as_str(), m.closing.as_str()), ("Hi Carl,\n\n", "\n\nBest,\nBen"));
         let texts: Vec<&str> = m.history.iter().map(|e| e.text.as_str()).collect();
         assert_eq!(texts, ["the parts came.", "it works now.", "see you at noon.", "Who has the key?"]);
+        let mut plain = history();
+        plain.extend(["Who has the key?", "Is it open?"].map(|text| mail("p", text)));
+        plain.extend(history());
+        assert_eq!(inputs(&plain, to("p")).opening, "", "nor is anybody greeted who never was");
         // Nobody's name is taken for a new recipient.
         assert_eq!(inputs(&history(), to("d")).opening, "Hi,\n\n");
         let context = Some("Where is the key?\n\nThanks\nDora Field".into());

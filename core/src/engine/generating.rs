@@ -66,9 +66,7 @@ impl Engine {
         let all = self.decode(request, on_chunk)?;
         let best = all.best()?;
         if request.schema.is_some() {
-            let whole = best.text.as_deref().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
-            let cut = "the JSON value was cut off: raise max_new_tokens, or allow more time";
-            return if whole { Ok(best) } else { Err(Error::Argument(cut.into())) };
+            return if is_json(&best) { Ok(best) } else { Err(cut_off()) };
         }
         let form = Form::of(&all.inputs);
         let closed = best.text.as_deref().is_some_and(|text| text.ends_with(form.closing()));
@@ -96,6 +94,11 @@ impl Engine {
         let ranked = Choice::new(&all.inputs, all.written.clone()).ranked();
         if ranked.is_empty() {
             return Err(LlmError::Deadline.into());
+        }
+        let whole = |written: &Written| request.schema.is_none() || is_json(written);
+        let ranked: Vec<Written> = ranked.into_iter().filter(whole).collect();
+        if ranked.is_empty() {
+            return Err(cut_off());
         }
         Ok(ranked.into_iter().map(|written| all.finish(written)).collect())
     }
@@ -143,4 +146,13 @@ impl Engine {
         let (written, prompt_tokens, reused_tokens) = called?;
         Ok(Candidates { inputs, written, prompt_tokens, reused_tokens })
     }
+}
+
+/// Whether a structured text is a whole JSON value.
+fn is_json(written: &Written) -> bool {
+    written.text.as_deref().is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+fn cut_off() -> Error {
+    Error::Argument("the JSON value was cut off: raise max_new_tokens, or allow more time".into())
 }

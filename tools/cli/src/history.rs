@@ -60,7 +60,8 @@ pub struct RecordArgs {
 Example:
   locket record --store me --kind reply --text 'sure, at 8' --draft 'Sure, see you at 8!' && locket stats --store me
 
-Texts get the length that drafts are cut to, and drafts sent as they were count less as examples.
+Texts get the length that drafts are cut to, and drafts sent as they were are left out of the examples
+if three other texts of the kind exist.
 --reset forgets both; the texts stay.")]
 pub struct StatsArgs {
     /// The user's store directory

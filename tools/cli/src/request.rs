@@ -62,7 +62,7 @@ enum ResizeArg {
     Keep,
     /// At most six tenths of the draft
     Shorter,
-    /// One and a half times the draft, or more
+    /// One and a half to two times the draft
     Longer,
 }
 

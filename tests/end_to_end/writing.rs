@@ -117,6 +117,19 @@ fn drafts_differ_and_a_rewritten_draft_changes_its_length() {
 
 #[test]
 #[ignore = "needs the default model"]
+fn a_limit_of_tokens_ends_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    user(dir.path(), "sam");
+    let tokens = |most: usize| {
+        let args = format!("--kind note --title 'Hooks' --length long --max-new-tokens {most}");
+        generate(dir.path(), &args)["tokens"].as_u64().unwrap()
+    };
+    let (few, many) = (tokens(20), tokens(120));
+    assert!(few <= 20 && few < many && many <= 120, "{few} {many}");
+}
+
+#[test]
+#[ignore = "needs the default model"]
 fn a_text_fits_its_json_schema() {
     let dir = tempfile::tempdir().unwrap();
     user(dir.path(), "juno");

@@ -127,6 +127,9 @@ pub struct RequestArgs {
     /// Length of the text; default: the user's usual length
     #[arg(long, value_enum)]
     length: Option<LengthArg>,
+    /// Maximum number of tokens of the text; default: the kind's limit. A word has about 1.3 tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_new_tokens: Option<u16>,
     /// Sampling temperature; 0 always takes the likeliest token
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
@@ -168,6 +171,9 @@ impl RequestArgs {
         request.schema = self.schema.as_deref().map(files::read_text).transpose()?;
         request.reasoning = self.reasoning;
         request.length = self.length.map(Into::into);
+        if let Some(most) = self.max_new_tokens {
+            request.options.max_new_tokens = most.into();
+        }
         request.options.contrast = self.contrast;
         if self.temperature > 0.0 {
             request.options.sampling = Sampling::VARIED.with_seed(self.seed).with_temperature(self.temperature);

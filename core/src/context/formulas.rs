@@ -178,8 +178,8 @@ fn named_line(lines: &[(&str, &Interaction)], name: Option<String>) -> Option<St
     let begun = words.get(..shared).filter(|words| !words.is_empty())?.join(" ");
     match name {
         Some(name) => Some(format!("{begun} {name}{end}")),
-        // More than one word needs a name: "Dear Ms".
-        None => (shared == 1).then(|| format!("{begun}{end}")),
+        // "Dear" needs a name. The user's own texts tell whether a word stands alone.
+        None => lines.iter().any(|(line, _)| text::word_count(line) == 1).then(|| format!("{begun}{end}")),
     }
 }
 
@@ -314,7 +314,10 @@ mod tests {
         plain.extend(history());
         assert_eq!(inputs(&plain, to("p")).opening, "", "nor is anybody greeted who never was");
         // Nobody's name is taken for a new recipient.
-        assert_eq!(inputs(&history(), to("d")).opening, "Hi,\n\n");
+        assert_eq!(inputs(&history(), to("d")).opening, "");
+        let mut alone = history();
+        alone.push(mail("e", "Hi,\n\nis it open?\n\nBest,\nBen"));
+        assert_eq!(inputs(&alone, to("d")).opening, "Hi,\n\n");
         let context = Some("Where is the key?\n\nThanks\nDora Field".into());
         assert_eq!(inputs(&history(), Ask { context, ..to("d") }).opening, "Hi Dora,\n\n");
         let draft = Some("Hello Emil,\n\nthe key is gone.\n\nBest,\nBen".into());

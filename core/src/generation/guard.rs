@@ -8,6 +8,7 @@
 
 use super::{
     constraint::{constraint, copied, repeats, sources, whole},
+    form::Form,
     output::{WriteOptions, Written},
     request::{Begun, request_with_prefix},
     reranking::opening,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     Error,
     llm::{Completion, Decoder, Event, LlmError, Model, NoRepeat, OnEvent, OnRepeat, PhaseOutput, Request, Stop},
-    prompt::PromptInputs,
+    prompt::{PromptInputs, Task},
     text,
 };
 
@@ -148,7 +149,8 @@ fn join(completion: &mut Completion, mut rest: Completion) {
 }
 
 /// Returns the texts without repetitions. If there are none, a title becomes the opening of its
-/// text, and a text loses its repeating sentences.
+/// text, and a text loses its repeating sentences. A text without any other sentence becomes the
+/// user's notes.
 ///
 /// # Errors
 /// [`LlmError::Failed`] if every sentence of every text repeats another text.
@@ -169,12 +171,19 @@ pub fn originals(inputs: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written
         return Ok(vec![Written { title: Some(opening), tokens, ..Written::default() }]);
     }
     let mended = bad.iter().find_map(|written| mend(inputs, constraint.as_deref(), written));
+    let mended = mended.or_else(|| notes_alone(inputs));
     let nothing = || {
         LlmError::Failed(
             "every sentence repeated an earlier text or another user's, and the text was not returned".into(),
         )
     };
     Ok(vec![Written { tokens, ..mended.ok_or_else(nothing)? }])
+}
+
+/// Returns the user's notes as the text, in its form.
+fn notes_alone(inputs: &PromptInputs) -> Option<Written> {
+    let notes = inputs.ask.gist.clone().filter(|_| inputs.task == Task::Text && !inputs.kind.rated)?;
+    Some(Written { text: Some(Form::of(inputs).finish(text::one_line(&notes))), ..Written::default() })
 }
 
 fn is_empty(written: &Written) -> bool {
@@ -226,6 +235,21 @@ mod tests {
         // Source numbers do not change if the prompt loses a text.
         let third = without(&second, copied(&first, Some(2)), 2);
         assert_eq!((texts(&third.neighbours), texts(&third.history)), (vec![], vec!["my second"]));
+    }
+
+    #[test]
+    fn a_copy_becomes_the_notes() {
+        let copy = "late implies it intends to arrive";
+        let mut inputs = PromptInputs {
+            task: Task::Text,
+            kind: crate::history::Kind::named("reply").unwrap(),
+            history: vec![shown(&format!("the bus is not late, {copy}"))],
+            ..PromptInputs::default()
+        };
+        let written = || vec![Written { text: Some(copy.into()), ..Written::default() }];
+        assert!(originals(&inputs, written()).is_err());
+        inputs.ask.gist = Some("late".into());
+        assert_eq!(originals(&inputs, written()).unwrap()[0].text.as_deref(), Some("late"));
     }
 
     #[test]

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(ended("It pours well. ", 0), Stop::Repeated, "a text in the prompt");
         assert_eq!(ended("It pours ", 1), Stop::Repeated, "not a whole sentence");
         let boilerplate = "It pours well. This review was collected as part of a promotion.";
-        let known = constraint(&PromptInputs { task: crate::prompt::Task::Text, ..inputs.clone() }).unwrap();
+        let known = constraint(&PromptInputs { task: Task::Text, ..inputs.clone() }).unwrap();
         assert!(known.repeated(boilerplate).is_some());
     }
 

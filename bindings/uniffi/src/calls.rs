@@ -111,7 +111,7 @@ pub enum Resize {
     Longer,
 }
 
-/// What the store holds, and what the engine learnt from sent drafts.
+/// Statistics of the store and of sent drafts.
 #[derive(Debug, Clone, PartialEq, Default, uniffi::Record)]
 pub struct Stats {
     /// Number of the user's texts by kind.

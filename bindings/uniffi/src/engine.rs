@@ -195,12 +195,12 @@ impl Engine {
         self.call(None, move |backing, _| backing.sent(&draft, interaction)).await
     }
 
-    /// Returns what the store holds, and what the engine learnt from sent drafts.
+    /// Returns the statistics of the store and of sent drafts.
     pub async fn stats(&self) -> Result<Stats, LocketError> {
         self.call(None, |backing, _| backing.stats()).await
     }
 
-    /// Forgets what the engine learnt from sent drafts. The sent texts stay.
+    /// Forgets the draft of every sent text. The texts stay.
     pub async fn reset_learning(&self) -> Result<(), LocketError> {
         self.call(None, |backing, _| backing.reset_learning()).await
     }

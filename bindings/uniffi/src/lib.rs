@@ -27,6 +27,7 @@ pub mod kind;
 pub mod log;
 mod real;
 pub mod records;
+pub mod script;
 pub mod status;
 pub mod task;
 pub mod update;
@@ -38,10 +39,10 @@ pub use calls::{
 pub use config::{EngineConfig, ModelConfig};
 pub use engine::Engine;
 pub use error::LocketError;
-pub use fake::{Failure, FakeScript};
 pub use kind::Kind;
 pub use log::{LogLevel, Logger, set_logger};
 pub use records::{Interaction, Plan, Record, SyntheticText};
+pub use script::{Failure, FakeScript};
 pub use status::{Availability, Backend, Device};
 pub use task::{Cancellation, Chunk, ListenerError, TextListener};
 pub use writing::{

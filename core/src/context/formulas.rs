@@ -94,13 +94,17 @@ impl<'t> Greetings<'t> {
         Self { by_word, texts: texts.len() }
     }
 
+    /// Whether two texts greet with the first word of this line.
+    fn knows(&self, line: &str) -> bool {
+        text::words(line).next().is_some_and(|word| self.by_word.contains_key(&word))
+    }
+
     /// Returns the greeting of a draft and the text after it. In a draft it may be on the line of the
     /// text.
     fn of_draft<'s>(&self, draft: &'s str) -> Option<(&'s str, &'s str)> {
         greeting(draft).or_else(|| {
             let (words, rest) = draft.trim_start().split_once([',', '!'])?;
-            let known = text::words(words).next().is_some_and(|word| self.by_word.contains_key(&word));
-            (known && text::word_count(words) <= LINE_WORDS && !text::is_blank(rest))
+            (self.knows(words) && text::word_count(words) <= LINE_WORDS && !text::is_blank(rest))
                 .then(|| (words, rest.trim_start()))
         })
     }
@@ -108,7 +112,7 @@ impl<'t> Greetings<'t> {
     /// Returns a text without its greeting.
     fn without<'s>(&self, text: &'s str) -> &'s str {
         match greeting(text) {
-            Some((line, rest)) if text::words(line).next().is_some_and(|w| self.by_word.contains_key(&w)) => rest,
+            Some((line, rest)) if self.knows(line) => rest,
             _ => text,
         }
     }
@@ -121,11 +125,11 @@ impl<'t> Greetings<'t> {
         audience: Option<&str>,
         name: impl FnOnce() -> Option<String>,
     ) -> String {
-        let known = |line: &str| text::words(line).next().is_some_and(|word| self.by_word.contains_key(&word));
-        let latest = to_same.iter().rev().find_map(|i| greeting(&i.text).filter(|(line, _)| known(line)));
-        if let Some((line, _)) = latest {
-            let greeted = to_same.iter().filter(|i| greeting(&i.text).is_some_and(|(line, _)| known(line))).count();
-            return if greeted * 2 >= to_same.len() { format!("{line}{}", self.gap()) } else { String::new() };
+        let lines = to_same.iter().filter_map(|i| greeting(&i.text));
+        let greetings: Vec<&str> = lines.map(|(line, _)| line).filter(|line| self.knows(line)).collect();
+        if let Some(latest) = greetings.last() {
+            let usual = greetings.len() * 2 >= to_same.len();
+            return if usual { format!("{latest}{}", self.gap()) } else { String::new() };
         }
         // The user writes to this recipient without a greeting.
         if to_same.len() >= TEXTS {

@@ -59,9 +59,9 @@ impl Engine {
     /// cancels the call.
     ///
     /// # Errors
-    /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its
-    /// task, or if its limits cut off a JSON value; [`crate::llm::LlmError::Deadline`] if the deadline came before the text began;
-    /// [`Error::Cancelled`]; [`crate::llm::LlmError`].
+    /// [`Error::MissingModel`]; [`Error::Argument`] if the request lacks an input of its task, or if
+    /// its limits cut off a JSON value; [`crate::llm::LlmError::Deadline`] if the deadline came before
+    /// the text began; [`Error::Cancelled`]; [`crate::llm::LlmError`].
     pub fn generate_with(&self, request: &GenerateRequest, on_chunk: OnChunk<'_>) -> Result<Written, Error> {
         let all = self.decode(request, on_chunk)?;
         let best = all.best()?;

@@ -1,4 +1,4 @@
-//! Learning from sent texts: how much of a draft the user kept, and what follows from it.
+//! Learning from sent texts: the share of a draft that the user kept, and two rules that use it.
 //!
 //! Two rules follow, both visible in [`Stats`] and both undone by [`Engine::reset_learning`]:
 //!
@@ -26,7 +26,7 @@ const LENGTHS: usize = 5;
 const SHORTEST: f32 = 0.5;
 const LONGEST: f32 = 1.5;
 
-/// What the store holds and what the engine learnt from sent drafts.
+/// Statistics of the store and of sent drafts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -94,7 +94,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns what the store holds and what the engine learnt from sent drafts.
+    /// Returns the statistics of the store and of sent drafts.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].
@@ -102,7 +102,7 @@ impl Engine {
         Ok(Stats::of(&self.history()?))
     }
 
-    /// Forgets what the engine learnt from sent drafts. The sent texts stay.
+    /// Forgets the draft of every sent text. The texts stay.
     ///
     /// # Errors
     /// [`crate::store::StoreError`].

@@ -1,4 +1,4 @@
-//! Proposals of plans: what a text could say, before it is written.
+//! Proposals of plans for a text, before it is written.
 
 use super::{CANDIDATES, Engine, GenerateRequest, OnChunk, Part, chunk::chunks};
 use crate::{

@@ -1,6 +1,6 @@
 //! The blocks of a prompt: one example or the request, a line for each field.
 
-use super::{Example, PromptInputs, Task, language::Words};
+use super::{Example, PromptInputs, Task, words::Words};
 use crate::{history::Kind, text};
 
 /// Maximum excerpt of a review's text in a prompt, and of a plan, in words.

@@ -5,22 +5,24 @@
 //! user's history comes first: a prefix that stays the same between calls, so that its KV state can
 //! be kept. Other users' texts on the item follow, then the block to complete.
 
+mod ask;
 mod block;
 mod language;
 mod parts;
+mod words;
 
+pub use ask::{Ask, Resize};
 pub use block::{TEXT_WORDS, shown};
 pub use language::Language;
 pub use parts::{Parts, PromptPart, Source};
 
-use language::Words;
+use words::Words;
 
 use crate::{
     history::{Interaction, Kind, Record, capitalised},
     llm::{Model, Prompt},
     pack::PublicText,
-    plan::{self, Length, ReasoningPath},
-    text,
+    plan::{self, ReasoningPath},
 };
 
 /// The kind of output.
@@ -89,61 +91,6 @@ impl Example {
     fn path(&self) -> ReasoningPath {
         ReasoningPath::of(self.title.as_deref(), &self.text, self.stars)
     }
-}
-
-/// The request of the user.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Ask {
-    /// The item's name, if known.
-    pub item_title: Option<String>,
-    /// The title, for tasks that take one.
-    pub title: Option<String>,
-    /// The text, for tasks that take one.
-    pub text: Option<String>,
-    /// Requested length. The default is the user's usual length.
-    pub length: Option<Length>,
-    /// The text to answer.
-    pub context: Option<String>,
-    /// Opaque id of the recipient, never part of a prompt.
-    pub audience: Option<String>,
-    /// The content of the text in the user's few words.
-    pub gist: Option<String>,
-    /// A draft to rewrite in the user's style.
-    pub draft: Option<String>,
-    /// Length of the rewritten draft.
-    pub resize: Resize,
-    /// The plan of the text.
-    pub plan: Option<ReasoningPath>,
-    /// Grammar (GBNF) of a structured text.
-    pub grammar: Option<String>,
-}
-
-impl Ask {
-    /// Returns the given content of a text: notes, points of the plan, and the draft.
-    pub(crate) fn content(&self) -> Option<String> {
-        let points = self.plan.as_ref().map(|plan| plan.points.join(" "));
-        let draft = self.draft.as_deref().map(|draft| match self.resize {
-            Resize::Shorter => text::gist(draft, SHORTER_SHARE, 1),
-            Resize::Keep | Resize::Longer => draft.to_owned(),
-        });
-        let parts: Vec<String> = [self.gist.clone(), points, draft].into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(" "))
-    }
-}
-
-/// Share of a draft's content words that a shorter text must have.
-const SHORTER_SHARE: f64 = 0.5;
-
-/// Change of a draft's length when it is rewritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Resize {
-    /// About as long as the draft.
-    #[default]
-    Keep,
-    /// At most six tenths of the draft's words.
-    Shorter,
-    /// At least one and a half times the draft's words, where the model has enough to say.
-    Longer,
 }
 
 /// All inputs of a prompt and of reranking.
@@ -360,6 +307,7 @@ pub fn scaffolding() -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text;
 
     fn example(title: &str, text: &str, stars: u8) -> Example {
         Example {

@@ -90,12 +90,12 @@ public final class Locket: Sendable {
         try await engine.sent(draft: draft, interaction: interaction)
     }
 
-    /// Returns what the store holds, and what the engine learnt from sent drafts.
+    /// Returns the statistics of the store and of sent drafts.
     public func stats() async throws -> Stats {
         try await engine.stats()
     }
 
-    /// Forgets what the engine learnt from sent drafts. The sent texts stay.
+    /// Forgets the draft of every sent text. The texts stay.
     public func resetLearning() async throws {
         try await engine.resetLearning()
     }

@@ -245,25 +245,19 @@ class Locket:
         return await self._engine.drafts(request, count)
 
     async def plan(self, request: GenerateRequest, count: int = 3) -> list[Plan]:
-        """Proposes up to `count` (at most 4) different plans for a text: tone, length and points.
-
-        The user chooses and edits one; `GenerateRequest.plan` has the text written to it.
-        """
+        """Proposes up to `count` (at most 4) different plans for a text, for `GenerateRequest.plan`."""
         return await self._engine.plan(request, count)
 
     async def sent(self, draft: str, interaction: Interaction) -> None:
-        """Stores a text that the user sent from `draft`, a generated text.
-
-        The draft is not stored, only its number of words and the share of edited words.
-        """
+        """Stores a sent text, with the length of its generated `draft` and the share of edits."""
         await self._engine.sent(draft, interaction)
 
     async def stats(self) -> Stats:
-        """Returns what the store holds, and what the engine learnt from sent drafts."""
+        """Returns the statistics of the store and of sent drafts."""
         return await self._engine.stats()
 
     async def reset_learning(self) -> None:
-        """Forgets what the engine learnt from sent drafts. The sent texts stay."""
+        """Forgets the draft of every sent text. The texts stay."""
         await self._engine.reset_learning()
 
     async def stream(self, request: GenerateRequest) -> AsyncIterator[Chunk | Written]:

@@ -94,10 +94,10 @@ public class Locket(private val engine: EngineInterface) {
      */
     public suspend fun sent(draft: String, interaction: Interaction): Unit = engine.sent(draft, interaction)
 
-    /** Returns what the store holds, and what the engine learnt from sent drafts. */
+    /** Returns the statistics of the store and of sent drafts. */
     public suspend fun stats(): Stats = engine.stats()
 
-    /** Forgets what the engine learnt from sent drafts. The sent texts stay. */
+    /** Forgets the draft of every sent text. The texts stay. */
     public suspend fun resetLearning(): Unit = engine.resetLearning()
 
     /** Returns a generated text by the user about [item], with the headline [title]. */

@@ -165,7 +165,8 @@ fn sent_drafts_are_counted_and_forgotten() {
     for n in 0..5 {
         record(&format!("sure, at {n}"), &format!("Sure, I will be there at {n} sharp"));
     }
-    record("ok", "ok");
+    let last = record("ok", "ok");
+    assert_eq!(last["id"], json(dir.path(), "history --store {}/me")["records"][5]["id"]);
     let stats = json(dir.path(), "stats --store {}/me");
     assert_eq!(
         (&stats["texts"]["reply"], &stats["unchanged"], &stats["heavily_edited"]),

@@ -252,11 +252,14 @@ class Writing(Case):
 
     async def test_what_was_sent_is_counted(self) -> None:
         async with await self.open() as me:
-            await me.sent("Sure, see you at eight!", Interaction(text="sure, at 8", kind="reply"))
+            id = await me.sent("Sure, see you at eight!", Interaction(text="sure, at 8", kind="reply"))
             stats = await me.stats()
             self.assertEqual(({"reply": 1}, 1, None), (stats.texts, stats.heavily_edited, stats.length))
             await me.reset_learning()
             self.assertEqual((1, 0), ((await me.stats()).texts["reply"], (await me.stats()).heavily_edited))
+            self.assertTrue(await me.forget(id))
+            second = await me.record(Interaction(text="sure, at 9", kind="reply"))
+            self.assertEqual([second], [r.id for r in await me.history()])
 
     async def test_a_length_that_is_asked_for(self) -> None:
         async with await self.open(model=model()) as me:

@@ -13,7 +13,7 @@ pub(crate) trait Backing: Send + Sync {
     fn availability(&self) -> Availability;
     fn backend(&self) -> Result<Backend, LocketError>;
     fn use_model(&self, model: ModelConfig) -> Result<(), LocketError>;
-    fn record(&self, interaction: Interaction) -> Result<(), LocketError>;
+    fn record(&self, interaction: Interaction) -> Result<u64, LocketError>;
     fn history(&self) -> Result<Vec<Record>, LocketError>;
     fn forget(&self, id: u64) -> Result<bool, LocketError>;
     fn predict(&self, request: PredictRequest) -> Result<Vec<Prediction>, LocketError>;
@@ -22,7 +22,7 @@ pub(crate) trait Backing: Send + Sync {
     fn generate(&self, request: GenerateRequest, listener: Listener<'_>, stop: &Stop) -> Result<Written, LocketError>;
     fn drafts(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Written>, LocketError>;
     fn plan(&self, request: GenerateRequest, count: u32, stop: &Stop) -> Result<Vec<Plan>, LocketError>;
-    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError>;
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<u64, LocketError>;
     fn stats(&self) -> Result<Stats, LocketError>;
     fn reset_learning(&self) -> Result<(), LocketError>;
     fn export(&self) -> Result<String, LocketError>;

@@ -106,8 +106,9 @@ impl Engine {
         self.call(None, |backing, _| backing.use_model(model)).await
     }
 
-    /// Stores a text by the user. The text is on disk when the call returns.
-    pub async fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
+    /// Stores a text by the user. The text is on disk when the call returns. Returns the id of its
+    /// record.
+    pub async fn record(&self, interaction: Interaction) -> Result<u64, LocketError> {
         self.call(None, |backing, _| backing.record(interaction)).await
     }
 
@@ -190,8 +191,8 @@ impl Engine {
     }
 
     /// Stores a text that the user sent from `draft`, a generated text. The draft is not stored, only
-    /// its number of words and the share of edited words.
-    pub async fn sent(&self, draft: String, interaction: Interaction) -> Result<(), LocketError> {
+    /// its number of words and the share of edited words. Returns the id of the record.
+    pub async fn sent(&self, draft: String, interaction: Interaction) -> Result<u64, LocketError> {
         self.call(None, move |backing, _| backing.sent(&draft, interaction)).await
     }
 

@@ -33,9 +33,11 @@ struct Kept {
 }
 
 impl Kept {
-    fn append(&mut self, record: locket::Record) {
-        self.entries.push(locket::Entry { id: self.next_id, record });
+    fn append(&mut self, record: locket::Record) -> u64 {
+        let id = self.next_id;
+        self.entries.push(locket::Entry { id, record });
         self.next_id += 1;
+        id
     }
 
     /// Returns the entries oldest first.
@@ -153,11 +155,10 @@ impl Backing for Fake {
         self.may_fail()
     }
 
-    fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
+    fn record(&self, interaction: Interaction) -> Result<u64, LocketError> {
         self.may_fail()?;
         let real = usable(locket::Record::real(interaction.into()))?;
-        self.kept().append(real);
-        Ok(())
+        Ok(self.kept().append(real))
     }
 
     fn history(&self) -> Result<Vec<Record>, LocketError> {
@@ -199,7 +200,9 @@ impl Backing for Fake {
         done.kept = written.iter().cloned().map(SyntheticText::from).collect();
         let mut kept = self.kept();
         kept.entries.retain(|e| !e.record.is_synthetic());
-        written.into_iter().for_each(|record| kept.append(record));
+        written.into_iter().for_each(|record| {
+            kept.append(record);
+        });
         Ok(done)
     }
 
@@ -243,11 +246,10 @@ impl Backing for Fake {
         Ok((0..count.min(1)).map(|_| plan.clone().into()).collect())
     }
 
-    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError> {
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<u64, LocketError> {
         self.may_fail()?;
         let record = usable(locket::Record::sent(interaction.into(), draft))?;
-        self.kept().append(record);
-        Ok(())
+        Ok(self.kept().append(record))
     }
 
     fn stats(&self) -> Result<Stats, LocketError> {
@@ -277,7 +279,9 @@ impl Backing for Fake {
         let here: Vec<_> = kept.entries.iter().map(|e| e.record.clone()).collect();
         let new: Vec<_> = records.into_iter().filter(|record| !here.contains(record)).collect();
         let count = new.len() as u64;
-        new.into_iter().for_each(|record| kept.append(record));
+        new.into_iter().for_each(|record| {
+            kept.append(record);
+        });
         Ok(count)
     }
 
@@ -291,7 +295,9 @@ impl Backing for Fake {
         let new: Vec<_> = found.into_iter().filter(|text| !here.contains(&text.text)).collect();
         let report = ImportReport { taken: new.len() as u64, known: (count - new.len()) as u64, ..report.into() };
         if !import.dry_run {
-            new.into_iter().for_each(|text| kept.append(locket::Record::real(text)));
+            new.into_iter().for_each(|text| {
+                kept.append(locket::Record::real(text));
+            });
         }
         Ok(report)
     }

@@ -132,7 +132,7 @@ impl Backing for Real {
         self.need_model()
     }
 
-    fn record(&self, interaction: Interaction) -> Result<(), LocketError> {
+    fn record(&self, interaction: Interaction) -> Result<u64, LocketError> {
         Ok(self.engine.record(interaction.into())?)
     }
 
@@ -176,7 +176,7 @@ impl Backing for Real {
         Ok(all.into_iter().map(Plan::from).collect())
     }
 
-    fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), LocketError> {
+    fn sent(&self, draft: &str, interaction: Interaction) -> Result<u64, LocketError> {
         Ok(self.engine.sent(draft, interaction.into())?)
     }
 

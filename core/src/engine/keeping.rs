@@ -12,13 +12,13 @@ use crate::{
 };
 
 impl Engine {
-    /// Records a text by the user. It is on disk when this returns.
+    /// Records a text by the user, and returns the id that [`Engine::forget`] takes. The text is on
+    /// disk when this returns.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Interaction`] if the interaction is not usable.
-    pub fn record(&self, interaction: Interaction) -> Result<(), Error> {
-        self.store.append(&Record::real(interaction))?;
-        Ok(())
+    pub fn record(&self, interaction: Interaction) -> Result<u64, Error> {
+        Ok(self.store.append(&Record::real(interaction))?)
     }
 
     /// Returns all records, real and synthetic, sorted by time, oldest first.

@@ -85,13 +85,13 @@ fn median(values: &[f32]) -> Option<f32> {
 
 impl Engine {
     /// Records a text that the user sent from `draft`, a text of [`Engine::generate`]. The draft
-    /// itself is not stored, only its number of words and the share of edited words.
+    /// itself is not stored, only its number of words and the share of edited words. Returns the id
+    /// that [`Engine::forget`] takes.
     ///
     /// # Errors
     /// As [`Engine::record`].
-    pub fn sent(&self, draft: &str, interaction: Interaction) -> Result<(), Error> {
-        self.store.append(&Record::sent(interaction, draft))?;
-        Ok(())
+    pub fn sent(&self, draft: &str, interaction: Interaction) -> Result<u64, Error> {
+        Ok(self.store.append(&Record::sent(interaction, draft))?)
     }
 
     /// Returns the statistics of the store and of sent drafts.

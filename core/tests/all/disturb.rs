@@ -158,7 +158,9 @@ fn disturb_everywhere(model: &Path, points: usize) {
     let mut engine = open(dir.path(), "store", model);
     let marta =
         Profiles::open(locket_tests::sample()).unwrap().map(Result::unwrap).find(|p| p.user == "marta").unwrap();
-    marta.history.into_iter().take(3).for_each(|i| engine.record(i).unwrap());
+    for interaction in marta.history.into_iter().take(3) {
+        engine.record(interaction).unwrap();
+    }
     let requests: Vec<GenerateRequest> = ["k1", "k5", "elsewhere"]
         .into_iter()
         .map(|item| {
@@ -175,7 +177,9 @@ fn disturb_everywhere(model: &Path, points: usize) {
     };
     // A new engine for each text, without a session.
     let other = || open(dir.path(), "other", model).with_session_bytes(0);
-    engine.history().unwrap().into_iter().for_each(|r| other().record(r.interaction).unwrap());
+    for record in engine.history().unwrap() {
+        other().record(record.interaction).unwrap();
+    }
     let alone: Vec<_> = (0..requests.len()).map(|n| write(&other(), n).0).collect();
 
     let mut draw = Draw(0x5eed_1e55_c0ff_ee11);

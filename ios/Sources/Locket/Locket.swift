@@ -26,8 +26,10 @@ public final class Locket: Sendable {
         try await eraseStore(storeDir: storeDir)
     }
 
-    /// Stores a text by the user. The text is on disk when this returns.
-    public func record(_ interaction: Interaction) async throws {
+    /// Stores a text by the user and returns its id, for ``forget(id:)``. The text is on disk when this
+    /// returns.
+    @discardableResult
+    public func record(_ interaction: Interaction) async throws -> UInt64 {
         try await engine.record(interaction: interaction)
     }
 
@@ -83,10 +85,12 @@ public final class Locket: Sendable {
         }
     }
 
-    /// Stores a text that the user sent from `draft`, a generated text.
+    /// Stores a text that the user sent from `draft`, a generated text. Returns its id, for
+    /// ``forget(id:)``.
     ///
     /// The draft is not stored, only its number of words and the share of edited words.
-    public func sent(_ interaction: Interaction, from draft: String) async throws {
+    @discardableResult
+    public func sent(_ interaction: Interaction, from draft: String) async throws -> UInt64 {
         try await engine.sent(draft: draft, interaction: interaction)
     }
 

@@ -56,13 +56,16 @@ final class LocketTests: XCTestCase {
         XCTAssertEqual(drafts.map(\.text), ["Slow, and worth it."])
         let plans = try await locket.plan(request)
         XCTAssertEqual(plans.count, 1)
-        try await locket.sent(Interaction(text: "Slow, but worth it.", kind: "reply"), from: "Slow, and worth it.")
+        let sent = Interaction(text: "Slow, but worth it.", kind: "reply")
+        let id = try await locket.sent(sent, from: "Slow, and worth it.")
         let stats = try await locket.stats()
         XCTAssertEqual(stats.texts["reply"], 1)
         XCTAssertEqual(stats.heavilyEdited, 1)
         try await locket.resetLearning()
         let after = try await locket.stats()
         XCTAssertEqual(after.heavilyEdited, 0)
+        let forgotten = try await locket.forget(id: id)
+        XCTAssertTrue(forgotten)
     }
 
     func testOwnMessagesOfAChatAreImportedOnce() async throws {

@@ -126,15 +126,15 @@ pub fn record(args: RecordArgs, json: bool) -> anyhow::Result<()> {
     interaction.title = args.title;
     let engine = Engine::open_within(&args.store, &key::for_store(&args.store)?, ui::wait())?;
     interaction.audience = open::audience(&engine, args.audience, args.to.as_deref())?;
-    match &args.draft {
+    let id = match &args.draft {
         Some(draft) => engine.sent(draft, interaction)?,
         None => engine.record(interaction)?,
-    }
+    };
     let count = engine.store().len()?;
     if json {
-        return ui::print_json(&json!({ "recorded": 1, "records": count }));
+        return ui::print_json(&json!({ "recorded": 1, "id": id, "records": count }));
     }
-    say!("recorded; the store holds {count}")?;
+    say!("recorded as {id}; the store holds {count}")?;
     Ok(())
 }
 

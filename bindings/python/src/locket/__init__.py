@@ -3,7 +3,7 @@
     import asyncio, locket
 
     async def main():
-        model = locket.ModelConfig(path="gemma-3-270m-q4_k_m.gguf", adapter_path="gemma-3-270m-locket.gguf")
+        model = locket.ModelConfig(path="gemma-3-270m-q4_k_m.gguf", adapter_path="gemma-3-270m-review.gguf")
         async with await locket.Locket.open("me", locket.generate_key(), model=model) as me:
             await me.record(locket.Interaction(item="mug", text="Keeps tea warm for an hour. My hands too.", rating=5))
             request = locket.GenerateRequest(item="pot", task=locket.WritingTask.TEXT, title="A pot at last")
@@ -216,9 +216,9 @@ class Locket:
     ) -> None:
         await self.close()
 
-    async def record(self, interaction: Interaction) -> None:
-        """Stores a text by the user. The text is on disk when this returns."""
-        await self._engine.record(interaction)
+    async def record(self, interaction: Interaction) -> int:
+        """Stores a text by the user and returns its id. The text is on disk when this returns."""
+        return await self._engine.record(interaction)
 
     async def history(self) -> list[Record]:
         """Returns all records, real and synthetic, oldest first by their times."""
@@ -248,9 +248,12 @@ class Locket:
         """Proposes up to `count` (at most 4) different plans for a text, for `GenerateRequest.plan`."""
         return await self._engine.plan(request, count)
 
-    async def sent(self, draft: str, interaction: Interaction) -> None:
-        """Stores a sent text, with the length of its generated `draft` and the share of edits."""
-        await self._engine.sent(draft, interaction)
+    async def sent(self, draft: str, interaction: Interaction) -> int:
+        """Stores a sent text and returns its id.
+
+        Of its generated `draft` only the number of words and the share of edits are stored.
+        """
+        return await self._engine.sent(draft, interaction)
 
     async def stats(self) -> Stats:
         """Returns the statistics of the store and of sent drafts."""

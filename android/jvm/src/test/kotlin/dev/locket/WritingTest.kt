@@ -125,10 +125,11 @@ class WritingTest {
         val schema = """{"type":"object","properties":{"coming":{"type":"boolean"}},"required":["coming"]}"""
         val json = locket.generate(reply.copy(schema = schema)).text!!
         assertTrue(Regex("""\{\s*"coming"\s*:\s*(true|false)\s*\}""").matches(json), json)
-        locket.sent("Sure, see you at eight!", Interaction(text = "sure, at 8", kind = "reply"))
+        val id = locket.sent("Sure, see you at eight!", Interaction(text = "sure, at 8", kind = "reply"))
         assertEquals(1uL, locket.stats().heavilyEdited)
         locket.resetLearning()
         assertEquals(0uL, locket.stats().heavilyEdited)
+        assertTrue(locket.forget(id))
     }
 
     @Test

@@ -42,8 +42,8 @@ import kotlinx.coroutines.flow.callbackFlow
  * lifetime of the app.
  */
 public class Locket(private val engine: EngineInterface) {
-    /** Stores a text by the user. The text is on disk when this returns. */
-    public suspend fun record(interaction: Interaction): Unit = engine.record(interaction)
+    /** Stores a text by the user and returns its id, for [forget]. The text is on disk when this returns. */
+    public suspend fun record(interaction: Interaction): ULong = engine.record(interaction)
 
     /** Returns all records, real and synthetic, oldest first by their times. */
     public suspend fun history(): List<Record> = engine.history()
@@ -88,11 +88,11 @@ public class Locket(private val engine: EngineInterface) {
         engine.plan(request, count.coerceAtLeast(1).toUInt())
 
     /**
-     * Stores a text that the user sent from [draft], a generated text.
+     * Stores a text that the user sent from [draft], a generated text. Returns its id, for [forget].
      *
      * The draft is not stored, only its number of words and the share of edited words.
      */
-    public suspend fun sent(draft: String, interaction: Interaction): Unit = engine.sent(draft, interaction)
+    public suspend fun sent(draft: String, interaction: Interaction): ULong = engine.sent(draft, interaction)
 
     /** Returns the statistics of the store and of sent drafts. */
     public suspend fun stats(): Stats = engine.stats()

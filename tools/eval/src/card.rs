@@ -1,12 +1,28 @@
 //! The scorecard of a run: measures of a text that cannot be bought with word overlap.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use locket::internals::{generation::overlap::copied_share, text};
+use locket::{
+    Pack, Task, author_key,
+    internals::{
+        context::{ContextBuilder, Target},
+        generation::overlap::copied_share,
+        text,
+    },
+};
+use locket_builder::profile::Profile;
 use serde_json::{Map, Value, json};
 
-use super::{prediction::Prediction, stats::Sample};
-use crate::{cases::by_person, porter};
+use super::{
+    about::Subjects,
+    cases::{Case, Key, by_person},
+    habits::{distances, habits},
+    natural::{told_apart, variety},
+    porter,
+    prediction::Prediction,
+    runs::runs,
+    stats::Sample,
+};
 
 /// Length of a run that counts as copied, in words.
 const RUN: usize = 8;
@@ -24,6 +40,10 @@ const MOST_WORDS: usize = 600;
 /// | `unsupported` | invented numbers, names, links and addresses a text |
 /// | `breaks`, `breaks_true` | share of texts with a line break |
 /// | `lower_case` | share of texts in lower case, among users whose true text is |
+/// | `length_error` | mean of the absolute log of generated over true words |
+/// | `openings`, `openings_true` | share of texts with the commonest two opening words |
+/// | `auc` | how well a classifier tells generated from true texts ([`told_apart`]) |
+/// | `variety` | distinct pairs of words, as a share of those of the true texts |
 pub(super) fn card(rows: &[Prediction]) -> Value {
     let mut out = Map::new();
     let mut put = |name: &str, measure: &dyn Fn(&Prediction) -> Option<f64>| {
@@ -47,9 +67,81 @@ pub(super) fn card(rows: &[Prediction]) -> Value {
     put("breaks_true", &|r| share(r.reference.contains('\n')));
     let lower = |text: &str| text.to_lowercase() == text;
     put("lower_case", &|r| lower(&r.reference).then(|| f64::from(u8::from(lower(&r.prediction)))));
+    put("length_error", &|r| {
+        let words = |text: &str| text::word_count(text).max(1) as f64;
+        Some((words(&r.prediction) / words(&r.reference)).ln().abs())
+    });
+    let apart = told_apart(rows);
+    if apart.n() > 0 {
+        apart.write("auc", &mut out);
+    }
+    out.extend(variety(rows).map(|variety| ("variety".to_owned(), json!(variety))));
     out.insert("openings".into(), json!(commonest_opening(rows.iter().map(|r| r.prediction.as_str()))));
     out.insert("openings_true".into(), json!(commonest_opening(rows.iter().map(|r| r.reference.as_str()))));
     Value::Object(out)
+}
+
+/// Adds the measures that compare a text with other people's texts, from all profiles of the run.
+///
+/// | key | measure |
+/// |---|---|
+/// | `foreign_runs` | share of texts with a run of eight words that only other people wrote |
+/// | `habits`, `habits_true` | distance of a text's habits to its author's, as a share of that to another person's |
+/// | `about`, `about_true` | reciprocal rank of the right item or message among 20, matched with the text |
+pub(super) fn compare(
+    rows: &[Prediction],
+    cases: &[Case],
+    everyone: &[Profile],
+    pack: &Pack,
+    out: &mut Map<String, Value>,
+) {
+    let known: HashMap<Key, &Case> = cases.iter().map(|c| (c.key(), c)).collect();
+    let rows: Vec<(&Prediction, &Case)> = rows.iter().filter_map(|r| Some((r, *known.get(&r.key())?))).collect();
+    let mut put = |name: &str, values: Vec<Option<f64>>| {
+        let found = rows.iter().zip(values).filter_map(|((r, _), value)| Some((r.user.as_str(), value?)));
+        let sample = by_person(found);
+        if sample.n() > 0 {
+            sample.write(name, out);
+        }
+    };
+    // Of each run its author, or none if several people wrote it.
+    let mut authors: HashMap<u64, Option<&str>> = HashMap::new();
+    for profile in everyone {
+        for run in profile.interactions().flat_map(|(i, _)| runs(&i.text, RUN)) {
+            let author = authors.entry(run).or_insert(Some(&profile.user));
+            *author = author.filter(|author| *author == profile.user);
+        }
+    }
+    let foreign = |r: &Prediction| {
+        runs(&r.prediction, RUN).iter().any(|run| authors.get(run).is_some_and(|a| *a != Some(r.user.as_str())))
+    };
+    put("foreign_runs", rows.iter().map(|(r, _)| Some(f64::from(u8::from(foreign(r))))).collect());
+
+    let own = |c: &Case| habits(c.person.history.iter().map(|i| i.text.as_str()));
+    let of = |text: fn(&Prediction) -> &str| {
+        let both = rows.iter().map(|(r, c)| Some((habits(std::iter::once(text(r)))?, own(c)?)));
+        let (places, found): (Vec<usize>, Vec<_>) = both.enumerate().filter_map(|(n, both)| Some((n, both?))).unzip();
+        let (texts, authors): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let mut values = vec![None; rows.len()];
+        places.into_iter().zip(distances(&texts, &authors)).for_each(|(n, d)| values[n] = Some(d));
+        values
+    };
+    put("habits", of(|r| &r.prediction));
+    put("habits_true", of(|r| &r.reference));
+
+    let subject = |c: &Case| {
+        let target = &c.person.target;
+        let others = ContextBuilder::new(pack, Some(author_key(&c.person.user)));
+        let on_item = pack.find(&target.item).map(|_| others.target_words(&Target::of(target, Task::Text)));
+        on_item.filter(|words| !words.trim().is_empty()).or_else(|| target.context.clone())
+    };
+    let subjects = rows.iter().map(|(_, c)| (format!("{:?}", c.key()), subject(c))).collect();
+    let subjects = Subjects::new(subjects);
+    let ranks = |text: fn(&Prediction) -> &str| {
+        rows.iter().enumerate().map(|(n, (r, _))| subjects.reciprocal_rank(n, text(r))).collect()
+    };
+    put("about", ranks(|r| &r.prediction));
+    put("about_true", ranks(|r| &r.reference));
 }
 
 /// Returns the share of the gist's distinct word stems that occur in `text`.
@@ -61,7 +153,7 @@ fn coverage(gist: &str, text: &str) -> f64 {
 
 /// Returns the share of texts with the commonest two opening words.
 fn commonest_opening<'t>(texts: impl Iterator<Item = &'t str>) -> f64 {
-    let mut counts = std::collections::HashMap::new();
+    let mut counts = HashMap::new();
     let mut all = 0;
     for text in texts {
         let opening: Vec<String> = text::words(text).take(2).collect();

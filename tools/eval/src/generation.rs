@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Authors, Meteor,
-    card::{card, own_run},
+    card::{card, compare, own_run},
     cases::{Case, Key, by_person, draw, pack_for, reference},
     journal::Journal,
     prediction::Prediction,
@@ -95,7 +95,11 @@ pub fn generation(
     }
     let mut out = summary(&predictions.rows, settings, &meteor);
     if matches!(settings.task, Task::Text | Task::Synthetic) {
-        identification(files, &cases, &predictions.rows, &mut out)?;
+        let everyone: Vec<Profile> = Profiles::of_all(files).collect::<Result<_, _>>()?;
+        identification(&everyone, &cases, &predictions.rows, &mut out);
+        if let Some(Value::Object(card)) = out.get_mut("scorecard") {
+            compare(&predictions.rows, &cases, &everyone, &pack, card);
+        }
     }
     Ok(Value::Object(out))
 }
@@ -105,16 +109,10 @@ const AUTHORS: usize = 100;
 
 /// Adds the reciprocal rank of the author by three texts: generated, true, and the title alone (the
 /// floor). Each is computed among any authors, and among authors of the same category.
-fn identification(
-    files: &[PathBuf],
-    cases: &[Case],
-    rows: &[Prediction],
-    out: &mut Map<String, Value>,
-) -> Result<(), Error> {
-    let all: Vec<Profile> = Profiles::of_all(files).collect::<Result<_, _>>()?;
-    let authors = Authors::new(&all);
+fn identification(everyone: &[Profile], cases: &[Case], rows: &[Prediction], out: &mut Map<String, Value>) {
+    let authors = Authors::new(everyone);
     if authors.len() < AUTHORS {
-        return Ok(());
+        return;
     }
     let title = |c: &Case| c.person.target.title.clone().unwrap_or_default();
     let titles: HashMap<Key, String> = cases.iter().map(|c| (c.key(), title(c))).collect();
@@ -128,7 +126,6 @@ fn identification(
         found("real", &|r| Some(r.reference.clone()));
         found("title", &|r| titles.get(&r.key()).cloned());
     }
-    Ok(())
 }
 
 /// Returns ROUGE-1, ROUGE-L and METEOR of a text, or the absolute error of a rating.

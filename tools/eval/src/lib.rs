@@ -10,6 +10,7 @@
 //! Leakage rules: only the history of an evaluated user is visible; graph and content are built
 //! without the targets; other users' texts stay retrievable.
 
+mod about;
 mod agreement;
 pub mod align;
 mod author;
@@ -17,12 +18,15 @@ mod card;
 mod cases;
 mod filters;
 pub mod generation;
+mod habits;
 mod inputs;
 mod items;
 mod journal;
+mod judge;
 mod lightgcn;
 mod link;
 mod meteor;
+mod natural;
 mod plot;
 mod population;
 mod porter;
@@ -42,6 +46,7 @@ pub use agreement::{Asked, agreement};
 pub use author::Authors;
 pub use filters::RankBy;
 pub(crate) use journal::Journal;
+pub use judge::{Judged, judged, write_sheet};
 pub use link::link;
 pub use locket_builder::{Error, Result};
 pub use meteor::Meteor;

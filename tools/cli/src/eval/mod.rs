@@ -1,10 +1,10 @@
-//! `locket eval graph | packs | population | link | scale | generation | report`
+//! `locket eval graph | packs | population | link | scale | generation | judge | report`
 
 mod generation;
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use locket::{Pack, internals::graph::Mixture};
 use locket_builder::{
     graph::FitOptions,
@@ -146,6 +146,35 @@ Example:
       --limit 200 --seed 1 --out full.jsonl --json
 A run that was stopped goes on when it is called again with the same --out.")]
     Generation(generation::Args),
+    /// Write a sheet of pairs for a blind reader: which text did the person write? Or count the
+    /// answers of a reader
+    #[command(after_help = "\
+Example:
+  locket eval judge --runs chat.jsonl --out sheet.md                        writes the sheet and its key
+  locket eval judge --key sheet.key.jsonl --answers reader.txt --json       counts")]
+    Judge {
+        /// Predictions file (--out) of `eval generation --task text`
+        #[arg(long, required_unless_present = "answers", requires = "out")]
+        runs: Option<PathBuf>,
+        /// Folder that the profile files named by the run are relative to
+        #[arg(long, default_value = ".")]
+        data: PathBuf,
+        /// Number of pairs
+        #[arg(long, default_value_t = 40)]
+        pairs: usize,
+        /// Seed of the draw and of the order in each pair
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+        /// The sheet to write; its key has the same name with the ending key.jsonl
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Answers of a reader, a line for each pair, such as `1 A AB`
+        #[arg(long, requires = "key", conflicts_with = "runs")]
+        answers: Option<PathBuf>,
+        /// Key of the sheet
+        #[arg(long)]
+        key: Option<PathBuf>,
+    },
     /// Report on the predictions of many runs: tables, paired differences, plots, samples
     #[command(after_help = "\
 Example:
@@ -225,6 +254,13 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
             bar.finish_and_clear();
             value?
         }
+        Command::Judge { answers: Some(answers), key: Some(key), .. } => json!(locket_eval::judged(&key, &answers)?),
+        Command::Judge { runs: Some(runs), data, pairs, seed, out: Some(out), .. } => {
+            let key = out.with_extension("key.jsonl");
+            let pairs = locket_eval::write_sheet(&runs, &data, pairs, seed, &out, &key)?;
+            json!({ "pairs": pairs, "sheet": out, "key": key })
+        }
+        Command::Judge { .. } => bail!("give --runs and --out, or --key and --answers"),
         Command::Population { interactions, words, seed, out } => {
             let bar = ui::bar(interactions as u64, "interactions");
             let value = locket_eval::population(Population { interactions, words, seed }, &out, |n| {

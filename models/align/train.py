@@ -157,15 +157,27 @@ class Objective:
         return (losses * weights).sum(), weights.sum().item()
 
 
+def in_runs_of_similar_length(examples, draws, pool=512, run=8):
+    """Returns a random order of the examples in which runs of `run` have similar lengths."""
+    order = list(range(len(examples)))
+    draws.shuffle(order)
+    runs = []
+    for first in range(0, len(order), pool):
+        near = sorted(order[first : first + pool], key=lambda n: len(examples[n][1]))
+        runs += [near[n : n + run] for n in range(0, len(near), run)]
+    draws.shuffle(runs)
+    return [n for run in runs for n in run]
+
+
 def steps(examples, at, tokens, seed):
     """Yields endless groups of examples for one step each, starting at example `at`.
 
-    Every pass has its own order.
+    Every pass has its own order. The examples of a group have similar lengths, so that little of a
+    batch is padding.
     """
     while True:
         epoch, first = divmod(at, len(examples))
-        order = list(range(len(examples)))
-        random.Random(f"{seed} {epoch}").shuffle(order)
+        order = in_runs_of_similar_length(examples, random.Random(f"{seed} {epoch}"))
         group, size = [], 0
         for n in order[first:]:
             group.append(examples[n])

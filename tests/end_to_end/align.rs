@@ -131,7 +131,7 @@ fn what_is_rewarded_grows_likelier() {
     assert_eq!(left["examples"], 2, "{left}");
 
     let files = ["text.jsonl", "ratings.jsonl", "left-out.jsonl", "sample.jsonl", "run", "a.gguf"].map(at);
-    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf").display().to_string();
+    let adapter = locket_tests::root().join("models/gemma-3-270m-review.gguf").display().to_string();
     let [text, ratings, left_out, people, run, out] = &files;
     let mut args = vec!["--model", &model_path, "--init", &adapter, "--examples", text, ratings];
     args.extend(["--validation", left_out, "--profiles", people, "--run", run, "--out", out]);
@@ -209,7 +209,7 @@ fn synthetic_interactions_stand_in_the_examples() {
     let _alone = ALONE.lock();
     let dir = with_sample();
     let common = format!("--profiles {{}}/sample.jsonl --model {} --limit 8 --threads 2", model.display());
-    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    let adapter = locket_tests::root().join("models/gemma-3-270m-review.gguf");
     let synthesize =
         format!("align synthesize {common} --adapter {} --share 100 --out {{}}/s.jsonl", adapter.display());
     let first = json(dir.path(), &synthesize);
@@ -250,6 +250,70 @@ fn tasks_plans_and_neighbours_can_be_chosen() {
         let out = run(dir.path(), &format!("{common} --tasks {wrong}"));
         assert!(!out.status.success() && String::from_utf8(out.stderr).unwrap().contains("four numbers"), "{wrong}");
     }
+}
+
+/// Returns the text of some tokens of an example.
+fn spelled(model: &Model, example: &Value, range: std::ops::Range<u64>) -> String {
+    let mut bytes = Vec::new();
+    let tokens = &example["tokens"].as_array().unwrap()[range.start as usize..range.end as usize];
+    tokens.iter().for_each(|t| model.spell(Token::new(t.as_i64().unwrap() as i32), &mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn every_kind_is_learnt_from_notes_drafts_and_plans() {
+    let dir = with_sample();
+    let path = locket_tests::tiny::write(dir.path());
+    let model = Model::load(&path, LoadOptions::default()).unwrap();
+    fs::copy(locket_tests::root().join("tests/sample/writing.jsonl"), dir.path().join("writing.jsonl")).unwrap();
+    let common = format!("align examples --profiles {{}}/writing.jsonl --model {} --out {{}}/e.jsonl", path.display());
+    let made = |given: &str| {
+        json(dir.path(), &format!("{common} --validation 0 --tasks 100,0,0,0 --given {given}"));
+        let lines = fs::read_to_string(dir.path().join("e.jsonl")).unwrap();
+        lines.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()).collect::<Vec<_>>()
+    };
+    for (given, label) in [("100,0,0", "\nNotes: "), ("0,100,0", "\nDraft: "), ("0,0,100", "\nPlan: ")] {
+        let examples = made(given);
+        assert!(examples.len() > 20, "{}", examples.len());
+        let with = |e: &&Value| format!("\n{}", spelled(&model, e, 0..e["prompt"].as_u64().unwrap())).contains(label);
+        // A text without content has no plan, and the labels of a German's prompts are German.
+        let share = examples.iter().filter(with).count() * 10;
+        assert!(share >= examples.len() * 8, "{given}: {share} tenths of {}", examples.len());
+    }
+    for example in made("60,20,10") {
+        let prompt = spelled(&model, &example, 0..example["prompt"].as_u64().unwrap());
+        let label = prompt.rsplit('\n').next().unwrap();
+        assert!(["Reply:", "E-mail:", "E-Mail:", "Note:"].contains(&label), "{label}");
+        // All learnt ranges are texts: the lines after the kind's label, and the answer.
+        for range in example["learn"].as_array().unwrap() {
+            let (start, end) = (range["start"].as_u64().unwrap(), range["end"].as_u64().unwrap());
+            assert!(spelled(&model, &example, 0..start).ends_with(label), "{prompt}");
+            assert!(!spelled(&model, &example, start..end).trim().is_empty(), "{prompt}");
+        }
+    }
+    for wrong in ["1,2", "60,30,20", "a,b,c"] {
+        let out = run(dir.path(), &format!("{common} --given {wrong}"));
+        assert!(!out.status.success() && String::from_utf8(out.stderr).unwrap().contains("three numbers"), "{wrong}");
+    }
+}
+
+#[test]
+fn profiles_are_cleaned_for_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |text: &str| serde_json::json!({ "item": "a", "text": text, "kind": "reply" });
+    let long = "I &quot;love&quot; it.<br/>Thanks &amp; see you at the weekend";
+    let copy = "Ann: I \"love\" it. Thanks & see you at the weekend";
+    let people = [
+        serde_json::json!({ "user": "u", "history": [text(long), text(copy)], "target": text("x < y\u{2028}z") }),
+        serde_json::json!({ "user": "unlicensed", "history": [], "target": text("Nothing of this.") }),
+    ];
+    fs::write(dir.path().join("p.jsonl"), people.map(|p| format!("{p}\n")).concat()).unwrap();
+    let [from, to] = ["p.jsonl", "clean.jsonl"].map(|name| dir.path().join(name).display().to_string());
+    let said = script(Path::new("python3"), "prepare.py", &[&from, "--out", &to, "--skip-user", "unlicensed"]);
+    assert_eq!(said[0], serde_json::json!({ "people": 1, "texts": 2, "dropped": 1 }));
+    let clean: Value = serde_json::from_str(fs::read_to_string(&to).unwrap().trim_end()).unwrap();
+    assert_eq!(clean["history"][0]["text"], "I \"love\" it.\nThanks & see you at the weekend");
+    assert_eq!(clean["target"]["text"], "x < y\u{2028}z");
 }
 
 #[test]

@@ -14,8 +14,6 @@ const CONTEXT_WORDS: usize = 40;
 const ASKED_WORDS: usize = 160;
 /// Share of content words in the notes of an example.
 const NOTES_SHARE: f64 = 0.5;
-/// Share of content words in the draft of an example.
-const DRAFT_SHARE: f64 = 0.9;
 
 /// A field of a block: its label, its value, and the maximum number of words.
 type Field<'a> = (&'a str, Option<&'a str>, usize);
@@ -47,9 +45,8 @@ impl PromptInputs {
         let path = (self.reasoning || ask.plan.is_some()).then(|| e.path().line(kind.rated));
         let stars = e.stars.map(|s| s.to_string());
         // The same notes for the same text in every prompt, so that its KV state can be kept.
-        let of_text = |asked: bool, share| asked.then(|| text::gist(&e.text, share, 1));
-        let notes = of_text(ask.gist.is_some(), NOTES_SHARE);
-        let draft = of_text(ask.draft.is_some(), DRAFT_SHARE);
+        let notes = ask.gist.is_some().then(|| text::gist(&e.text, NOTES_SHARE, 1));
+        let draft = ask.draft.is_some().then(|| text::neutral(&e.text));
         let item = kind.item.as_deref().map(|label| (label, e.item_title.as_deref(), ITEM_WORDS));
         let context = Some((kind.context.as_str(), e.context.as_deref(), CONTEXT_WORDS));
         let title = kind.title.as_deref().map(|label| (label, e.title.as_deref(), TITLE_WORDS));
@@ -65,6 +62,27 @@ impl PromptInputs {
             Task::Synthetic => vec![item, plan, title, text],
         };
         lines(kind, words, fields.into_iter().flatten()) + "\n"
+    }
+
+    /// Returns a text of this kind as it stands in a prompt, of up to `most` words.
+    #[doc(hidden)]
+    pub fn value(&self, text: &str, most: usize) -> String {
+        quoted(&self.kind, self.words(), text, most)
+    }
+
+    /// Returns the labels of the lines in a block that the model answers to a request.
+    #[doc(hidden)]
+    pub fn answered(&self) -> Vec<&str> {
+        let title = self.kind.title.as_deref().unwrap_or("Title");
+        let text = self.kind.label.as_str();
+        let plan = self.reasoning.then_some(self.words().plan);
+        let last = match self.task {
+            Task::Text => [None, Some(text)],
+            Task::Title => [None, Some(title)],
+            Task::Rating => [None, Some("Rating")],
+            Task::Synthetic => [Some(title), Some(text)],
+        };
+        plan.into_iter().chain(last.into_iter().flatten()).collect()
     }
 }
 

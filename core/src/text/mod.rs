@@ -3,10 +3,12 @@
 pub mod escapes;
 mod gist;
 mod lines;
+mod neutral;
 
 pub use gist::gist;
 pub(crate) use lines::{BREAK, Unfolder};
 pub use lines::{folded, unfolded};
+pub use neutral::neutral;
 
 use std::sync::LazyLock;
 

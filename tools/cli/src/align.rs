@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use locket::{
-    Model,
+    Kind, Model,
     internals::{llm::gguf, output},
 };
 use locket_eval::align::{self, ExampleOptions, Judge, SearchOptions, SynthesisOptions};
@@ -120,6 +120,9 @@ pub struct Args {
     /// Percentage of examples that plan first
     #[arg(long, default_value_t = 70)]
     planned: u64,
+    /// Percentages of texts without a plan of their own whose request gives notes, a draft, or a plan
+    #[arg(long, value_parser = percentages, default_value = "0,0,0")]
+    given: [u64; 3],
     /// Maximum number of retrieved texts per prompt; with fewer, training covers more examples in
     /// the same time
     #[arg(long, default_value_t = 4)]
@@ -133,6 +136,14 @@ fn shares(text: &str) -> Result<[u64; 4], String> {
     let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
     let shares = shares.ok().and_then(|s| <[u64; 4]>::try_from(s).ok());
     shares.filter(|s| s.iter().any(|&n| n > 0)).ok_or_else(|| "four numbers, not all 0, such as 58,14,10,18".into())
+}
+
+fn percentages(text: &str) -> Result<[u64; 3], String> {
+    let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    let shares = shares.ok().and_then(|s| <[u64; 3]>::try_from(s).ok());
+    shares
+        .filter(|s| s.iter().sum::<u64>() <= 100)
+        .ok_or_else(|| "three numbers of at most 100 in total, such as 55,15,10".into())
 }
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
@@ -201,7 +212,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let inputs = args.source.inputs().chain([Some(args.adapter.as_path())]).flatten();
     let out = &output::target(&args.source.out, inputs)?;
-    let model = open::load_model(&args.source.model, Some(&args.adapter))?;
+    let model = open::load_model(&args.source.model, Some(&args.adapter), &Kind::review())?;
     output::target(out, [model.path()])?;
     let options = args.source.options();
     let journal = args.source.out.with_extension("ratings.jsonl");
@@ -231,7 +242,7 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
 
 /// Loads the model with `adapter`, or without any adapter if it is `None`, as in a first round.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))))
+    open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))), &Kind::review())
 }
 
 impl Source {
@@ -257,6 +268,7 @@ impl Args {
             left_out: self.left_out,
             synthetic: self.synthetic.clone(),
             tasks: self.tasks,
+            given: self.given,
             planned: self.planned,
             neighbours: self.neighbours,
             ..self.source.options()

@@ -1,16 +1,12 @@
 //! One training example: the tokens of a prompt and its answer, and the ranges to learn.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
 use locket::{
     Model, Task,
-    internals::{
-        llm::Token,
-        prompt::{PromptInputs, TEXT_WORDS},
-        text,
-    },
+    internals::{llm::Token, prompt::PromptInputs},
 };
 
 /// A training example. The tokens are exactly those of generation, so the trainer needs no
@@ -94,33 +90,36 @@ pub fn example(
 /// Returns the byte ranges of a prompt's body that are answers of its blocks: the values after the
 /// labels that a request leaves open, including the line end.
 fn spans(body: &str, inputs: &PromptInputs, taboo: &dyn Fn(&str) -> bool) -> Vec<Range<usize>> {
-    let open: &[&str] = match inputs.task {
-        Task::Text => &["Plan", "Review"],
-        Task::Title => &["Plan", "Title"],
-        Task::Rating => &["Plan", "Rating"],
-        Task::Synthetic => &["Plan", "Title", "Review"],
-    };
+    let (open, most, label) = (inputs.answered(), inputs.kind.excerpt_words, inputs.kind.label.as_str());
+    let shown = inputs.history.iter().chain(&inputs.neighbours);
+    // A clipped text does not end at the end of its line.
+    let clipped: HashSet<String> =
+        shown.filter(|e| is_clipped(inputs, &e.text)).map(|e| inputs.value(&e.text, most)).collect();
     let mut spans = Vec::new();
     let mut at = 0;
     for block in body.split_inclusive("\n\n") {
         let mut line_at = at;
         at += block.len();
-        // The last block is the request, and headings have no review.
-        let review = block.lines().find_map(|l| l.strip_prefix("Review: "));
+        // The last block is the request, and headings have no text.
+        let text = block.lines().find_map(|l| l.strip_prefix(label)?.strip_prefix(": "));
         let complete = block.ends_with("\n\n");
-        let Some(review) = review.filter(|r| complete && !taboo(r)) else { continue };
-        let cut = text::word_count(review) >= TEXT_WORDS;
+        let Some(text) = text.filter(|t| complete && !taboo(t)) else { continue };
         for line in block.split_inclusive('\n') {
-            let (label, value) = line.split_once(':').unwrap_or_default();
-            if open.contains(&label) {
-                // A clipped text does not end at the end of its line.
-                let end = if cut && label == "Review" { value.trim_end_matches('\n').len() } else { value.len() };
-                spans.push(line_at + label.len() + 1..line_at + label.len() + 1 + end);
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            if open.contains(&name) {
+                let cut = name == label && clipped.contains(text);
+                let end = if cut { value.trim_end_matches('\n').len() } else { value.len() };
+                spans.push(line_at + name.len() + 1..line_at + name.len() + 1 + end);
             }
             line_at += line.len();
         }
     }
     spans
+}
+
+/// Whether a prompt shows only the beginning of a text.
+fn is_clipped(inputs: &PromptInputs, text: &str) -> bool {
+    inputs.value(text, inputs.kind.excerpt_words) != inputs.value(text, usize::MAX)
 }
 
 /// Returns the tokens that begin within each byte range of `text`, or an empty list if the tokens

@@ -4,7 +4,7 @@
 //! # Overview
 //! - [`ValidationSplit`] splits users into training and validation users.
 //! - [`examples`](fn@examples) turns profiles into [`TrainingExample`]s. They hold the engine's own
-//!   prompt tokens, for all tasks, with and without plans, with histories cut to 0..4.
+//!   prompt tokens, for all tasks and kinds of writing, with and without plans, notes and drafts.
 //! - [`synthesize`] generates synthetic interactions for them, which precede the histories.
 //! - [`search`](fn@search) makes the same examples with golden paths: of several paths that the
 //!   current model samples, the one that leads to the true text.
@@ -14,6 +14,7 @@
 //! learned as well, conditioned on the blocks before it: five times as many targets for the same
 //! prefill. Texts by validation users are never learned, not even in another user's prompt.
 
+mod draw;
 mod example;
 mod ratings;
 mod search;
@@ -32,10 +33,11 @@ pub use search::{Judge, SearchOptions, Searched, search};
 pub use synthesis::{SynthesisOptions, Synthesized, synthesize};
 
 use crate::{Error, settings::ValidationSplit};
+use draw::drawn;
 use locket::{
-    Interaction, Model, Pack, ReasoningPath, Task, author_key,
+    Interaction, Model, Pack, Task,
     internals::{
-        context::{ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
+        context::NEIGHBOURS,
         hash::{hash, spread},
         llm::STARS,
         output,
@@ -62,6 +64,9 @@ pub struct ExampleOptions {
     pub planned: u64,
     /// Percentage of examples of each task: text, title, rating, synthetic.
     pub tasks: [u64; 4],
+    /// Percentage of the texts without a plan of their own whose request gives notes, a draft, or a
+    /// plan. The others give nothing.
+    pub given: [u64; 3],
     /// Maximum number of other users' texts in a prompt.
     pub neighbours: usize,
     /// Maximum number of tokens of a prompt, and of an answer's last phase.
@@ -82,6 +87,7 @@ impl Default for ExampleOptions {
             per_person: 6,
             planned: 70,
             tasks: [58, 14, 10, 18],
+            given: [0, 0, 0],
             neighbours: NEIGHBOURS,
             tokens: (640, 200),
             synthetic: None,
@@ -251,64 +257,6 @@ fn moments(profile: &Profile, most: usize) -> impl Iterator<Item = (&Interaction
     let history = &profile.history;
     let later = (1..history.len()).rev().map(|n| (&history[n], &history[..n]));
     std::iter::once((&profile.target, &history[..])).chain(later).take(most)
-}
-
-/// Draws task, plan and history length for a text. Returns the prompt's inputs, the answer, and the
-/// drawn part of the history.
-fn drawn<'i>(
-    pack: &Pack,
-    user: &str,
-    answered: &Interaction,
-    earlier: &'i [Interaction],
-    options: &ExampleOptions,
-) -> (PromptInputs, Answer, &'i [Interaction]) {
-    let mut state = hash(&format!("{user}\n{}\n{}", answered.item, options.seed));
-    let mut draw = |below: u64| {
-        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (state >> 33) % below
-    };
-    let mut at = draw(options.tasks.iter().sum::<u64>().max(1));
-    let all = [Task::Text, Task::Title, Task::Rating, Task::Synthetic];
-    let task = all.into_iter().zip(options.tasks).find(|(_, share)| {
-        let here = at < *share;
-        at = at.saturating_sub(*share);
-        here
-    });
-    let titled = answered.title.as_deref().is_some_and(|t| !t.trim().is_empty());
-    let task = match task.map_or(Task::Text, |t| t.0) {
-        Task::Title | Task::Synthetic if !titled => Task::Text,
-        Task::Rating if answered.stars().is_none() => Task::Text,
-        task => task,
-    };
-    let reasoning = task == Task::Synthetic || draw(100) < options.planned;
-    // 0 to 4 of the latest texts; in at least half of the draws 4.
-    let cap = if draw(2) == 0 { NEIGHBOURS } else { draw(NEIGHBOURS as u64 + 1) as usize };
-    let history = &earlier[earlier.len().saturating_sub(cap)..];
-    let grounding = ContextBuilder::new(pack, Some(author_key(user)));
-    let target = Target::of(answered, task);
-    let inputs = match (task, pack.find(&answered.item)) {
-        (Task::Synthetic, Some(item)) => {
-            let words = grounding.target_words(&target);
-            grounding.synthetic(item, matching_texts(history, &words, NEIGHBOURS))
-        }
-        _ => {
-            let own = matching_texts(history, &target.query(), NEIGHBOURS);
-            // A fifth of the prompts with history have no retrieved texts.
-            let neighbours = if !own.is_empty() && draw(5) == 0 { 0 } else { options.neighbours };
-            grounding.inputs(task, reasoning, own, &target, neighbours)
-        }
-    };
-    let path = ReasoningPath::of(answered.title.as_deref(), &answered.text, answered.stars()).to_string();
-    let title = text::quoted(answered.title.as_deref().unwrap_or_default(), usize::MAX);
-    let review = text::quoted(&answered.text, usize::MAX);
-    let mut phases = if inputs.reasoning { vec![path] } else { Vec::new() };
-    match task {
-        Task::Text => phases.push(review),
-        Task::Title => phases.push(title),
-        Task::Rating => phases.push(answered.stars().unwrap_or(5).to_string()),
-        Task::Synthetic => phases.extend([title, review]),
-    }
-    (inputs, Answer { phases, most: options.tokens.1 }, history)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ sdk-pack: build
 	target/debug/locket pack diff $(SDK)/older.pack $(SDK)/sample.pack --signing-key $(SDK)/release.key --out $(SDK)/update.delta
 
 export LOCKET_TEST_PACK    = $(SDK)/sample.pack
-export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-locket.gguf
+export LOCKET_TEST_ADAPTER = $(CURDIR)/models/gemma-3-270m-review.gguf
 export LOCKET_TEST_MODEL   = $(or $(LOCKET_MODELS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/locket/models)/gemma-3-270m-q4_k_m.gguf
 
 # The SDKs through the real library and the real model, the guides word by word, and the scripts that need what is not here.

@@ -11,7 +11,7 @@ android {
         minSdk = 26
         targetSdk = 36
         versionCode = 1
-        versionName = "0.1.0"
+        versionName = "0.2.0"
     }
     buildTypes { release { isMinifyEnabled = true } }
     // A model is mapped, not unpacked.

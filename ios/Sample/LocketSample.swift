@@ -47,7 +47,7 @@ final class Reviews: ObservableObject {
     private func opened() async throws -> Locket {
         if let locket { return locket }
         guard let bundled = Bundle.main.url(forResource: "gemma-3-270m-q4_k_m", withExtension: "gguf"),
-            let adapter = Bundle.main.url(forResource: "gemma-3-270m-locket", withExtension: "gguf")
+            let adapter = Bundle.main.url(forResource: "gemma-3-270m-review", withExtension: "gguf")
         else { throw CocoaError(.fileNoSuchFile) }
         // Files in the bundle can be memory-mapped from there.
         let locket = try await Locket.onDevice(model: ModelConfig(path: bundled.path, adapterPath: adapter.path))

@@ -106,7 +106,7 @@ fn a_trimmed_model_writes_with_the_same_adapter() {
         |adapter: &str| json(dir.path(), &format!("{generate}{adapter}"))["text"].as_str().unwrap().to_owned();
     let aligned = written("");
     assert!(aligned.split_whitespace().count() >= 4, "{aligned}");
-    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    let adapter = locket_tests::root().join("models/gemma-3-270m-review.gguf");
     assert_eq!(written(&format!(" --adapter {}", adapter.display())), aligned);
     assert_ne!(written(" --adapter none"), aligned);
 }
@@ -200,9 +200,9 @@ fn the_default_model_by_path_writes_with_its_adapter() {
         assert!(out.status.success(), "{said}");
         (serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap()["text"].clone(), said)
     };
-    let adapter = locket_tests::root().join("models/gemma-3-270m-locket.gguf");
+    let adapter = locket_tests::root().join("models/gemma-3-270m-review.gguf");
     let (with, told) = written("");
-    assert!(told.contains("with the adapter of gemma-3-270m"), "{told}");
+    assert!(told.contains("with the adapter review of gemma-3-270m"), "{told}");
     assert_eq!(written(&format!(" --adapter {}", adapter.display())), (with.clone(), String::new()));
     let (without, told) = written(" --adapter none");
     assert!(without != with && told.is_empty(), "{told}");

@@ -10,7 +10,7 @@ use super::{Model, Token};
 use crate::text;
 
 /// Bonus of the first open notes on their first token, in nats.
-const FIRST: [f32; 3] = [4.0, 3.0, 2.0];
+const FIRST: [f32; 3] = [2.0, 1.5, 1.0];
 /// Bonus on the next token of a note that has begun, in nats.
 const NEXT: f32 = 8.0;
 /// Tokens that a text may take for each token of its notes, and beyond, before it may end without

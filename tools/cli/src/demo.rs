@@ -23,7 +23,7 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long, default_value = "gemma-3-270m")]
     model: String,
-    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Kind of writing: review, reply, email or note
@@ -48,11 +48,11 @@ pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let model = match crate::manifest::resolve(&args.model) {
-        Ok(_) => open::load_model(&args.model, args.adapter.as_deref())?,
+        Ok(_) => open::load_model(&args.model, args.adapter.as_deref(), &args.kind)?,
         Err(_) => {
             note!("getting {} (once)", args.model);
             crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
-            open::load_model(&args.model, args.adapter.as_deref())?
+            open::load_model(&args.model, args.adapter.as_deref(), &args.kind)?
         }
     };
     if !args.kind.rated {

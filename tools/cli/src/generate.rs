@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use anyhow::bail;
-use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, LlmError, Part, Written};
+use locket::{AugmentOptions, Augmented, Engine, GenerateRequest, Kind, LlmError, Part, Written};
 
 use crate::{
     open,
@@ -24,7 +24,7 @@ struct Parts {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// The user's id in the pack, if the pack may contain their texts: the engine never treats
@@ -100,9 +100,9 @@ pub struct PlanArgs {
     k: u8,
 }
 
-/// Opens an engine with a store, a pack and a model.
-fn open(parts: &Parts) -> anyhow::Result<Engine> {
-    let model = open::load_model(&parts.model, parts.adapter.as_deref())?;
+/// Opens an engine with a store, a pack and a model for this kind.
+fn open(parts: &Parts, kind: &Kind) -> anyhow::Result<Engine> {
+    let model = open::load_model(&parts.model, parts.adapter.as_deref(), kind)?;
     let mut engine = open::open_store(&parts.store)?.with_model(model)?;
     if let Some(pack) = &parts.pack {
         engine = engine.with_pack(open::open_pack(pack)?);
@@ -114,7 +114,7 @@ fn open(parts: &Parts) -> anyhow::Result<Engine> {
 }
 
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts)?;
+    let engine = open(&args.parts, &Kind::review())?;
     let deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     let options = AugmentOptions::new(args.k)
         .with_seed(args.seed)
@@ -169,7 +169,7 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts)?;
+    let engine = open(&args.parts, args.request.kind())?;
     let mut request = args.request.request(&engine)?;
     request.options.candidates = args.candidates;
     if args.drafts > 1 {
@@ -234,7 +234,7 @@ fn drafts(engine: &Engine, request: &GenerateRequest, count: u8, json: bool) -> 
 
 /// Proposes plans, one a line.
 pub fn plan(args: &PlanArgs, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts)?;
+    let engine = open(&args.parts, args.request.kind())?;
     let request = args.request.request(&engine)?;
     let spinner = ui::spinner("planning, steps:");
     let plans = engine.plan(&request, args.k.into(), &mut |_| {

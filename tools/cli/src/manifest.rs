@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use indicatif::ProgressBar;
-use locket::internals::llm::gguf;
+use locket::{Kind, internals::llm::gguf};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -29,28 +29,56 @@ pub struct Entry {
     pub about: String,
     pub card: String,
     pub part: Vec<Part>,
-    /// The adapter that the model is loaded with by default.
-    pub adapter: Option<Adapter>,
+    /// The adapters of the model. By default it is loaded with the first one for the kind of writing.
+    #[serde(default)]
+    pub adapter: Vec<Adapter>,
 }
 
 /// An adapter that ships with the command.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Adapter {
+    /// The name that `--adapter` takes.
+    pub name: String,
     pub file: String,
     pub sha256: String,
+    /// The kinds of writing that it learned; empty for all kinds.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    pub about: String,
 }
 
+/// The shipped adapters: their files and the contents.
+const SHIPPED: [(&str, &[u8]); 2] = [
+    ("gemma-3-270m-open.gguf", include_bytes!("../../../models/gemma-3-270m-open.gguf")),
+    ("gemma-3-270m-review.gguf", include_bytes!("../../../models/gemma-3-270m-review.gguf")),
+];
+
 impl Adapter {
+    /// Whether a request for this adapter or, without one, for this kind gets it.
+    fn fits(&self, asked: Option<&Path>, kind: &Kind) -> bool {
+        match asked {
+            Some(asked) => Path::new(&self.name) == asked,
+            None => self.kinds.is_empty() || self.kinds.contains(&kind.name),
+        }
+    }
+
+    /// Returns the contents of its file.
+    fn contents(&self) -> anyhow::Result<&'static [u8]> {
+        let shipped = SHIPPED.iter().find(|(file, _)| *file == self.file);
+        shipped.map(|(_, bytes)| *bytes).with_context(|| format!("the adapter {} is not shipped", self.file))
+    }
+
     /// Returns the path of its file in the first of `dirs` that has it or accepts it, else in a
     /// private folder that [`tidy`] removes.
     fn place(&self, dirs: &[PathBuf]) -> anyhow::Result<PathBuf> {
         // The name contains a hash of the contents, so that different versions have different
         // files.
         let name = format!("{}-{}", &self.sha256[..8], self.file);
-        let has = |dir: &PathBuf| std::fs::read(dir.join(&name)).is_ok_and(|bytes| bytes == ALIGNED);
+        let contents = self.contents()?;
+        let has = |dir: &PathBuf| std::fs::read(dir.join(&name)).is_ok_and(|bytes| bytes == contents);
         let takes = |dir: &&PathBuf| {
             std::fs::create_dir_all(dir)
-                .and_then(|()| locket::internals::output::replace_cache(&dir.join(&name), ALIGNED))
+                .and_then(|()| locket::internals::output::replace_cache(&dir.join(&name), contents))
                 .is_ok()
         };
         if let Some(dir) = dirs.iter().find(|dir| has(dir)).or_else(|| dirs.iter().find(takes)) {
@@ -59,7 +87,7 @@ impl Adapter {
         let put = || {
             let dir = tempfile::Builder::new().prefix("locket-").tempdir()?;
             let path = dir.path().join(&name);
-            locket::internals::output::replace_cache(&path, ALIGNED)?;
+            locket::internals::output::replace_cache(&path, contents)?;
             *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
             anyhow::Ok(path)
         };
@@ -76,30 +104,33 @@ pub fn tidy() {
     *SCRATCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// The adapter of the default model.
-const ALIGNED: &[u8] = include_bytes!("../../../models/gemma-3-270m-locket.gguf");
-
-/// Returns the adapter to load with the model `name` and its file `path`. `asked` has priority, and
-/// `none` means no adapter. Otherwise a known model gets its own adapter. A file is known by its
-/// checksum, or by the checksum of the file that it was trimmed from. Any other file has no
-/// adapter.
-pub fn adapter(name: &str, path: &Path, asked: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+/// Returns the adapter to load with the model `name` and its file `path`. `asked` is the name of one
+/// of the model's adapters, a file, or `none`. Without it a known model gets its first adapter for
+/// `kind`. A model file is known by its checksum, or by the checksum of the file that it was trimmed
+/// from. Any other file has no adapter.
+pub fn adapter(name: &str, path: &Path, asked: Option<&Path>, kind: &Kind) -> anyhow::Result<Option<PathBuf>> {
+    let known = entries()?;
+    let named = |asked: &Path| known.iter().flat_map(|e| &e.adapter).any(|a| Path::new(&a.name) == asked);
     match asked {
-        Some(path) if path == Path::new("none") => return Ok(None),
-        Some(path) => return Ok(Some(path.to_path_buf())),
-        None => {}
+        Some(asked) if asked == Path::new("none") => return Ok(None),
+        Some(asked) if !named(asked) => return Ok(Some(asked.to_path_buf())),
+        _ => {}
     }
-    let mut known = entries()?;
     let by_name = known.iter().position(|e| e.name == name);
     let at = match by_name {
         Some(at) => Some(at),
         None => by_contents(path, &known)?,
     };
-    let Some(Entry { name: base, adapter: Some(adapter), .. }) = at.map(|at| known.swap_remove(at)) else {
+    let Some(base) = at.map(|at| &known[at]) else {
+        ensure!(asked.is_none(), "{} is the adapter of other models than {name}", asked.unwrap_or(path).display());
+        return Ok(None);
+    };
+    let Some(adapter) = base.adapter.iter().find(|a| a.fits(asked, kind)) else {
+        ensure!(asked.is_none(), "the model {} has no adapter {}", base.name, asked.unwrap_or(path).display());
         return Ok(None);
     };
     if by_name.is_none() {
-        note!("{}: with the adapter of {base}; --adapter none leaves it out", path.display());
+        note!("{}: with the adapter {} of {}; --adapter none leaves it out", path.display(), adapter.name, base.name);
     }
     adapter.place(&adapter_dirs()?).map(Some)
 }
@@ -180,23 +211,24 @@ mod tests {
 
     #[test]
     fn the_adapter_is_the_one_of_the_manifest_and_is_put_in_place() {
-        let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let new = [dir.path().join("new")];
-        let path = adapter.place(&new).unwrap();
         let sum = |path: &Path| sha256(path, &ProgressBar::hidden()).unwrap();
-        assert_eq!(sum(&path), adapter.sha256);
-        // A truncated or damaged file is replaced.
-        for wrong in [&b"GGUF"[..], &vec![0; ALIGNED.len()]] {
-            std::fs::write(&path, wrong).unwrap();
-            assert_eq!(adapter.place(&new).unwrap(), path);
+        for adapter in find("gemma-3-270m").unwrap().adapter {
+            let dir = tempfile::tempdir().unwrap();
+            let new = [dir.path().join("new")];
+            let path = adapter.place(&new).unwrap();
             assert_eq!(sum(&path), adapter.sha256);
+            // A truncated or damaged file is replaced.
+            for wrong in [&b"GGUF"[..], &vec![0; adapter.contents().unwrap().len()]] {
+                std::fs::write(&path, wrong).unwrap();
+                assert_eq!(adapter.place(&new).unwrap(), path);
+                assert_eq!(sum(&path), adapter.sha256);
+            }
         }
     }
 
     #[test]
     fn the_adapter_lies_elsewhere_where_the_models_cannot_be_written() {
-        let adapter = find("gemma-3-270m").unwrap().adapter.unwrap();
+        let adapter = find("gemma-3-270m").unwrap().adapter.swap_remove(0);
         let dir = tempfile::tempdir().unwrap();
         // No folder can be created below a file, not even by root.
         std::fs::write(dir.path().join("file"), "").unwrap();
@@ -204,17 +236,28 @@ mod tests {
         let path = adapter.place(&[never.clone(), cache.clone()]).unwrap();
         assert!(path.starts_with(&cache));
         let private = adapter.place(&[never]).unwrap();
-        assert_eq!(std::fs::read(&private).unwrap(), ALIGNED);
+        assert_eq!(std::fs::read(&private).unwrap(), adapter.contents().unwrap());
         tidy();
         assert!(!private.exists());
     }
 
     #[test]
-    fn none_and_files_go_without() {
+    fn none_and_files_go_without_and_names_find_theirs() {
         let file = Path::new("some/file.gguf");
-        assert_eq!(adapter("gemma-3-270m", file, Some(Path::new("none"))).unwrap(), None);
-        assert_eq!(adapter("some/file.gguf", file, None).unwrap(), None);
+        let review = Kind::review();
+        assert_eq!(adapter("gemma-3-270m", file, Some(Path::new("none")), &review).unwrap(), None);
+        assert_eq!(adapter("some/file.gguf", file, None, &review).unwrap(), None);
         let own = Path::new("own.gguf");
-        assert_eq!(adapter("gemma-3-270m", file, Some(own)).unwrap(), Some(own.to_path_buf()));
+        assert_eq!(adapter("gemma-3-270m", file, Some(own), &review).unwrap(), Some(own.to_path_buf()));
+        let reply = Kind::named("reply").unwrap();
+        let cases = [(None, &review, "review"), (None, &reply, "open"), (Some("open"), &review, "open")];
+        for (name, kind, expected) in cases {
+            let path = adapter("gemma-3-270m", file, name.map(Path::new), kind).unwrap().unwrap();
+            assert!(path.display().to_string().ends_with(&format!("-{expected}.gguf")), "{}", path.display());
+        }
+        for (model, why) in [("smollm2-135m", "has no adapter open"), ("some/file.gguf", "other models")] {
+            let error = adapter(model, file, Some(Path::new("open")), &review).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

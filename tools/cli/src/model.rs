@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use indicatif::ProgressBar;
-use locket::internals::{output, text};
+use locket::{
+    Kind,
+    internals::{output, text},
+};
 use locket_builder::trim;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -96,20 +99,27 @@ fn list(json: bool) -> anyhow::Result<()> {
     if json {
         let rows: Vec<_> = entries
             .iter()
-            .map(|e| json!({ "name": e.name, "bytes": e.bytes, "licence": e.licence, "here": dir.join(&e.file).exists() }))
+            .map(|e| {
+                let adapters: Vec<&str> = e.adapter.iter().map(|a| a.name.as_str()).collect();
+                let here = dir.join(&e.file).exists();
+                json!({ "name": e.name, "bytes": e.bytes, "licence": e.licence, "adapters": adapters, "here": here })
+            })
             .collect();
         return ui::print_json(&json!({ "models": rows, "directory": dir }));
     }
     for e in entries {
         let here = if dir.join(&e.file).exists() { "here" } else { "not here" };
         say!("{}  {} MB, {here}\n  {}\n  licence: {}", e.name, e.bytes / 1_000_000, e.about, e.licence)?;
+        for adapter in &e.adapter {
+            say!("  adapter {}: {}", adapter.name, adapter.about)?;
+        }
     }
     Ok(())
 }
 
 fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Result<()> {
     files::check_output(out, profiles.iter().map(|file| Some(file.as_path())))?;
-    let model = open::load_model(name, Some(Path::new("none")))?;
+    let model = open::load_model(name, Some(Path::new("none")), &Kind::review())?;
     let bar = ui::spinner("reading profiles: interactions");
     let report = trim::trim(&model, profiles, out, &mut |done| {
         bar.set_position(done as u64);

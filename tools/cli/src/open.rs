@@ -4,12 +4,13 @@ use std::{io::IsTerminal, path::Path};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use locket::{Engine, Gpu, LoadOptions, Model, Pack};
+use locket::{Engine, Gpu, Kind, LoadOptions, Model, Pack};
 
 use crate::{key, manifest, output::note, ui};
 
-/// Loads a model by manifest name or path, with a progress bar.
-pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
+/// Loads a model by manifest name or path, with a progress bar. Without `adapter` it is loaded with
+/// its adapter for `kind`.
+pub fn load_model(name: &str, adapter: Option<&Path>, kind: &Kind) -> anyhow::Result<Model> {
     let path = manifest::resolve(name)?;
     let bar = if std::io::stderr().is_terminal() { ui::bar(100, "loading model") } else { ProgressBar::hidden() };
     let shown = bar.clone();
@@ -17,7 +18,7 @@ pub fn load_model(name: &str, adapter: Option<&Path>) -> anyhow::Result<Model> {
         shown.set_position((progress.fraction() * 100.0) as u64);
         ui::alive()
     });
-    options.adapter = manifest::adapter(name, &path, adapter)?;
+    options.adapter = manifest::adapter(name, &path, adapter, kind)?;
     let model = Model::load(&path, options)?;
     bar.finish_and_clear();
     if let (Gpu::Layers(1..), Some(why)) = (ui::gpu(), &model.placement().why_no_gpu) {

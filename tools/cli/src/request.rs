@@ -156,6 +156,11 @@ impl RequestArgs {
         self.text.file()
     }
 
+    /// Returns the kind of writing.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
     /// Returns the request, with the text of `--text-file`. `engine` makes the recipient's id.
     pub fn request(&self, engine: &Engine) -> anyhow::Result<GenerateRequest> {
         let mut request = GenerateRequest::new(&self.item, self.task.into()).with_kind(self.kind.clone());

@@ -9,7 +9,7 @@ use std::{
 };
 
 use locket::{
-    Model, Sampling,
+    Kind, Model, Sampling,
     internals::llm::{Decoder, DecoderOptions, Phase, Prompt, Request},
 };
 use locket_eval::peak_rss_bytes;
@@ -23,7 +23,7 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Number of tokens in the prompt
@@ -51,7 +51,7 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    let model = open::load_model(&args.model, args.adapter.as_deref())?;
+    let model = open::load_model(&args.model, args.adapter.as_deref(), &Kind::review())?;
     let load = started.elapsed();
     let mut value = decoding(&model, load, args)?;
     // Measured before a second copy of the model is loaded.

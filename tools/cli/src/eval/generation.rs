@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use locket::Task;
+use locket::{Kind, Task};
+use locket_builder::profile::Profiles;
 use locket_eval::{Items, Method, Settings, generation::generation};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: Option<String>,
-    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// Output to generate
@@ -98,6 +99,12 @@ impl From<EvalTask> for Task {
     }
 }
 
+/// Returns the kind of writing of the first user's target.
+fn kind(files: &[PathBuf]) -> anyhow::Result<Kind> {
+    let first = Profiles::of_all(files).next().transpose()?;
+    Ok(first.and_then(|profile| Kind::named(&profile.target.kind)).unwrap_or_default())
+}
+
 pub fn run(args: &Args) -> anyhow::Result<Value> {
     let method = args.method;
     let adapter = args.adapter.as_deref();
@@ -106,7 +113,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
         files::check_output(out, profiles.chain([args.pack.as_deref(), adapter]))?;
     }
     let model = match &args.model {
-        Some(model) if method != Method::Copy => Some(open::load_model(model, adapter)?),
+        Some(model) if method != Method::Copy => Some(open::load_model(model, adapter, &kind(&args.profiles)?)?),
         _ => None,
     };
     let pack = args.pack.as_deref().map(open::open_pack).transpose()?;

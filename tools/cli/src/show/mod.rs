@@ -54,7 +54,7 @@ pub struct Args {
     /// prompt and the drafts
     #[arg(long)]
     model: Option<String>,
-    /// LoRA adapter (GGUF), or `none`; default: the one that comes with the model
+    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
     #[arg(long)]
     adapter: Option<PathBuf>,
     /// The user's id in the pack, if the pack may contain their texts
@@ -110,7 +110,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
             let mut request = args.request.request(&engine)?;
             request.options.candidates = args.candidates;
             let begun = Instant::now();
-            let model = open::load_model(model, args.adapter.as_deref())?;
+            let model = open::load_model(model, args.adapter.as_deref(), &request.kind)?;
             engine = engine.with_model(model)?;
             Some(explain(&engine, request, begun.elapsed())?)
         }

@@ -89,7 +89,7 @@ class MainActivity : Activity() {
     private companion object {
         const val REVIEWS = 3
         const val MODEL = "gemma-3-270m-q4_k_m.gguf"
-        const val ADAPTER = "gemma-3-270m-locket.gguf"
+        const val ADAPTER = "gemma-3-270m-review.gguf"
 
         // Same values as in models/manifest.toml.
         const val MODEL_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"

@@ -276,14 +276,14 @@ fn every_kind_is_learnt_from_notes_drafts_and_plans() {
         let examples = made(given);
         assert!(examples.len() > 20, "{}", examples.len());
         let with = |e: &&Value| format!("\n{}", spelled(&model, e, 0..e["prompt"].as_u64().unwrap())).contains(label);
-        // A text without content has no plan, and the labels of a German's prompts are German.
+        // A text without content has no plan, and two of the eight people write German: so do labels.
         let share = examples.iter().filter(with).count() * 10;
-        assert!(share >= examples.len() * 8, "{given}: {share} tenths of {}", examples.len());
+        assert!(share >= examples.len() * 7, "{given}: {share} tenths of {}", examples.len());
     }
     for example in made("60,20,10") {
         let prompt = spelled(&model, &example, 0..example["prompt"].as_u64().unwrap());
         let label = prompt.rsplit('\n').next().unwrap();
-        assert!(["Reply:", "E-mail:", "E-Mail:", "Note:"].contains(&label), "{label}");
+        assert!(["Reply:", "Antwort:", "E-mail:", "E-Mail:", "Note:", "Notiz:"].contains(&label), "{label}");
         // All learnt ranges are texts: the lines after the kind's label, and the answer.
         for range in example["learn"].as_array().unwrap() {
             let (start, end) = (range["start"].as_u64().unwrap(), range["end"].as_u64().unwrap());

@@ -249,12 +249,14 @@ fn ends_sentence(c: char) -> bool {
 }
 
 /// Returns `text` up to its last sentence end: a full stop, exclamation or question mark of any
-/// script. Returns all of it if there is none.
+/// script. A line break of a folded text ends a sentence, too. Returns all of it if there is none.
 pub fn whole_sentences(text: &str) -> &str {
-    match text.char_indices().rfind(|&(_, c)| ends_sentence(c)) {
+    let whole = match text.char_indices().rfind(|&(_, c)| ends_sentence(c) || c == BREAK) {
+        Some((end, BREAK)) => text[..end].trim_end_matches([BREAK, ' ']),
         Some((end, c)) => &text[..end + c.len_utf8()],
         None => text,
-    }
+    };
+    if whole.is_empty() { text } else { whole }
 }
 
 /// Returns `text` up to its first sentence end, or all of it if there is none. A `.`, `!` or `?`
@@ -298,6 +300,9 @@ mod tests {
         assert_eq!(clip_words("a b", 0), "");
         assert_eq!(clip_words(&"x".repeat(100), 2), "x".repeat(24));
         assert_eq!(whole_sentences("Good. Very goo"), "Good.");
+        assert_eq!(whole_sentences("sure ¶ ¶ see you the"), "sure");
+        assert_eq!(whole_sentences("Sure? ¶ i am ¶ see you the"), "Sure? ¶ i am");
+        assert_eq!(whole_sentences("¶ see you the"), "¶ see you the");
         assert_eq!(first_sentence("It is 2.5 inches long! Good."), "It is 2.5 inches long!");
         assert_eq!((first_sentence("no end"), first_sentence("One."), first_sentence("")), ("no end", "One.", ""));
         assert_eq!(words("It's 5-star!").collect::<Vec<_>>(), ["it", "s", "5", "star"]);

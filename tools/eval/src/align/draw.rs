@@ -31,7 +31,7 @@ impl Draws {
 /// Draws task, plan, history and given content for a text. Returns the prompt's inputs, the answer,
 /// and the drawn part of the history.
 pub(super) fn drawn<'i>(
-    pack: &Pack,
+    pack: Option<&Pack>,
     user: &str,
     answered: &Interaction,
     earlier: &'i [Interaction],
@@ -41,9 +41,9 @@ pub(super) fn drawn<'i>(
     let kind = Kind::named(&answered.kind).unwrap_or_default();
     let task = task(&mut draws, answered, &kind, options);
     let reasoning = kind.rated && (task == Task::Synthetic || draws.below(100) < options.planned);
-    if !kind.rated {
+    let Some(pack) = pack.filter(|_| kind.rated) else {
         return of_kind(&mut draws, kind, task, answered, earlier, options);
-    }
+    };
     // 0 to 4 of the latest texts; in at least half of the draws 4.
     let cap = if draws.below(2) == 0 { NEIGHBOURS } else { draws.below(NEIGHBOURS as u64 + 1) as usize };
     let history = &earlier[earlier.len().saturating_sub(cap)..];
@@ -99,7 +99,7 @@ fn task(draws: &mut Draws, answered: &Interaction, kind: &Kind, options: &Exampl
     }
 }
 
-/// Draws a request for a text of a kind without ratings, as the engine composes it.
+/// Draws a request without retrieved texts, as the engine composes it for kinds without ratings.
 fn of_kind<'i>(
     draws: &mut Draws,
     kind: Kind,
@@ -128,10 +128,11 @@ fn of_kind<'i>(
     }
     inputs.localize(language);
     let answer = match task {
-        Task::Title => answered.title.as_deref().unwrap_or_default(),
-        _ => &text,
+        Task::Title => answered.title.clone().unwrap_or_default(),
+        Task::Rating => answered.stars().map(|stars| stars.to_string()).unwrap_or_default(),
+        _ => text,
     };
-    let phases = vec![inputs.value(answer, usize::MAX)];
+    let phases = vec![inputs.value(&answer, usize::MAX)];
     (inputs, Answer { phases, most: options.tokens.1 }, history)
 }
 

@@ -46,6 +46,7 @@ use locket::{
     },
 };
 use locket_builder::{
+    BuildError,
     pack::{BuildOptions, Holdout, build},
     profile::{Profile, Profiles},
 };
@@ -184,7 +185,8 @@ struct Corpus<'o> {
     /// Number of drafts with synthetic interactions.
     mixed: usize,
     options: &'o ExampleOptions,
-    pack: Pack,
+    /// The graph and the public texts; `None` if no text has an item.
+    pack: Option<Pack>,
     _scratch: tempfile::TempDir,
 }
 
@@ -196,8 +198,13 @@ impl<'o> Corpus<'o> {
     ) -> Result<Self, Error> {
         let scratch = tempfile::tempdir().map_err(|e| locket::Error::io("create", std::env::temp_dir(), e))?;
         let path = scratch.path().join("align.pack");
-        build(files, &path, &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() }, |_| alive())?;
-        let pack = Pack::open(&path)?;
+        let built =
+            build(files, &path, &BuildOptions { holdout: Holdout::All, ..BuildOptions::default() }, |_| alive());
+        let pack = match built {
+            // Texts without items make no pack, and need none.
+            Err(Error::Build(BuildError::Empty)) => None,
+            built => built.and_then(|_| Ok(Some(Pack::open(&path)?)))?,
+        };
         let taboo = if options.left_out { HashSet::new() } else { taboo(files, options.validation)? };
         let mut this = Self { drafts: Vec::new(), people: [0; 2], taboo, mixed: 0, options, pack, _scratch: scratch };
         for profile in Profiles::of_all(files) {
@@ -208,7 +215,7 @@ impl<'o> Corpus<'o> {
                 continue;
             }
             for (answered, earlier) in moments(&profile, options.per_person) {
-                let (inputs, answer, history) = drawn(&this.pack, &profile.user, answered, earlier, options);
+                let (inputs, answer, history) = drawn(this.pack.as_ref(), &profile.user, answered, earlier, options);
                 if answer.phases.iter().all(|p| !p.is_empty()) && !this.taboo(&text::quoted(&answered.text, TEXT_WORDS))
                 {
                     let (user, item) = (profile.user.clone(), answered.item.clone());

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Corpus, Draft, ExampleOptions, inputs};
 use crate::{Error, Journal};
 use locket::{
-    Model, Record, Task, WriteOptions, author_key,
+    Model, Pack, Record, Task, WriteOptions, author_key,
     internals::{
         context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::synthetic::{self, SyntheticJob},
@@ -24,6 +24,7 @@ use locket::{
         prompt::Example,
     },
 };
+use locket_builder::BuildError;
 
 /// Options of a synthesis.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,13 +90,14 @@ pub fn synthesize(
     let write = WriteOptions::synthetic();
     let (sequences, threads) = (TOGETHER, options.threads);
     let mut decoder = model.decoder(DecoderOptions { sequences, threads, ..write.decoder() })?;
-    let predictor = Predictor::new(&corpus.pack);
+    let pack = corpus.pack.as_ref().ok_or(BuildError::Empty)?;
+    let predictor = Predictor::new(pack);
     for group in open.chunks(TOGETHER) {
         let done = journal.rows.len();
         let mut jobs = Vec::new();
         let mut owners = Vec::new();
         for (n, draft) in group.iter().enumerate() {
-            let these = corpus.jobs(draft, &predictor, options);
+            let these = jobs_of(pack, draft, &predictor, options);
             owners.extend(std::iter::repeat_n(n, these.len()));
             jobs.extend(these);
         }
@@ -116,28 +118,25 @@ pub fn synthesize(
     Ok(Synthesized { examples: journal.rows.len(), kept })
 }
 
-impl Corpus<'_> {
-    /// Returns one job for each of the items that are predicted next.
-    fn jobs(&self, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<SyntheticJob> {
-        let grounding = ContextBuilder::new(&self.pack, Some(author_key(&draft.user)));
-        let target = Target { item: &draft.item, ..Target::default() };
-        let words = grounding.target_words(&target);
-        let query = Query {
-            target: self.pack.find(&draft.item),
-            target_text: Some(&words),
-            ..context::query(&self.pack, &draft.history)
-        };
-        let items = context::predict_written(&self.pack, predictor, &query, options.each);
-        let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
-        let job = |item| SyntheticJob {
-            item: self.pack.item(item).to_owned(),
-            inputs: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
-            topics: grounding.topics(item, &draft.history),
-            seed,
-        };
-        items.into_iter().map(job).collect()
-    }
+/// Returns one job for each of the items that are predicted next.
+fn jobs_of(pack: &Pack, draft: &Draft, predictor: &Predictor<'_>, options: &SynthesisOptions) -> Vec<SyntheticJob> {
+    let grounding = ContextBuilder::new(pack, Some(author_key(&draft.user)));
+    let target = Target { item: &draft.item, ..Target::default() };
+    let words = grounding.target_words(&target);
+    let query =
+        Query { target: pack.find(&draft.item), target_text: Some(&words), ..context::query(pack, &draft.history) };
+    let items = context::predict_written(pack, predictor, &query, options.each);
+    let seed = spread(&format!("{}\n{}", draft.user, options.examples.seed)) as u32;
+    let job = |item| SyntheticJob {
+        item: pack.item(item).to_owned(),
+        inputs: grounding.synthetic(item, matching_texts(&draft.history, &words, NEIGHBOURS)),
+        topics: grounding.topics(item, &draft.history),
+        seed,
+    };
+    items.into_iter().map(job).collect()
+}
 
+impl Corpus<'_> {
     /// Puts the synthetic interactions in `file`, written by [`synthesize`], in front of their
     /// histories. Returns the number of examples with synthetic interactions.
     pub(super) fn mix(&mut self, file: &Path) -> Result<usize, Error> {

@@ -61,7 +61,7 @@ pub(crate) fn request_with_prefix(
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },
         grammar,
-        stop: if free { vec!["\n".into()] } else { Vec::new() },
+        stop: if free { inputs.stops() } else { Vec::new() },
         // At most half of the limit: a text that must fill the limit could not end with a sentence.
         min_new_tokens: if n == last && free { inputs.min_new_tokens().min(max_new_tokens / 2) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),

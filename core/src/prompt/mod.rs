@@ -221,6 +221,14 @@ impl PromptInputs {
         Parts { parts, dropped }
     }
 
+    /// Returns the strings that end an output: the end of its line, and the headings of the prompt,
+    /// which a model may write after its text.
+    pub(crate) fn stops(&self) -> Vec<String> {
+        let Headings { history, others, next } = Headings::of(&self.kind, self.words());
+        let headings = [history, others, next].map(|heading| heading.trim_end().to_owned());
+        std::iter::once("\n".to_owned()).chain(headings).collect()
+    }
+
     /// Returns the number of bytes of a composed body that stay the same between requests: the
     /// user's history and the heading after it.
     pub(crate) fn stable_bytes(&self, body: &str) -> usize {
@@ -368,6 +376,14 @@ mod tests {
         assert!(prompt.contains("Best") && prompt.contains("Newer"), "{prompt}");
         assert!(!prompt.contains("Second") && !prompt.contains("Old"), "{prompt}");
         assert!(shown(&inputs(Task::Text, false), 0).ends_with("Item: Red mug\nTitle: Nice mug\nReview:"));
+    }
+
+    #[test]
+    fn headings_end_a_text() {
+        let prompt = shown(&inputs(Task::Text, false), 1000);
+        let stops = inputs(Task::Text, false).stops();
+        assert_eq!(stops.len(), 4);
+        assert!(stops.iter().all(|stop| prompt.contains(stop.as_str())), "{stops:?}\n{prompt}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Notes {
     /// Returns whether the phase may end after `written`, of `tokens` tokens.
     pub(super) fn may_end(&self, written: &str, tokens: usize) -> bool {
         let most = self.notes.iter().map(|note| note.tokens.len()).sum::<usize>() * TOKENS_PER_NOTE + TOKENS_BEYOND;
-        tokens >= most || self.open(written).is_empty()
+        tokens >= most || stalls(written) || self.open(written).is_empty()
     }
 
     /// Adds the bonuses to `logits`, after `written` with these tokens.
@@ -75,6 +75,12 @@ fn add(logits: &mut [f32], token: Token, bonus: f32) {
     if let Some(logit) = usize::try_from(token.0).ok().and_then(|at| logits.get_mut(at)) {
         *logit += bonus;
     }
+}
+
+/// Whether the text ends with the same mark or emoji three times: the model has nothing more to say.
+fn stalls(written: &str) -> bool {
+    let mut back = written.trim_end().chars().rev();
+    back.next().is_some_and(|last| !last.is_alphanumeric() && back.take(2).filter(|c| *c == last).count() == 2)
 }
 
 /// Whether two lower-case words are the same but for an ending.
@@ -116,6 +122,7 @@ mod tests {
         assert!(logits[first(0)] >= FIRST[0]);
         assert!(!notes.may_end("Some are broken.", 3) && notes.may_end("Two parts are broken.", 3));
         assert!(notes.may_end("", 1000));
+        assert!(notes.may_end("Good 😅😅😅", 3) && !notes.may_end("Good 😅😅", 3) && !notes.may_end("Zoooo", 3));
         let mut logits = vec![0.0; 1 << 16];
         notes.weigh("Two parts are broken.", &[], &mut logits);
         assert!(logits.iter().all(|&l| l == 0.0));

@@ -13,6 +13,10 @@ fn prepared() -> tempfile::TempDir {
     fs::copy(locket_tests::sample(), path.join("sample.jsonl")).unwrap();
     fs::write(path.join("edges"), "1 1 2\n2 2 3\n3 1 3\n").unwrap();
     fs::write(path.join("asked"), "nobody\n").unwrap();
+    let run = r#"{"files":["sample.jsonl"],"task":"Text"}
+{"user":"marta","history":1,"prediction":"a","reference":"b","scores":[],"path":null,"synthetic":0,"refused":[],"tokens":1}
+"#;
+    fs::write(path.join("run.jsonl"), run).unwrap();
     fs::create_dir(path.join("folder")).unwrap();
     json(path, "pack build --edges {}/edges --out {}/old.pack");
     json(path, "pack build --profiles {}/sample.jsonl --out {}/new.pack");
@@ -22,7 +26,7 @@ fn prepared() -> tempfile::TempDir {
 }
 
 /// Every command that writes a file, and the inputs that it must not replace.
-const WRITERS: [(&str, &[&str]); 11] = [
+const WRITERS: [(&str, &[&str]); 12] = [
     ("pack build --profiles {}/sample.jsonl --remove {}/asked", &["sample.jsonl", "asked"]),
     ("pack build --edges {}/edges", &["edges"]),
     ("pack diff {}/old.pack {}/new.pack --signing-key {}/release.key", &["old.pack", "new.pack", "release.key"]),
@@ -34,6 +38,7 @@ const WRITERS: [(&str, &[&str]); 11] = [
         "eval generation --profiles {}/sample.jsonl --model {}/tiny.gguf --task text --method history --limit 1",
         &["sample.jsonl", "tiny.gguf"],
     ),
+    ("eval judge --runs {}/run.jsonl --data {}", &["run.jsonl", "sample.jsonl"]),
     ("align examples --profiles {}/sample.jsonl --model {}/tiny.gguf", &["sample.jsonl", "tiny.gguf"]),
     ("align paths --profiles {}/sample.jsonl --model {}/tiny.gguf --limit 1", &["sample.jsonl", "tiny.gguf"]),
     (

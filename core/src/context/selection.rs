@@ -58,6 +58,14 @@ pub fn for_kind(history: &[Interaction], kind: &Kind, audience: Option<&str>, qu
     chosen
 }
 
+/// Returns the language of a request that answers `context`, and the history in it; see
+/// [`Language::of_request`] and [`in_language`].
+pub fn for_language(history: Vec<Interaction>, kind: &Kind, context: Option<&str>) -> (Language, Vec<Interaction>) {
+    let of_kind = history.iter().filter(|i| i.kind == kind.name).map(|i| i.text.as_str());
+    let language = Language::of_request(context, of_kind);
+    (language, in_language(history, kind, language))
+}
+
 /// Returns the texts without those of the kind in another language, if at least three of the kind
 /// remain. Texts too short to tell stay, and reviews stay in any language.
 pub fn in_language(history: Vec<Interaction>, kind: &Kind, language: Language) -> Vec<Interaction> {

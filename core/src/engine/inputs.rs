@@ -6,7 +6,7 @@ use crate::{
     context::{ContextBuilder, NEIGHBOURS, Target, formulas::set_formulas, selection},
     history::{Interaction, Record},
     llm,
-    prompt::{Example, Language, PromptInputs, Task},
+    prompt::{Example, PromptInputs, Task},
     text,
 };
 
@@ -53,9 +53,7 @@ impl Engine {
         let length_factor = Stats::of(&records).length;
         let (synthetic, real): (Vec<Record>, Vec<Record>) = records.into_iter().partition(Record::is_synthetic);
         let own = written_by_user(&real, &request.kind.name);
-        let texts = own.iter().filter(|i| i.kind == request.kind.name).map(|i| i.text.as_str());
-        let language = Language::of_request(request.context.as_deref(), texts);
-        let own = selection::in_language(own, &request.kind, language);
+        let (language, own) = selection::for_language(own, &request.kind, request.context.as_deref());
         let history = prompt_history(request, &target, &synthetic, &own);
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
         let (task, reasoning) = (request.task, request.planned());

@@ -132,16 +132,20 @@ pub struct Args {
     synthetic: Option<PathBuf>,
 }
 
+/// Returns the numbers of a list such as `58,14,10,18`.
+fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
+    let numbers: Vec<u64> = text.split(',').map(|n| n.trim().parse()).collect::<Result<_, _>>().ok()?;
+    numbers.try_into().ok()
+}
+
 fn shares(text: &str) -> Result<[u64; 4], String> {
-    let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
-    let shares = shares.ok().and_then(|s| <[u64; 4]>::try_from(s).ok());
-    shares.filter(|s| s.iter().any(|&n| n > 0)).ok_or_else(|| "four numbers, not all 0, such as 58,14,10,18".into())
+    numbers(text)
+        .filter(|s| s.iter().any(|&n| n > 0))
+        .ok_or_else(|| "four numbers, not all 0, such as 58,14,10,18".into())
 }
 
 fn percentages(text: &str) -> Result<[u64; 3], String> {
-    let shares: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
-    let shares = shares.ok().and_then(|s| <[u64; 3]>::try_from(s).ok());
-    shares
+    numbers(text)
         .filter(|s| s.iter().sum::<u64>() <= 100)
         .ok_or_else(|| "three numbers of at most 100 in total, such as 55,15,10".into())
 }

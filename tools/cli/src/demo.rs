@@ -1,7 +1,5 @@
 //! `locket demo`: the whole workflow on the shipped sample.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
 use locket::{AugmentOptions, Engine, GenerateRequest, Interaction, Kind, Length, PredictOptions, Record, Task};
 use locket_builder::{
@@ -23,9 +21,8 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long, default_value = "gemma-3-270m")]
     model: String,
-    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: open::AdapterArg,
     /// Kind of writing: review, reply, email or note
     #[arg(long, default_value = "review", value_parser = files::kind)]
     kind: Kind,

@@ -24,9 +24,8 @@ struct Parts {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: open::AdapterArg,
     /// The user's id in the pack, if the pack may contain their texts: the engine never treats
     /// these as other users' texts
     #[arg(long)]

@@ -1,12 +1,31 @@
 //! Opens models, packs and stores for the subcommands.
 
-use std::{io::IsTerminal, path::Path};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 use locket::{Engine, Gpu, Kind, LoadOptions, Model, Pack};
 
 use crate::{key, manifest, output::note, ui};
+
+/// The adapter of a command that loads a model.
+#[derive(clap::Args)]
+pub struct AdapterArg {
+    /// Adapter: `review` (product reviews), `open` (any writing), `none`, or a LoRA file (GGUF);
+    /// default: `review` for reviews, `open` for other kinds
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+}
+
+impl AdapterArg {
+    /// Returns the given name or file, if any.
+    pub fn as_deref(&self) -> Option<&Path> {
+        self.adapter.as_deref()
+    }
+}
 
 /// Loads a model by manifest name or path, with a progress bar. Without `adapter` it is loaded with
 /// its adapter for `kind`.

@@ -1,12 +1,13 @@
-//! Whether a text is about its item or its message: the rank of the right one among others, matched
-//! by words.
+//! Aboutness: the rank of a text's item or message among others, matched by words.
 
 use locket::internals::{context::bm25::score_texts, hash::spread};
 
-/// Number of things that a text is matched with: its own and others.
+use super::stats::reciprocal_rank;
+
+/// Number of subjects to match a text with: its own and others.
 const AMONG: usize = 20;
 
-/// What each text of a run is about: other people's texts on its item, or the message answered.
+/// The subject of each text of a run: other people's texts on its item, or the message answered;
 /// `None` if neither is known.
 pub(super) struct Subjects(Vec<(String, Option<String>)>);
 
@@ -31,9 +32,7 @@ impl Subjects {
         }
         let all = std::iter::once(own).chain(others.iter().filter_map(|(_, other)| other.as_deref()));
         let scores = score_texts(all.map(|subject| ("", subject)), text);
-        let better = scores[1..].iter().filter(|s| **s > scores[0]).count() as f64;
-        let equal = scores[1..].iter().filter(|s| **s == scores[0]).count() as f64;
-        Some(1.0 / (1.0 + better + equal / 2.0))
+        Some(reciprocal_rank(scores[0], &scores[1..]))
     }
 }
 

@@ -20,6 +20,8 @@ use locket::{
 };
 use locket_builder::profile::Profile;
 
+use super::stats::reciprocal_rank;
+
 /// Number of a user's latest texts that define the style.
 const TEXTS: usize = 8;
 /// Number of other authors in a ranking.
@@ -87,10 +89,7 @@ impl Authors {
         others.truncate(OTHERS);
         let mine = cosine(&style, &mine);
         let scores: Vec<f64> = others.iter().map(|&n| cosine(&style, &self.people[n].style)).collect();
-        let better = scores.iter().filter(|s| **s > mine).count() as f64;
-        let equal = scores.iter().filter(|s| **s == mine).count() as f64;
-        // Ties rank in the middle: an uninformative text ranks by chance.
-        Some(1.0 / (1.0 + better + equal / 2.0))
+        Some(reciprocal_rank(mine, &scores))
     }
 
     /// Returns a user's style, without the text that has `earlier` later texts.

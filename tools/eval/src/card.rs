@@ -16,11 +16,11 @@ use serde_json::{Map, Value, json};
 use super::{
     about::Subjects,
     cases::{Case, Key, by_person},
+    copying::Copying,
     habits::{distances, habits},
     natural::{told_apart, variety},
     porter,
     prediction::Prediction,
-    runs::runs,
     stats::Sample,
 };
 
@@ -85,7 +85,7 @@ pub(super) fn card(rows: &[Prediction]) -> Value {
 ///
 /// | key | measure |
 /// |---|---|
-/// | `foreign_runs` | share of texts with a run of eight words that only other people wrote |
+/// | `foreign_runs` | share of texts with a run of eight words that other people wrote |
 /// | `habits`, `habits_true` | distance of a text's habits to its author's, as a share of that to another person's |
 /// | `about`, `about_true` | reciprocal rank of the right item or message among 20, matched with the text |
 pub(super) fn compare(
@@ -104,17 +104,8 @@ pub(super) fn compare(
             sample.write(name, out);
         }
     };
-    // Of each run its author, or none if several people wrote it.
-    let mut authors: HashMap<u64, Option<&str>> = HashMap::new();
-    for profile in everyone {
-        for run in profile.interactions().flat_map(|(i, _)| runs(&i.text, RUN)) {
-            let author = authors.entry(run).or_insert(Some(&profile.user));
-            *author = author.filter(|author| *author == profile.user);
-        }
-    }
-    let foreign = |r: &Prediction| {
-        runs(&r.prediction, RUN).iter().any(|run| authors.get(run).is_some_and(|a| *a != Some(r.user.as_str())))
-    };
+    let copying = Copying::new(everyone);
+    let foreign = |r: &Prediction| copying.of(&r.user, &[], &r.prediction).others > 0;
     put("foreign_runs", rows.iter().map(|(r, _)| Some(f64::from(u8::from(foreign(r))))).collect());
 
     let own = |c: &Case| habits(c.person.history.iter().map(|i| i.text.as_str()));

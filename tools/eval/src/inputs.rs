@@ -6,11 +6,11 @@ use locket::{
         context::{
             ContextBuilder, NEIGHBOURS, Target,
             formulas::set_formulas,
-            selection::{for_kind, in_language, matching_texts},
+            selection::{for_kind, for_language, matching_texts},
         },
         engine::OWN_TEXTS,
         hash::hash,
-        prompt::{Example, Language, PromptInputs},
+        prompt::{Example, PromptInputs},
         text,
     },
 };
@@ -37,10 +37,7 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     let grounding = if settings.method == Method::Graph { grounding.by_words() } else { grounding };
     let query = target.query();
     let mut history = synthetic;
-    let texts = capped(settings, person);
-    let of_kind = texts.iter().filter(|i| i.kind == kind.name).map(|i| i.text.as_str());
-    let language = Language::of_request(context, of_kind);
-    let texts = in_language(texts.to_vec(), &kind, language);
+    let (language, texts) = for_language(capped(settings, person).to_vec(), &kind, context);
     if settings.method != Method::None {
         history.extend(match kind.rated {
             true => matching_texts(&texts, &query, NEIGHBOURS),

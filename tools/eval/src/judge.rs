@@ -9,7 +9,10 @@ use std::{
 
 use locket::{
     Interaction, Kind,
-    internals::hash::{hash, spread},
+    internals::{
+        hash::{hash, spread},
+        output,
+    },
 };
 use locket_builder::profile::{Profile, Profiles};
 use serde::{Deserialize, Serialize};
@@ -56,6 +59,7 @@ person wrote, and the letters of the texts that the person could send as they ar
 ///
 /// # Errors
 /// [`locket::Error::Io`]; [`locket::Error::Argument`] if `run` is not a predictions file of texts;
+/// [`locket::OutputError`] if `sheet` or `key` cannot be replaced or is an input;
 /// [`Error::Profile`] for malformed profile files.
 pub fn write_sheet(run: &Path, data: &Path, pairs: usize, seed: u32, sheet: &Path, key: &Path) -> Result<usize, Error> {
     let read = fs::read_to_string(run).map_err(|e| locket::Error::io("read", run, e))?;
@@ -69,6 +73,8 @@ pub fn write_sheet(run: &Path, data: &Path, pairs: usize, seed: u32, sheet: &Pat
             format!("{} holds no texts: `locket eval generation --task text --out FILE` writes them", run.display());
         return Err(locket::Error::Argument(what).into());
     }
+    let inputs = || files.iter().map(PathBuf::as_path).chain([run]);
+    let (sheet, key) = (output::target(sheet, inputs())?, output::target(key, inputs())?);
     rows.sort_by_cached_key(|r| spread(&format!("{}\n{}\n{seed}", r.user, r.earlier)));
     rows.truncate(pairs);
     let cap = head["history_cap"].as_u64().map(|cap| cap as usize);
@@ -97,7 +103,7 @@ pub fn write_sheet(run: &Path, data: &Path, pairs: usize, seed: u32, sheet: &Pat
         let pair = Pair { pair: n + 1, user: row.user.clone(), person };
         let _ = writeln!(answers, "{}", serde_json::to_string(&pair).unwrap_or_default());
     }
-    for (path, text) in [(sheet, &out), (key, &answers)] {
+    for (path, text) in [(&sheet, &out), (&key, &answers)] {
         fs::write(path, text).map_err(|e| locket::Error::io("write", path, e))?;
     }
     Ok(answers.lines().count())

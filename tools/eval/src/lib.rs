@@ -16,6 +16,7 @@ pub mod align;
 mod author;
 mod card;
 mod cases;
+mod copying;
 mod filters;
 pub mod generation;
 mod habits;

@@ -1,11 +1,15 @@
 //! How natural texts are: whether a linear classifier tells generated texts from true ones, and how
 //! much their phrases vary.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use locket::internals::{hash::spread, text};
+use locket::internals::hash::spread;
 
-use super::{prediction::Prediction, stats::Sample};
+use super::{
+    prediction::Prediction,
+    runs::{distinct, runs, words_and_pairs},
+    stats::{Sample, roc_area},
+};
 
 /// Number of parts of the people: each is judged by a classifier that learned from the others.
 const FOLDS: usize = 5;
@@ -49,20 +53,16 @@ pub(super) fn told_apart(rows: &[Prediction]) -> Sample {
     sample
 }
 
-/// Returns the features of a text: its distinct words and pairs of words.
-fn features(text: &str, known: &mut HashMap<String, usize>) -> Features {
-    let words: Vec<String> = text::words(text).collect();
-    let pairs = words.windows(2).map(|pair| pair.join(" "));
-    let all: HashSet<String> = words.iter().cloned().chain(pairs).collect();
-    let mut out: Features = all
-        .into_iter()
-        .map(|feature| {
-            let next = known.len();
-            *known.entry(feature).or_insert(next)
-        })
-        .collect();
-    out.sort_unstable();
-    out
+/// Returns the features of a text: its distinct words and pairs of words, by number.
+fn features(text: &str, known: &mut HashMap<u64, usize>) -> Features {
+    let mut found: Vec<u64> = words_and_pairs(text).into_iter().collect();
+    // A fixed order: numbers and sums depend on it.
+    found.sort_unstable();
+    let number = |feature| {
+        let next = known.len();
+        *known.entry(feature).or_insert(next)
+    };
+    found.into_iter().map(number).collect()
 }
 
 fn score(features: &Features, weights: &[f64]) -> f64 {
@@ -101,34 +101,19 @@ fn learnt(texts: &[Labelled<'_>], features: usize) -> Vec<f64> {
     weights
 }
 
-/// Returns the area under the ROC curve: the share of pairs in which the generated text has the
-/// higher score. Equal scores count half.
+/// Returns the area under the ROC curve of scored texts; `true` marks the generated ones.
 fn area(scored: &[(f64, bool)]) -> f64 {
-    let of = |label: bool| scored.iter().filter(move |s| s.1 == label).map(|s| s.0);
-    let (mut wins, mut pairs) = (0.0, 0.0);
-    for generated in of(true) {
-        for real in of(false) {
-            wins += if generated > real { 1.0 } else { f64::from(u8::from(generated == real)) / 2.0 };
-            pairs += 1.0;
-        }
-    }
-    if pairs > 0.0 { wins / pairs } else { 0.5 }
+    let (generated, real): (Vec<_>, Vec<_>) = scored.iter().partition(|s| s.1);
+    roc_area(&generated, &real, |s: &&(f64, bool)| (s.0, 1.0)).unwrap_or(0.5)
 }
 
 /// Returns the share of distinct pairs of words among the generated texts, divided by that of the
 /// true texts, over equally many pairs: 1 if the generated texts vary as much.
 pub(super) fn variety(rows: &[Prediction]) -> Option<f64> {
-    let pairs = |text: fn(&Prediction) -> &str| -> Vec<String> {
-        let of_text = |r: &Prediction| {
-            let words: Vec<String> = text::words(text(r)).collect();
-            words.windows(2).map(|pair| pair.join(" ")).collect::<Vec<_>>()
-        };
-        rows.iter().flat_map(of_text).collect()
-    };
+    let pairs = |text: fn(&Prediction) -> &str| rows.iter().flat_map(|r| runs(text(r), 2)).collect::<Vec<u64>>();
     let (generated, real) = (pairs(|r| &r.prediction), pairs(|r| &r.reference));
     let count = generated.len().min(real.len());
-    let distinct = |pairs: &[String]| pairs[..count].iter().collect::<HashSet<_>>().len() as f64;
-    (count > 0).then(|| distinct(&generated) / distinct(&real))
+    (count > 0).then(|| distinct(&generated[..count]) as f64 / distinct(&real[..count]) as f64)
 }
 
 #[cfg(test)]

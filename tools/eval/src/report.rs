@@ -17,13 +17,13 @@ use serde_json::Value;
 use super::{
     Meteor, Sample,
     cases::{Key, by_person, shown},
+    copying::{Copied, parts},
     generation::score,
     plot::{Bar, Line, bars, escape, lines},
     prediction::Prediction,
     stance::Heard,
 };
 use crate::Error;
-use copying::{Copied, parts};
 use expected::{Expected, MEASURES, expected};
 use identification::{Found, found};
 use locket::{Task, internals::text};
@@ -330,7 +330,6 @@ fn ends(runs: &[Run], count: usize) -> String {
     out + "</table>"
 }
 
-mod copying;
 mod expected;
 mod identification;
 mod set;

@@ -9,9 +9,14 @@
 //! its reference would gain from a classifier trained on that reference. So the reference is
 //! removed from the counts first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Sample, cases::Key, runs::runs, stats::resamples};
+use super::{
+    Sample,
+    cases::Key,
+    runs::words_and_pairs,
+    stats::{resamples, roc_area},
+};
 use locket::Interaction;
 use locket_builder::profile::Profile;
 
@@ -21,11 +26,6 @@ pub(super) struct Stance {
     counts: HashMap<u64, [f64; 2]>,
     /// Sums of these counts over all features.
     sums: [f64; 2],
-}
-
-/// Returns the words and pairs of words of a text.
-fn features(said: &str) -> HashSet<u64> {
-    runs(said, 1).into_iter().chain(runs(said, 2)).collect()
 }
 
 /// Whether the author was content; `None` without a rating.
@@ -38,7 +38,7 @@ impl Stance {
         let mut out = Self { counts: HashMap::new(), sums: [0.0; 2] };
         for interaction in people.iter().flat_map(|p| p.interactions().map(|(i, _)| i)) {
             let Some(content) = content(interaction) else { continue };
-            for feature in features(&interaction.text) {
+            for feature in words_and_pairs(&interaction.text) {
                 out.counts.entry(feature).or_default()[usize::from(content)] += 1.0;
                 out.sums[usize::from(content)] += 1.0;
             }
@@ -51,7 +51,7 @@ impl Stance {
     /// would grow with the length, and content users write shorter texts.
     pub(super) fn of(&self, said: &str, target: &Interaction) -> Option<(bool, f64)> {
         let content = content(target)?;
-        let (side, learnt) = (usize::from(content), features(&target.text));
+        let (side, learnt) = (usize::from(content), words_and_pairs(&target.text));
         let kinds = self.counts.len() as f64;
         let mut sums = self.sums;
         sums[side] -= learnt.len() as f64;
@@ -62,7 +62,7 @@ impl Stance {
             // A feature without other texts carries no information.
             (counts != [0.0; 2]).then(|| likelihood(1) - likelihood(0))
         };
-        let mut odds: Vec<f64> = features(said).iter().filter_map(odds).collect();
+        let mut odds: Vec<f64> = words_and_pairs(said).iter().filter_map(odds).collect();
         // A fixed order: the sum depends on it.
         odds.sort_by(f64::total_cmp);
         Some((content, odds.iter().sum::<f64>() / (odds.len() as f64).max(1.0)))
@@ -113,17 +113,7 @@ impl Heard {
             self.0.iter().filter(|t| t.1.0 == content).map(|(key, t)| (place[key.0.as_str()], t.1)).collect()
         };
         let (others, content) = (side(false), side(true));
-        let weighed = |weights: &[f64]| -> Option<f64> {
-            let (mut above, mut all) = (0.0, 0.0);
-            for (c, high) in &content {
-                for (o, low) in &others {
-                    let pair = weights[*c] * weights[*o];
-                    all += pair;
-                    above += pair * if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
-                }
-            }
-            (all > 0.0).then(|| above / all)
-        };
+        let weighed = |weights: &[f64]| roc_area(&content, &others, |&(person, score)| (score, weights[person]));
         let resampled = |drawn: Vec<usize>| {
             let mut weights = vec![0.0; people];
             drawn.into_iter().for_each(|person| weights[person] += 1.0);

@@ -66,6 +66,29 @@ pub(super) fn resamples(n: usize) -> impl Iterator<Item = Vec<usize>> {
     (0..1_000).map(move |round| (0..n as u64).map(|i| (draw(round, i) % n as u64) as usize).collect())
 }
 
+/// Returns the area under the ROC curve: the share of pairs in which the first text has the higher
+/// score. Equal scores count half. `of` gives the score and the weight of a text. `None` without
+/// pairs.
+pub(super) fn roc_area<T>(positive: &[T], negative: &[T], of: impl Fn(&T) -> (f64, f64)) -> Option<f64> {
+    let (mut above, mut all) = (0.0, 0.0);
+    for (high, weight) in positive.iter().map(&of) {
+        for (low, other) in negative.iter().map(&of) {
+            let pair = weight * other;
+            all += pair;
+            above += pair * if high > low { 1.0 } else { f64::from(u8::from(high == low)) / 2.0 };
+        }
+    }
+    (all > 0.0).then(|| above / all)
+}
+
+/// Returns the reciprocal rank of a score among others. Ties rank in the middle: an uninformative
+/// score ranks by chance.
+pub(super) fn reciprocal_rank(mine: f64, others: &[f64]) -> f64 {
+    let better = others.iter().filter(|s| **s > mine).count() as f64;
+    let equal = others.iter().filter(|s| **s == mine).count() as f64;
+    1.0 / (1.0 + better + equal / 2.0)
+}
+
 impl FromIterator<f64> for Sample {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
         Self(values.into_iter().collect())

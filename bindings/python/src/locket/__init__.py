@@ -249,10 +249,7 @@ class Locket:
         return await self._engine.plan(request, count)
 
     async def sent(self, draft: str, interaction: Interaction) -> int:
-        """Stores a sent text and returns its id.
-
-        Of its generated `draft` only the number of words and the share of edits are stored.
-        """
+        """Stores a sent text, with the length of its generated `draft` and the edits. Returns its id."""
         return await self._engine.sent(draft, interaction)
 
     async def stats(self) -> Stats:

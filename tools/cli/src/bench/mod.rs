@@ -4,7 +4,6 @@ mod whole;
 
 use std::{
     ops::ControlFlow,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -23,9 +22,8 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: String,
-    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: open::AdapterArg,
     /// Number of tokens in the prompt
     #[arg(long, default_value_t = 512)]
     prompt: usize,

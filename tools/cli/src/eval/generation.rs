@@ -20,9 +20,8 @@ pub struct Args {
     /// Model: a name from `locket model list`, or a GGUF file
     #[arg(long)]
     model: Option<String>,
-    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: open::AdapterArg,
     /// Output to generate
     #[arg(long, value_enum)]
     task: EvalTask,

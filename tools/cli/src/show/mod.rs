@@ -54,9 +54,8 @@ pub struct Args {
     /// prompt and the drafts
     #[arg(long)]
     model: Option<String>,
-    /// Adapter: `open` (any writing; the default), `review` (product reviews only), `none`, or a LoRA file (GGUF)
-    #[arg(long)]
-    adapter: Option<PathBuf>,
+    #[command(flatten)]
+    adapter: open::AdapterArg,
     /// The user's id in the pack, if the pack may contain their texts
     #[arg(long)]
     user: Option<String>,

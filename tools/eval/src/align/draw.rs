@@ -1,4 +1,4 @@
-//! The draw of a request for a text: its task, its history, and what it gives.
+//! The draw of a request for a text: its task, its history, and its notes, draft or plan.
 
 use locket::{
     Interaction, Kind, Pack, ReasoningPath, Task, author_key,
@@ -6,11 +6,11 @@ use locket::{
         context::{
             ContextBuilder, NEIGHBOURS, Target,
             formulas::set_formulas,
-            selection::{for_kind, in_language, matching_texts},
+            selection::{for_kind, for_language, matching_texts},
         },
         engine::OWN_TEXTS,
         hash::hash,
-        prompt::{Example, Language, PromptInputs},
+        prompt::{Example, PromptInputs},
         text,
     },
 };
@@ -99,7 +99,7 @@ fn task(draws: &mut Draws, answered: &Interaction, kind: &Kind, options: &Exampl
     }
 }
 
-/// Draws a request without retrieved texts, as the engine composes it for kinds without ratings.
+/// Draws a request without retrieved texts, in the form of kinds without ratings.
 fn of_kind<'i>(
     draws: &mut Draws,
     kind: Kind,
@@ -113,9 +113,7 @@ fn of_kind<'i>(
     let history = &earlier[earlier.len().saturating_sub(cap)..];
     let context = answered.context.as_deref().filter(|_| task == Task::Text);
     let target = Target { kind: Some(&kind), context, ..Target::of(answered, task) };
-    let of_kind = history.iter().filter(|i| i.kind == kind.name).map(|i| i.text.as_str());
-    let language = Language::of_request(context, of_kind);
-    let texts = in_language(history.to_vec(), &kind, language);
+    let (language, texts) = for_language(history.to_vec(), &kind, context);
     let mut shown = for_kind(&texts, &kind, answered.audience.as_deref(), &target.query(), OWN_TEXTS);
     // The answer has no greeting and no sign-off either: it is the last text here.
     shown.push(Example::from(answered));
@@ -136,7 +134,7 @@ fn of_kind<'i>(
     (inputs, Answer { phases, most: options.tokens.1 }, history)
 }
 
-/// Draws what a request gives of the true text `text`: notes, a draft, a plan, or nothing.
+/// Draws the given content of a request from the true text `text`: notes, a draft, a plan, or nothing.
 fn give(draws: &mut Draws, inputs: &mut PromptInputs, answered: &Interaction, text: &str, options: &ExampleOptions) {
     let at = draws.below(100);
     let [notes, draft, plan] = options.given;
@@ -150,7 +148,7 @@ fn give(draws: &mut Draws, inputs: &mut PromptInputs, answered: &Interaction, te
     }
 }
 
-/// Returns notes as people write them: the content words, with or without commas, or short phrases
+/// Returns notes in one of the usual forms: the content words, with or without commas, or short phrases
 /// in neutral style.
 fn jotted(draws: &mut Draws, text: &str) -> String {
     let share = (35 + draws.below(46)) as f64 / 100.0;

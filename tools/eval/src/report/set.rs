@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::copying::Copying;
 use crate::{
     Authors, Error,
     cases::{Key, before},
+    copying::Copying,
     stance::{Heard, Stance},
 };
 use locket::Interaction;

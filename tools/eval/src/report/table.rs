@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Heard, Prediction, Run, Sample};
-use crate::runs::runs;
+use crate::runs::{self, runs};
 use locket::internals::text;
 
 fn shown(sample: &Sample) -> String {
@@ -148,9 +148,6 @@ fn apart(runs: &[Run]) -> String {
 
 /// Share of distinct pairs of words among all generated pairs.
 fn distinct(run: &Run) -> f64 {
-    let mut pairs: Vec<u64> = run.rows.values().flat_map(|row| runs(&row.prediction, 2)).collect();
-    let all = pairs.len().max(1) as f64;
-    pairs.sort_unstable();
-    pairs.dedup();
-    pairs.len() as f64 / all
+    let pairs: Vec<u64> = run.rows.values().flat_map(|row| runs(&row.prediction, 2)).collect();
+    runs::distinct(&pairs) as f64 / pairs.len().max(1) as f64
 }

@@ -20,7 +20,8 @@ pub(super) struct Copying {
 pub(super) struct Copied {
     all: usize,
     own: usize,
-    others: usize,
+    /// Number of runs in other users' texts.
+    pub(super) others: usize,
 }
 
 fn runs(said: &str) -> Vec<u64> {

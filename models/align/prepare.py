@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 """Cleans profiles for training: HTML becomes text, and near copies of a person's own texts go.
 
-    prepare.py profiles.jsonl.zst --out clean.jsonl [--skip-user ID ...]
+    prepare.py profiles.jsonl.zst --out clean.jsonl [--skip-user ID ...] [--titles]
 
 A text goes if half of its runs of five words stand in an earlier text of the same person: such a
-pair would teach the model to copy the history. A person without a target goes as a whole.
+pair would teach the model to copy the history. A person without a target goes as a whole. With
+--titles, a short first sentence of half of the texts without a title becomes their title.
 """
 
 import argparse
 import html
 import json
+import random
 import re
 import subprocess
 from pathlib import Path
 
 RUN = 5
+# Maximum length of a first sentence that becomes a title, and minimum length of the text after it.
+TITLE_WORDS, REST_WORDS = 6, 8
 
 
 def clean(text):
@@ -23,6 +27,16 @@ def clean(text):
         text = html.unescape(text)
     text = re.sub(r"\s*<br\s*/?>\s*", "\n", text)
     return re.sub(r"</?(?:p|b|i|u|em|strong|a|span|div)\b[^>]*>", "", text).strip()
+
+
+def titled(interaction, draws):
+    """Moves the first sentence of a text into its title, if it is short, in half of the draws."""
+    parts = re.match(r"([^.!?\n]+[.!?]+)\s+(.+)", interaction["text"], re.DOTALL)
+    if interaction.get("title") or not parts or draws.random() < 0.5:
+        return
+    first, rest = parts.groups()
+    if len(first.split()) <= TITLE_WORDS and len(rest.split()) >= REST_WORDS:
+        interaction["title"], interaction["text"] = first.rstrip("."), rest
 
 
 def runs(text):
@@ -54,6 +68,7 @@ def main():
     p.add_argument("profiles", type=Path)
     p.add_argument("--out", required=True, type=Path)
     p.add_argument("--skip-user", nargs="*", default=[], help="people whose texts have no licence")
+    p.add_argument("--titles", action="store_true", help="make titles from short first sentences")
     args = p.parse_args()
     people = texts = dropped = 0
     with args.out.open("w") as out:
@@ -68,6 +83,10 @@ def main():
                         interaction[key] = clean(interaction[key])
             kept = [i for i in without_copies(every) if i["text"]]
             dropped += len(every) - len(kept)
+            if args.titles:
+                draws = random.Random(profile["user"])
+                for interaction in kept:
+                    titled(interaction, draws)
             if not kept:
                 continue
             people, texts = people + 1, texts + len(kept)

@@ -37,7 +37,7 @@ impl Ask {
     pub(crate) fn content(&self) -> Option<String> {
         let points = self.plan.as_ref().map(|plan| plan.points.join(" "));
         let draft = self.draft.as_deref().map(|draft| match self.resize {
-            Resize::Shorter => text::gist(draft, SHORTER_SHARE, 1),
+            Resize::Shorter => text::notes(draft, SHORTER_SHARE, 1),
             Resize::Keep | Resize::Longer => draft.to_owned(),
         });
         let parts: Vec<String> = [self.gist.clone(), points, draft].into_iter().flatten().collect();

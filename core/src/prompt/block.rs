@@ -45,7 +45,7 @@ impl PromptInputs {
         let path = (self.reasoning || ask.plan.is_some()).then(|| e.path().line(kind.rated));
         let stars = e.stars.map(|s| s.to_string());
         // The same notes for the same text in every prompt, so that its KV state can be kept.
-        let notes = ask.gist.is_some().then(|| text::gist(&e.text, NOTES_SHARE, 1));
+        let notes = ask.gist.is_some().then(|| text::notes(&e.text, NOTES_SHARE, 1));
         let draft = ask.draft.is_some().then(|| text::neutral(&e.text));
         let item = kind.item.as_deref().map(|label| (label, e.item_title.as_deref(), ITEM_WORDS));
         let context = Some((kind.context.as_str(), e.context.as_deref(), CONTEXT_WORDS));

@@ -5,7 +5,7 @@ mod gist;
 mod lines;
 mod neutral;
 
-pub use gist::gist;
+pub use gist::{gist, notes};
 pub(crate) use lines::{BREAK, Unfolder};
 pub use lines::{folded, unfolded};
 pub use neutral::neutral;

@@ -151,13 +151,13 @@ fn give(draws: &mut Draws, inputs: &mut PromptInputs, answered: &Interaction, te
 /// Returns notes in one of the usual forms: the content words, with or without commas, or short phrases
 /// in neutral style.
 fn jotted(draws: &mut Draws, text: &str) -> String {
-    let share = (35 + draws.below(46)) as f64 / 100.0;
+    let share = (35 + draws.below(61)) as f64 / 100.0;
     let form = draws.below(4);
     if form == 3 {
         let kept = |_: &&str| draws.below(100) < 60;
         let plain = text::neutral(text);
         return plain.split(' ').filter(kept).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_lowercase();
     }
-    let notes = text::gist(text, share, draws.below(1 << 32));
+    let notes = text::notes(text, share, draws.below(1 << 32));
     if form == 2 { notes.split(' ').collect::<Vec<_>>().join(", ") } else { notes }
 }

@@ -12,14 +12,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Meteor, Sample,
+    card::card,
     cases::{Key, by_person, shown},
     copying::{Copied, parts},
     generation::score,
-    plot::{Bar, Line, bars, escape, lines},
+    plot::{Bar, Line, bars, escape, fronts, lines},
     prediction::Prediction,
     stance::Heard,
 };
@@ -35,6 +36,8 @@ type Rows = BTreeMap<Key, Prediction>;
 
 /// One run: a predictions file.
 struct Run {
+    /// Name of the predictions file, without its extension.
+    file: String,
     method: String,
     model: String,
     candidates: u64,
@@ -52,6 +55,10 @@ struct Run {
     stance: Option<[Heard; 3]>,
     /// Expected scores of texts with known candidates.
     expected: Expected,
+    /// Scorecard of the texts (see [`card`]).
+    card: Map<String, Value>,
+    /// Whether another run of the comparison has the same settings in its name.
+    namesake: bool,
 }
 
 /// Comparable runs: the same users, task and cap.
@@ -81,10 +88,15 @@ pub fn report(runs: &Path, data: &Path, samples: usize, out: &Path) -> Result<us
     );
     let mut page = String::from(PAGE);
     for (title, runs) in &comparisons {
-        let (table, differences, samples) = (table(runs), differences(runs), ends(runs, samples));
+        let (differences, samples) = (differences(runs), ends(runs, samples));
+        let table = table(runs) + &scorecard::table(runs);
         let _ = write!(markdown, "\n## {title}\n\n{table}{differences}");
-        let plot = bars(title, &runs.iter().map(bar).collect::<Vec<_>>());
-        let _ = write!(page, "<h2>{}</h2>{plot}<pre>{}</pre>{samples}", escape(title), escape(&(table + &differences)));
+        let mut plots = bars(title, &runs.iter().map(bar).collect::<Vec<_>>());
+        for plane in scorecard::planes(runs) {
+            plots += &fronts(title, &plane);
+        }
+        let _ =
+            write!(page, "<h2>{}</h2>{plots}<pre>{}</pre>{samples}", escape(title), escape(&(table + &differences)));
     }
     for (title, curves) in curves(&comparisons) {
         let _ = write!(page, "<h2>{}</h2>{}", escape(&title), lines(&title, &curves));
@@ -151,7 +163,14 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
         if let Some(cap) = cap {
             let _ = write!(title, "{CUT}{cap}");
         }
+        if let Some(share) = head["gist"].as_f64() {
+            let _ = write!(title, ", with notes of {:.0} % of the content words", 100.0 * share);
+        }
+        let all: Vec<Prediction> = if prose { rows.values().cloned().collect() } else { Vec::new() };
         let run = Run {
+            file: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            card: card(&all).as_object().cloned().filter(|_| prose).unwrap_or_default(),
+            namesake: false,
             method: method.to_lowercase(),
             model: head["model"].as_str().unwrap_or("no model").replace(".gguf", ""),
             candidates: head["candidates"].as_u64().unwrap_or(1),
@@ -164,6 +183,12 @@ fn read(runs: &Path, data: &Path) -> Result<Comparisons, Error> {
             expected,
         };
         out.entry(title).or_default().push(run);
+    }
+    for runs in out.values_mut() {
+        let names: Vec<String> = runs.iter().map(Run::name).collect();
+        for (run, name) in runs.iter_mut().zip(&names) {
+            run.namesake = names.iter().filter(|other| *other == name).count() > 1;
+        }
     }
     Ok(out)
 }
@@ -194,7 +219,8 @@ impl Run {
         let best = if self.candidates > 1 { format!(", best of {}", self.candidates) } else { String::new() };
         let items = self.items.as_ref().filter(|_| ["full", "synthetic"].contains(&self.method.as_str()));
         let items = items.map(|items| format!(", {items} items")).unwrap_or_default();
-        format!("{}{items}{aligned}{best}", self.method)
+        let file = if self.namesake { format!(" ({})", self.file) } else { String::new() };
+        format!("{}{items}{aligned}{best}{file}", self.method)
     }
 
     fn scores(&self, n: usize) -> Sample {
@@ -332,6 +358,7 @@ fn ends(runs: &[Run], count: usize) -> String {
 
 mod expected;
 mod identification;
+mod scorecard;
 mod set;
 mod table;
 #[cfg(test)]

@@ -135,3 +135,25 @@ fn authors_are_looked_for_and_histories_make_curves() {
     assert!(page.contains("ROUGE-1 by size of the history") && page.contains("<polyline"), "{page}");
     assert!(!page.contains("Best and worst"), "none were asked for");
 }
+
+#[test]
+fn the_scorecard_has_a_table_and_fronts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, out) = (dir.path().join("runs"), dir.path().join("out"));
+    fs::create_dir(&runs).unwrap();
+    let people: Vec<String> = (0..12).map(|n| format!("person {n}")).collect();
+    let texts: Vec<(&str, &str, &str)> =
+        people.iter().map(|p| (p.as_str(), "I love my tea", "the mug broke at once")).collect();
+    let settings = "\"method\":\"History\",\"model\":\"m.gguf\",\"gist\":0.5";
+    write_with(&runs, "greedy.jsonl", settings, &texts);
+    write_with(&runs, "sampled.jsonl", settings, &texts);
+    report(&runs, dir.path(), 0, &out).unwrap();
+    let markdown = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(markdown.contains("## amazon, text, with notes of 50 % of the content words"), "{markdown}");
+    assert!(
+        markdown.contains("| history (greedy) | 1.00 ± 0.00 |") && markdown.contains("| goal | <= 0.75 |"),
+        "{markdown}"
+    );
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    assert_eq!(page.matches("<circle").count(), 2, "ROUGE-1 against AUC; nobody gave notes");
+}

@@ -66,7 +66,10 @@ pub use llm::{
     Priority, Sampling, Thermal, kernels_in,
 };
 pub use output::OutputError;
-pub use pack::{DeltaError, DeltaReport, Meta as PackMeta, Pack, PackError, apply as apply_delta, author_key};
+pub use pack::{
+    DeltaError, DeltaReport, Measured, Meta as PackMeta, Pack, PackError, Policy as PackPolicy, Sources,
+    apply as apply_delta, author_key,
+};
 pub use plan::{Length, ReasoningPath, Tone};
 pub use predict::Via;
 pub use progress::{OnProgress, Progress};

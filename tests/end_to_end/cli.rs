@@ -106,7 +106,7 @@ fn augment_and_generate() {
 #[test]
 fn every_method_is_evaluated_and_a_second_run_adds_nothing() {
     let dir = prepared();
-    let methods = ["none", "copy", "history", "graph", "reasoning", "synthetic", "full"];
+    let methods = ["none", "copy", "history", "graph", "reasoning", "synthetic", "full", "auto"];
     let others = ["copy", "full"].into_iter().flat_map(|m| [(m, "title"), (m, "rating")]);
     for (method, task) in methods.into_iter().map(|m| (m, "text")).chain(others) {
         let args = format!(
@@ -220,4 +220,28 @@ fn help_has_examples() {
     }
     let version: Value = Value::String(String::from_utf8(run(dir.path(), "--version").stdout).unwrap());
     assert!(version.as_str().unwrap().starts_with("locket "));
+}
+
+#[test]
+fn a_pack_keeps_its_measured_policy() {
+    let dir = prepared();
+    let build = "pack build --profiles {}/sample.jsonl --tune {}/tiny.gguf --tune-adapter none";
+    let built = json(dir.path(), &format!("{build} --tune-people 20 --out {{}}/tuned.pack"));
+    let policy = &built["policy"];
+    assert_eq!(policy["people"], 20);
+    let measured = policy["measured"].as_array().unwrap();
+    assert_eq!(
+        measured.iter().map(|m| m["sources"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["own", "retrieved", "synthetic"]
+    );
+    assert_eq!(measured[0]["gain"], 0.0);
+    assert!(measured.iter().all(|m| m["rouge1"].is_f64() && m["gain_se"].is_f64()), "{policy}");
+    let shown = run(dir.path(), "pack inspect {}/tuned.pack");
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("measured with tiny"), "the evidence is shown");
+    assert_eq!(json(dir.path(), "pack inspect {}/tuned.pack")["policy"], *policy);
+    assert_eq!(json(dir.path(), "pack inspect {}/p.pack").get("policy"), None);
+    // Nothing is written if the population is too small.
+    let few = run(dir.path(), &format!("{build} --tune-people 3 --out {{}}/few.pack"));
+    assert!(!few.status.success() && String::from_utf8(few.stderr).unwrap().contains("a policy needs 20 people"));
+    assert!(!dir.path().join("few.pack").exists());
 }

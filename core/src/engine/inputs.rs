@@ -6,6 +6,7 @@ use crate::{
     context::{ContextBuilder, NEIGHBOURS, Target, formulas::set_formulas, selection},
     history::{Interaction, Record},
     llm,
+    pack::Sources,
     prompt::{Example, PromptInputs, Task},
     text,
 };
@@ -14,8 +15,8 @@ impl Engine {
     /// Returns the inputs of a request's prompt, for inspection before (or instead of) generation.
     ///
     /// Synthetic interactions make the likeliest text less like the user's own. The prompt of a
-    /// text therefore contains them only for several candidates with a plan, or for users without
-    /// history.
+    /// text therefore contains them only for several candidates with a plan, for users without
+    /// history, or if the pack's policy says that they pay.
     ///
     /// # Errors
     /// [`Error::Argument`] if the request lacks an input of its task.
@@ -47,14 +48,17 @@ impl Engine {
             resize: request.resize,
             plan: request.plan.as_ref(),
         };
-        // Public texts are reviews.
-        let neighbours = if request.personal && request.kind.rated { NEIGHBOURS } else { 0 };
+        let sources = self.pack.as_ref().and_then(|pack| pack.meta().policy.as_ref()).map(|policy| policy.sources);
         let records = if request.personal { self.history()? } else { Vec::new() };
         let length_factor = Stats::of(&records).length;
         let (synthetic, real): (Vec<Record>, Vec<Record>) = records.into_iter().partition(Record::is_synthetic);
         let own = written_by_user(&real, &request.kind.name);
         let (language, own) = selection::for_language(own, &request.kind, request.context.as_deref());
         let history = prompt_history(request, &target, &synthetic, &own);
+        // Public texts are reviews.
+        let retrieves = request.personal && request.kind.rated;
+        let enough = request.task == Task::Text && sources == Some(Sources::Own) && !own.is_empty();
+        let neighbours = if retrieves && !enough { NEIGHBOURS } else { 0 };
         let real: Vec<Interaction> = real.into_iter().map(|r| r.interaction).collect();
         let (task, reasoning) = (request.task, request.planned());
         let mut inputs = match &self.pack {
@@ -65,7 +69,8 @@ impl Engine {
             }
         };
         let several = reasoning && request.length.is_none() && request.options.candidates > 1;
-        if task == Task::Text && !several && inputs.own().next().is_some() {
+        let shows_synthetic = several || sources == Some(Sources::Synthetic);
+        if task == Task::Text && !shows_synthetic && inputs.own().next().is_some() {
             inputs.history.retain(|e| !e.synthetic);
         }
         set_formulas(&mut inputs, &selection::in_language(real, &request.kind, language));

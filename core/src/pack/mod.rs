@@ -12,11 +12,13 @@ pub mod delta;
 #[doc(hidden)]
 pub mod format;
 mod lexicon;
+mod policy;
 mod read;
 #[doc(hidden)]
 pub mod words;
 
 pub use delta::{DeltaError, DeltaReport, apply};
+pub use policy::{Measured, Policy, Sources};
 pub use read::{ItemId, Pack, PublicText};
 
 use std::path::PathBuf;
@@ -92,6 +94,9 @@ pub struct Meta {
     pub learned_from: usize,
     /// Version of Locket that built the pack.
     pub built_by: String,
+    /// Sources of reviews, if they were measured when the pack was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
 }
 
 /// Returns the key of an author in a pack.

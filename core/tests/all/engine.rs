@@ -21,14 +21,14 @@ fn marta() -> Profile {
 }
 
 /// Reopens the engine that [`engine`] has created, as a new process would.
-fn reopened(dir: &std::path::Path) -> Engine {
+pub(crate) fn reopened(dir: &std::path::Path) -> Engine {
     Engine::open(dir.join("store"), &Key::new([1; 32]))
         .unwrap()
         .with_pack(Pack::open(dir.join("p.pack")).unwrap())
         .with_threads(1)
 }
 
-fn engine(dir: &std::path::Path) -> Engine {
+pub(crate) fn engine(dir: &std::path::Path) -> Engine {
     let files = [locket_tests::sample()];
     locket_builder::pack::build(&files, &dir.join("p.pack"), &BuildOptions::default(), |_| ControlFlow::Continue(()))
         .unwrap();

@@ -12,4 +12,5 @@ mod hygiene;
 mod kinds;
 mod memory;
 mod offline;
+mod policy;
 mod session;

@@ -12,6 +12,10 @@ use locket_builder::pack::{
 };
 use serde_json::json;
 
+mod policy;
+
+use policy::{TuneArgs, told_policy};
+
 use crate::{
     files, key, open,
     output::{note, say},
@@ -25,6 +29,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   locket pack build --profiles reviews.jsonl.zst --out shop.pack
+  locket pack build --profiles reviews.jsonl.zst --tune gemma-3-270m --out shop.pack
   locket pack build --profiles reviews.jsonl.zst --remove asked.txt --people-per-item 5 --max-bytes 40MB --out shop.pack")]
     Build {
         /// Profile files, one user per line: {"user", "history": [..], "target": {..}}
@@ -44,6 +49,8 @@ Examples:
         out: PathBuf,
         #[command(flatten)]
         filters: FilterArgs,
+        #[command(flatten)]
+        tune: TuneArgs,
     },
     /// Make a key that signs deltas, or show the public half of an existing one
     #[command(
@@ -199,12 +206,13 @@ fn told_dropped(dropped: &Dropped) {
 
 pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
     match command {
-        Command::Build { profiles, edges, holdout_targets, skip_bad, filters, out } => {
+        Command::Build { profiles, edges, holdout_targets, skip_bad, filters, tune, out } => {
             files::check_output(&out, [filters.remove.as_deref()])?;
             let filters = filters.read()?;
             let holdout = if holdout_targets { Holdout::All } else { Holdout::None };
+            let mut options = BuildOptions { holdout, skip_bad, filters, policy: None };
+            options.policy = tune.policy(&profiles, &options)?;
             let spinner = ui::spinner("profiles read:");
-            let options = BuildOptions { holdout, skip_bad, filters };
             let progress = |n| {
                 spinner.set_position(n as u64);
                 ui::alive()
@@ -234,6 +242,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 report.bytes,
                 if report.bad.is_empty() { String::new() } else { format!(", {} bad lines skipped", report.bad.len()) }
             )?;
+            m.policy.as_ref().map(told_policy).transpose()?;
         }
         Command::Assemble { parts, max_bytes, out } => {
             let spinner = ui::spinner("tables read:");
@@ -315,6 +324,7 @@ pub fn run(command: Command, json: bool) -> anyhow::Result<()> {
                 m.learned_from
             )?;
             say!("  built by locket {}", m.built_by)?;
+            m.policy.as_ref().map(told_policy).transpose()?;
             for item in 0..pack.items().min(5) as u32 {
                 let name = pack.item_title(item).unwrap_or("(no name)");
                 say!("  e.g. {}: {name}, {} texts", pack.item(item), pack.texts(item).len())?;

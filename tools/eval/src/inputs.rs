@@ -1,7 +1,7 @@
 //! The prompt inputs of an evaluated text.
 
 use locket::{
-    Kind, Pack, Task, author_key,
+    Kind, Pack, Sources, Task, author_key,
     internals::{
         context::{
             ContextBuilder, NEIGHBOURS, Target,
@@ -27,6 +27,16 @@ pub(super) fn gist(settings: &Settings, person: &Profile) -> Option<String> {
     Some(text::gist(&person.target.text, share, seed(settings, person).into()))
 }
 
+/// Returns the texts that the method shows besides the request.
+pub(super) fn sources(pack: &Pack, method: Method) -> Sources {
+    match method {
+        Method::None | Method::Copy | Method::History | Method::Reasoning => Sources::Own,
+        Method::Graph => Sources::Retrieved,
+        Method::Synthetic | Method::Full => Sources::Synthetic,
+        Method::Auto => pack.meta().policy.as_ref().map_or(Sources::Retrieved, |policy| policy.sources),
+    }
+}
+
 /// Returns the inputs of the prompt for the user's target text.
 pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthetic: Vec<Example>) -> PromptInputs {
     let (kind, gist) = (Kind::named(&person.target.kind).unwrap_or_default(), gist(settings, person));
@@ -39,7 +49,8 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     let mut history = synthetic;
     let (language, texts) = for_language(capped(settings, person).to_vec(), &kind, context);
     if settings.method != Method::None {
-        history.extend(match kind.rated {
+        let as_published = kind.rated && settings.method != Method::Auto;
+        history.extend(match as_published {
             true => matching_texts(&texts, &query, NEIGHBOURS),
             false => for_kind(&texts, &kind, person.target.audience.as_deref(), &query, OWN_TEXTS),
         });
@@ -47,7 +58,9 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     if let (Task::Synthetic, Some(item)) = (settings.task, pack.find(target.item)) {
         return grounding.synthetic(item, history);
     }
-    let grounded = (settings.method == Method::Graph || settings.method.augments()) && kind.rated;
+    // A pack's policy is for texts of users with own texts.
+    let alone = settings.method == Method::Auto && (history.is_empty() || settings.task != Task::Text);
+    let grounded = kind.rated && (alone || sources(pack, settings.method) != Sources::Own);
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
     let mut inputs = grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours);
     if settings.method != Method::None {

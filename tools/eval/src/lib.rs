@@ -40,6 +40,7 @@ mod scale;
 mod settings;
 mod stance;
 mod stats;
+mod tune;
 mod wordnet;
 mod writer;
 
@@ -59,4 +60,5 @@ pub use rouge::{rouge_l, rouge1};
 pub use scale::{from_edges, generate, scale};
 pub use settings::{Items, Method, Settings, ValidationSplit};
 pub use stats::{Sample, peak_rss_bytes};
+pub use tune::{LEAST_PEOPLE, TuneOptions, tune};
 pub use wordnet::WordNet;

@@ -49,6 +49,9 @@ pub enum Method {
     Synthetic,
     /// Real and synthetic history and other users' texts, with reasoning first (GraSPeR).
     Full,
+    /// What the engine does when an app calls it: the user's history, chosen as in a session, and
+    /// other users' texts on the item, ranked by words and style.
+    Auto,
 }
 
 impl Method {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     cases::{Case, Key, capped},
-    inputs::{gist, inputs, seed},
+    inputs::{gist, inputs, seed, sources},
     items,
     journal::Journal,
     prediction::{HALVES, Prediction},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::Error;
 use locket::{
-    LlmError, Model, Pack, Record, Sampling, Task, Written, author_key,
+    LlmError, Model, Pack, Record, Sampling, Sources, Task, Written, author_key,
     internals::{
         context::{self, ContextBuilder, NEIGHBOURS, Target, selection::matching_texts},
         generation::{
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
         };
         let model = decoder.model();
         let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); cases.len()];
-        if self.settings.method.augments() {
+        if sources(self.pack, self.settings.method) == Sources::Synthetic {
             let known: HashSet<Key> = self.kept.rows.iter().map(Augmentation::key).collect();
             let open: Vec<&Case> = cases.iter().copied().filter(|c| !known.contains(&c.key())).collect();
             for row in write_synthetic(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {

@@ -364,6 +364,7 @@ pub fn assemble(
         statistics,
         words,
         link,
+        policy: None,
     };
     contents.put(out, max_bytes, facts.dropped)
 }

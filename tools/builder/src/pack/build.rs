@@ -22,7 +22,7 @@ use crate::{
     profile::{Lines, Profile, ProfileError, Profiles},
 };
 use locket::{
-    Interaction, PackError, PackMeta, author_key,
+    Interaction, PackError, PackMeta, PackPolicy, author_key,
     internals::{hash::hash, output, text},
 };
 
@@ -49,6 +49,8 @@ pub struct BuildOptions {
     pub skip_bad: bool,
     /// Filters on items, users and texts.
     pub filters: Filters,
+    /// Measured sources of reviews, to be stored in the pack.
+    pub policy: Option<PackPolicy>,
 }
 
 /// A skipped line.
@@ -92,7 +94,7 @@ pub fn build(
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BuildReport, Error> {
     output::target(out, files.iter().map(PathBuf::as_path))?;
-    let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
+    let mut builder = PackBuilder::new(options.holdout, out)?.with_options(options);
     let mut bad = Vec::new();
     let mut profiles = 0;
     for file in files {
@@ -127,7 +129,7 @@ pub fn build_edges(
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<BuildReport, Error> {
     output::target(out, [file])?;
-    let mut builder = PackBuilder::new(options.holdout, out)?.with_filters(options.filters.clone());
+    let mut builder = PackBuilder::new(options.holdout, out)?.with_options(options);
     let mut people = 0;
     for line in Lines::open(file)?.texts() {
         let line = line?;
@@ -152,6 +154,7 @@ pub struct PackBuilder {
     holdout: Holdout,
     fit: FitOptions,
     filters: Filters,
+    policy: Option<PackPolicy>,
     dropped: Dropped,
     path: PathBuf,
     items: Vec<Item>,
@@ -182,6 +185,7 @@ impl PackBuilder {
             holdout,
             fit: FitOptions::default(),
             filters: Filters::default(),
+            policy: None,
             dropped: Dropped::default(),
             path: out.to_path_buf(),
             items: Vec::new(),
@@ -202,10 +206,10 @@ impl PackBuilder {
         self
     }
 
-    /// Sets the filters.
-    #[must_use]
-    pub fn with_filters(mut self, filters: Filters) -> Self {
-        self.filters = filters;
+    /// Sets the filters and the policy.
+    fn with_options(mut self, options: &BuildOptions) -> Self {
+        self.filters = options.filters.clone();
+        self.policy.clone_from(&options.policy);
         self
     }
 
@@ -359,7 +363,8 @@ impl PackBuilder {
         })?;
         let Some(link) = link else { return Ok(None) };
         let (items, users, edges) = (&self.items, self.users.len(), &self.edges);
-        Ok(Some(Contents { items, users, edges, rows: &mut self.rows, spool, statistics, words, link }))
+        let policy = self.policy.clone();
+        Ok(Some(Contents { items, users, edges, rows: &mut self.rows, spool, statistics, words, link, policy }))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{BuildError, Error};
 use locket::{
-    PackError, PackMeta,
+    PackError, PackMeta, PackPolicy,
     internals::{
         graph::Edges,
         output,
@@ -32,6 +32,8 @@ pub(super) struct Contents<'a> {
     pub(super) statistics: Statistics,
     pub(super) words: Content,
     pub(super) link: Link,
+    /// Measured sources of reviews, if any.
+    pub(super) policy: Option<PackPolicy>,
 }
 
 /// Size of a text's entry in bytes, without its string bytes: author, stars and two ends.
@@ -98,6 +100,7 @@ impl Contents<'_> {
             mixture: self.link.mixture,
             learned_from: self.link.learned_from,
             built_by: env!("CARGO_PKG_VERSION").to_owned(),
+            policy: self.policy.clone(),
         };
         let mut w = PackWriter::create(out)?;
         w.section(Section::Meta, &serde_json::to_vec(&meta)?)?;

@@ -67,7 +67,7 @@ pub use llm::{
 };
 pub use output::OutputError;
 pub use pack::{
-    DeltaError, DeltaReport, Measured, Meta as PackMeta, Pack, PackError, Policy as PackPolicy, Sources,
+    DeltaError, DeltaReport, Measured, Meta as PackMeta, Pack, PackError, Policy as PackPolicy, RatingFit, Sources,
     apply as apply_delta, author_key,
 };
 pub use plan::{Length, ReasoningPath, Tone};

@@ -69,6 +69,7 @@ impl CandidatePrompts {
             impostors: Vec::new(),
             reserved: whole.reserved.clone(),
             names: whole.names.clone(),
+            rating: whole.rating.clone(),
             length_factor: whole.length_factor,
             opening: whole.opening.clone(),
             closing: whole.closing.clone(),

@@ -9,7 +9,10 @@ use super::{
     output::{CONTRAST_PROMPT_TOKENS, MOST_CONTRAST, PATH_TOKENS, TITLE_TOKENS, WriteOptions, Written},
 };
 use crate::{
-    llm::{Completion, Contrast, Given, Model, Notes, OnRepeat, Phase, Prompt, Request, Stop, common_prefix},
+    llm::{
+        Calibration, Completion, Contrast, Given, Model, Notes, OnRepeat, Phase, Prompt, Request, Stars, Stop,
+        common_prefix,
+    },
     plan,
     prompt::{PromptInputs, Task},
     text,
@@ -70,7 +73,7 @@ pub(crate) fn request_with_prefix(
         words: inputs.word_limit().filter(|_| n == last && free),
         notes: notes.clone().filter(|_| n == last),
         given: given.clone().filter(|_| n == last),
-        stars: if inputs.task == Task::Rating && n == last { model.stars() } else { None },
+        stars: if inputs.task == Task::Rating && n == last { stars(model, inputs) } else { None },
         max_new_tokens,
         sampling: options.sampling,
     });
@@ -85,6 +88,15 @@ pub(crate) fn request_with_prefix(
     let stable = common_prefix(&model.prompt_tokens(&stable), &tokens);
     let contrast = contrast(model, inputs, options, begun.map(|_| prompt.lead.as_str()));
     (Request { prompt: tokens, phases, deadline: None, boundary: None, contrast }, stable)
+}
+
+/// Returns the tokens of the ratings, calibrated for the pack's population if it was measured with
+/// these weights.
+fn stars(model: &Model, inputs: &PromptInputs) -> Option<Stars> {
+    let fit = inputs.rating.as_ref().filter(|fit| model.identity() == Some(fit.weights.as_str()));
+    let calibration = fit.and_then(|fit| Calibration::of_numbers(&fit.numbers));
+    let stars = model.stars()?;
+    Some(Stars { calibration: calibration.unwrap_or(stars.calibration), ..stars })
 }
 
 /// Removes the finished phases from `phases`, and returns the lead with all text written so far.
@@ -179,6 +191,7 @@ mod tests {
     use crate::{
         generation::candidates::tests::{inputs, shown},
         llm::LoadOptions,
+        pack::RatingFit,
     };
 
     #[test]
@@ -210,5 +223,20 @@ mod tests {
         assert!(against(&inputs, 0.5).unwrap().0.len() < CONTRAST_PROMPT_TOKENS + 100);
         inputs.ask.title = Some("asked ".repeat(160));
         assert_eq!(against(&inputs, 0.5), None);
+    }
+
+    #[test]
+    fn a_population_calibrates_the_ratings_of_its_model_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = Model::load(locket_tests::tiny::write(dir.path()), LoadOptions::default()).unwrap();
+        let numbers = vec![1.0, 9.0, 0.0, 0.0, 0.0, 0.0];
+        let fit = |weights: &str| Some(RatingFit::new(numbers.clone(), weights, 60, [1.0, 0.9], [0.4, 0.3]));
+        let bias = |rating: Option<RatingFit>| {
+            let inputs = PromptInputs { task: Task::Rating, rating, ..PromptInputs::default() };
+            let request = request(&model, &inputs, &WriteOptions::default());
+            request.phases[0].stars.unwrap().calibration.bias[0]
+        };
+        assert_eq!(bias(fit(model.identity().unwrap())), 9.0);
+        assert_eq!(bias(fit("another model")), bias(None));
     }
 }

@@ -18,7 +18,7 @@ mod read;
 pub mod words;
 
 pub use delta::{DeltaError, DeltaReport, apply};
-pub use policy::{Measured, Policy, Sources};
+pub use policy::{Measured, Policy, RatingFit, Sources};
 pub use read::{ItemId, Pack, PublicText};
 
 use std::path::PathBuf;

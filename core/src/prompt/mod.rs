@@ -21,8 +21,9 @@ use words::Words;
 use crate::{
     history::{Interaction, Kind, Record, capitalised},
     llm::{Model, Prompt},
-    pack::PublicText,
+    pack::{PublicText, RatingFit},
     plan::{self, ReasoningPath},
+    text::BREAK,
 };
 
 /// The kind of output.
@@ -117,6 +118,8 @@ pub struct PromptInputs {
     pub reserved: Vec<String>,
     /// Lower-case proper names in other users' texts.
     pub names: Vec<String>,
+    /// Calibration of ratings by the pack's population.
+    pub rating: Option<RatingFit>,
     /// Length of a text relative to the usual one, learnt from sent drafts.
     pub length_factor: Option<f32>,
     /// Greeting before the output with the line breaks after it. The history is without greetings
@@ -221,12 +224,13 @@ impl PromptInputs {
         Parts { parts, dropped }
     }
 
-    /// Returns the strings that end an output: the end of its line, and the headings of the prompt,
-    /// which a model may write after its text.
+    /// Returns the strings that end an output: the end of its line, and what a model may write after
+    /// its text: the headings of the prompt, and labels after a line break.
     pub(crate) fn stops(&self) -> Vec<String> {
         let Headings { history, others, next } = Headings::of(&self.kind, self.words());
         let headings = [history, others, next].map(|heading| heading.trim_end().to_owned());
-        std::iter::once("\n".to_owned()).chain(headings).collect()
+        let labels = self.words().labels(&self.kind).filter(|_| self.kind.paragraphs).map(|l| format!("{BREAK} {l}:"));
+        std::iter::once("\n".to_owned()).chain(headings).chain(labels).collect()
     }
 
     /// Returns the number of bytes of a composed body that stay the same between requests: the
@@ -384,6 +388,8 @@ mod tests {
         let stops = inputs(Task::Text, false).stops();
         assert_eq!(stops.len(), 4);
         assert!(stops.iter().all(|stop| prompt.contains(stop.as_str())), "{stops:?}\n{prompt}");
+        let mail = PromptInputs { kind: Kind::named("email").unwrap(), ..inputs(Task::Text, false) };
+        assert!(mail.stops().contains(&"¶ Subject:".to_owned()), "{:?}", mail.stops());
     }
 
     #[test]

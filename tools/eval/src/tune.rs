@@ -8,21 +8,25 @@ use std::{
 };
 
 use super::{
+    align::{ExampleOptions, ratings},
     cases::Key,
     generation::generation,
     prediction::Prediction,
-    settings::{Method, Settings},
+    settings::{Method, Settings, ValidationSplit},
     stats::Sample,
 };
 use crate::Error;
 use locket::{
-    Measured, Model, Pack, PackPolicy, Sources, Task, author_key,
+    Measured, Model, Pack, PackPolicy, RatingFit, Sources, Task, author_key,
     internals::{hash::spread, text},
 };
 use locket_builder::profile::{Profile, Profiles};
 
 /// Minimum number of users for a policy.
 pub const LEAST_PEOPLE: usize = 20;
+
+/// Number of ratings for each measured user, for the calibration of ratings.
+const RATINGS_PER_PERSON: usize = 3;
 
 /// Options of a measurement.
 #[derive(Debug, Clone)]
@@ -65,7 +69,8 @@ pub fn tune(
     fs::write(&chosen, lines.map_err(|e| io(e.into()))?.join("\n")).map_err(io)?;
     let methods =
         [(Sources::Own, Method::History), (Sources::Retrieved, Method::Auto), (Sources::Synthetic, Method::Synthetic)];
-    let total = people.len() * methods.len();
+    let rated = RATINGS_PER_PERSON * people.len();
+    let total = people.len() * methods.len() + rated;
     let mut runs: Vec<(Sources, HashMap<Key, f64>)> = Vec::new();
     for (n, (sources, method)) in methods.into_iter().enumerate() {
         let out = scratch.path().join(format!("{n}.jsonl"));
@@ -88,7 +93,40 @@ pub fn tune(
         let mean = scores.values().copied().collect::<Sample>().mean();
         Measured::new(*sources, mean, (gains.mean(), gains.standard_error()))
     });
-    Ok(PackPolicy::of(measured.collect(), people.len(), model.name()))
+    let policy = PackPolicy::of(measured.collect(), people.len(), model.name());
+    let before = people.len() * methods.len();
+    let journal = scratch.path().join("ratings.jsonl");
+    let mut moved = |done: usize, _: usize| progress(before + done.min(rated), total);
+    Ok(policy.with_rating(calibrated(files, model, rated, options, &journal, &mut moved)?))
+}
+
+/// Returns the calibration of the model's ratings on up to `most` ratings of the population, if it
+/// lowers the loss of held-out ones.
+fn calibrated(
+    files: &[PathBuf],
+    model: &Model,
+    most: usize,
+    options: &TuneOptions,
+    journal: &Path,
+    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+) -> Result<Option<RatingFit>, Error> {
+    let (Some(_), Some(weights)) = (model.stars(), model.identity()) else { return Ok(None) };
+    let examples = ExampleOptions {
+        validation: ValidationSplit(0.0),
+        per_person: RATINGS_PER_PERSON,
+        limit: Some(most),
+        seed: options.seed,
+        ..ExampleOptions::default()
+    };
+    let found = match ratings(files, model, &examples, options.threads, journal, progress) {
+        // A population without ratings.
+        Err(Error::Engine(locket::Error::Argument(_))) => return Ok(None),
+        found => found?,
+    };
+    let [before, after] = found.held_out_loss;
+    let numbers = found.calibration.numbers().to_vec();
+    let fit = RatingFit::new(numbers, weights, found.ratings, found.held_out_loss, found.held_out_mae);
+    Ok((after < before).then_some(fit))
 }
 
 /// Returns the users for a measurement, in an order drawn by the seed.

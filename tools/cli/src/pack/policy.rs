@@ -63,5 +63,15 @@ pub(super) fn told_policy(policy: &PackPolicy) -> anyhow::Result<()> {
     for m in &policy.measured {
         say!("    {:<42} {:.3}  {:+.3} ± {:.3}", name(m.sources), m.rouge1, m.gain, m.gain_se)?;
     }
+    if let Some(fit) = &policy.rating {
+        say!(
+            "  ratings are calibrated on {}: held-out error {:.3} -> {:.3} stars, loss {:.3} -> {:.3} nats",
+            fit.ratings,
+            fit.mae[0],
+            fit.mae[1],
+            fit.loss[0],
+            fit.loss[1]
+        )?;
+    }
     Ok(())
 }

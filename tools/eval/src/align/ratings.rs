@@ -34,6 +34,10 @@ pub struct Rated {
     /// Mean absolute error of the median, in stars, without and with the correction. Both are over
     /// the ratings of the fit.
     pub mae: [f64; 2],
+    /// The same on held-out ratings: each half corrected by a fit on the other.
+    pub held_out_loss: [f64; 2],
+    /// Mean absolute error of the median on held-out ratings.
+    pub held_out_mae: [f64; 2],
 }
 
 /// The model's rating logits for one text, and the author's rating.
@@ -91,8 +95,9 @@ pub fn ratings(
     let cases = cases.rows;
     let (plain, calibration) = (Calibration::default(), fit(&cases));
     let both = |of: fn(&[Case], &Calibration) -> f64| [of(&cases, &plain), of(&cases, &calibration)];
+    let (held_out_loss, held_out_mae) = (held_out(&cases, loss), held_out(&cases, mae));
     let (loss, mae) = (both(loss), both(mae));
-    Ok(Rated { people: corpus.people, ratings: total, calibration, loss, mae })
+    Ok(Rated { people: corpus.people, ratings: total, calibration, loss, mae, held_out_loss, held_out_mae })
 }
 
 /// Returns the log-probability of each rating after each prompt.
@@ -154,6 +159,22 @@ fn fit(cases: &[Case]) -> Calibration {
     calibration
 }
 
+/// Returns a measure without and with the correction, where each half of the cases is corrected by a
+/// fit on the other half.
+fn held_out(cases: &[Case], of: fn(&[Case], &Calibration) -> f64) -> [f64; 2] {
+    let half = |rest: usize| cases.iter().copied().skip(rest).step_by(2).collect::<Vec<Case>>();
+    let halves = [half(0), half(1)];
+    if halves.iter().any(Vec::is_empty) {
+        return [of(cases, &Calibration::default()); 2];
+    }
+    let mean = |with: &dyn Fn(&[Case]) -> Calibration| {
+        let sum: f64 =
+            [(0, 1), (1, 0)].map(|(a, b)| of(&halves[a], &with(&halves[b])) * halves[a].len() as f64).iter().sum();
+        sum / cases.len() as f64
+    };
+    [mean(&|_| Calibration::default()), mean(&fit)]
+}
+
 fn loss(cases: &[Case], calibration: &Calibration) -> f64 {
     let of = |case: &Case| -calibration.probabilities(&case.logits)[case.truth].max(f64::MIN_POSITIVE).ln();
     cases.iter().map(of).sum::<f64>() / cases.len() as f64
@@ -193,6 +214,8 @@ mod tests {
         assert!(off < 0.05, "{found:?}");
         assert!(loss(&cases, &found) < loss(&cases, &Calibration::default()));
         assert!(mae(&cases, &found) < mae(&cases, &Calibration::default()));
+        let [before, after] = held_out(&cases, loss);
+        assert!((before - loss(&cases, &Calibration::default())).abs() < 1e-9 && after < before, "{before} {after}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::output::Written;
 use crate::{
+    llm::covered,
     prompt::{PromptInputs, Task},
     style::{Margin, cosine, style},
     text,
@@ -19,6 +20,10 @@ const OPENING_WORDS: usize = 10;
 /// Weight of the margin to impostors. A larger weight does not improve author identification, and
 /// lowers the word overlap with the user's true texts.
 const MARGIN: f64 = 1.5;
+/// Weights of the mean log-probability of a token, in nats, and of the share of the notes in a text,
+/// for requests with notes.
+const LIKELY: f64 = 0.5;
+const COVERAGE: f64 = 2.0;
 
 /// Reference texts for reranking, beside the candidates.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +35,9 @@ pub struct References<'t> {
     /// Other users' texts on any item. The margin between the similarity to the user and the
     /// similarity to the nearest impostors counts one and a half times as much as that.
     pub impostors: Vec<&'t str>,
+    /// The notes of the request, if any. A candidate that holds them and is likely counts more: of
+    /// several texts that hold the notes, the likeliest one joins them best.
+    pub notes: Option<&'t str>,
 }
 
 /// Returns the index of the best candidate: highest sum of mean agreement and style score. Ties go
@@ -48,12 +56,15 @@ pub struct Score {
     pub style: f64,
     /// Style similarity to the user's texts minus that to impostors, -1 to 1, times its weight.
     pub margin: f64,
+    /// Weighted share of the notes in the text, plus its weighted mean log-probability; 0 without
+    /// notes.
+    pub content: f64,
 }
 
 impl Score {
     /// Returns the sum. The best candidate has the highest one.
     pub fn total(&self) -> f64 {
-        self.agreement + (self.style + self.margin)
+        self.agreement + (self.style + self.margin) + self.content
     }
 }
 
@@ -85,6 +96,7 @@ impl MbrScores {
             agreement: 0.0,
             style: cosine(&style(said(c)), &style_of_own),
             margin: MARGIN * margin.as_ref().map(|m| m.of(said(c))).unwrap_or_default(),
+            content: references.notes.map_or(0.0, |notes| COVERAGE * covered(notes, said(c)) + LIKELY * c.log_prob),
         };
         Self {
             agreement: (0..bags.len()).map(|n| (0..bags.len()).map(|m| agreement(n, m)).collect()).collect(),
@@ -222,6 +234,7 @@ fn references(inputs: &PromptInputs) -> References<'_> {
                 others: others.filter(|_| own.is_empty()).map(|n| n.text.as_str()).collect(),
                 own,
                 impostors: inputs.impostors.iter().map(String::as_str).collect(),
+                notes: inputs.ask.gist.as_deref().filter(|notes| !text::is_blank(notes)),
             }
         }
         Task::Title => {
@@ -236,7 +249,7 @@ mod tests {
     use super::*;
     use crate::prompt::{Ask, Example};
 
-    const NONE: References<'_> = References { others: Vec::new(), own: Vec::new(), impostors: Vec::new() };
+    const NONE: References<'_> = References { others: Vec::new(), own: Vec::new(), impostors: Vec::new(), notes: None };
 
     fn others(voice: &str) -> References<'_> {
         References { others: vec![voice], ..NONE }
@@ -323,8 +336,19 @@ mod tests {
         assert_eq!(Some(&scored[chosen].0), best(&inputs, all).as_ref());
         let total = scored[chosen].1.total();
         assert!(scored.iter().all(|(_, score)| score.total() <= total));
-        let Score { agreement, style, margin } = scored[chosen].1;
+        let Score { agreement, style, margin, content } = scored[chosen].1;
         assert!((agreement + style + margin - total).abs() < 1e-12 && agreement > 0.0 && style > 0.0 && margin > 0.0);
+        assert_eq!(content, 0.0);
+    }
+
+    #[test]
+    fn of_texts_for_notes_the_likely_one_that_holds_them() {
+        let likely = |said: &str, log_prob| Written { log_prob, ..text(said) };
+        let notes = References { notes: Some("broken part, send again"), ..NONE };
+        let all = [likely("Thank you.", -0.5), likely("Part broken send again.", -3.0)];
+        assert_eq!(consensus(&all, &notes), Some(1), "holds the notes");
+        let all = [all[1].clone(), likely("The part is broken, please send it again.", -1.0)];
+        assert_eq!(consensus(&all, &notes), Some(1), "joins them");
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use device::{Device, Gpu, Placement, kernels_in};
 pub use given::Given;
 pub use model::{LoadOptions, Model, Prompt, placement, would_fit};
 pub use no_repeat::NoRepeat;
-pub use notes::Notes;
+pub use notes::{Notes, covered};
 pub use rating::{Calibration, STARS, Stars, median};
 pub use request::{
     Completion, Event, OnEvent, OnRepeat, Phase, PhaseOutput, Request, RequestSource, Sampling, Stop, WordLimit,

@@ -71,6 +71,15 @@ impl Notes {
     }
 }
 
+/// Returns the share of the words of `notes`, without stop words, that `written` contains in some form;
+/// 1 if there are none.
+pub fn covered(notes: &str, written: &str) -> f64 {
+    let words: Vec<String> = text::words(written).collect();
+    let notes: Vec<String> = text::words(notes).filter(|word| !text::is_stopword(word)).collect();
+    let held = notes.iter().filter(|note| words.iter().any(|word| same(word, note))).count();
+    if notes.is_empty() { 1.0 } else { held as f64 / notes.len() as f64 }
+}
+
 fn add(logits: &mut [f32], token: Token, bonus: f32) {
     if let Some(logit) = usize::try_from(token.0).ok().and_then(|at| logits.get_mut(at)) {
         *logit += bonus;
@@ -108,6 +117,12 @@ mod tests {
         }
         // The price: some other words count as an ending.
         assert!(same("part", "party"));
+    }
+
+    #[test]
+    fn the_share_of_the_notes_in_a_text() {
+        assert_eq!(covered("the broken parts, call", "Two parts are broken."), 2.0 / 3.0);
+        assert_eq!(covered("it is", "Two parts are broken."), 1.0);
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct Prediction {
     /// All candidates of the prediction, if there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
+    /// Mean log-probability of a token of each candidate, in nats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_probs: Vec<f64>,
     /// How often each candidate is chosen from a random half of the candidates, out of [`HALVES`]
     /// draws. The prediction itself is one choice; these counts show its variation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

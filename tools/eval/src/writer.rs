@@ -135,6 +135,7 @@ impl<'a> Writer<'a> {
             };
             let written = if completions.len() > 1 {
                 row.candidates = all.iter().map(said).collect();
+                row.log_probs = all.iter().map(|written| written.log_prob).collect();
                 let choice = Choice::new(inputs, all);
                 row.taken = halves(&choice, row.candidates.len(), &row.user);
                 choice.best()
@@ -156,7 +157,10 @@ impl<'a> Writer<'a> {
     /// Repeats the choice among the candidates of a row, since an earlier build may have written
     /// it: one file, one rule.
     pub(super) fn choose_again(&self, person: &Profile, row: &mut Prediction) {
-        let all: Vec<Written> = row.candidates.iter().map(|c| unsaid(self.settings.task, c)).collect();
+        // Files of earlier builds have no log-probabilities.
+        let log_probs = row.log_probs.iter().copied().chain(std::iter::repeat(0.0));
+        let all = row.candidates.iter().zip(log_probs);
+        let all: Vec<Written> = all.map(|(said, log_prob)| unsaid(self.settings.task, said, log_prob)).collect();
         if all.is_empty() {
             return;
         }
@@ -188,6 +192,7 @@ impl<'a> Writer<'a> {
             own_run: None,
             unsupported: Vec::new(),
             candidates: Vec::new(),
+            log_probs: Vec::new(),
             taken: Vec::new(),
         }
     }
@@ -278,8 +283,9 @@ fn said(written: &Written) -> String {
 }
 
 /// Inverse of [`said`], with the fields that the choice depends on.
-fn unsaid(task: Task, said: &str) -> Written {
+fn unsaid(task: Task, said: &str, log_prob: f64) -> Written {
     let mut written = Written::default();
+    written.log_prob = log_prob;
     match task {
         Task::Text | Task::Synthetic => written.text = Some(said.to_owned()),
         Task::Title => written.title = Some(said.to_owned()),
@@ -367,7 +373,7 @@ mod tests {
         let inputs = PromptInputs::default();
         let texts =
             ["it broke after a week", "it broke after one week", "it broke in a week", "love", "pretty colours"];
-        let all = texts.map(|text| unsaid(Task::Text, text));
+        let all = texts.map(|text| unsaid(Task::Text, text, 0.0));
         let choice = Choice::new(&inputs, all.into());
         let taken = halves(&choice, texts.len(), "somebody");
         assert_eq!(taken.iter().sum::<u32>() as usize, HALVES);

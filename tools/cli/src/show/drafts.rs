@@ -10,14 +10,15 @@ use locket::{
 use super::page::{Html, count, facts, html, put};
 
 /// Names of a draft's scores, and of the draft that is best by each.
-const SCORES: [(&str, &str); 3] = [
+const SCORES: [(&str, &str); 4] = [
     ("Agreement", "agrees most with the other drafts"),
     ("Style", "is closest to the user\u{2019}s texts"),
     ("Margin", "differs most from other people\u{2019}s texts"),
+    ("Notes", "holds the notes and is likely"),
 ];
 
-fn scores(draft: &Draft) -> [f64; 3] {
-    [draft.score.agreement, draft.score.style, draft.score.margin]
+fn scores(draft: &Draft) -> [f64; 4] {
+    [draft.score.agreement, draft.score.style, draft.score.margin, draft.score.content]
 }
 
 /// The times of a call.
@@ -35,7 +36,7 @@ struct Shared {
     /// Largest absolute score.
     most: f64,
     /// Whether any draft has each score.
-    used: [bool; 3],
+    used: [bool; 4],
     /// Whether the request names a recipient.
     to_recipient: bool,
 }
@@ -56,7 +57,7 @@ pub fn body(explained: &Explanation, request: &GenerateRequest, times: &Times) -
     let shared = Shared {
         several: drafts.len() > 1,
         most: drafts.iter().flat_map(scores).fold(0.0, |most: f64, value| most.max(value.abs())),
-        used: [0, 1, 2].map(|n| drafts.iter().any(|draft| scores(draft)[n] != 0.0)),
+        used: [0, 1, 2, 3].map(|n| drafts.iter().any(|draft| scores(draft)[n] != 0.0)),
         to_recipient: request.audience.is_some(),
     };
     put!(out, "<ol class=\"cards drafts\">\n");
@@ -141,7 +142,8 @@ fn reason(drafts: &[Draft], best: usize) -> Html {
          shares with the other drafts; for a rating, minus its mean \
          distance from theirs.</li><li><b>Style</b>: its likeness to the user\u{2019}s texts, by sequences of \
          letters.</li><li><b>Margin</b>: that likeness minus the likeness to similar texts by other people, times \
-         1.5.</li></ul></details>\n"
+         1.5.</li><li><b>Notes</b>: twice the share of the notes in the draft, plus half of the mean \
+         log-probability of its tokens.</li></ul></details>\n"
     );
     out
 }

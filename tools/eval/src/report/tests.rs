@@ -25,6 +25,7 @@ fn write_with(dir: &Path, name: &str, settings: &str, texts: &[(&str, &str, &str
             gist: None,
             own_run: None,
             unsupported: Vec::new(),
+            log_probs: Vec::new(),
             candidates: vec![(*prediction).into(), "nothing at all".into()],
             taken: vec![3, 1],
         };

@@ -1,4 +1,4 @@
-//! The PGraphRAG protocol: generate each user's held-out text, title or rating by one of seven
+//! The PGraphRAG protocol: generate each user's held-out text, title or rating by one of eight
 //! methods.
 
 use std::{

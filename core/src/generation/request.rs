@@ -94,7 +94,8 @@ pub(crate) fn request_with_prefix(
 /// these weights.
 fn stars(model: &Model, inputs: &PromptInputs) -> Option<Stars> {
     let fit = inputs.rating.as_ref().filter(|fit| model.identity() == Some(fit.weights.as_str()));
-    let calibration = fit.and_then(|fit| Calibration::of_numbers(&fit.numbers));
+    let numbers = fit.map(|fit| fit.numbers.iter().map(|n| *n as f32).collect::<Vec<f32>>());
+    let calibration = numbers.and_then(|numbers| Calibration::of_numbers(&numbers));
     let stars = model.stars()?;
     Some(Stars { calibration: calibration.unwrap_or(stars.calibration), ..stars })
 }

@@ -39,7 +39,7 @@ pub struct Policy {
 #[non_exhaustive]
 pub struct RatingFit {
     /// Scale of the logits of 1 to 5 stars, and the five biases added to them.
-    pub numbers: Vec<f32>,
+    pub numbers: Vec<f64>,
     /// Identity of the model and its adapter; the fit is for these weights only.
     pub weights: String,
     /// Number of ratings of the fit.
@@ -52,7 +52,7 @@ pub struct RatingFit {
 
 impl RatingFit {
     /// Creates a fit from its numbers, the weights' identity, and the number of ratings.
-    pub fn new(numbers: Vec<f32>, weights: impl Into<String>, ratings: usize, loss: [f64; 2], mae: [f64; 2]) -> Self {
+    pub fn new(numbers: Vec<f64>, weights: impl Into<String>, ratings: usize, loss: [f64; 2], mae: [f64; 2]) -> Self {
         Self { numbers, weights: weights.into(), ratings, loss, mae }
     }
 }

@@ -124,7 +124,7 @@ fn calibrated(
         found => found?,
     };
     let [before, after] = found.held_out_loss;
-    let numbers = found.calibration.numbers().to_vec();
+    let numbers = found.calibration.numbers().map(f64::from).to_vec();
     let fit = RatingFit::new(numbers, weights, found.ratings, found.held_out_loss, found.held_out_mae);
     Ok((after < before).then_some(fit))
 }

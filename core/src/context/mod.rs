@@ -167,7 +167,8 @@ impl<'a> ContextBuilder<'a> {
         let ask = target.ask(self.item_title(target));
         let kind = target.kind.cloned().unwrap_or_default();
         let impostors = if neighbours > 0 { self.impostors() } else { Vec::new() };
-        let rating = self.pack.meta().policy.as_ref().and_then(|policy| policy.rating.clone());
+        let policy = self.pack.meta().policy.as_ref().filter(|_| task == Task::Rating);
+        let rating = policy.and_then(|policy| policy.rating.clone());
         let mut inputs =
             PromptInputs { task, kind, reasoning, history, ask, impostors, rating, ..PromptInputs::default() };
         // If the text is given, the content of other users' texts matters and their style does not.

@@ -44,7 +44,7 @@ impl Notes {
     /// Returns the notes that `written` does not contain, in order.
     fn open(&self, written: &str) -> Vec<&Note> {
         let words: Vec<String> = text::words(written).collect();
-        self.notes.iter().filter(|note| !words.iter().any(|word| same(word, &note.word))).collect()
+        self.notes.iter().filter(|note| !holds(&words, &note.word)).collect()
     }
 
     /// Returns whether the phase may end after `written`, of `tokens` tokens.
@@ -76,8 +76,13 @@ impl Notes {
 pub fn covered(notes: &str, written: &str) -> f64 {
     let words: Vec<String> = text::words(written).collect();
     let notes: Vec<String> = text::words(notes).filter(|word| !text::is_stopword(word)).collect();
-    let held = notes.iter().filter(|note| words.iter().any(|word| same(word, note))).count();
+    let held = notes.iter().filter(|note| holds(&words, note)).count();
     if notes.is_empty() { 1.0 } else { held as f64 / notes.len() as f64 }
+}
+
+/// Whether a note is among the words of a text, in some form.
+fn holds(words: &[String], note: &str) -> bool {
+    words.iter().any(|word| same(word, note))
 }
 
 fn add(logits: &mut [f32], token: Token, bonus: f32) {

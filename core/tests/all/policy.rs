@@ -1,4 +1,4 @@
-//! The policy of a pack decides what a review is written from.
+//! Sources of a review by the policy of its pack.
 #![allow(clippy::unwrap_used)]
 
 use std::ops::ControlFlow;

@@ -28,12 +28,13 @@ pub(super) fn gist(settings: &Settings, person: &Profile) -> Option<String> {
 }
 
 /// Returns the texts that the method shows besides the request.
-pub(super) fn sources(pack: &Pack, method: Method) -> Sources {
-    match method {
+pub(super) fn sources(pack: &Pack, settings: &Settings) -> Sources {
+    let measured = || pack.meta().policy.as_ref().map(|policy| policy.sources);
+    match settings.method {
         Method::None | Method::Copy | Method::History | Method::Reasoning => Sources::Own,
         Method::Graph => Sources::Retrieved,
         Method::Synthetic | Method::Full => Sources::Synthetic,
-        Method::Auto => pack.meta().policy.as_ref().map_or(Sources::Retrieved, |policy| policy.sources),
+        Method::Auto => settings.sources.or_else(measured).unwrap_or(Sources::Retrieved),
     }
 }
 
@@ -60,7 +61,7 @@ pub(super) fn inputs(pack: &Pack, settings: &Settings, person: &Profile, synthet
     }
     // A pack's policy is for texts of users with own texts.
     let alone = settings.method == Method::Auto && (history.is_empty() || settings.task != Task::Text);
-    let grounded = kind.rated && (alone || sources(pack, settings.method) != Sources::Own);
+    let grounded = kind.rated && (alone || sources(pack, settings) != Sources::Own);
     let neighbours = if grounded { NEIGHBOURS } else { 0 };
     let mut inputs = grounding.inputs(settings.task, settings.reasoning() && kind.rated, history, &target, neighbours);
     if settings.method != Method::None {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use locket::{Model, Sampling, Task, WriteOptions, internals::hash::spread};
+use locket::{Model, Sampling, Sources, Task, WriteOptions, internals::hash::spread};
 
 /// Share of users kept for validation, chosen by their ids alone: the same in every file and every
 /// run.
@@ -68,6 +68,8 @@ pub struct Settings {
     pub task: Task,
     /// Generation method.
     pub method: Method,
+    /// Sources of the method auto instead of the pack's policy.
+    pub sources: Option<Sources>,
     /// Maximum number of the latest history interactions to use.
     pub history_cap: Option<usize>,
     /// Maximum number of users, drawn by `seed`.
@@ -105,6 +107,7 @@ impl Settings {
         Self {
             task,
             method,
+            sources: None,
             history_cap: None,
             limit: None,
             targets: 1,
@@ -142,9 +145,12 @@ impl Settings {
         }))
     }
 
-    /// Adds `gist` if it is set, and `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
+    /// Adds `sources` and `gist` if they are set, and `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
     /// can resume them.
     fn with_targets(&self, mut settings: Value) -> Value {
+        if let Some(sources) = self.sources {
+            settings["sources"] = json!(sources);
+        }
         if let Some(share) = self.gist {
             settings["gist"] = json!(share);
         }

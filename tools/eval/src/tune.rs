@@ -67,16 +67,21 @@ pub fn tune(
     let lines = people.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
     let io = |e| locket::Error::io("write", &chosen, e);
     fs::write(&chosen, lines.map_err(|e| io(e.into()))?.join("\n")).map_err(io)?;
-    let methods =
-        [(Sources::Own, Method::History), (Sources::Retrieved, Method::Auto), (Sources::Synthetic, Method::Synthetic)];
+    // One method for all, so that nothing but the sources differs.
+    let all = [Sources::Own, Sources::Retrieved, Sources::Synthetic];
     let rated = RATINGS_PER_PERSON * people.len();
-    let total = people.len() * methods.len() + rated;
+    let total = people.len() * all.len() + rated;
     let mut runs: Vec<(Sources, HashMap<Key, f64>)> = Vec::new();
-    for (n, (sources, method)) in methods.into_iter().enumerate() {
+    for (n, sources) in all.into_iter().enumerate() {
         let out = scratch.path().join(format!("{n}.jsonl"));
-        let settings = Settings { seed: options.seed, threads: options.threads, ..Settings::new(Task::Text, method) };
+        let settings = Settings {
+            sources: Some(sources),
+            seed: options.seed,
+            threads: options.threads,
+            ..Settings::new(Task::Text, Method::Auto)
+        };
         let before = n * people.len();
-        let mut moved = |done: usize, all: usize| progress(before + if all > 1 { done } else { 0 }, total);
+        let mut moved = |done: usize, of: usize| progress(before + if of > 1 { done } else { 0 }, total);
         generation(
             std::slice::from_ref(&chosen),
             Some(Pack::open(pack)?),
@@ -94,7 +99,7 @@ pub fn tune(
         Measured::new(*sources, mean, (gains.mean(), gains.standard_error()))
     });
     let policy = PackPolicy::of(measured.collect(), people.len(), model.name());
-    let before = people.len() * methods.len();
+    let before = people.len() * all.len();
     let journal = scratch.path().join("ratings.jsonl");
     let mut moved = |done: usize, _: usize| progress(before + done.min(rated), total);
     Ok(policy.with_rating(calibrated(files, model, rated, options, &journal, &mut moved)?))

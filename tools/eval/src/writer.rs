@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
         };
         let model = decoder.model();
         let mut synthetic: Vec<Vec<Example>> = vec![Vec::new(); cases.len()];
-        if sources(self.pack, self.settings.method) == Sources::Synthetic {
+        if sources(self.pack, self.settings) == Sources::Synthetic {
             let known: HashSet<Key> = self.kept.rows.iter().map(Augmentation::key).collect();
             let open: Vec<&Case> = cases.iter().copied().filter(|c| !known.contains(&c.key())).collect();
             for row in write_synthetic(self.pack, &self.predictor, self.settings, decoder, &open, alive)? {

@@ -95,7 +95,7 @@ pub fn ratings(
     let cases = cases.rows;
     let (plain, calibration) = (Calibration::default(), fit(&cases));
     let both = |of: fn(&[Case], &Calibration) -> f64| [of(&cases, &plain), of(&cases, &calibration)];
-    let (held_out_loss, held_out_mae) = (held_out(&cases, loss), held_out(&cases, mae));
+    let [held_out_loss, held_out_mae] = held_out(&cases);
     let (loss, mae) = (both(loss), both(mae));
     Ok(Rated { people: corpus.people, ratings: total, calibration, loss, mae, held_out_loss, held_out_mae })
 }
@@ -159,20 +159,18 @@ fn fit(cases: &[Case]) -> Calibration {
     calibration
 }
 
-/// Returns a measure without and with the correction, where each half of the cases is corrected by a
-/// fit on the other half.
-fn held_out(cases: &[Case], of: fn(&[Case], &Calibration) -> f64) -> [f64; 2] {
+/// Returns loss and absolute error, each without and with the correction, where each half of the cases
+/// is corrected by a fit on the other half.
+fn held_out(cases: &[Case]) -> [[f64; 2]; 2] {
     let half = |rest: usize| cases.iter().copied().skip(rest).step_by(2).collect::<Vec<Case>>();
-    let halves = [half(0), half(1)];
-    if halves.iter().any(Vec::is_empty) {
-        return [of(cases, &Calibration::default()); 2];
-    }
-    let mean = |with: &dyn Fn(&[Case]) -> Calibration| {
-        let sum: f64 =
-            [(0, 1), (1, 0)].map(|(a, b)| of(&halves[a], &with(&halves[b])) * halves[a].len() as f64).iter().sum();
-        sum / cases.len() as f64
-    };
-    [mean(&|_| Calibration::default()), mean(&fit)]
+    let (halves, plain) = ([half(0), half(1)], Calibration::default());
+    let alone = halves.iter().any(Vec::is_empty);
+    let fits = if alone { [plain; 2] } else { [fit(&halves[1]), fit(&halves[0])] };
+    [loss, mae].map(|of: fn(&[Case], &Calibration) -> f64| {
+        let parts = halves.iter().zip(&fits).filter(|(half, _)| !half.is_empty());
+        let corrected: f64 = parts.map(|(half, fit)| of(half, fit) * half.len() as f64).sum();
+        [of(cases, &plain), corrected / cases.len() as f64]
+    })
 }
 
 fn loss(cases: &[Case], calibration: &Calibration) -> f64 {
@@ -214,7 +212,7 @@ mod tests {
         assert!(off < 0.05, "{found:?}");
         assert!(loss(&cases, &found) < loss(&cases, &Calibration::default()));
         assert!(mae(&cases, &found) < mae(&cases, &Calibration::default()));
-        let [before, after] = held_out(&cases, loss);
+        let [[before, after], _] = held_out(&cases);
         assert!((before - loss(&cases, &Calibration::default())).abs() < 1e-9 && after < before, "{before} {after}");
     }
 

@@ -78,10 +78,12 @@ pub struct GenerateRequest {
     /// Maximum number of tokens of the prompt.
     #[uniffi(default = 1024)]
     pub max_prompt_tokens: u32,
-    /// Sampling temperature: 0 always takes the likeliest token, 0.7 gives varied texts.
-    #[uniffi(default = 0.0)]
-    pub temperature: f32,
-    /// Seed of sampling, for a temperature above 0: the same seed gives the same text.
+    /// Sampling temperature: 0 always takes the likeliest token, 1 is the model's own variety. If
+    /// absent, 1 for a text without notes, draft, plan and schema, else 0.
+    #[uniffi(default)]
+    pub temperature: Option<f32>,
+    /// Seed of sampling: the same request with the same seed gives the same text. Another seed gives
+    /// another text, unless the temperature is 0.
     #[uniffi(default = 0)]
     pub seed: u32,
     /// Number of candidate texts, generated up to eight at a time. The engine returns the candidate
@@ -293,17 +295,14 @@ impl From<GenerateRequest> for CoreRequest {
             WritingTask::Title => prompt::Task::Title,
             WritingTask::Rating => prompt::Task::Rating,
         };
-        let sampling = if r.temperature > 0.0 {
-            Sampling::VARIED.with_seed(r.seed).with_temperature(r.temperature)
-        } else {
-            Sampling::GREEDY
-        };
+        let sampling = r.temperature.map(|t| Sampling::at(t).with_seed(r.seed));
         let kind = r.kind.map_or_else(locket::Kind::review, Into::into);
         let most = r.max_new_tokens.map_or(kind.max_new_tokens, |n| n as usize);
         let options = locket::WriteOptions::default()
             .with_max_prompt_tokens(r.max_prompt_tokens as usize)
             .with_max_new_tokens(most)
             .with_sampling(sampling)
+            .with_seed(r.seed)
             .with_candidates(r.candidates as usize)
             .with_contrast(r.contrast);
         let mut request = Self::new(r.item, task).with_kind(kind).with_reasoning(r.reasoning).with_personal(r.personal);

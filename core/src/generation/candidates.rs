@@ -13,8 +13,8 @@ use crate::{
 /// Returns the requests for all candidates of a text. The first is `request`, the result of
 /// [`request`](fn@request::request).
 ///
-/// Greedy decoding after a prompt gives far better texts than sampling, but only one text. The
-/// candidates for a planned text are therefore first greedy decodings after different prompts.
+/// The likeliest text of a prompt is one text only. The
+/// candidates for a planned text are therefore first decodings after different prompts.
 /// These prompts are all inputs with a plan, the user's history alone, and that history with a
 /// plan. Each prompt misleads the model in its own way. The other candidates are sampled after the
 /// history alone. Only a plan conveys a requested length to the model, so all candidates then have
@@ -27,18 +27,21 @@ pub fn candidates(
 ) -> Vec<GuardedRequest> {
     let views = CandidatePrompts::new(inputs);
     let mut all = vec![request.clone()];
+    let first = options.sampling_for(inputs);
+    let options = &options.with_sampling(first);
+    let varied = if first.temperature > 0.0 { first } else { Sampling::VARIED };
     for n in 1..options.candidates.max(1) {
         all.push(match views.0.get(n - 1) {
             Some(shown) => Request { deadline: request.deadline, ..request::request(model, shown, options) },
             None => {
                 let mut drawn = all[views.drawn()].clone();
                 for phase in &mut drawn.phases {
-                    phase.sampling = Sampling::VARIED.with_seed(options.sampling.seed.wrapping_add(n as u32));
+                    phase.sampling = varied.with_seed(first.seed.wrapping_add(n as u32));
                     // Greedy texts end too early, so they need a minimum length. Sampled texts
                     // reach the length of other users' texts anyway; only the user's history asks
                     // for more.
                     if inputs.own().next().is_none() {
-                        phase.min_new_tokens = 0;
+                        phase.min_new_tokens = phase.min_new_tokens.min(1);
                     }
                 }
                 drawn

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     llm::{DecoderOptions, Sampling},
     plan::ReasoningPath,
+    prompt::{PromptInputs, Task},
     setters::setters,
 };
 
@@ -16,11 +17,16 @@ pub struct WriteOptions {
     pub max_prompt_tokens: usize,
     /// Maximum number of tokens of the text.
     pub max_new_tokens: usize,
-    /// Sampling parameters.
-    pub sampling: Sampling,
+    /// Sampling parameters. `None` chooses by the request: [`Sampling::NATURAL`] for a text that is
+    /// written without notes, draft, plan and schema, else [`Sampling::GREEDY`].
+    pub sampling: Option<Sampling>,
+    /// Seed of the random choices if `sampling` is `None`: the same request with the same seed gives
+    /// the same text.
+    pub seed: u32,
     /// Number of candidates. The best candidate agrees most with the others and is closest to the
     /// user's style ([`consensus`](crate::generation::reranking)). The first uses
-    /// [`WriteOptions::sampling`], the others use varied sampling.
+    /// [`WriteOptions::sampling`], the others use it too if its temperature is above 0, else
+    /// [`Sampling::VARIED`].
     pub candidates: usize,
     /// Strength of the contrast with the same prompt without the user's texts. A higher value moves
     /// the text closer to the user's style (context-aware decoding, arXiv 2305.14739, the paper's
@@ -33,7 +39,8 @@ impl Default for WriteOptions {
         Self {
             max_prompt_tokens: 1024,
             max_new_tokens: 160,
-            sampling: Sampling::GREEDY,
+            sampling: None,
+            seed: 0,
             candidates: 1,
             contrast: CONTRAST,
         }
@@ -53,7 +60,8 @@ pub(super) const TITLE_TOKENS: usize = 24;
 setters!(WriteOptions {
     with_max_prompt_tokens => max_prompt_tokens: usize,
     with_max_new_tokens => max_new_tokens: usize,
-    with_sampling => sampling: Sampling,
+    #[some] with_sampling => sampling: Sampling,
+    with_seed => seed: u32,
     with_candidates => candidates: usize,
     with_contrast => contrast: f32,
 });
@@ -74,7 +82,15 @@ impl WriteOptions {
     /// Returns the options for synthetic interactions: varied sampling, no contrast.
     #[doc(hidden)]
     pub fn synthetic() -> Self {
-        Self { sampling: Sampling::VARIED, contrast: 0.0, ..Self::default() }
+        Self { sampling: Some(Sampling::VARIED), contrast: 0.0, ..Self::default() }
+    }
+
+    /// Returns the sampling parameters for a request with these inputs.
+    pub(crate) fn sampling_for(&self, inputs: &PromptInputs) -> Sampling {
+        let open = inputs.task == Task::Text && !inputs.reasoning && inputs.ask.grammar.is_none();
+        let natural = open && inputs.ask.content().is_none();
+        let chosen = if natural { Sampling::NATURAL } else { Sampling::GREEDY };
+        self.sampling.unwrap_or(chosen.with_seed(self.seed))
     }
 
     /// Returns the maximum number of tokens of one output: path, title and text.

@@ -66,7 +66,8 @@ pub(crate) fn request_with_prefix(
         grammar,
         stop: if free { inputs.stops() } else { Vec::new() },
         // At most half of the limit: a text that must fill the limit could not end with a sentence.
-        min_new_tokens: if n == last && free { inputs.min_new_tokens().min(max_new_tokens / 2) } else { 0 },
+        // At least one token: a sampled text could be empty.
+        min_new_tokens: if n == last && free { inputs.min_new_tokens().min(max_new_tokens / 2).max(1) } else { 0 },
         no_repeat: no_repeat.clone().filter(|_| n >= planned),
         on_repeat: OnRepeat::End,
         before: String::new(),
@@ -75,7 +76,7 @@ pub(crate) fn request_with_prefix(
         given: given.clone().filter(|_| n == last),
         stars: if inputs.task == Task::Rating && n == last { stars(model, inputs) } else { None },
         max_new_tokens,
-        sampling: options.sampling,
+        sampling: options.sampling_for(inputs),
     });
     let mut phases: Vec<Phase> = phases.collect();
     let body = prompt.body[..inputs.stable_bytes(&prompt.body)].to_owned();

@@ -202,8 +202,8 @@ impl RequestSource for Writing<'_> {
         let (job, candidate) = self.open.pop_front()?;
         self.reserved += most;
         self.given.borrow_mut().push((job, candidate));
-        let sampling = self.options.write.sampling.with_seed(self.jobs[job].seed(candidate));
-        let write = WriteOptions { sampling, ..self.options.write };
+        let sampling = self.options.write.sampling.unwrap_or(crate::llm::Sampling::VARIED);
+        let write = self.options.write.with_sampling(sampling.with_seed(self.jobs[job].seed(candidate)));
         Some(self.progress[job].request(self.model, &self.jobs[job].inputs, &write))
     }
 

@@ -29,8 +29,20 @@ impl Sampling {
     /// Greedy decoding with a mild penalty against loops.
     pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: 64, repeat_penalty: 1.1, seed: 0 };
 
+    /// Text as people write it: from the model's own distribution without its unlikely end, and
+    /// without a penalty, which would make frequent words rarer than in true texts.
+    pub const NATURAL: Self = Self { temperature: 1.0, top_p: 0.95, top_k: 64, repeat_penalty: 1.0, seed: 0 };
+
     /// Varied text, for synthetic interactions.
     pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
+}
+
+impl Sampling {
+    /// Returns [`Sampling::GREEDY`] for a temperature of 0, else [`Sampling::NATURAL`] at that
+    /// temperature.
+    pub fn at(temperature: f32) -> Self {
+        if temperature > 0.0 { Self::NATURAL.with_temperature(temperature) } else { Self::GREEDY }
+    }
 }
 
 setters!(Sampling {

@@ -130,9 +130,10 @@ pub struct RequestArgs {
     /// Maximum number of tokens of the text; default: the kind's limit. A word has about 1.3 tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_new_tokens: Option<u16>,
-    /// Sampling temperature; 0 always takes the likeliest token
-    #[arg(long, default_value_t = 0.0)]
-    temperature: f32,
+    /// Sampling temperature; 0 always takes the likeliest token. Default: 1 without --gist, --draft
+    /// and --plan, else 0
+    #[arg(long)]
+    temperature: Option<f32>,
     /// Seed of sampling
     #[arg(long, default_value_t = 1)]
     seed: u32,
@@ -180,9 +181,8 @@ impl RequestArgs {
             request.options.max_new_tokens = most.into();
         }
         request.options.contrast = self.contrast;
-        if self.temperature > 0.0 {
-            request.options.sampling = Sampling::VARIED.with_seed(self.seed).with_temperature(self.temperature);
-        }
+        request.options.seed = self.seed;
+        request.options.sampling = self.temperature.map(|t| Sampling::at(t).with_seed(self.seed));
         request.deadline = self.deadline.map(Duration::try_from_secs_f64).transpose()?;
         Ok(request)
     }

@@ -120,7 +120,8 @@ impl<'a> Writer<'a> {
         // users.
         let requests = |(m, case): (&PromptInputs, &&Case)| {
             let seed = seed(self.settings, &case.person);
-            let options = options.with_sampling(options.sampling.with_seed(seed));
+            let options = options.with_seed(seed);
+            let options = options.with_sampling(options.sampling.map(|chosen| chosen.with_seed(seed)));
             candidates::candidates(model, m, &request::request(model, m, &options), &options)
         };
         let jobs: Vec<_> = materials.iter().zip(cases).flat_map(requests).collect();

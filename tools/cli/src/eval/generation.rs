@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use locket::{Kind, Task};
+use locket::{Kind, Sampling, Task};
 use locket_builder::profile::Profiles;
 use locket_eval::{Items, Method, Settings, generation::generation};
 use serde_json::Value;
@@ -53,6 +53,8 @@ pub struct Args {
     /// the work
     #[arg(long, value_name = "WEIGHT", default_value_t = locket::internals::generation::output::CONTRAST)]
     contrast: f32,
+    #[command(flatten)]
+    sampling: SamplingArgs,
     /// Maximum number of tokens of a text
     #[arg(long, alias = "text-tokens", default_value_t = 128)]
     max_new_tokens: usize,
@@ -72,6 +74,25 @@ pub struct Args {
     /// and reranks and rescores its texts
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+/// Choice of the tokens.
+#[derive(clap::Args)]
+struct SamplingArgs {
+    /// Sampling temperature; 0 always takes the likeliest token, as for the published tables.
+    /// Default: as in an app, 1 for texts without notes, else 0
+    #[arg(long)]
+    temperature: Option<f32>,
+    /// With a temperature: samples only from the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P", requires = "temperature", default_value_t = Sampling::NATURAL.top_p)]
+    top_p: f32,
+}
+
+impl SamplingArgs {
+    fn sampling(&self) -> Option<Sampling> {
+        let at = |t| if t > 0.0 { Sampling::at(t).with_top_p(self.top_p) } else { Sampling::GREEDY };
+        self.temperature.map(at)
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -124,6 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.seed = args.seed;
     settings.options.candidates = args.candidates;
     settings.options.contrast = args.contrast;
+    settings.options.sampling = args.sampling.sampling();
     settings.options.max_new_tokens = args.max_new_tokens;
     settings.gist = args.gist;
     settings.synthetic = args.synthetic;

@@ -13,12 +13,11 @@ use crate::{
 /// Returns the requests for all candidates of a text. The first is `request`, the result of
 /// [`request`](fn@request::request).
 ///
-/// The likeliest text of a prompt is one text only. The
-/// candidates for a planned text are therefore first decodings after different prompts.
-/// These prompts are all inputs with a plan, the user's history alone, and that history with a
-/// plan. Each prompt misleads the model in its own way. The other candidates are sampled after the
-/// history alone. Only a plan conveys a requested length to the model, so all candidates then have
-/// a plan.
+/// The likeliest text of a prompt is one text only. The candidates for a planned text are therefore
+/// first the likeliest texts of different prompts: all inputs with a plan, the user's history alone,
+/// and that history with a plan. Each prompt misleads the model in its own way. The other candidates
+/// are sampled after the history alone. Only a plan conveys a requested length to the model, so all
+/// candidates then have a plan.
 pub fn candidates(
     model: &Model,
     inputs: &PromptInputs,
@@ -210,7 +209,7 @@ pub(crate) mod tests {
         // The length of other users' texts sets the minimum for greedy texts, and not for sampled
         // ones.
         let least: Vec<usize> = all.iter().map(|r| r.phases.iter().map(|p| p.min_new_tokens).sum()).collect();
-        assert_eq!(least, [3, 3, 0, 0]);
+        assert_eq!(least, [3, 3, 1, 1]);
     }
 
     #[test]
@@ -229,6 +228,12 @@ pub(crate) mod tests {
         inputs.reasoning = false;
         let all = requests(&model, &inputs, 6);
         assert!(alike(&all));
-        assert_eq!(all[1].phases[0].sampling, Sampling::VARIED.with_seed(1));
+        // Without notes all are drawn alike; with notes the first is the likeliest text.
+        let drawn = |inputs: &PromptInputs| {
+            requests(&model, inputs, 2).iter().map(|r| r.phases[0].sampling).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(&inputs), [0, 1].map(|seed| Sampling::NATURAL.with_seed(seed)));
+        inputs.ask.gist = Some("warm".into());
+        assert_eq!(drawn(&inputs), [Sampling::GREEDY, Sampling::VARIED.with_seed(1)]);
     }
 }

@@ -127,3 +127,41 @@ pub struct Written {
     /// of the text.
     pub log_prob: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::Ask;
+
+    #[test]
+    fn texts_without_given_content_are_sampled_and_all_else_is_the_likeliest() {
+        let options = WriteOptions::default().with_seed(7);
+        let of = |task, ask: Ask, reasoning| {
+            options.sampling_for(&PromptInputs { task, ask, reasoning, ..PromptInputs::default() })
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let natural = Sampling::NATURAL.with_seed(7);
+        let greedy = Sampling::GREEDY.with_seed(7);
+        let reply = Ask { context: some("Lunch?"), title: some("Food"), ..Ask::default() };
+        assert_eq!(of(Task::Text, Ask::default(), false), natural);
+        assert_eq!(of(Task::Text, reply.clone(), false), natural);
+        let plan = || Some("4 stars, warm, brief: good tea".parse::<ReasoningPath>().unwrap());
+        for ask in [
+            Ask { gist: some("yes, noon"), ..reply.clone() },
+            Ask { draft: some("I shall come."), ..reply.clone() },
+            Ask { plan: plan(), ..reply.clone() },
+            Ask { grammar: some("root ::= [0-9]"), ..reply.clone() },
+        ] {
+            assert_eq!(of(Task::Text, ask.clone(), false), greedy, "{ask:?}");
+        }
+        assert_eq!(of(Task::Text, reply.clone(), true), greedy, "a plan is written first");
+        for task in [Task::Title, Task::Rating] {
+            assert_eq!(of(task, reply.clone(), false), greedy);
+        }
+        // Sampling parameters of the request apply to all.
+        let fixed = options.with_sampling(Sampling::VARIED);
+        for task in [Task::Text, Task::Title] {
+            assert_eq!(fixed.sampling_for(&PromptInputs { task, ..PromptInputs::default() }), Sampling::VARIED);
+        }
+    }
+}

@@ -13,4 +13,5 @@ mod kinds;
 mod memory;
 mod offline;
 mod policy;
+mod sampling;
 mod session;

@@ -85,7 +85,7 @@ pub(super) fn card(rows: &[Prediction]) -> Value {
 ///
 /// | key | measure |
 /// |---|---|
-/// | `foreign_runs` | share of texts with a run of eight words that other people wrote |
+/// | `foreign_runs`, `foreign_runs_true` | share of texts with a run of eight words that other people wrote, too |
 /// | `habits`, `habits_true` | distance of a text's habits to its author's, as a share of that to another person's |
 /// | `about`, `about_true` | reciprocal rank of the right item or message among 20, matched with the text |
 pub(super) fn compare(
@@ -105,8 +105,12 @@ pub(super) fn compare(
         }
     };
     let copying = Copying::new(everyone);
-    let foreign = |r: &Prediction| copying.of(&r.user, &[], &r.prediction).others > 0;
-    put("foreign_runs", rows.iter().map(|(r, _)| Some(f64::from(u8::from(foreign(r))))).collect());
+    let foreign = |text: fn(&Prediction) -> &str| {
+        let holds = |r: &Prediction| copying.of(&r.user, &[], text(r)).others > 0;
+        rows.iter().map(|(r, _)| Some(f64::from(u8::from(holds(r))))).collect()
+    };
+    put("foreign_runs", foreign(|r| &r.prediction));
+    put("foreign_runs_true", foreign(|r| &r.reference));
 
     let own = |c: &Case| habits(c.person.history.iter().map(|i| i.text.as_str()));
     let of = |text: fn(&Prediction) -> &str| {

@@ -174,7 +174,8 @@ pub fn originals(inputs: &PromptInputs, all: Vec<Written>) -> Result<Vec<Written
     let mended = mended.or_else(|| notes_alone(inputs));
     let nothing = || {
         LlmError::Failed(
-            "every sentence repeated an earlier text or another user's, and the text was not returned".into(),
+            "every sentence repeated an earlier text or another user's, and the text was not returned; another seed may give one"
+                .into(),
         )
     };
     Ok(vec![Written { tokens, ..mended.ok_or_else(nothing)? }])

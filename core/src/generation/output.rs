@@ -119,8 +119,8 @@ pub struct Written {
     /// session.
     pub reused_tokens: usize,
     /// Numbers, proper names, links and mail addresses in the text that stand neither in the
-    /// request nor in the user's earlier texts (to the same recipient, if the request names one).
-    /// The model invented them: show them, so that the user checks them.
+    /// request nor in the user's earlier texts (to the same recipient, if the request names one; of
+    /// reviews, in two of them). The model invented them: show them, so that the user checks them.
     #[serde(default)]
     pub unsupported: Vec<String>,
     /// Mean natural log-probability of a token in the last phase; 0 for a title that is the opening

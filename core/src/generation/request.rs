@@ -57,9 +57,8 @@ pub(crate) fn request_with_prefix(
     let (no_repeat, planned) = (constraint::constraint(inputs).filter(|_| free), usize::from(inputs.reasoning));
     let content = inputs.ask.content().filter(|_| inputs.task == Task::Text && free);
     let notes = content.and_then(|content| Notes::new(model, &content)).map(Arc::new);
-    // Reviews may hold details of their item.
-    let own_words = inputs.task == Task::Text && !inputs.kind.rated && free;
-    let given = own_words.then(|| Arc::new(Given::new(&inputs.given())));
+    let own_words = inputs.task == Task::Text && free;
+    let given = own_words.then(|| Arc::new(Given::new(&inputs.given(), &inputs.seen())));
     let phases = kinds.into_iter().enumerate().map(|(n, (grammar, max_new_tokens))| Phase {
         // The first lead ends the prompt. Each later lead follows a finished line.
         lead: if n == 0 { String::new() } else { format!("\n{}", inputs.lead(n)) },

@@ -121,7 +121,8 @@ pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// Returns the details in `text` that none of the `given` texts holds, in their order: numbers,
 /// proper names, links and mail addresses.
-pub fn unsupported(text: &str, given: &[&str]) -> Vec<String> {
+pub fn unsupported<T: AsRef<str>>(text: &str, given: &[T]) -> Vec<String> {
+    let given: Vec<&str> = given.iter().map(AsRef::as_ref).collect();
     let words: HashSet<String> = given.iter().flat_map(|text| text::words(text)).collect();
     let lower: Vec<String> = given.iter().map(|text| text.to_lowercase()).collect();
     let known_numbers: HashSet<&str> = given.iter().flat_map(|text| numbers(text)).collect();

@@ -30,6 +30,7 @@ mod rating;
 mod request;
 mod slot;
 mod steps;
+mod symbols;
 mod threads;
 mod top_k;
 mod unwritable;

@@ -5,9 +5,11 @@ use std::time::Instant;
 use super::{
     LlmError, Model, Phase, Token, common_prefix,
     contrast::{self, ContrastBranch},
+    given::is_name,
     prefill::{PrefillChunks, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
     steps::Work,
+    symbols::too_many,
     top_k::{Sampler, log_prob},
     writing::Writing,
 };
@@ -198,12 +200,19 @@ impl Writer {
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
-        let so_far = if phase.given.is_some() || phase.notes.is_some() { self.so_far() } else { String::new() };
+        let so_far = self.so_far();
         let noted = phase.notes.as_deref().is_none_or(|notes| notes.may_end(&so_far, tokens));
         let early = tokens < phase.min_new_tokens || !noted;
-        let lacked = |token| phase.given.as_ref().is_some_and(|given| given.lacks(&so_far, &spelling(model, token)));
+        let lacked = |token| {
+            phase
+                .given
+                .as_ref()
+                .is_some_and(|given| given.lacks(&so_far, &spelling(model, token), |word| is_name(model, word)))
+        };
+        let free = phase.grammar.is_none();
         let shunned = |token| {
             lacked(token)
+                || free && too_many(&so_far, &spelling(model, token))
                 || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop))
                 || avoided && forbidden(token)
         };

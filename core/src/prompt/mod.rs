@@ -7,6 +7,7 @@
 
 mod ask;
 mod block;
+mod given;
 mod language;
 mod parts;
 mod words;
@@ -267,19 +268,6 @@ impl PromptInputs {
             Task::Synthetic => [title, &self.kind.label][n.saturating_sub(usize::from(self.reasoning)).min(1)],
         };
         format!("{}:", if self.reasoning && n == 0 { self.words().plan } else { last })
-    }
-
-    /// Returns the texts that support a detail in the output: the request, and the user's own texts,
-    /// to the same recipient if the request names one.
-    #[doc(hidden)]
-    pub fn given(&self) -> Vec<&str> {
-        let ask = &self.ask;
-        let asked = [&ask.item_title, &ask.title, &ask.text, &ask.context, &ask.gist, &ask.draft];
-        let to_same = |e: &&Example| ask.audience.is_none() || e.audience == ask.audience;
-        let own = self.own().filter(to_same).flat_map(|e| [e.title.as_deref(), Some(e.text.as_str())]);
-        let points = ask.plan.iter().flat_map(|plan| &plan.points).map(|point| Some(point.as_str()));
-        let formulas = [Some(self.opening.as_str()), Some(self.closing.as_str())];
-        asked.into_iter().map(Option::as_deref).chain(points).chain(own).chain(formulas).flatten().collect()
     }
 
     /// Returns the prompt's words in its language.

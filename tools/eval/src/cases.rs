@@ -26,11 +26,18 @@ pub(super) struct Case {
     pub(super) person: Profile,
     /// Number of later texts of the user: 0 for the target of the profile.
     pub(super) earlier: usize,
+    /// The user as the prompt shows them, if with another user's history.
+    swapped: Option<Profile>,
 }
 
 impl Case {
     pub(super) fn key(&self) -> Key {
         (self.person.user.clone(), self.earlier)
+    }
+
+    /// Returns the user with the history that the prompt shows.
+    pub(super) fn prompted(&self) -> &Profile {
+        self.swapped.as_ref().unwrap_or(&self.person)
     }
 }
 
@@ -57,7 +64,7 @@ fn cases(profile: &Profile, targets: usize, cap: Option<usize>) -> impl Iterator
         let (target, history) = before(profile, earlier)?;
         let enough = earlier == 0 || history.len() >= cap.unwrap_or(1);
         let person = || Profile { user: profile.user.clone(), history: history.to_vec(), target: target.clone() };
-        enough.then(|| Case { person: person(), earlier })
+        enough.then(|| Case { person: person(), earlier, swapped: None })
     })
 }
 
@@ -84,7 +91,24 @@ pub(super) fn draw(files: &[PathBuf], settings: &Settings) -> Result<Vec<Case>, 
     }
     let people = best.into_sorted_vec().into_iter().filter_map(|(_, user)| kept.remove(&user));
     let all = |person: Profile| cases(&person, settings.targets, settings.history_cap).collect::<Vec<_>>();
-    Ok(people.flat_map(all).filter(|case| !reference(&case.person.target, settings.task).is_empty()).collect())
+    let scorable = |case: &Case| !reference(&case.person.target, settings.task).is_empty();
+    let mut cases: Vec<Case> = people.flat_map(all).filter(scorable).collect();
+    if settings.swap_histories {
+        swap_histories(&mut cases);
+    }
+    Ok(cases)
+}
+
+/// Gives each case with a history that of the next user with one, and the last the first's.
+fn swap_histories(cases: &mut [Case]) {
+    let places: Vec<usize> = (0..cases.len()).filter(|n| !cases[*n].person.history.is_empty()).collect();
+    for (n, place) in places.iter().enumerate() {
+        let later = places[n..].iter().chain(&places[..n]);
+        let other = later.map(|other| &cases[*other].person).find(|other| other.user != cases[*place].person.user);
+        let history = other.map(|other| other.history.clone());
+        let swapped = history.map(|history| Profile { history, ..cases[*place].person.clone() });
+        cases[*place].swapped = swapped;
+    }
 }
 
 /// Returns the reference text, title or rating.
@@ -177,6 +201,24 @@ mod tests {
         assert_eq!(told(&somebody(1), 3, None), all(&[("text 1", 1, 0)]));
         assert_eq!(told(&somebody(1), 3, Some(0)), all(&[("text 1", 1, 0), ("text 0", 0, 1)]));
         assert_eq!(told(&somebody(0), 3, Some(2)), all(&[("text 0", 0, 0)]), "the target always");
+    }
+
+    #[test]
+    fn histories_are_swapped_between_people() {
+        let named = |user: &str, texts: usize| Profile { user: user.into(), ..somebody(texts) };
+        let people = [named("a", 2), named("b", 0), named("c", 3)];
+        let mut all: Vec<Case> = people.iter().flat_map(|p| cases(p, 2, None)).collect();
+        swap_histories(&mut all);
+        let told: Vec<_> = all.iter().map(|c| (c.key(), c.person.history.len(), c.prompted().history.len())).collect();
+        let key = |user: &str, earlier| (user.to_owned(), earlier);
+        let expected =
+            [(key("a", 0), 2, 3), (key("a", 1), 1, 3), (key("b", 0), 0, 0), (key("c", 0), 3, 2), (key("c", 1), 2, 2)];
+        assert_eq!(told, expected);
+        assert!(all.iter().all(|c| c.prompted().target == c.person.target && c.prompted().user == c.person.user));
+        // One person alone has nobody to swap with.
+        let mut alone: Vec<Case> = cases(&people[0], 2, None).collect();
+        swap_histories(&mut alone);
+        assert!(alone.iter().all(|c| c.prompted() == &c.person));
     }
 
     /// The graph must not contain evaluated texts, but all texts stay retrievable.

@@ -70,7 +70,7 @@ pub fn generation(
     let known: HashMap<Key, &Case> = cases.iter().map(|c| (c.key(), c)).collect();
     for row in &mut predictions.rows {
         if let Some(case) = known.get(&row.key()) {
-            writer.choose_again(&case.person, row);
+            writer.choose_again(case.prompted(), row);
         }
         row.scores = score(row, settings.task, &meteor);
     }

@@ -85,6 +85,9 @@ pub struct Settings {
     /// Share of the true text's content words that a request gives as notes, 0 to 1. `None` gives
     /// none.
     pub gist: Option<f64>,
+    /// Shows the history of another drawn user in each prompt, in place of the own one: the
+    /// difference is what the own history is worth.
+    pub swap_histories: bool,
     /// Number of synthetic interactions per user for the methods that augment.
     pub synthetic: usize,
     /// Source of their items.
@@ -114,6 +117,7 @@ impl Settings {
             validation: None,
             seed: 1,
             gist: None,
+            swap_histories: false,
             synthetic: 2,
             items: Items::Predicted,
             synthetic_file: None,
@@ -145,14 +149,17 @@ impl Settings {
         }))
     }
 
-    /// Adds `sources` and `gist` if they are set, and `targets` if it exceeds 1. Files of older runs lack the key, and runs with one target
-    /// can resume them.
+    /// Adds `sources`, `gist` and `swap_histories` if they are set, and `targets` if it exceeds 1.
+    /// Files of older runs lack these keys, and runs without them can resume such files.
     fn with_targets(&self, mut settings: Value) -> Value {
         if let Some(sources) = self.sources {
             settings["sources"] = json!(sources);
         }
         if let Some(share) = self.gist {
             settings["gist"] = json!(share);
+        }
+        if self.swap_histories {
+            settings["swap_histories"] = json!(true);
         }
         if self.targets > 1 {
             settings["targets"] = json!(self.targets);

@@ -113,7 +113,7 @@ impl<'a> Writer<'a> {
         let materials: Vec<PromptInputs> = cases
             .iter()
             .zip(synthetic)
-            .map(|(case, synthetic)| inputs(self.pack, self.settings, &case.person, synthetic))
+            .map(|(case, synthetic)| inputs(self.pack, self.settings, case.prompted(), synthetic))
             .collect();
         let options = &self.settings.options;
         // A seed per user: chance effects shared by all users would not show in intervals over
@@ -180,7 +180,7 @@ impl<'a> Writer<'a> {
         Prediction {
             user: case.person.user.clone(),
             earlier: case.earlier,
-            history: capped(self.settings, &case.person).len(),
+            history: capped(self.settings, case.prompted()).len(),
             prediction: String::new(),
             reference: String::new(),
             scores: Vec::new(),
@@ -228,7 +228,7 @@ fn write_synthetic(
     let mut owners = Vec::new();
     let mut jobs = Vec::new();
     for (n, case) in cases.iter().enumerate() {
-        for job in synthetic_jobs(pack, predictor, settings, &case.person) {
+        for job in synthetic_jobs(pack, predictor, settings, case.prompted()) {
             owners.push(n);
             jobs.push(job);
         }

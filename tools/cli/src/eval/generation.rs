@@ -61,6 +61,9 @@ pub struct Args {
     /// Share of the true text's content words that each request gives as notes, 0 to 1
     #[arg(long, value_name = "SHARE")]
     gist: Option<f64>,
+    /// Show another user's history in each prompt: the difference is what the own history is worth
+    #[arg(long)]
+    swap_histories: bool,
     /// Number of synthetic interactions per user (methods synthetic and full)
     #[arg(long, default_value_t = 2)]
     synthetic: usize,
@@ -148,6 +151,7 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
     settings.options.sampling = args.sampling.sampling();
     settings.options.max_new_tokens = args.max_new_tokens;
     settings.gist = args.gist;
+    settings.swap_histories = args.swap_histories;
     settings.synthetic = args.synthetic;
     settings.items = args.items;
     settings.threads = ui::threads();

@@ -216,7 +216,7 @@ fn synthesize(args: Args, adapter: Option<PathBuf>, (each, share): (usize, u64),
 fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
     let inputs = args.source.inputs().chain([Some(args.adapter.as_path())]).flatten();
     let out = &output::target(&args.source.out, inputs)?;
-    let model = open::load_model(&args.source.model, Some(&args.adapter), &Kind::review())?;
+    let model = open::load_model(&args.source.model, Some(&args.adapter), Some(&Kind::review()))?;
     output::target(out, [model.path()])?;
     let options = args.source.options();
     let journal = args.source.out.with_extension("ratings.jsonl");
@@ -246,7 +246,7 @@ fn ratings(args: &RatingsArgs, json: bool) -> anyhow::Result<()> {
 
 /// Loads the model with `adapter`, or without any adapter if it is `None`, as in a first round.
 fn load(args: &Args, adapter: Option<&Path>) -> anyhow::Result<Model> {
-    open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))), &Kind::review())
+    open::load_model(&args.source.model, Some(adapter.unwrap_or(Path::new("none"))), Some(&Kind::review()))
 }
 
 impl Source {

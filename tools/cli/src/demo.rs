@@ -45,11 +45,11 @@ pub const SAMPLE: &str = include_str!("../../../tests/sample/sample.jsonl");
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let model = match crate::manifest::resolve(&args.model) {
-        Ok(_) => open::load_model(&args.model, args.adapter.as_deref(), &args.kind)?,
+        Ok(_) => open::load_model(&args.model, args.adapter.as_deref(), Some(&args.kind))?,
         Err(_) => {
             note!("getting {} (once)", args.model);
             crate::model::pull(&crate::manifest::find(&args.model)?, None)?;
-            open::load_model(&args.model, args.adapter.as_deref(), &args.kind)?
+            open::load_model(&args.model, args.adapter.as_deref(), Some(&args.kind))?
         }
     };
     if !args.kind.rated {

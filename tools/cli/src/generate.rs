@@ -99,8 +99,8 @@ pub struct PlanArgs {
     k: u8,
 }
 
-/// Opens an engine with a store, a pack and a model for this kind.
-fn open(parts: &Parts, kind: &Kind) -> anyhow::Result<Engine> {
+/// Opens an engine with a store, a pack and a model for this kind, or for any writing.
+fn open(parts: &Parts, kind: Option<&Kind>) -> anyhow::Result<Engine> {
     let model = open::load_model(&parts.model, parts.adapter.as_deref(), kind)?;
     let mut engine = open::open_store(&parts.store)?.with_model(model)?;
     if let Some(pack) = &parts.pack {
@@ -113,7 +113,7 @@ fn open(parts: &Parts, kind: &Kind) -> anyhow::Result<Engine> {
 }
 
 pub fn augment(args: &AugmentArgs, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts, &Kind::review())?;
+    let engine = open(&args.parts, Some(&Kind::review()))?;
     let deadline = args.deadline.map(Duration::try_from_secs_f64).transpose()?;
     let options = AugmentOptions::new(args.k)
         .with_seed(args.seed)
@@ -168,7 +168,7 @@ pub fn show(done: &Augmented) -> anyhow::Result<()> {
 }
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts, args.request.kind())?;
+    let engine = open(&args.parts, args.request.adapter_kind())?;
     let mut request = args.request.request(&engine)?;
     request.options.candidates = args.candidates;
     if args.drafts > 1 {
@@ -233,7 +233,7 @@ fn drafts(engine: &Engine, request: &GenerateRequest, count: u8, json: bool) -> 
 
 /// Proposes plans, one a line.
 pub fn plan(args: &PlanArgs, json: bool) -> anyhow::Result<()> {
-    let engine = open(&args.parts, args.request.kind())?;
+    let engine = open(&args.parts, args.request.adapter_kind())?;
     let request = args.request.request(&engine)?;
     let spinner = ui::spinner("planning, steps:");
     let plans = engine.plan(&request, args.k.into(), &mut |_| {

@@ -54,11 +54,11 @@ const SHIPPED: [(&str, &[u8]); 2] = [
 ];
 
 impl Adapter {
-    /// Whether a request for this adapter or, without one, for this kind gets it.
-    fn fits(&self, asked: Option<&Path>, kind: &Kind) -> bool {
+    /// Whether a request for this adapter or, without one, for this kind gets it. `None` is any kind.
+    fn fits(&self, asked: Option<&Path>, kind: Option<&Kind>) -> bool {
         match asked {
             Some(asked) => Path::new(&self.name) == asked,
-            None => self.kinds.is_empty() || self.kinds.contains(&kind.name),
+            None => self.kinds.is_empty() || kind.is_some_and(|kind| self.kinds.contains(&kind.name)),
         }
     }
 
@@ -106,9 +106,9 @@ pub fn tidy() {
 
 /// Returns the adapter to load with the model `name` and its file `path`. `asked` is the name of one
 /// of the model's adapters, a file, or `none`. Without it a known model gets its first adapter for
-/// `kind`. A model file is known by its checksum, or by the checksum of the file that it was trimmed
+/// `kind`, or with `None` its adapter for any writing. A model file is known by its checksum, or by the checksum of the file that it was trimmed
 /// from. Any other file has no adapter.
-pub fn adapter(name: &str, path: &Path, asked: Option<&Path>, kind: &Kind) -> anyhow::Result<Option<PathBuf>> {
+pub fn adapter(name: &str, path: &Path, asked: Option<&Path>, kind: Option<&Kind>) -> anyhow::Result<Option<PathBuf>> {
     let known = entries()?;
     let named = |asked: &Path| known.iter().flat_map(|e| &e.adapter).any(|a| Path::new(&a.name) == asked);
     match asked {

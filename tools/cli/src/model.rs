@@ -119,7 +119,7 @@ fn list(json: bool) -> anyhow::Result<()> {
 
 fn trim(name: &str, profiles: &[PathBuf], out: &Path, json: bool) -> anyhow::Result<()> {
     files::check_output(out, profiles.iter().map(|file| Some(file.as_path())))?;
-    let model = open::load_model(name, Some(Path::new("none")), &Kind::review())?;
+    let model = open::load_model(name, Some(Path::new("none")), Some(&Kind::review()))?;
     let bar = ui::spinner("reading profiles: interactions");
     let report = trim::trim(&model, profiles, out, &mut |done| {
         bar.set_position(done as u64);

@@ -15,7 +15,7 @@ use crate::{key, manifest, output::note, ui};
 #[derive(clap::Args)]
 pub struct AdapterArg {
     /// Adapter: `review` (product reviews), `open` (any writing), `none`, or a LoRA file (GGUF);
-    /// default: `review` for reviews, `open` for other kinds
+    /// default: `review` for reviews without notes, draft and plan, else `open`
     #[arg(long)]
     adapter: Option<PathBuf>,
 }
@@ -28,8 +28,8 @@ impl AdapterArg {
 }
 
 /// Loads a model by manifest name or path, with a progress bar. Without `adapter` it is loaded with
-/// its adapter for `kind`.
-pub fn load_model(name: &str, adapter: Option<&Path>, kind: &Kind) -> anyhow::Result<Model> {
+/// its adapter for `kind`, or with `None` its adapter for any writing.
+pub fn load_model(name: &str, adapter: Option<&Path>, kind: Option<&Kind>) -> anyhow::Result<Model> {
     let path = manifest::resolve(name)?;
     let bar = if std::io::stderr().is_terminal() { ui::bar(100, "loading model") } else { ProgressBar::hidden() };
     let shown = bar.clone();

@@ -157,9 +157,11 @@ impl RequestArgs {
         self.text.file()
     }
 
-    /// Returns the kind of writing.
-    pub fn kind(&self) -> &Kind {
-        &self.kind
+    /// Returns the kind whose adapter fits the request, `None` for any writing: a text from notes, a
+    /// draft or a plan gets the adapter that learned to write from them.
+    pub fn adapter_kind(&self) -> Option<&Kind> {
+        let given = self.gist.is_some() || self.draft.is_some() || self.plan.is_some();
+        (!given || !matches!(self.task, TaskArg::Text)).then_some(&self.kind)
     }
 
     /// Returns the request, with the text of `--text-file`. `engine` makes the recipient's id.

@@ -27,7 +27,7 @@ pub(super) struct Case {
     /// Number of later texts of the user: 0 for the target of the profile.
     pub(super) earlier: usize,
     /// The user as the prompt shows them, if with another user's history.
-    swapped: Option<Profile>,
+    pub(super) swapped: Option<Profile>,
 }
 
 impl Case {

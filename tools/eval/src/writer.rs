@@ -343,7 +343,7 @@ mod tests {
             Profile { user: format!("u{n}"), history, target: interaction("My dog likes this.") }
         };
         let people: Vec<Profile> = (0..3).map(person).collect();
-        let case = Case { person: person(0), earlier: 0 };
+        let case = Case { person: person(0), earlier: 0, swapped: None };
         let path = dir.path().join("eval.pack");
         let profiles = dir.path().join("people.jsonl");
         let lines: Vec<String> = people.iter().map(|p| serde_json::to_string(p).unwrap()).collect();

@@ -49,7 +49,7 @@ pub struct Args {
 
 pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
     let started = Instant::now();
-    let model = open::load_model(&args.model, args.adapter.as_deref(), &Kind::review())?;
+    let model = open::load_model(&args.model, args.adapter.as_deref(), Some(&Kind::review()))?;
     let load = started.elapsed();
     let mut value = decoding(&model, load, args)?;
     // Measured before a second copy of the model is loaded.

@@ -136,7 +136,10 @@ pub fn run(args: &Args) -> anyhow::Result<Value> {
         files::check_output(out, profiles.chain([args.pack.as_deref(), adapter]))?;
     }
     let model = match &args.model {
-        Some(model) if method != Method::Copy => Some(open::load_model(model, adapter, &kind(&args.profiles)?)?),
+        Some(model) if method != Method::Copy => {
+            let kind = kind(&args.profiles)?;
+            Some(open::load_model(model, adapter, args.gist.is_none().then_some(&kind))?)
+        }
         _ => None,
     };
     let pack = args.pack.as_deref().map(open::open_pack).transpose()?;

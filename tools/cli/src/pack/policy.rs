@@ -28,7 +28,7 @@ impl TuneArgs {
     /// Returns the measured policy of a pack of `profiles`, if a measurement is asked for.
     pub(super) fn policy(&self, profiles: &[PathBuf], options: &BuildOptions) -> anyhow::Result<Option<PackPolicy>> {
         let Some(name) = &self.tune else { return Ok(None) };
-        let model = open::load_model(name, self.tune_adapter.as_deref(), &Kind::review())?;
+        let model = open::load_model(name, self.tune_adapter.as_deref(), Some(&Kind::review()))?;
         let scratch = tempfile::tempdir()?;
         let path = scratch.path().join("tune.pack");
         let spinner = ui::spinner("profiles read:");

@@ -109,7 +109,7 @@ pub fn run(args: &Args, json: bool) -> anyhow::Result<()> {
             let mut request = args.request.request(&engine)?;
             request.options.candidates = args.candidates;
             let begun = Instant::now();
-            let model = open::load_model(model, args.adapter.as_deref(), &request.kind)?;
+            let model = open::load_model(model, args.adapter.as_deref(), args.request.adapter_kind())?;
             engine = engine.with_model(model)?;
             Some(explain(&engine, request, begun.elapsed())?)
         }

@@ -245,18 +245,24 @@ mod tests {
     fn none_and_files_go_without_and_names_find_theirs() {
         let file = Path::new("some/file.gguf");
         let review = Kind::review();
-        assert_eq!(adapter("gemma-3-270m", file, Some(Path::new("none")), &review).unwrap(), None);
-        assert_eq!(adapter("some/file.gguf", file, None, &review).unwrap(), None);
+        let review = Some(&review);
+        assert_eq!(adapter("gemma-3-270m", file, Some(Path::new("none")), review).unwrap(), None);
+        assert_eq!(adapter("some/file.gguf", file, None, review).unwrap(), None);
         let own = Path::new("own.gguf");
-        assert_eq!(adapter("gemma-3-270m", file, Some(own), &review).unwrap(), Some(own.to_path_buf()));
+        assert_eq!(adapter("gemma-3-270m", file, Some(own), review).unwrap(), Some(own.to_path_buf()));
         let reply = Kind::named("reply").unwrap();
-        let cases = [(None, &review, "review"), (None, &reply, "open"), (Some("open"), &review, "open")];
+        let cases = [
+            (None, review, "review"),
+            (None, Some(&reply), "open"),
+            (None, None, "open"),
+            (Some("open"), review, "open"),
+        ];
         for (name, kind, expected) in cases {
             let path = adapter("gemma-3-270m", file, name.map(Path::new), kind).unwrap().unwrap();
             assert!(path.display().to_string().ends_with(&format!("-{expected}.gguf")), "{}", path.display());
         }
         for (model, why) in [("smollm2-135m", "has no adapter open"), ("some/file.gguf", "other models")] {
-            let error = adapter(model, file, Some(Path::new("open")), &review).unwrap_err().to_string();
+            let error = adapter(model, file, Some(Path::new("open")), review).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
     }

@@ -18,7 +18,8 @@ pub struct WriteOptions {
     /// Maximum number of tokens of the text.
     pub max_new_tokens: usize,
     /// Sampling parameters. `None` chooses by the request: [`Sampling::NATURAL`] for a text that is
-    /// written without notes, draft, plan and schema, else [`Sampling::GREEDY`].
+    /// written without notes, draft, plan (given, or to be written first) and schema, else
+    /// [`Sampling::GREEDY`].
     pub sampling: Option<Sampling>,
     /// Seed of the random choices if `sampling` is `None`: the same request with the same seed gives
     /// the same text.

@@ -19,7 +19,7 @@ use crate::{
     context::topics::Topics,
     hash::hash,
     history::{Interaction, Record},
-    llm::{Completion, Decoder, Event, Model, OnEvent, Request, RequestSource, Stop, common_prefix},
+    llm::{Completion, Decoder, Event, Model, OnEvent, Request, RequestSource, Sampling, Stop, common_prefix},
     prompt::{Example, PromptInputs},
     text,
 };
@@ -202,7 +202,7 @@ impl RequestSource for Writing<'_> {
         let (job, candidate) = self.open.pop_front()?;
         self.reserved += most;
         self.given.borrow_mut().push((job, candidate));
-        let sampling = self.options.write.sampling.unwrap_or(crate::llm::Sampling::VARIED);
+        let sampling = self.options.write.sampling.unwrap_or(Sampling::VARIED);
         let write = self.options.write.with_sampling(sampling.with_seed(self.jobs[job].seed(candidate)));
         Some(self.progress[job].request(self.model, &self.jobs[job].inputs, &write))
     }

@@ -107,16 +107,18 @@ pub fn proper_names(text: &str, common: impl Fn(&str) -> bool) -> Vec<String> {
         let within = |(start, _): &(usize, &str)| in_mid_sentence(&text[..*start]);
         text::word_spans(text).filter(within).map(|(_, word)| word).collect()
     };
-    let named = |word: &&&str| {
-        let mut letters = word.chars();
-        letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
-    };
-    let capitals = inside.iter().filter(named).count();
+    let capitals = inside.iter().filter(|word| named(word)).count();
     // German capitalizes all nouns, and headlines capitalize most words.
     if capitals * 6 > inside.len().max(24) {
         return Vec::new();
     }
-    inside.iter().filter(named).map(|word| word.to_lowercase()).filter(|word| !common(word)).collect()
+    inside.iter().filter(|word| named(word)).map(|word| word.to_lowercase()).filter(|word| !common(word)).collect()
+}
+
+/// Whether a word begins with one capital letter, as names do.
+pub(super) fn named(word: &str) -> bool {
+    let mut letters = word.chars();
+    letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
 }
 
 /// Returns the details in `text` that none of the `given` texts holds, in their order: numbers,

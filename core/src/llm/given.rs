@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{
     Model,
-    details::{address, in_mid_sentence, numbers, trailing},
+    details::{address, in_mid_sentence, named, numbers, trailing},
 };
 use crate::text;
 
@@ -94,12 +94,6 @@ pub(super) fn is_name(model: &Model, word: &str) -> bool {
     };
     let later = |upper: f64| place(&word.to_lowercase()).is_none_or(|lower| lower > NAME_RATIO * upper);
     place(word).is_some_and(later)
-}
-
-/// Whether a word begins with one capital letter, as names do.
-fn named(word: &str) -> bool {
-    let mut letters = word.chars();
-    letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
 }
 
 #[cfg(test)]

@@ -35,9 +35,7 @@ impl Sampling {
 
     /// Varied text, for synthetic interactions.
     pub const VARIED: Self = Self { temperature: 0.7, top_p: 0.92, top_k: 64, repeat_penalty: 1.1, seed: 0 };
-}
 
-impl Sampling {
     /// Returns [`Sampling::GREEDY`] for a temperature of 0, else [`Sampling::NATURAL`] at that
     /// temperature.
     pub fn at(temperature: f32) -> Self {

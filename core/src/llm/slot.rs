@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{
     LlmError, Model, Phase, Token, common_prefix,
     contrast::{self, ContrastBranch},
-    given::is_name,
+    given::{Given, is_name},
     prefill::{PrefillChunks, Read},
     request::{Completion, OnRepeat, PhaseOutput, Request, Stop},
     steps::Work,
@@ -200,19 +200,18 @@ impl Writer {
         let risks = phase.no_repeat.as_deref().map(|constraint| self.written.follower.risks(constraint));
         let forbidden = |token| risks.as_ref().is_some_and(|risks| risks.forbid(&spelling(model, token)));
         let avoided = phase.on_repeat == OnRepeat::Avoid;
-        let so_far = self.so_far();
+        let free = phase.grammar.is_none();
+        let checked = free || phase.given.is_some();
+        let so_far = if checked || phase.notes.is_some() { self.so_far() } else { String::new() };
         let noted = phase.notes.as_deref().is_none_or(|notes| notes.may_end(&so_far, tokens));
         let early = tokens < phase.min_new_tokens || !noted;
-        let lacked = |token| {
-            phase
-                .given
-                .as_ref()
-                .is_some_and(|given| given.lacks(&so_far, &spelling(model, token), |word| is_name(model, word)))
+        let wrong = |token| {
+            let piece = spelling(model, token);
+            let lacks = |given: &Given| given.lacks(&so_far, &piece, |word| is_name(model, word));
+            phase.given.as_deref().is_some_and(lacks) || free && too_many(&so_far, &piece)
         };
-        let free = phase.grammar.is_none();
         let shunned = |token| {
-            lacked(token)
-                || free && too_many(&so_far, &spelling(model, token))
+            checked && wrong(token)
                 || early && (vocab.is_eog(token) || spells_any(model, token, &phase.stop))
                 || avoided && forbidden(token)
         };

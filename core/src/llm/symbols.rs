@@ -12,11 +12,7 @@ pub(super) fn too_many(written: &str, piece: &str) -> bool {
     if piece.chars().all(|c| c.is_alphanumeric() || c.is_whitespace()) {
         return false;
     }
-    let mut start = written.len().saturating_sub(LOOK_BACK);
-    while !written.is_char_boundary(start) {
-        start += 1;
-    }
-    let before = &written[start..];
+    let before = &written[written.ceil_char_boundary(written.len().saturating_sub(LOOK_BACK))..];
     let joined = format!("{before}{piece}");
     let (mut row, mut last) = (0, "");
     joined.grapheme_indices(true).any(|(at, symbol)| {

@@ -106,8 +106,8 @@ pub fn tidy() {
 
 /// Returns the adapter to load with the model `name` and its file `path`. `asked` is the name of one
 /// of the model's adapters, a file, or `none`. Without it a known model gets its first adapter for
-/// `kind`, or with `None` its adapter for any writing. A model file is known by its checksum, or by the checksum of the file that it was trimmed
-/// from. Any other file has no adapter.
+/// `kind`, or with `None` its adapter for any writing. A model file is known by its checksum, or by the
+/// checksum of the file that it was trimmed from. Any other file has no adapter.
 pub fn adapter(name: &str, path: &Path, asked: Option<&Path>, kind: Option<&Kind>) -> anyhow::Result<Option<PathBuf>> {
     let known = entries()?;
     let named = |asked: &Path| known.iter().flat_map(|e| &e.adapter).any(|a| Path::new(&a.name) == asked);

@@ -130,8 +130,8 @@ pub struct RequestArgs {
     /// Maximum number of tokens of the text; default: the kind's limit. A word has about 1.3 tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_new_tokens: Option<u16>,
-    /// Sampling temperature; 0 always takes the likeliest token. Default: 1 without --gist, --draft
-    /// and --plan, else 0
+    /// Sampling temperature; 0 always takes the likeliest token. Default: 1 for a text without notes,
+    /// draft, plan and schema, else 0
     #[arg(long)]
     temperature: Option<f32>,
     /// Seed of sampling

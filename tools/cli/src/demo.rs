@@ -107,7 +107,7 @@ fn write_both(engine: &Engine, person: &Profile) -> anyhow::Result<()> {
     streamed(engine, &bare)?;
 
     let (synthetic, real): (Vec<_>, Vec<_>) = engine.history()?.into_iter().partition(Record::is_synthetic);
-    say!("\n\nin {}'s voice, the likeliest behind {} real texts:", person.user, real.len())?;
+    say!("\n\nin {}'s voice, sampled behind {} real texts:", person.user, real.len())?;
     streamed(engine, &request)?;
 
     say!("\n\na brief one, which is planned:")?;
